@@ -1,0 +1,65 @@
+"""Sphinx settings. ``make docs`` builds offline and treats warnings as errors."""
+
+import logging
+import os
+import re
+from importlib.metadata import version as installed_version
+
+os.environ["MPLBACKEND"] = "Agg"
+
+project = "skgw"
+author = "skgw developers"
+copyright = "2026, skgw developers"
+release = version = installed_version("skgw")
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+# The gallery's output comes in through its own index; leftovers of a build are not pages.
+exclude_patterns = ["_build", "sg_execution_times.rst", "auto_examples/sg_execution_times.rst"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "pydata_sphinx_theme"
+html_show_sourcelink = False
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings state types and shapes
+numpydoc_show_class_members = False  # _templates/autosummary/class.rst lists them
+numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"(__init__|demo)\.py",
+    "doc_module": ("skgw",),
+    "backreferences_dir": "generated/backreferences",
+    "download_all_examples": False,
+    "show_memory": False,
+    "abort_on_example_error": True,
+}
+
+
+def skip_inherited_from_sklearn(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn adds to every estimator; its texts link into its own manual."""
+    generated = re.fullmatch(r"set_\w+_request", name)
+    inherited = (getattr(obj, "__module__", None) or "").startswith("sklearn.")
+    return True if generated or inherited else None
+
+
+def is_worth_saying(record):
+    """Let a section of the index be empty: its pages may not be written yet."""
+    return getattr(record, "subtype", None) != "empty_glob"
+
+
+def setup(app):
+    logging.getLogger("sphinx.sphinx.directives.other").addFilter(is_worth_saying)
+    app.connect("autodoc-skip-member", skip_inherited_from_sklearn)

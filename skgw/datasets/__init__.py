@@ -1,0 +1,10 @@
+"""Simulated data sets, well-known graphs, and a reader for image sets on disk.
+
+Nothing here downloads anything.
+"""
+
+from .graphs import load_graph
+from .images import load_images
+from .modes import make_modes
+
+__all__ = ["load_graph", "load_images", "make_modes"]

@@ -1,0 +1,184 @@
+"""Read image sets from disk: NumPy archives and MNIST-style IDX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._idx import idx_pair, read_idx
+
+Array = NDArray[Any]
+_SPLITS = ("train", "test", "all")
+
+
+def load_images(
+    path: str | Path, *, split: str = "train", target: str | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[int, int, int]]:
+    """Read images and labels from files that are already there.
+
+    Parameters
+    ----------
+    path : str or Path
+        One of: an ``.npz`` archive with the arrays ``X_train``, ``y_train``, ``X_test``,
+        ``y_test``, or ``X``, ``y``; an MNIST-style IDX file of images beside its file of labels,
+        both gzipped or not; a folder that holds one archive or such IDX files. Images have the
+        shape (n, h, w) or (n, h, w, c).
+    split : {"train", "test", "all"}, default="train"
+        Which images. A set without a split answers to "train" and "all". A path to one IDX file
+        is read as it is.
+    target : str, default=None
+        Name of the array of labels in an archive, instead of "y"; ``target + "_train"`` is tried
+        first.
+
+    Returns
+    -------
+    X : ndarray of shape (n, c * h * w), dtype float32
+        Flat images with values in [0, 1], channels first: ``X.reshape(-1, *image_shape)`` brings
+        them back. Values that are all within [0, 1] are kept. Otherwise 8-bit images are divided
+        by 255 and all others are mapped from their own range, taken over all splits, the lower
+        end of which is 0 unless there are negative values.
+    y : ndarray of shape (n,), dtype int64
+        Labels.
+    image_shape : tuple of int
+        (c, h, w).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If what is there is not such a set; the message says what was found and what is expected.
+
+    Notes
+    -----
+    Nothing is downloaded and nothing is unpickled.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skgw.datasets import load_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     images = np.full((2, 3, 3), 255, dtype=np.uint8)
+    ...     np.savez(Path(folder) / "tiny.npz", X=images, y=np.array([0, 1]))
+    ...     X, y, image_shape = load_images(folder)
+    >>> X.shape, X.max(), y.tolist(), image_shape
+    ((2, 9), np.float32(1.0), [0, 1], (1, 3, 3))
+    """
+    if split not in _SPLITS:
+        raise ValueError(f"split must be one of {', '.join(_SPLITS)}, got {split!r}.")
+    source = Path(path)
+    if not source.exists():
+        raise FileNotFoundError(f"There is nothing at {source}; nothing is downloaded either.")
+    archive = _find_archive(source)
+    if archive is not None:
+        images, labels, value_range = _read_archive(archive, split, target)
+    else:
+        pairs = idx_pair(source, split)
+        images = np.concatenate([read_idx(pair[0]) for pair in pairs])
+        labels = np.concatenate([read_idx(pair[1]) for pair in pairs])
+        value_range = _range([images])
+    rows, image_shape = _flat_rows(images, source)
+    return _to_unit(rows, value_range), _check_labels(labels, len(rows), source), image_shape
+
+
+def _find_archive(source: Path) -> Path | None:
+    if source.is_file():
+        return source if source.suffix == ".npz" else None
+    archives = sorted(source.glob("*.npz"))
+    if len(archives) > 1:
+        names = ", ".join(archive.name for archive in archives)
+        raise ValueError(f"{source} holds several archives ({names}); give the path of one.")
+    return archives[0] if archives else None
+
+
+def _read_archive(
+    archive: Path, split: str, target: str | None
+) -> tuple[Array, Array, tuple[float, float]]:
+    """Return images, labels, and the range of values over all the splits in the archive."""
+    with np.load(archive, allow_pickle=False) as arrays:
+        found = {name: arrays[name].shape for name in arrays.files}
+        parts = _parts(split, found, archive)
+        label_names = [_label_name(part, target or "y", found, archive) for part in parts]
+        images = np.concatenate([arrays[part] for part in parts])
+        labels = np.concatenate([arrays[name] for name in label_names])
+        everything = [arrays[name] for name in ("X", "X_train", "X_test") if name in found]
+        return images, labels, _range(everything)
+
+
+def _parts(split: str, found: dict[str, tuple[int, ...]], archive: Path) -> list[str]:
+    wanted = ["X_train", "X_test"] if split == "all" else [f"X_{split}"]
+    if all(name in found for name in wanted):
+        return wanted
+    if "X" in found and split != "test":
+        return ["X"]
+    raise ValueError(
+        f"{archive} holds {_describe(found)}; split={split!r} needs {' and '.join(wanted)}"
+        + ("." if split == "test" else " or X.")
+    )
+
+
+def _label_name(part: str, target: str, found: dict[str, tuple[int, ...]], archive: Path) -> str:
+    for name in (target + part.removeprefix("X"), target):
+        if name in found and found[name][:1] == found[part][:1]:
+            return name
+    raise ValueError(
+        f"{archive} holds {_describe(found)}; no labels {target + part.removeprefix('X')!r} for "
+        f"{part}. Name the array of labels with target=."
+    )
+
+
+def _describe(found: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in found.items()) or "no arrays"
+
+
+def _range(arrays: list[Array]) -> tuple[float, float]:
+    """Values that stand for black and white."""
+    for array in arrays:
+        if array.dtype.kind not in "buif" or array.size == 0 or not np.isfinite(array).all():
+            raise ValueError(
+                f"Images must be a filled array of finite numbers, got {array.dtype} of shape "
+                f"{array.shape}."
+            )
+    low, high = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if arrays[0].dtype == np.uint8:
+        return 0.0, 255.0
+    return min(low, 0.0), high
+
+
+def _flat_rows(images: Array, source: Path) -> tuple[Array, tuple[int, int, int]]:
+    if images.ndim == 4 and images.shape[3] in (1, 3, 4):
+        images = np.moveaxis(images, 3, 1)
+    elif images.ndim == 3:
+        images = images[:, None]
+    else:
+        raise ValueError(
+            f"Images in {source} have shape {images.shape}; expected (n, h, w) or (n, h, w, c) "
+            "with 1, 3 or 4 channels last."
+        )
+    n_images, *image_shape = images.shape
+    channels, height, width = image_shape
+    return images.reshape(n_images, -1), (channels, height, width)
+
+
+def _to_unit(rows: Array, value_range: tuple[float, float]) -> NDArray[np.float32]:
+    low, high = value_range
+    unit = rows.astype(np.float32)
+    unit -= np.float32(low)
+    unit /= np.float32(high - low)
+    return unit
+
+
+def _check_labels(labels: Array, n_images: int, source: Path) -> NDArray[np.int64]:
+    if labels.shape != (n_images,) or labels.dtype.kind not in "bui":
+        raise ValueError(
+            f"Labels in {source} must be {n_images} whole numbers in one dimension, got "
+            f"{labels.dtype} of shape {labels.shape}."
+        )
+    return labels.astype(np.int64)

@@ -1,0 +1,168 @@
+"""How well an embedding, or a sample of points, keeps given distances."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr, wasserstein_distance
+from sklearn.manifold import trustworthiness
+
+from ._checks import condensed_distances, float_matrix
+
+__all__ = [
+    "distance_distribution_error",
+    "distance_rank_correlation",
+    "relative_distortion",
+    "trustworthiness",
+]
+
+
+def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> float:
+    """Spearman correlation of given distances with Euclidean distances in an embedding.
+
+    It asks only whether near pairs stay nearer than far pairs: any growing transform of the
+    distances, a change of unit among them, leaves it unchanged.
+
+    Parameters
+    ----------
+    distances : array-like of shape (n_samples, n_samples)
+        Symmetric distances to be kept; only pairs i < j are used.
+    embedding : array-like of shape (n_samples, n_components)
+        Row i is the place of sample i.
+
+    Returns
+    -------
+    correlation : float
+        Between -1 and 1; 1 if all pairs are in the same order.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not a distance matrix, the row counts differ, there are fewer than three
+        points, or one of the two sides has all its distances equal (ranks are then undefined).
+
+    References
+    ----------
+    .. [1] C. Spearman, "The proof and measurement of association between two things",
+       American Journal of Psychology, 1904.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.metrics import distance_rank_correlation
+    >>> path = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+    >>> round(distance_rank_correlation(path, [[0.0], [2.0], [4.0], [6.0]]), 6)
+    1.0
+    """
+    given = condensed_distances(distances, "distances", min_points=3)
+    points = float_matrix(embedding, "embedding")
+    n_samples = np.shape(distances)[0]
+    if points.shape[0] != n_samples:
+        raise ValueError(
+            f"embedding must have one row per row of distances, got {points.shape[0]} rows "
+            f"for {n_samples} samples."
+        )
+    embedded = pdist(points)
+    for values, name in ((given, "distances"), (embedded, "embedding")):
+        if np.ptp(values) == 0:
+            raise ValueError(
+                f"All pairs of {name} are equally far apart, so they have no ranks to correlate; "
+                "use relative_distortion instead."
+            )
+    return float(spearmanr(given, embedded).statistic)
+
+
+def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> float:
+    """Size of the error of embedded distances, relative to the distances themselves.
+
+    This is ||D - D_z|| / ||D|| in the Frobenius norm: the square root of the normalised raw
+    stress. No scale is fitted, so an embedding in other units is penalised. Rectangles are
+    allowed, such as distances from test rows to training rows.
+
+    Parameters
+    ----------
+    distances : array-like of shape (n_rows, n_columns)
+        Distances to be kept.
+    embedded_distances : array-like of shape (n_rows, n_columns)
+        Distances of the same pairs in the embedding, in the same unit.
+
+    Returns
+    -------
+    distortion : float
+        0 for an isometry and 1 if everything falls on one point. If all `distances` are zero it
+        is 0 when the embedded ones are zero too, otherwise infinite (the limit of the ratio).
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or an entry is not finite.
+
+    References
+    ----------
+    .. [1] I. Borg and P. Groenen, "Modern Multidimensional Scaling", Springer, 2005, ch. 3.
+
+    Examples
+    --------
+    >>> from skgw.metrics import relative_distortion
+    >>> round(relative_distortion([[3.0, 4.0]], [[3.3, 4.4]]), 6)
+    0.1
+    """
+    given = float_matrix(distances, "distances")
+    embedded = float_matrix(embedded_distances, "embedded_distances")
+    if given.shape != embedded.shape:
+        raise ValueError(
+            "distances and embedded_distances must be about the same pairs, got shapes "
+            f"{given.shape} and {embedded.shape}."
+        )
+    error = float(np.linalg.norm(given - embedded))
+    size = float(np.linalg.norm(given))
+    if size == 0:
+        return 0.0 if error == 0 else float("inf")
+    return error / size
+
+
+def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike) -> float:
+    """Wasserstein distance between two distributions of pairwise distances.
+
+    A generated sample has no pairs in common with the data and may live in another space, but
+    its distances should be distributed as those of the data. This is the 1-Wasserstein distance
+    of the two empirical distributions, divided by the mean of the first: a lower bound of the
+    (relative) Gromov-Wasserstein distance that sees neither rotations nor the order of the rows.
+
+    Parameters
+    ----------
+    distances : array-like of shape (n, n)
+        Reference distances; self-pairs are left out.
+    other_distances : array-like of shape (m, m)
+        Distances to compare with them, in the same unit.
+
+    Returns
+    -------
+    error : float
+        0 if the distributions agree; .1 means that distances are off by 10 % of their mean.
+
+    Raises
+    ------
+    ValueError
+        If an input is not a distance matrix of two or more points, or if all reference distances
+        are zero.
+
+    References
+    ----------
+    .. [1] F. Memoli, "Gromov-Wasserstein distances and the metric approach to object matching",
+       Foundations of Computational Mathematics, 2011 (the "second lower bound").
+
+    Examples
+    --------
+    >>> from skgw.metrics import distance_distribution_error
+    >>> triangle = [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    >>> round(distance_distribution_error(triangle, [[0, 1.5], [1.5, 0]]), 6)
+    0.5
+    """
+    reference = condensed_distances(distances, "distances")
+    other = condensed_distances(other_distances, "other_distances")
+    scale = float(reference.mean())
+    if scale == 0:
+        raise ValueError("All reference distances are zero, so there is no scale to divide by.")
+    return float(wasserstein_distance(reference, other)) / scale

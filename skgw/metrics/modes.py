@@ -1,0 +1,155 @@
+"""Whether generated samples cover the modes of a known Gaussian mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from ._checks import Floats, float_matrix, same_width
+
+
+@dataclass(frozen=True, eq=False)
+class ModeCoverage:
+    """What `mode_coverage` found.
+
+    Attributes
+    ----------
+    within : float
+        Share of the samples within ``n_sigma * sigma`` of their nearest centre.
+    ceiling : float
+        The same share for samples of the true modes: no generator should be expected to exceed it.
+    shares : ndarray of shape (n_modes,)
+        Share of each mode among the samples within; they sum to 1 (all zero if there are none).
+    covered : int
+        Number of modes that hold at least half their fair share of *all* samples, which is
+        ``ceiling / n_modes``. A thin cloud over everything covers no mode.
+    std_per_mode : ndarray of shape (n_modes,)
+        Standard deviation per coordinate of the samples within, about their own mean; in the
+        unit of the samples, NaN for a mode with fewer than two.
+    within_std : float
+        Root mean square of `std_per_mode` over the modes that have one, NaN if none has.
+    mass_error : float
+        Total variation distance of `shares` from equal shares, in [0, 1]; 1 if no sample is
+        within.
+    """
+
+    within: float
+    ceiling: float
+    shares: Floats
+    covered: int
+    std_per_mode: Floats
+    within_std: float
+    mass_error: float
+
+
+def mode_coverage(
+    samples: ArrayLike,
+    centers: ArrayLike,
+    sigma: float,
+    *,
+    n_sigma: float = 3.0,
+    noise_dim: int | None = None,
+) -> ModeCoverage:
+    """Compare samples with a mixture of equally heavy isotropic Gaussian modes.
+
+    Samples of a Gromov-Wasserstein model are right up to a rigid motion only: pass them through
+    `rigid_alignment` first.
+
+    Parameters
+    ----------
+    samples : array-like of shape (n_samples, n_dims)
+        Generated points.
+    centers : array-like of shape (n_modes, n_dims)
+        Means of the true modes.
+    sigma : float
+        Standard deviation per coordinate of the true modes, in the unit of the samples.
+    n_sigma : float, default=3.0
+        Radius of a mode, in units of `sigma`.
+    noise_dim : int, default=None
+        Number of dimensions the noise has: 2 for planar modes in space. None means `n_dims`.
+
+    Returns
+    -------
+    coverage : ModeCoverage
+        Shares, masses and widths of the modes.
+
+    Raises
+    ------
+    ValueError
+        If the columns differ, `sigma` or `n_sigma` is not positive, or `noise_dim` does not lie
+        between 1 and the number of columns.
+
+    Notes
+    -----
+    Widths are those of the samples *within* ``n_sigma``, so they are cut off: with d noise
+    dimensions the true modes show the variance ``sigma**2 * F(d + 2) / F(d)``, F(k) being the
+    chi-squared distribution function with k degrees of freedom at ``n_sigma**2``. At 3 sigma in
+    the plane that is a standard deviation of .974 sigma. For the same reason a generator that
+    fills the disc of radius 3 sigma evenly shows only 1.5 sigma.
+
+    References
+    ----------
+    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
+       across incomparable spaces", ICML 2019 (the mixtures).
+    .. [2] A. Srivastava et al., "VEEGAN: Reducing mode collapse in GANs using implicit
+       variational learning", NeurIPS 2017 (samples within three standard deviations).
+
+    Examples
+    --------
+    >>> from skgw.datasets import make_modes
+    >>> from skgw.metrics import mode_coverage
+    >>> X, _, centers = make_modes(4000, sigma=0.2, return_centers=True, random_state=0)
+    >>> coverage = mode_coverage(X, centers, sigma=0.2)
+    >>> round(coverage.within, 2), round(coverage.ceiling, 2), coverage.covered
+    (0.99, 0.99, 4)
+    """
+    points, means = float_matrix(samples, "samples"), float_matrix(centers, "centers")
+    same_width(points, means, ("samples", "centers"))
+    n_noise = _check_scales(points.shape[1], sigma, n_sigma, noise_dim)
+    nearest, distance = pairwise_distances_argmin_min(points, means)  # (n,), (n,)
+    inside = distance <= n_sigma * sigma
+    n_modes = means.shape[0]
+    counts = np.bincount(nearest[inside], minlength=n_modes)
+    ceiling = float(chi2.cdf(n_sigma**2, n_noise))
+    stds = _stds(points[inside], nearest[inside], n_modes, n_noise)
+    shares = counts / max(counts.sum(), 1)
+    return ModeCoverage(
+        within=float(inside.mean()),
+        ceiling=ceiling,
+        shares=shares,
+        covered=int(np.sum(counts / len(points) >= 0.5 * ceiling / n_modes)),
+        std_per_mode=stds,
+        within_std=_root_mean_square(stds),
+        mass_error=float(0.5 * np.abs(shares - 1 / n_modes).sum()) if counts.any() else 1.0,
+    )
+
+
+def _check_scales(n_dims: int, sigma: float, n_sigma: float, noise_dim: int | None) -> int:
+    for value, name in ((sigma, "sigma"), (n_sigma, "n_sigma")):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}.")
+    if noise_dim is None:
+        return n_dims
+    if not 1 <= noise_dim <= n_dims:
+        raise ValueError(f"noise_dim must lie between 1 and {n_dims} (columns), got {noise_dim}.")
+    return noise_dim
+
+
+def _stds(points: Floats, labels: NDArray[np.intp], n_modes: int, n_noise: int) -> Floats:
+    """Deviation per noise coordinate of each mode, NaN where there are fewer than two points."""
+    stds = np.full(n_modes, np.nan)
+    for mode in range(n_modes):
+        members = points[labels == mode]
+        if len(members) > 1:
+            squares = np.square(members - members.mean(axis=0)).sum()
+            stds[mode] = np.sqrt(squares / ((len(members) - 1) * n_noise))
+    return stds
+
+
+def _root_mean_square(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else float("nan")

@@ -1,0 +1,7 @@
+"""Entropic Gromov-Wasserstein solvers: pure functions from arrays to one frozen result."""
+
+from skgw.solvers.divergence import gw_divergence
+from skgw.solvers.gromov import solve_gromov
+from skgw.solvers.result import GromovResult, State
+
+__all__ = ["GromovResult", "State", "gw_divergence", "solve_gromov"]

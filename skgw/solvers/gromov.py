@@ -1,0 +1,308 @@
+"""`solve_gromov`: the front door of the solver."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skgw.exceptions import GWConvergenceWarning
+from skgw.solvers._inputs import Inputs, read_inputs
+from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
+from skgw.solvers.envelope import envelope_value
+from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
+from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.starts import identity_start
+
+ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
+BUDGETS = {
+    "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
+    "inner": "the Newton steps of the linear problem ran out: raise tol or reg",
+    "non_finite": "the values overflowed: rescale the matrices or raise reg",
+}
+
+
+def solve_gromov(
+    Ca: Array,
+    Cb: Array,
+    M: Array | None = None,
+    a: Array | None = None,
+    b: Array | None = None,
+    *,
+    loss: str = "L2",
+    alpha: float | None = None,
+    reg: float | Array = 5e-3,
+    reg_scale: str | None = "auto",
+    kl_shift: float = 1e-2,
+    unbalanced: float | tuple[float, float] | None = None,
+    init: str | Array | State = "auto",
+    n_init: int = 1,
+    tol: float = 1e-5,
+    max_iter: int = 100,
+    rank: int | None = None,
+    plan: str = "dense",
+    backend: str = "auto",
+    random_state: Any = None,
+) -> GromovResult:
+    """Solve the entropic (fused) Gromov-Wasserstein problem, or a batch of them.
+
+    Minimises ``(1 - alpha) <M, T> + alpha sum_ijkl L(Ca_ik, Cb_jl) T_ij T_kl - reg * H(T)`` over
+    the couplings T of `a` and `b`, where ``H(T) = -sum T log T``. This is POT's convention; OTT's
+    epsilon is half of this `reg`.
+
+    Parameters
+    ----------
+    Ca, Cb : array of shape (n, n) and (m, m), or (batch, n, n) and (batch, m, m)
+        Symmetric matrices of distances (or other relations), numpy or torch.
+    M : array of shape (n, m), optional
+        Cost across the two spaces, for the fused problem.
+    a, b : array of shape (n,) and (m,), optional
+        Weights, uniform by default.
+    loss : {"L2", "KL"}
+        ``L(x, y)`` is ``(x - y)**2`` or ``x log(x / y) - x + y``.
+    alpha : float in [0, 1], optional
+        Weight of the quadratic part: 1 without `M`, 0.5 with it.
+    reg : float, or array of shape (batch,)
+        Strength of the entropy.
+    reg_scale : "auto" or None
+        "auto" multiplies `reg` by the average over both sides of the mean squared entry (of the
+        mean entry for the KL loss), so that results do not depend on units. None: `reg` is
+        absolute.
+    kl_shift : float
+        The KL loss compares ``x + s`` with ``y + s``, s being `kl_shift` times the mean entry of
+        both matrices: without it zeros on the diagonals make the value meaningless.
+    unbalanced : None
+        Reserved for penalised marginals.
+    init : {"auto", "anneal", "product", "identity"}, plan of shape (n, m), or State
+        Where to start. "auto" is "anneal": from the product coupling at a high temperature, cooled
+        by halves. "product" starts there at once. "identity" needs n = m and equal weights.
+    n_init : int
+        Reserved for pools of starts; 1.
+    tol : float
+        Converged means that the plan changes by less in one step, and that its marginals are off
+        by less, both in L1 norm (the plan's mass is 1, so this does not depend on n or m). Raised
+        to what the floating point type can resolve; the result says to what.
+    max_iter : int
+        Outer steps, annealing included.
+    rank, plan, backend : None, "dense", "auto"
+        Reserved for low-rank costs, lazy plans and other back ends.
+    random_state : None
+        Reserved for random starts; the solver is deterministic.
+
+    Returns
+    -------
+    GromovResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        For input that makes no sense; the message says what to do.
+    NotImplementedError
+        For options that are reserved.
+
+    Warns
+    -----
+    GWConvergenceWarning
+        Once per call, when a problem has not converged; names the budget that ran out.
+
+    References
+    ----------
+    Peyre, Cuturi, Solomon (2016), Gromov-Wasserstein averaging of kernel and distance matrices.
+    Vayer et al. (2020), Fused Gromov-Wasserstein distance for structured objects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.solvers import solve_gromov
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> distances = np.linalg.norm(x[:, None] - x[None], axis=2)
+    >>> order = np.roll(np.arange(30), 7)
+    >>> result = solve_gromov(distances, distances[np.ix_(order, order)], reg=1e-3)
+    >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
+    (True, True)
+    """
+    _refuse_reserved(
+        unbalanced=(unbalanced, None), n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense")
+    )
+    if backend not in ("auto", "torch"):
+        raise NotImplementedError(f"backend={backend!r} is not available; use 'auto' or 'torch'.")
+    alpha = check_options(loss, alpha, M is not None, tol, max_iter)
+    inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
+    reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
+    result = solve_inputs(
+        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter
+    )
+    warn_if_not_converged(result)
+    return result
+
+
+def solve_inputs(
+    inputs: Inputs,
+    reg: Tensor,
+    scale: Tensor,
+    *,
+    loss: str,
+    alpha: float,
+    init: str | Array | State,
+    tol: float,
+    max_iter: int,
+    symmetric: bool = False,
+) -> GromovResult:
+    """`solve_gromov` on validated tensors, at an absolute `reg` (B,), without a warning.
+
+    `symmetric` says that a space is compared with itself, from a symmetric start.
+    """
+    with torch.no_grad():
+        problem = quadratic_problem(
+            inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
+        )
+        start, level = _start(init, problem, scale)
+        tol_used = attainable_tol(tol, reg, scale)
+        solution = minimize(
+            problem, reg, start, level=level, tol=tol_used, max_iter=max_iter, symmetric=symmetric
+        )
+    return _package(solution, problem, inputs, reg, tol_used, loss)
+
+
+def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
+    """Move both matrices away from zero, where the KL loss has no value."""
+    if loss != "KL":
+        return inputs
+    mean = 0.5 * (inputs.Ca.detach().mean((1, 2)) + inputs.Cb.detach().mean((1, 2)))
+    shift = (kl_shift * mean)[:, None, None]
+    Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
+    if not ((Ca > 0).all() and (Cb > 0).all()):
+        raise ValueError("The KL loss needs positive entries: set kl_shift > 0.")
+    return inputs._replace(Ca=Ca, Cb=Cb)
+
+
+@torch.no_grad()
+def absolute_reg(
+    reg: float | Array, reg_scale: str | None, inputs: Inputs, loss: str
+) -> tuple[Tensor, Tensor]:
+    """The entropy's absolute strength and the scale it is relative to, both (B,)."""
+    if reg_scale not in ("auto", None):
+        raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
+    scale = torch.zeros_like(inputs.a[:, 0])
+    for C, p in ((inputs.Ca, inputs.a), (inputs.Cb, inputs.b)):
+        size = C * C if loss == "L2" else C
+        scale = scale + 0.5 * torch.einsum("bi,bij,bj->b", p, size, p)
+    scale = torch.where(scale > 0, scale, 1.0)  # all points coincide: any temperature will do
+    reg = torch.as_tensor(reg, dtype=scale.dtype, device=scale.device).expand_as(scale)
+    if not ((reg > 0) & torch.isfinite(reg)).all():
+        raise ValueError("reg must be positive; for the unregularised problem use POT's solver.")
+    return (reg * scale if reg_scale == "auto" else reg.clone()), scale
+
+
+def warn_if_not_converged(*results: GromovResult) -> None:
+    """Warn once for all `results`, naming the budgets that ran out."""
+    status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]
+    failed = [s for s in status if s != "converged"]
+    if failed:
+        reasons = "; ".join(BUDGETS[s] for s in sorted(set(failed)))
+        tol = max(float(r.tol.max()) for r in results)
+        warnings.warn(
+            f"{len(failed)} of {len(status)} Gromov-Wasserstein problems did not converge "
+            f"to tol={tol:.1e} ({reasons}).",
+            GWConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def _refuse_reserved(**options: tuple[Any, Any]) -> None:
+    for name, (value, only) in options.items():
+        if value != only:
+            raise NotImplementedError(f"{name}={value!r} is not available; use {only!r}.")
+
+
+def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_iter: int) -> float:
+    """Validate the options that need no arrays, and return alpha's value."""
+    if loss not in ("L2", "KL"):
+        raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
+    if alpha is None:
+        alpha = 0.5 if fused else 1.0
+    if not 0 <= alpha <= 1 or (alpha < 1) != fused:
+        raise ValueError(
+            f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
+            "0 <= alpha < 1, the plain one neither."
+        )
+    if tol <= 0 or max_iter < 1:
+        raise ValueError("tol must be positive and max_iter at least 1.")
+    return alpha
+
+
+def _start(
+    init: str | Array | State, problem: QuadraticProblem, scale: Tensor
+) -> tuple[State, Tensor | None]:
+    """First linearised cost and, where the solve is to be annealed, its first temperature."""
+    if isinstance(init, State):
+        cost, potential = init
+        if potential is not None:
+            potential = _like(potential, problem.b, "init.potential")
+        return State(_like(cost, problem.offset, "init.cost"), potential), None
+    if not isinstance(init, str):
+        return State(problem.gradient(_like(init, problem.offset, "init"))), None
+    if init == "product":
+        return State(problem.offset), None  # the kernels vanish on the product coupling
+    if init in ("auto", "anneal"):
+        return State(problem.offset), ANNEALING_START * scale
+    if init == "identity":
+        if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
+            raise ValueError("init='identity' needs both sides to have the same size and weights.")
+        return identity_start(problem), None
+    raise ValueError(
+        f"init must be 'auto', 'anneal', 'product', 'identity', a plan or a State, got {init!r}."
+    )
+
+
+def _like(x: Array, reference: Tensor, name: str) -> Tensor:
+    x = torch.as_tensor(x, dtype=reference.dtype, device=reference.device)
+    x = x if x.ndim == reference.ndim else x[None]
+    if x.shape[1:] != reference.shape[1:] or len(x) not in (1, len(reference)):
+        raise ValueError(
+            f"{name} has shape {tuple(x.shape[1:])}, expected {tuple(reference.shape[1:])}."
+        )
+    return x.expand_as(reference)
+
+
+def _package(
+    s: Solution,
+    problem: QuadraticProblem,
+    inputs: Inputs,
+    reg: Tensor,
+    tol: Tensor,
+    loss: str,
+) -> GromovResult:
+    """The public result, in the kind of the input."""
+    value = s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
+    if any(x is not None and x.requires_grad for x in (inputs.Ca, inputs.Cb, inputs.M)):
+        value = envelope_value(inputs.Ca, inputs.Cb, inputs.M, value, s.plan, problem.alpha, loss)
+    rows, columns = s.plan.sum(2), s.plan.sum(1)
+    row_potential = _row_transform(problem, s, reg)
+    error = (rows - problem.a).abs().sum(1) + (columns - problem.b).abs().sum(1)
+    out = inputs.restore
+    names = tuple(STATUS[k] for k in s.status.tolist())
+    is_batch = out(reg).ndim > 0
+    converged = out(s.status == CONVERGED)
+    return GromovResult(
+        plan=out(s.plan),
+        value=out(value),
+        value_quad=out(s.energy),
+        potentials=(out(row_potential), out(s.potential)),
+        marginals=(out(rows), out(columns)),
+        marginal_error=out(error),
+        converged=converged if is_batch else bool(converged),
+        status=names if is_batch else names[0],
+        n_iter=out(s.n_iter) if is_batch else int(s.n_iter[0]),
+        reg=out(reg),
+        tol=out(tol),
+        state=State(out(s.cost), out(s.potential)),
+    )
+
+
+def _row_transform(problem: QuadraticProblem, s: Solution, reg: Tensor) -> Tensor:
+    """Row potential that goes with the column potential, (B, n)."""
+    scores = (s.potential[:, None, :] - s.cost) / reg[:, None, None] + problem.b.log()[:, None, :]
+    return -reg[:, None] * scores.logsumexp(2)

@@ -1,0 +1,110 @@
+"""What a Gromov-Wasserstein solve returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+Array = Any  # a numpy array or a torch tensor, whichever kind came in
+
+
+class State(NamedTuple):
+    """Where a solver stands, enough to start the next solve from there.
+
+    Attributes
+    ----------
+    cost : Tensor of shape (..., n, m)
+        Linearised cost, the gradient of the objective without entropy at the current plan.
+    potential : Tensor of shape (..., m) or None
+        Column potential, in units of the cost.
+    """
+
+    cost: Tensor
+    potential: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class GromovResult:
+    """Plan and values of one (batched) entropic Gromov-Wasserstein problem.
+
+    Arrays are of the kind, dtype and device of the input; a batch of problems adds a leading axis
+    to every field.
+
+    Attributes
+    ----------
+    plan : array of shape (n, m)
+        The coupling.
+    value : 0-d array
+        The objective, entropy term included. For torch inputs that require gradients it is
+        differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope theorem: the plan is held fixed.
+    value_quad : 0-d array
+        The objective without the entropy term.
+    potentials : tuple of arrays of shapes (n,) and (m,)
+        Dual potentials of the last linear problem, in units of the linearised cost.
+    marginals : tuple of arrays of shapes (n,) and (m,)
+        Row and column sums of ``plan``.
+    marginal_error : 0-d array
+        L1 distance between the plan's marginals and the prescribed ones, both sides added.
+    converged : bool or bool array
+        Whether plan and marginals have settled to within ``tol`` (in L1 norm).
+    status : str or tuple of str
+        "converged", or what ran out: "max_iter" (outer steps), "inner" (Newton steps of the
+        linear problem) or "non_finite".
+    n_iter : int or int array
+        Outer steps, annealing included.
+    reg : 0-d array
+        The entropy's strength that was used, absolute.
+    tol : 0-d array
+        The tolerance that was used; above the requested one where the floating point type
+        cannot resolve it.
+    state : State
+        Start of a later solve, see ``init`` of `solve_gromov`.
+    """
+
+    plan: Array
+    value: Array
+    value_quad: Array
+    potentials: tuple[Array, Array]
+    marginals: tuple[Array, Array]
+    marginal_error: Array
+    converged: Any
+    status: Any
+    n_iter: Any
+    reg: Array
+    tol: Array
+    state: State
+
+    def apply(self, x: Array, axis: int = 0) -> Array:
+        """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.
+
+        Parameters
+        ----------
+        x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
+        axis : {0, 1}
+            The plan's axis that is summed over.
+
+        Returns
+        -------
+        array of shape (m,) or (m, k) for axis 0, (n,) or (n, k) for axis 1
+        """
+        if axis not in (0, 1):
+            raise ValueError(f"axis must be 0 or 1, got {axis!r}")
+        plan = self.plan if axis == 1 else self.plan.swapaxes(-1, -2)
+        if x.ndim < plan.ndim:  # one vector per problem
+            return (plan @ x[..., None])[..., 0]
+        return plan @ x
+
+    def argmax(self, axis: int = 1) -> Array:
+        """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
+        if axis not in (0, 1):
+            raise ValueError(f"axis must be 0 or 1, got {axis!r}")
+        return self.plan.argmax(-1 if axis == 1 else -2)
+
+    def barycenter(self, Y: Array) -> Array:
+        """Barycentric projection: the plan-weighted mean of `Y` (m, k) for each row, (n, k)."""
+        mass = self.marginals[0][..., None]
+        tiny = torch.finfo(torch.float32).tiny
+        return self.apply(Y, axis=1) / mass.clip(tiny)

@@ -1,0 +1,51 @@
+"""Where a solve starts from: the first linearised cost, and potentials that go with it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.quadratic import QuadraticProblem, split_loss
+from skgw.solvers.result import State
+
+
+def identity_start(problem: QuadraticProblem) -> State:
+    """Start of a self term: every point is matched with itself.
+
+    Half the diagonal is the potential that makes the linearised cost vanish there; for kernels
+    that are positive semi-definite it is then non-negative elsewhere.
+    """
+    cost = problem.gradient(torch.diag_embed(problem.a))
+    return State(cost, 0.5 * cost.diagonal(dim1=1, dim2=2))
+
+
+def carried_start(
+    cross_a: Tensor, plan: Tensor, cross_b: Tensor, a: Tensor, b: Tensor, *, loss: str = "L2"
+) -> State:
+    """Start for new points, from a plan between old points of the same two spaces.
+
+    The linearised cost of matching a new point x with a new point y is what the old plan says
+    about it: the sum over old pairs (x', y') of L(d(x, x'), d(y, y')), weighted by the plan. It
+    keeps the matching of consecutive mini-batches consistent where symmetric data admit several.
+
+    Parameters
+    ----------
+    cross_a : Tensor of shape (B, n, n_old)
+        Distances from the new points of one space to its old ones.
+    plan : Tensor of shape (B, n_old, m_old)
+    cross_b : Tensor of shape (B, m, m_old)
+        Distances from the new points of the other space to its old ones.
+    a, b : Tensor of shapes (B, n) and (B, m)
+        Weights of the new points.
+    """
+    parts = split_loss(cross_a, cross_b, loss)
+    rows = torch.bmm(parts.f1, plan.sum(2)[:, :, None])  # (B, n, 1)
+    columns = torch.bmm(parts.f2, plan.sum(1)[:, :, None])  # (B, m, 1)
+    cost = torch.bmm(torch.bmm(parts.h1, plan), parts.h2.transpose(1, 2))  # (B, n, m)
+    cost = 2 * (rows + columns.transpose(1, 2) - cost)
+    # The solver's costs have weighted row and column means of zero; what is taken off the columns
+    # reappears as their potential.
+    shift = torch.bmm(a[:, None, :], cost)  # (B, 1, m)
+    cost = cost - shift
+    cost = cost - torch.bmm(cost, b[:, :, None])
+    return State(cost, -shift[:, 0])

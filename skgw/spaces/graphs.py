@@ -1,0 +1,113 @@
+"""Shortest-path distances of graphs: networkx graphs and sparse adjacency matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+
+
+def is_networkx(graph: Any) -> bool:
+    """Whether `graph` is a networkx graph, without importing networkx."""
+    return hasattr(graph, "nodes") and hasattr(graph, "edges") and hasattr(graph, "is_directed")
+
+
+def graph_distances(
+    graph: Any, *, edge_length: str = "hops", sources: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """Shortest-path distances between the nodes of an undirected graph.
+
+    Use it before cross-validation: a fold of a graph is another graph, a fold of its distance
+    matrix is not.
+
+    Parameters
+    ----------
+    graph : networkx graph or sparse matrix of shape (n, n)
+        In a sparse matrix, stored entries are edges; an edge needs to be stored one way only.
+        Rows follow ``list(graph.nodes)`` for a networkx graph.
+    edge_length : str
+        "hops": each edge has length 1. "weight": the stored entries of a sparse matrix, or the
+        edge attribute "weight" of a networkx graph. Any other name is an edge attribute.
+    sources : array of int of shape (k,), optional
+        Rows to compute; all of them by default.
+
+    Returns
+    -------
+    array of shape (n, n) or (k, n)
+        In units of the edge lengths.
+
+    Raises
+    ------
+    ValueError
+        For a directed or disconnected graph, fewer than two nodes, and edge lengths that are
+        missing, negative or not finite.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> from skgw.spaces import graph_distances
+    >>> graph_distances(nx.path_graph(4))[0]
+    array([0., 1., 2., 3.])
+    """
+    lengths = edge_lengths(graph, edge_length)
+    n_components, component = csgraph.connected_components(lengths, directed=False)
+    if n_components > 1:
+        largest = np.bincount(component).max()
+        raise ValueError(
+            f"The graph has {n_components} connected components, so some distances are infinite. "
+            f"Keep the largest one ({largest} of {len(component)} nodes), or add edges between "
+            "them."
+        )
+    indices = None if sources is None else np.asarray(sources)
+    return csgraph.dijkstra(
+        lengths, directed=False, unweighted=edge_length == "hops", indices=indices
+    )
+
+
+def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
+    """The graph as a sparse matrix of edge lengths, (n, n), validated; see `graph_distances`."""
+    if is_networkx(graph):
+        lengths = _networkx_lengths(graph, edge_length)
+    elif sparse.issparse(graph):
+        if edge_length not in ("hops", "weight"):
+            raise ValueError(
+                f"edge_length={edge_length!r} names an edge attribute, but a sparse matrix has "
+                "none; use 'hops' or 'weight'."
+            )
+        lengths = sparse.csr_array(graph, dtype=np.float64)
+    else:
+        raise TypeError(
+            f"Expected a networkx graph or a sparse matrix, got {type(graph).__name__}."
+        )
+    if lengths.shape[0] != lengths.shape[1]:
+        raise ValueError(f"A graph's matrix must be square, got shape {lengths.shape}.")
+    if lengths.shape[0] < 2:
+        raise ValueError(f"The graph has {lengths.shape[0]} sample(s); at least 2 are needed.")
+    if not np.isfinite(lengths.data).all():
+        raise ValueError("Edge lengths contain NaN or infinity; remove those edges.")
+    if edge_length != "hops" and (lengths.data < 0).any():
+        raise ValueError("Negative values in data: edge lengths must be non-negative.")
+    return lengths
+
+
+def _networkx_lengths(graph: Any, edge_length: str) -> sparse.csr_array:
+    """Edge lengths of a networkx graph; of parallel edges the shortest counts."""
+    if graph.is_directed():
+        raise ValueError("Distances need an undirected graph; pass graph.to_undirected().")
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    shortest: dict[tuple[int, int], float] = {}
+    for u, v, attributes in graph.edges(data=True):
+        if edge_length != "hops" and edge_length not in attributes:
+            raise ValueError(
+                f"Edge ({u!r}, {v!r}) has no attribute {edge_length!r}; set it on every edge or "
+                "use edge_length='hops'."
+            )
+        key = (position[u], position[v])
+        length = 1.0 if edge_length == "hops" else float(attributes[edge_length])
+        shortest[key] = min(length, shortest.get(key, np.inf))
+    keys = np.array(list(shortest), dtype=np.int64).reshape(-1, 2)
+    values = np.fromiter(shortest.values(), dtype=np.float64, count=len(shortest))
+    return sparse.csr_array((values, (keys[:, 0], keys[:, 1])), shape=(len(position),) * 2)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba, to_rgba_array
+from numpy.testing import assert_array_equal
+
+from skgw.plotting._colors import PALETTE, color_points
+
+
+def test_without_labels_there_is_one_colour():
+    coloring = color_points(None)
+    assert coloring == ({"color": PALETTE[0]}, [], False)
+
+
+@pytest.mark.parametrize(
+    "labels", [["b", "a", "b"], [7, 3, 7], [7.0, 3.0, 7.0], [True, False, True], [None, "A", None]]
+)
+def test_classes_take_colours_in_sorted_order(labels):
+    if labels[0] is None:
+        labels = ["None", "A", "None"]
+    coloring = color_points(labels)
+    assert_array_equal(coloring.arguments["c"], to_rgba_array([PALETTE[i] for i in (1, 0, 1)]))
+    assert not coloring.continuous
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["b", "a"], ["a", "b"]),
+        ([10, 9], ["9", "10"]),
+        ([1.0, 2.0], ["1", "2"]),
+        (np.array(["x", None], dtype=object), ["None", "x"]),
+    ],
+)
+def test_the_legend_names_the_classes(labels, names):
+    legend = color_points(labels).legend
+    assert [name for name, _ in legend] == names
+    assert [tuple(color) for _, color in legend] == [to_rgba(PALETTE[i]) for i in range(2)]
+
+
+@pytest.mark.parametrize(("n_classes", "n_named"), [(10, 10), (12, 12), (13, 0), (20, 0)])
+def test_the_legend_stops_at_twelve_classes(n_classes, n_named):
+    coloring = color_points(np.arange(n_classes))
+    assert len(coloring.legend) == n_named
+    assert not coloring.continuous
+    assert len(np.unique(coloring.arguments["c"], axis=0)) == n_classes
+
+
+@pytest.mark.parametrize("labels", [[0.5, 1.0], np.arange(21), np.arange(21.0)])
+def test_quantities_get_a_scale(labels):
+    coloring = color_points(labels)
+    assert coloring.continuous
+    assert coloring.legend == []
+    assert coloring.arguments["cmap"] == "viridis"
+    assert_array_equal(coloring.arguments["c"], labels)
+
+
+def test_many_names_are_no_quantity():
+    assert not color_points([f"name {i}" for i in range(30)]).continuous
