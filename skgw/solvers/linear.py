@@ -28,6 +28,7 @@ MAX_CG = 50
 FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
 MAX_RADIUS = 40.0
 SUFFICIENT_GAIN = 0.1  # share of the gain that the gradient promises (Armijo)
+STARVED = 1e-12  # columns with less than this share of their mass are no place for Newton
 ABSORB_AT = 15.0  # log scalings beyond it are absorbed into the kernel
 SINKHORN_STEPS = 4
 SYMMETRIC_STEPS = 8
@@ -48,8 +49,8 @@ class _Point(NamedTuple):
     delta: Tensor  # (B, m)
     v: Tensor  # (B, m)
     w: Tensor  # (B, n)
-    residual: Tensor  # (B, m), gradient of the semi-dual
-    error: Tensor  # (B,), its L1 norm
+    columns: Tensor  # (B, m), sums of the plan's columns; b minus them is the semi-dual's gradient
+    error: Tensor  # (B,), L1 norm of that gradient
     value: Tensor  # (B,), gain of the semi-dual over reg since the last absorption
 
 
@@ -91,47 +92,56 @@ def solve_linear(
     g = torch.zeros_like(b) if potential is None else potential / reg[:, None]
     if symmetric:
         g = _symmetric_sinkhorn(kernel, g)
-    scaling = torch.softmax(kernel + g[:, None, :], -1)  # P
-    at = _evaluate(scaling, torch.zeros_like(b), a, b)
+    scaling, at = _absorb(kernel, g, a, b)
     radius = torch.full_like(reg, FIRST_RADIUS)
     for _ in range(max_iter):
         todo = at.error > tol
         if not todo.any():
             break
-        at, radius = _step(kernel + g[:, None, :], scaling, at, radius, todo, tol, a, b)
+        starved = ((at.columns < STARVED * b) & todo[:, None]).any(1)
+        if starved.any():
+            g = g + at.delta
+            g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
+            scaling, at = _absorb(kernel, g, a, b)
+            continue
+        at, radius = _step(scaling, at, radius, todo, tol, a, b)
         if at.delta.abs().max() > ABSORB_AT:
             g = g + at.delta
-            scaling = torch.softmax(kernel + g[:, None, :], -1)
-            at = _evaluate(scaling, torch.zeros_like(b), a, b)
+            scaling, at = _absorb(kernel, g, a, b)
     plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
     return LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
 
 
+def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, _Point]:
+    """The row-normalised kernel P at `g`, and the point there."""
+    scaling = torch.softmax(kernel + g[:, None, :], -1)
+    return scaling, _evaluate(scaling, torch.zeros_like(b), a, b)
+
+
 def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
     v = delta.exp()
-    z = torch.bmm(scaling, v[:, :, None])[:, :, 0].clamp_min(SMALL)  # (B, n)
+    z = _times(scaling, v).clamp_min(SMALL)  # (B, n)
     w = a / z
-    residual = b - v * torch.bmm(w[:, None, :], scaling)[:, 0]
+    columns = v * _times(scaling.mT, w)
     value = (b * delta).sum(1) - (a * z.log()).sum(1)
-    return _Point(delta, v, w, residual, residual.abs().sum(1), value)
+    return _Point(delta, v, w, columns, (b - columns).abs().sum(1), value)
 
 
 def _step(
-    kernel: Tensor, scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, tol: Tensor,
-    a: Tensor, b: Tensor,
-) -> tuple[_Point, Tensor]:  # fmt: skip
+    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, tol: Tensor, a: Tensor, b: Tensor
+) -> tuple[_Point, Tensor]:
     """One globalised Newton step of the problems in `todo`, and the new trust radius."""
     direction = _newton_direction(scaling, at, a, b)
     length = direction.abs().amax(1)
     step = (radius / length.clamp_min(SMALL)).clamp_max(1.0) * todo
     new = _evaluate(scaling, at.delta + step[:, None] * direction, a, b)
-    promised = step * (at.residual * direction).sum(1)
+    promised = step * ((b - at.columns) * direction).sum(1)
     # Either test will do: the error may stand still on the way to a far solution, and the value
     # drowns in rounding close to it.
     closer = new.error < torch.maximum(0.9 * at.error, tol)
     failed = todo & ~closer & ~(new.value - at.value > SUFFICIENT_GAIN * promised)
     if failed.any():
-        safe = _sinkhorn(kernel, scaling, at, a, b)
+        safe = _sinkhorn(scaling, at, a, b)
         new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
     grown = torch.where(step < 1, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
     shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
@@ -140,20 +150,18 @@ def _step(
 
 def _newton_direction(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
     """Solve (diag(T'1) - T' diag(1/a) T) d = residual by Jacobi-preconditioned CG."""
-    residual = at.residual
-    columns = b - residual  # (B, m), = T'1
-    jacobi = 1 / columns.clamp_min(SMALL)
-    inner = (at.w * at.w / a.clamp_min(SMALL))[:, :, None]  # (B, n, 1)
+    residual = b - at.columns
+    jacobi = 1 / at.columns.clamp_min(SMALL)
+    inner = at.w * at.w / a.clamp_min(SMALL)  # (B, n)
     outer = at.v
-    scaling_t = scaling.transpose(1, 2)
 
     d = torch.zeros_like(b)
     z = s = residual * jacobi
     rz = (residual * z).sum(1, keepdim=True)  # (B, 1)
     stop = CG_TOLERANCE**2 * rz
     for k in range(MAX_CG):
-        hs = torch.bmm(scaling, (outer * s)[:, :, None]).mul_(inner)
-        hs = columns * s - outer * torch.bmm(scaling_t, hs)[:, :, 0]
+        hs = _times(scaling, outer * s) * inner
+        hs = at.columns * s - outer * _times(scaling.mT, hs)
         curvature = (s * hs).sum(1, keepdim=True)
         step = torch.where(curvature > SMALL, rz / curvature.clamp_min(SMALL), 0.0)
         d = torch.addcmul(d, step, s)
@@ -167,18 +175,20 @@ def _newton_direction(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tens
     return d - (d * b).sum(1, keepdim=True)  # potentials are defined up to a constant
 
 
-def _sinkhorn(kernel: Tensor, scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
+def _sinkhorn(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
     """Sinkhorn's iteration: slow, but it cannot fail. Returns log v, (B, m)."""
-    v, w = at.v, at.w
+    w = at.w
     for _ in range(SINKHORN_STEPS):
-        columns = torch.bmm(w[:, None, :], scaling)[:, 0]
-        if (columns * v)[b > 0].min() < SMALL:  # a column that got no mass at all: in log domain
-            log_rows = a.log() - (kernel + at.delta[:, None, :]).logsumexp(2)
-            delta = b.log() - (kernel + log_rows[:, :, None]).logsumexp(1)
-            return torch.where(b > 0, delta, 0.0)
-        v = b / columns.clamp_min(SMALL)
-        w = a / torch.bmm(scaling, v[:, :, None])[:, :, 0].clamp_min(SMALL)
+        v = b / _times(scaling.mT, w).clamp_min(SMALL)
+        w = a / _times(scaling, v).clamp_min(SMALL)
     return torch.where(b > 0, v.log(), 0.0)
+
+
+def _log_sinkhorn(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """One step of Sinkhorn's iteration in log domain, where no column can vanish. Returns g."""
+    log_rows = a.log() - (kernel + g[:, None, :]).logsumexp(2)
+    log_columns = (kernel + log_rows[:, :, None]).logsumexp(1)
+    return torch.where(b > 0, b.log() - log_columns, 0.0)
 
 
 def _symmetric_sinkhorn(kernel: Tensor, g: Tensor) -> Tensor:
@@ -189,6 +199,15 @@ def _symmetric_sinkhorn(kernel: Tensor, g: Tensor) -> Tensor:
     log_rows = log_rows + g
     delta = -0.5 * log_rows
     for _ in range(SYMMETRIC_STEPS):
-        z = torch.bmm(scaling, delta.exp()[:, :, None])[:, :, 0].clamp_min(SMALL)
+        z = _times(scaling, delta.exp()).clamp_min(SMALL)
         delta = 0.5 * (delta - log_rows - z.log())
     return g + delta
+
+
+def _times(matrices: Tensor, x: Tensor) -> Tensor:
+    """Each matrix (B, n, m) times its vector (B, m).
+
+    The vector stands on the left because batched products with a single column are ten times
+    slower than those with a single row on CPUs.
+    """
+    return torch.bmm(x[:, None, :], matrices.mT)[:, 0]

@@ -1,82 +1,148 @@
-"""Finite metric spaces: distances among training points in blocks, and of new points to them.
+"""Finite metric spaces: distances among training rows in blocks, and of new points to them.
 
-A space serves distances to its *anchors*, the training rows that a model works with. All training
-rows are anchors where blocks of distances are cheap (features, given matrices); where each row
-costs a search through a graph, a random subset is.
+A space serves distances to its *anchors*, the training rows that a model works with. All rows are
+anchors where distances are cheap (features, given matrices); where each row costs a search through
+a graph, a random subset is.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import NearestNeighbors
 
+Array = NDArray[Any]
 Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
 
 
 class Space(ABC):
-    """Training rows of one domain, seen through their distances.
+    """The training rows of one domain, seen through their distances."""
 
-    Attributes
-    ----------
-    n_rows : int
-        Training rows.
-    anchors : array of shape (n_anchors,)
-        The training rows that distances are measured to.
-    """
+    anchors: Index  # (n_anchors,), the training rows that distances are measured to
 
-    n_rows: int
-    anchors: Index
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """Number of training rows."""
 
     @abstractmethod
-    def between(self, i: Index, j: Index) -> NDArray[Any]:
-        """Distances between anchors, by their position in `anchors`, (len(i), len(j))."""
+    def distances(self, rows: Index, j: Index) -> Array:
+        """Distances from training rows to the anchors at positions `j`, (len(rows), len(j))."""
 
     @abstractmethod
-    def from_rows(self, rows: Index, j: Index) -> NDArray[Any]:
-        """Distances from training rows to anchors at positions `j`, (len(rows), len(j))."""
-
-    @abstractmethod
-    def from_new(self, X: Any) -> NDArray[Any]:
+    def from_new(self, X: Any) -> Array:
         """Distances from new points to all anchors, (len(X), n_anchors)."""
 
     @abstractmethod
     def restrict(self, j: Index) -> Space:
-        """What `from_new` needs when only the anchors at positions `j` are kept."""
+        """The space with the anchors at positions `j` only, for `from_new`."""
+
+    def between(self, i: Index, j: Index) -> Array:
+        """Distances between the anchors at positions `i` and `j`, (len(i), len(j))."""
+        return self.distances(self.anchors[i], j)
 
 
 @dataclass(frozen=True)
 class FeatureSpace(Space):
     """Points with coordinates, under any metric of `sklearn.metrics.pairwise_distances`."""
 
-    points: NDArray[Any]  # (n_rows, d)
+    points: Array  # (n_anchors, d)
+    anchors: Index
     metric: Metric = "euclidean"
 
     @property
-    def n_rows(self) -> int:  # type: ignore[override]
+    def n_rows(self) -> int:
+        """Number of training rows."""
         return len(self.points)
 
-    @property
-    def anchors(self) -> Index:  # type: ignore[override]
-        return np.arange(len(self.points))
+    def distances(self, rows: Index, j: Index) -> Array:
+        """Computed when asked for."""
+        return pairwise_distances(self.points[rows], self.points[j], metric=self.metric)
 
-    def between(self, i: Index, j: Index) -> NDArray[Any]:
-        return self.from_rows(i, j)
-
-    def from_rows(self, rows: Index, j: Index) -> NDArray[Any]:
-        return self._distances(self.points[rows], self.points[j])
-
-    def from_new(self, X: Any) -> NDArray[Any]:
-        return self._distances(X, self.points)
+    def from_new(self, X: Array) -> Array:
+        """From features."""
+        return pairwise_distances(X, self.points, metric=self.metric)
 
     def restrict(self, j: Index) -> FeatureSpace:
-        return FeatureSpace(self.points[j], self.metric)
+        """Forgets the other points."""
+        return replace(self, points=self.points[j], anchors=self.anchors[j])
 
-    def _distances(self, X: NDArray[Any], Y: NDArray[Any]) -> NDArray[Any]:
-        return pairwise_distances(X, Y, metric=self.metric)
+
+@dataclass(frozen=True)
+class MatrixSpace(Space):
+    """Distances that were given, or computed from a graph once."""
+
+    matrix: Array  # (n_rows, n_anchors)
+    anchors: Index
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows."""
+        return len(self.matrix)
+
+    def distances(self, rows: Index, j: Index) -> Array:
+        """Looked up."""
+        return self.matrix[np.ix_(rows, j)]
+
+    def from_new(self, X: Array) -> Array:
+        """From rows of distances to all training rows."""
+        return X[:, self.anchors]
+
+    def restrict(self, j: Index) -> MatrixSpace:
+        """Forgets the other columns."""
+        return replace(self, matrix=self.matrix[:, j], anchors=self.anchors[j])
+
+
+@dataclass(frozen=True)
+class GraphSpace(MatrixSpace):
+    """Shortest paths in a graph. New nodes come as rows of distances, or as sparse rows of edges.
+
+    The sparse rows are edges from the new nodes to the training nodes; a matrix that equals the
+    training graph's stands for the training nodes themselves.
+    """
+
+    graph: sparse.csr_array  # (n_rows, n_rows), edge lengths
+
+    def from_new(self, X: Any) -> Array:
+        """From rows of distances to all training nodes, or from sparse rows of edges to them."""
+        if not sparse.issparse(X):
+            return super().from_new(X)
+        X = sparse.csr_array(X)
+        if X.shape == self.graph.shape and (self.graph != X).nnz == 0:
+            return self.matrix
+        return np.stack([self._through(X[[i]]) for i in range(X.shape[0])])
+
+    def _through(self, edges: sparse.csr_array) -> Array:
+        """Distances of a new node to the anchors by way of its neighbours."""
+        if edges.nnz == 0:
+            raise ValueError("A new node has no edge to the training nodes; give it at least one.")
+        return (self.matrix[edges.indices] + edges.data[:, None]).min(0)
+
+
+@dataclass(frozen=True)
+class GeodesicSpace(MatrixSpace):
+    """Shortest paths in the nearest-neighbour graph of points with coordinates.
+
+    New points reach the anchors through their neighbours among the training points, as in Isomap.
+    """
+
+    points: Array  # (n_rows, d)
+    n_neighbors: int
+    metric: Metric = "euclidean"
+
+    def from_new(self, X: Array) -> Array:
+        """From features."""
+        neighbors = NearestNeighbors(n_neighbors=self.n_neighbors, metric=self.metric)
+        lengths, index = neighbors.fit(self.points).kneighbors(X)
+        out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
+        for k in range(self.n_neighbors):
+            np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)
+        return out

@@ -62,13 +62,11 @@ def graph_distances(
             "them."
         )
     indices = None if sources is None else np.asarray(sources)
-    return csgraph.dijkstra(
-        lengths, directed=False, unweighted=edge_length == "hops", indices=indices
-    )
+    return csgraph.dijkstra(lengths, indices=indices)
 
 
 def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
-    """The graph as a sparse matrix of edge lengths, (n, n), validated; see `graph_distances`."""
+    """The graph as a symmetric sparse matrix of edge lengths, (n, n); see `graph_distances`."""
     if is_networkx(graph):
         lengths = _networkx_lengths(graph, edge_length)
     elif sparse.issparse(graph):
@@ -77,7 +75,7 @@ def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
                 f"edge_length={edge_length!r} names an edge attribute, but a sparse matrix has "
                 "none; use 'hops' or 'weight'."
             )
-        lengths = sparse.csr_array(graph, dtype=np.float64)
+        lengths = sparse.coo_array(graph, dtype=np.float64)
     else:
         raise TypeError(
             f"Expected a networkx graph or a sparse matrix, got {type(graph).__name__}."
@@ -88,26 +86,37 @@ def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
         raise ValueError(f"The graph has {lengths.shape[0]} sample(s); at least 2 are needed.")
     if not np.isfinite(lengths.data).all():
         raise ValueError("Edge lengths contain NaN or infinity; remove those edges.")
-    if edge_length != "hops" and (lengths.data < 0).any():
+    if edge_length == "hops":
+        lengths.data = np.ones_like(lengths.data)
+    elif (lengths.data < 0).any():
         raise ValueError("Negative values in data: edge lengths must be non-negative.")
-    return lengths
+    return _shortest_parallel(lengths)
 
 
-def _networkx_lengths(graph: Any, edge_length: str) -> sparse.csr_array:
-    """Edge lengths of a networkx graph; of parallel edges the shortest counts."""
+def _networkx_lengths(graph: Any, edge_length: str) -> sparse.coo_array:
+    """Edge lengths of a networkx graph, one way."""
     if graph.is_directed():
         raise ValueError("Distances need an undirected graph; pass graph.to_undirected().")
     position = {node: i for i, node in enumerate(graph.nodes)}
-    shortest: dict[tuple[int, int], float] = {}
+    rows, columns, lengths = [], [], []
     for u, v, attributes in graph.edges(data=True):
         if edge_length != "hops" and edge_length not in attributes:
             raise ValueError(
                 f"Edge ({u!r}, {v!r}) has no attribute {edge_length!r}; set it on every edge or "
                 "use edge_length='hops'."
             )
-        key = (position[u], position[v])
-        length = 1.0 if edge_length == "hops" else float(attributes[edge_length])
-        shortest[key] = min(length, shortest.get(key, np.inf))
-    keys = np.array(list(shortest), dtype=np.int64).reshape(-1, 2)
-    values = np.fromiter(shortest.values(), dtype=np.float64, count=len(shortest))
-    return sparse.csr_array((values, (keys[:, 0], keys[:, 1])), shape=(len(position),) * 2)
+        rows.append(position[u])
+        columns.append(position[v])
+        lengths.append(1.0 if edge_length == "hops" else float(attributes[edge_length]))
+    return sparse.coo_array((lengths, (rows, columns)), shape=(len(position), len(position)))
+
+
+def _shortest_parallel(lengths: sparse.coo_array) -> sparse.csr_array:
+    """Both directions of every edge; of parallel edges the shortest, loops left out."""
+    rows, columns = lengths.coords
+    i, j = np.r_[rows, columns], np.r_[columns, rows]
+    length = np.r_[lengths.data, lengths.data]
+    order = np.lexsort((length, j, i))
+    i, j, length = i[order], j[order], length[order]
+    first = np.r_[True, (np.diff(i) != 0) | (np.diff(j) != 0)][: len(i)] & (i != j)
+    return sparse.csr_array((length[first], (i[first], j[first])), shape=lengths.shape)

@@ -1,0 +1,106 @@
+"""What the estimators share: devices, seeds, array kinds, files."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skgw._serialization import load_state, save_state
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device of that name; "auto" is CUDA where there is one, else the CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def draw_seed(random_state: Any) -> int:
+    """A seed for torch from scikit-learn's `random_state`."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A CPU generator of its own: the global random state is never touched."""
+    return torch.Generator().manual_seed(seed)
+
+
+def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that maps an array to an array take a torch tensor, and return one like it."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(X, Tensor):
+            return method(self, X, *args, **kwargs)
+        out = method(self, X.detach().cpu().numpy(), *args, **kwargs)
+        return torch.as_tensor(out, device=X.device) if isinstance(out, np.ndarray) else out
+
+    return wrapper
+
+
+def canonical_axes(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean (k,) and axes (k, k) of a cloud: principal axes, each pointing to its longer tail.
+
+    ``(points - mean) @ axes`` is the same, whichever way the cloud was turned or mirrored, as far
+    as its variances differ and its axes are skewed.
+    """
+    mean = points.mean(0)
+    _, _, axes = np.linalg.svd(points - mean, full_matrices=True)
+    skewness = (((points - mean) @ axes.T) ** 3).sum(0)
+    return mean, axes.T * np.where(skewness < 0, -1.0, 1.0)
+
+
+class PersistenceMixin:
+    """`save` and `load` without pickle."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a file.
+
+        The file holds plain arrays and parameters (safetensors); it can be read on a machine
+        without a GPU, and reading it runs no code.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        TypeError
+            If a parameter is a function, a module or a random state object: those cannot be rebuilt
+            without running code. Pickle such an estimator instead.
+        """
+        check_is_fitted(self)
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        state = {name: x for name, x in vars(self).items() if name not in params}
+        save_state(path, type(self).__name__, params, state)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read an estimator written by `save`.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        estimator
+
+        Raises
+        ------
+        ValueError
+            If the file holds something else.
+        """
+        params, state = load_state(path, cls.__name__)
+        estimator = cls(**params)
+        vars(estimator).update(state)
+        return estimator

@@ -1,0 +1,100 @@
+"""From what users pass to `fit` and `transform` to validated arrays and spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from skgw.spaces import (
+    Space,
+    edge_lengths,
+    feature_space,
+    geodesic_space,
+    graph_space,
+    is_networkx,
+    matrix_space,
+)
+
+Metric = str | Callable[..., float]
+SCALE_SAMPLE = 1000  # anchors from which the scale of the distances is estimated
+
+
+def read_points(
+    estimator: BaseEstimator, X: Any, *, metric: Metric, edge_length: str, reset: bool
+) -> Any:
+    """Validate points, distances or a graph: a float array, or a sparse matrix of edge lengths.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Learns, or checks, the number and names of features.
+    X : array, sparse matrix or networkx graph
+    metric : str or callable
+    edge_length : str
+        How long the edges of a graph are.
+    reset : bool
+        Whether this is a fit.
+    """
+    precomputed = metric == "precomputed"
+    if is_networkx(X):
+        if not precomputed:
+            raise ValueError("X is a graph: set metric='precomputed'.")
+        X = edge_lengths(X, edge_length)
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        dtype=[np.float64, np.float32],
+        accept_sparse="csr" if precomputed else False,
+        ensure_min_samples=2 if reset else 1,
+        ensure_non_negative=precomputed,
+    )
+    if not sparse.issparse(X):
+        return X
+    if X.shape[0] == X.shape[1]:
+        return edge_lengths(X, "hops" if edge_length == "hops" else "weight")
+    if edge_length == "hops":  # rows of edges from new nodes
+        X.data = np.ones_like(X.data)
+    return X
+
+
+def make_space(X: Any, *, metric: Metric, n_neighbors: int, rng: np.random.RandomState) -> Space:
+    """The space of validated training points."""
+    if sparse.issparse(X):
+        return graph_space(X, rng)
+    if metric == "precomputed":
+        return matrix_space(X)
+    if metric == "geodesic":
+        return geodesic_space(X, n_neighbors, rng)
+    return feature_space(X, metric)
+
+
+def estimate_scale(space: Space, rng: np.random.RandomState) -> float:
+    """Root mean square distance; 1 if all points coincide.
+
+    Raises
+    ------
+    ValueError
+        If the metric gives distances that are negative or not finite.
+    """
+    n = len(space.anchors)
+    sample = np.arange(n) if n <= SCALE_SAMPLE else rng.choice(n, SCALE_SAMPLE, replace=False)
+    D = space.between(sample, sample)
+    if not np.isfinite(D).all() or D.min() < 0:
+        raise ValueError("The metric gave distances that are negative, NaN or infinite.")
+    scale = float(np.sqrt(np.mean(np.square(D, dtype=np.float64))))
+    return scale if scale > 0 else 1.0
+
+
+def choose_reference(space: Space, n: int, rng: np.random.RandomState) -> NDArray[np.intp]:
+    """Positions of at most `n` anchors, in order."""
+    n_anchors = len(space.anchors)
+    if n_anchors <= n:
+        return np.arange(n_anchors)
+    return np.sort(rng.choice(n_anchors, n, replace=False))

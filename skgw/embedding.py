@@ -1,0 +1,557 @@
+"""GWGenerativeEmbedding: an embedding that can be sampled from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Self
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils.validation import check_array, check_is_fitted
+
+import skgw
+from skgw._base import (
+    PersistenceMixin,
+    canonical_axes,
+    draw_seed,
+    resolve_device,
+    seeded,
+    tensor_in_tensor_out,
+)
+from skgw._input import choose_reference, estimate_scale, make_space, read_points
+from skgw._sklearn import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    fit_context,
+    report_to_callbacks,
+)
+from skgw.coupling import Coupling
+from skgw.exceptions import GWConvergenceWarning
+from skgw.metrics import relative_distortion
+from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
+from skgw.spaces import FeatureSpace, GeodesicSpace, Space
+from skgw.training import Checkpoint, History, TrainingOptions, train
+from skgw.training.generation import GenerationOptions, GenerativeObjective
+from skgw.training.loop import OPTIMIZERS
+from skgw.training.projection import project
+
+MAX_REFERENCE = 1000  # training rows that new ones are compared with
+CHUNK = 2048  # rows that are projected at a time
+MIN_UPDATES, MAX_UPDATES = 600, 3000  # of max_iter="auto"
+REPORT_EVERY = 50  # updates between reports, validations and checkpoints
+
+Array = NDArray[Any]
+
+
+class GWGenerativeEmbedding(
+    PersistenceMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Embedding of features, distances or graphs that new points can be sampled from.
+
+    A generator network learns to produce points whose distances are distributed, and related, like
+    those of the data: it minimises the normalised entropic Gromov-Wasserstein discrepancy between
+    mini-batches of data and of generated points. Only distances inside each space enter, so that
+    the dimension of the embedding is free, and the data need no coordinates.
+
+    Training rows and new ones get their place by barycentric projection: the mean of a fixed
+    cloud of generated points, weighted by the coupling between data and cloud.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimension of the embedding.
+    metric : str or callable
+        "precomputed" (distances, or a graph), "geodesic" (shortest paths in the graph of nearest
+        neighbours), or any metric of `sklearn.metrics.pairwise_distances`.
+    n_neighbors : int
+        Neighbours in the graph of ``metric="geodesic"``.
+    edge_length : str
+        Length of a graph's edges: "hops" (1 each), "weight", or the name of an edge attribute.
+    epsilon : float
+        Strength of the entropy, relative to the mean squared distance. Smaller is sharper and
+        slower.
+    generator : "mlp", callable or Module
+        A callable gets (latent_dim, n_components) and returns a `torch.nn.Module`.
+    hidden_layer_sizes : tuple of int
+        Of the "mlp".
+    latent_dim : int
+        Dimension of the generator's noise.
+    n_prior_components : int
+        Gaussians in the mixture that the noise is drawn from, with learned means: lets the samples
+        fall into separate clusters. 1 is the standard normal distribution.
+    penalty : {"mean", "l1"} or None
+        Keeps the samples around the origin: squared norm of their mean, or mean l1 norm.
+    penalty_weight : float
+    batch_size : int
+        Points per mini-batch, of the data and of the generator.
+    max_iter : int or "auto"
+        Updates of the generator. "auto": one per training row, at least 600, at most 3000.
+    learning_rate_init : float
+        Highest learning rate; it falls to zero along a cosine.
+    optimizer : {"adam", "adamw", "sgd"} or callable
+        A callable gets the parameters and ``lr`` and returns a torch optimiser.
+    early_stopping : bool
+        Hold out part of the data, keep the weights that do best on it, and stop when they have not
+        improved.
+    validation_fraction : float
+        Share of the rows held out.
+    n_iter_no_change : int
+        Evaluations (one every 50 updates) without improvement before an early stop.
+    tol : float
+        Relative improvement that counts.
+    n_generated : int
+        Size of the cloud that the embedding is a projection on.
+    warm_start : bool
+        Start from the generator of the last fit.
+    checkpoint : str, Path or None
+        Folder for checkpoints, written every 50 updates. A fit that was interrupted resumes when
+        it is repeated with the same parameters and data, and ends with the same result; the file
+        is deleted when the fit is complete.
+    device : str
+        "auto" is CUDA where there is one, else the CPU.
+    verbose : int
+        Print progress every 50 updates. Progress bars: `set_callbacks` of scikit-learn.
+    random_state : int, RandomState or None
+        Same seed, same result on a CPU.
+
+    Attributes
+    ----------
+    embedding_ : array of shape (n_samples, n_components)
+        The training rows, around the origin, along principal axes, in units of the distances.
+    generated_ : array of shape (n_generated, n_components)
+        The cloud of generated points.
+    plan_ : Coupling of shape (n_samples, n_generated)
+        Which generated points each training row is matched with; float32.
+    loss_curve_ : list of float
+        Normalised discrepancy of the mini-batch of each update, relative to the mean squared
+        distance.
+    validation_curve_ : list of float
+        The same on held-out rows, every 50 updates; empty without early stopping.
+    gw_divergence_ : float
+        The same between (up to 1000) training rows and `generated_`, at the end.
+    n_iter_ : int
+        Updates that were made.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Only if all names of features are strings.
+
+    See Also
+    --------
+    skgw.solvers.gw_divergence : The loss.
+    sklearn.manifold.MDS : Embedding by distances, without a generator.
+
+    Notes
+    -----
+    Memory grows with ``n_samples * n_generated`` (the plan), and for graphs and geodesic distances
+    with ``n_samples * min(n_samples, 2048)``; all distances between training rows are kept in
+    memory up to 4096 rows, and never computed above.
+
+    References
+    ----------
+    Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
+    spaces. ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw import GWGenerativeEmbedding
+    >>> X = np.random.default_rng(0).normal(size=(60, 3)) * [3, 2, 0]
+    >>> embedding = GWGenerativeEmbedding(max_iter=100, random_state=0).fit(X)
+    >>> embedding.transform(X).shape, embedding.sample(5, random_state=0).shape
+    ((60, 2), (5, 2))
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "metric": [str, callable],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "edge_length": [str],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "generator": [StrOptions({"mlp"}), callable],
+        "hidden_layer_sizes": ["array-like"],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_prior_components": [Interval(Integral, 1, None, closed="left")],
+        "penalty": [StrOptions(set(PENALTIES)), None],
+        "penalty_weight": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_generated": [Interval(Integral, 2, None, closed="left")],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, Path, None],
+        "device": [str],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        metric: str | Callable[..., float] = "euclidean",
+        n_neighbors: int = 15,
+        edge_length: str = "hops",
+        epsilon: float = 5e-3,
+        generator: str | torch.nn.Module | Callable[[int, int], torch.nn.Module] = "mlp",
+        hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
+        latent_dim: int = 16,
+        n_prior_components: int = 64,
+        penalty: str | None = "mean",
+        penalty_weight: float = 0.1,
+        batch_size: int = 256,
+        max_iter: int | str = "auto",
+        learning_rate_init: float = 2e-3,
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "adam",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        n_generated: int = 1000,
+        warm_start: bool = False,
+        checkpoint: str | Path | None = None,
+        device: str = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.metric = metric
+        self.n_neighbors = n_neighbors
+        self.edge_length = edge_length
+        self.epsilon = epsilon
+        self.generator = generator
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.latent_dim = latent_dim
+        self.n_prior_components = n_prior_components
+        self.penalty = penalty
+        self.penalty_weight = penalty_weight
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.learning_rate_init = learning_rate_init
+        self.optimizer = optimizer
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.n_generated = n_generated
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @fit_context
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the generator and embed the training rows.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features), or (n_samples, n_samples) for "precomputed"
+            Features; or distances; or, for "precomputed", a graph: sparse (n, n) or networkx.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For input that is not a space with finite distances; the message says what to do.
+        FloatingPointError
+            If training diverges.
+
+        Warns
+        -----
+        GWConvergenceWarning
+            If the coupling behind the embedding has not converged.
+        """
+        X = self._read(X, reset=True)
+        rng = check_random_state(self.random_state)
+        seed = draw_seed(rng)
+        space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
+        self._scale, self._dtype = estimate_scale(space, rng), X.dtype.name
+        spec, generator = self._build_generator(seed)
+        objective = self._objective(space, generator, rng)
+        history = self._train(objective, X, seed)
+
+        self._generator = FittedGenerator.of(generator, spec)
+        self.loss_curve_ = history.losses["gw"]
+        self.validation_curve_ = history.validation
+        self.n_iter_ = history.n_iter
+        reference = choose_reference(space, MAX_REFERENCE, rng)
+        self._project(objective, reference, seeded(seed + 1))
+        self._embed_training_rows(space, reference)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit, and return `embedding_`.
+
+        Parameters
+        ----------
+        X : array, or graph for "precomputed"
+            As for `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        array of shape (n_samples, n_components)
+        """
+        return self.fit(X, y).embedding_
+
+    @tensor_in_tensor_out
+    def transform(self, X: Any) -> Any:
+        """Embed rows: training rows get the place that they have in `embedding_`.
+
+        Parameters
+        ----------
+        X : array of shape (n_rows, n_features), or (n_rows, n_samples) for "precomputed"
+            Features; or distances to the training rows; or, after a fit to a graph, the graph, or
+            a sparse matrix of edges from new nodes to the training nodes. Numpy or torch.
+
+        Returns
+        -------
+        array of shape (n_rows, n_components)
+            Of the kind of `X`.
+        """
+        check_is_fitted(self)
+        X = self._read(X, reset=False)
+        chunks = gen_batches(X.shape[0], CHUNK)
+        return np.concatenate([self._rows(self._distances(X[i])) @ self.generated_ for i in chunks])
+
+    @tensor_in_tensor_out
+    def inverse_transform(self, Z: Any) -> Any:
+        """Features of points of the embedding: weighted means of training rows.
+
+        Parameters
+        ----------
+        Z : array of shape (n_points, n_components)
+            Numpy or torch.
+
+        Returns
+        -------
+        array of shape (n_points, n_features)
+            Of the kind of `Z`.
+
+        Raises
+        ------
+        ValueError
+            For an estimator that was fitted to distances or a graph.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=[np.float64, np.float32])
+        if Z.shape[1] != self.n_components:
+            raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self.n_components}.")
+        features = self._reference_features()
+        chunks = (euclidean_distances(Z[i], self.generated_) for i in gen_batches(len(Z), CHUNK))
+        rows = (self._to_data.rows(distances / self._scale) for distances in chunks)
+        return np.concatenate([weights @ features for weights in rows]).astype(self._dtype)
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
+        """Draw new points of the embedding.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        array of shape (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
+        generator = self._generator.build(resolve_device(self.device))
+        noise = seeded(draw_seed(random_state))
+        with torch.no_grad():
+            points = generator(n_samples, noise).double().cpu().numpy()
+        return ((points - self._center) @ self._axes).astype(self._dtype)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Minus the relative distortion of the distances to the training rows.
+
+        ``-||D - Dz|| / ||D||``, for the distances D from `X` to (up to 1000) training rows, and
+        those of their embeddings, Dz. Higher is better, 0 is perfect; values compare between
+        any parameters, `epsilon` and `n_components` included.
+
+        Parameters
+        ----------
+        X : array, or graph
+            As for `transform`.
+        y : None
+            Ignored.
+        sample_weight : array of shape (n_rows,), optional
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        X = self._read(X, reset=False)
+        D = self._distances(X)
+        Dz = euclidean_distances(self._rows(D) @ self.generated_, self._reference_embedding)
+        D = D * self._scale
+        if sample_weight is not None:
+            weight = np.sqrt(check_array(sample_weight, ensure_2d=False))[:, None]
+            D, Dz = weight * D, weight * Dz
+        return -relative_distortion(D, Dz)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        precomputed = self.metric == "precomputed"
+        tags.input_tags.pairwise = precomputed
+        tags.input_tags.positive_only = precomputed
+        tags.input_tags.sparse = precomputed
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components
+
+    def _read(self, X: Any, *, reset: bool) -> Any:
+        return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
+
+    def _build_generator(self, seed: int) -> tuple[GeneratorSpec, Generator]:
+        spec = GeneratorSpec(
+            n_outputs=self.n_components,
+            latent_dim=self.latent_dim,
+            network=self.generator,
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            n_prior_components=self.n_prior_components,
+        )
+        if self.warm_start and hasattr(self, "_generator"):
+            if self._generator.spec != spec:
+                raise ValueError(
+                    "warm_start continues the last fit's generator: n_components, latent_dim, "
+                    "generator, hidden_layer_sizes and n_prior_components must stay the same."
+                )
+            return spec, self._generator.build().train()
+        return spec, spec.build(seed)
+
+    def _objective(
+        self, space: Space, generator: Generator, rng: np.random.RandomState
+    ) -> GenerativeObjective:
+        anchors = np.arange(len(space.anchors))
+        held_out = anchors[:0]
+        if self.early_stopping:
+            shuffled = rng.permutation(anchors)
+            n_held_out = max(2, round(self.validation_fraction * len(anchors)))
+            held_out, anchors = shuffled[:n_held_out], np.sort(shuffled[n_held_out:])
+            if len(anchors) < 2:
+                raise ValueError("Too few samples for early_stopping; switch it off.")
+        options = GenerationOptions(
+            self.epsilon, self.batch_size, self.penalty, self.penalty_weight
+        )
+        objective = GenerativeObjective(
+            space, self._scale, generator, options, rng=rng, train=anchors, held_out=held_out
+        )
+        return objective.to(resolve_device(self.device))
+
+    def _train(self, objective: GenerativeObjective, X: Any, seed: int) -> History:
+        max_iter = int(
+            np.clip(X.shape[0], MIN_UPDATES, MAX_UPDATES)
+            if self.max_iter == "auto"
+            else self.max_iter
+        )
+        options = TrainingOptions(
+            max_iter=max_iter,
+            learning_rate=self.learning_rate_init,
+            optimizer=self.optimizer,
+            report_every=REPORT_EVERY,
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
+            tol=self.tol,
+        )
+        n_reports = -(-max_iter // REPORT_EVERY)
+        notify, end = report_to_callbacks(self, X, n_reports)
+
+        def report(history: History) -> bool:
+            if self.verbose:
+                recent = np.mean(history.losses["gw"][-REPORT_EVERY:])
+                print(f"[{type(self).__name__}] {history.n_iter}/{max_iter} gw={recent:.5f}")
+            return notify()
+
+        checkpoint = self._checkpoint(X)
+        history = train(objective, options, seeded(seed), report=report, checkpoint=checkpoint)
+        if checkpoint is not None:
+            checkpoint.remove()
+        end()
+        return history
+
+    def _checkpoint(self, X: Any) -> Checkpoint | None:
+        """A file for this fit alone: its name depends on parameters, data and version."""
+        if self.checkpoint is None:
+            return None
+        ignored = ("checkpoint", "verbose", "device")
+        params = {k: v for k, v in self.get_params(deep=False).items() if k not in ignored}
+        name = joblib.hash((params, X, skgw.__version__))
+        return Checkpoint(Path(self.checkpoint) / f"{type(self).__name__}-{name}.pt")
+
+    def _project(
+        self, objective: GenerativeObjective, reference: Array, noise: torch.Generator
+    ) -> None:
+        """Couple reference rows with a cloud of generated points, turned canonically."""
+        projection = project(objective, reference, self.n_generated, noise)
+        if not projection.converged:
+            warnings.warn(
+                "The coupling behind the embedding has not converged; raise epsilon.",
+                GWConvergenceWarning,
+                stacklevel=3,
+            )
+        self._center, axes = canonical_axes(projection.cloud)
+        self._axes = self._scale * axes
+        self.generated_ = ((projection.cloud - self._center) @ self._axes).astype(self._dtype)
+        self._to_cloud, self._to_data = projection.to_cloud, projection.to_data
+        self.gw_divergence_ = projection.divergence
+
+    def _embed_training_rows(self, space: Space, reference: Array) -> None:
+        """Project the training rows, in the way that `transform` projects new ones."""
+        self._space_ = space.restrict(reference)
+        plan = np.empty((space.n_rows, len(self.generated_)), dtype=np.float32)
+        embedding = np.empty((space.n_rows, self.n_components), dtype=self._dtype)
+        for chunk in gen_batches(space.n_rows, CHUNK):
+            rows = np.arange(space.n_rows)[chunk]
+            weights = self._rows(space.distances(rows, reference) / self._scale)
+            plan[chunk] = weights / space.n_rows
+            embedding[chunk] = weights @ self.generated_
+        self.plan_, self.embedding_ = Coupling(plan), embedding
+        self._reference_embedding = embedding[space.anchors[reference]]
+
+    def _distances(self, X: Any) -> Array:
+        """Distances from validated new rows to the reference rows, over the scale."""
+        distances: Array = self._space_.from_new(X) / self._scale
+        return distances
+
+    def _rows(self, distances: Array) -> Array:
+        """Conditional plan of rows at these distances over the generated cloud."""
+        return self._to_cloud.rows(distances).astype(self._dtype, copy=False)
+
+    def _reference_features(self) -> Array:
+        space = self._space_
+        if isinstance(space, FeatureSpace):
+            return space.points
+        if isinstance(space, GeodesicSpace):
+            return space.points[space.anchors]
+        raise ValueError(
+            "inverse_transform needs features; this embedding was fitted to distances or a graph."
+        )

@@ -1,0 +1,105 @@
+"""Generators: a prior and a network, and how to build and store them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from skgw.nn.networks import mlp
+from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
+
+MIXTURE_SCALE = 0.5  # standard deviation of a component, against 1 for the means
+NetworkFactory = Callable[[int, int], nn.Module]
+
+
+class Generator(nn.Module):
+    """Points from noise.
+
+    Parameters
+    ----------
+    prior : Prior
+    network : Module
+        From noise (n, prior.dim) to points (n, k).
+    """
+
+    def __init__(self, prior: Prior, network: nn.Module) -> None:
+        super().__init__()
+        self.prior, self.network = prior, network
+
+    def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
+        """Draw points (n, k); `stratified` lowers the variance of the batch."""
+        points: Tensor = self.network(self.prior(n, generator, stratified=stratified))
+        return points
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """How to build a generator.
+
+    Attributes
+    ----------
+    n_outputs, latent_dim : int
+        Dimensions of points and noise.
+    network : "mlp", Module or callable
+        A module is copied; a callable gets (latent_dim, n_outputs) and returns a module.
+    hidden_layer_sizes : tuple of int
+        Of the "mlp".
+    n_prior_components : int
+        Gaussians of the prior; 1 is the standard normal distribution.
+    """
+
+    n_outputs: int
+    latent_dim: int
+    network: str | nn.Module | NetworkFactory
+    hidden_layer_sizes: tuple[int, ...]
+    n_prior_components: int
+
+    def build(self, seed: int = 0) -> Generator:
+        """A generator with fresh weights; the global random state stays as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Generator(self._prior(), self._network())
+
+    def _prior(self) -> Prior:
+        if self.n_prior_components == 1:
+            return GaussianPrior(self.latent_dim)
+        return MixturePrior(self.latent_dim, self.n_prior_components, MIXTURE_SCALE)
+
+    def _network(self) -> nn.Module:
+        if isinstance(self.network, nn.Module):
+            return copy.deepcopy(self.network)
+        if callable(self.network):
+            return self.network(self.latent_dim, self.n_outputs)
+        return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
+
+
+@dataclass(frozen=True)
+class FittedGenerator:
+    """A trained generator as plain data.
+
+    Attributes
+    ----------
+    spec : GeneratorSpec
+    weights : dict of arrays
+    """
+
+    spec: GeneratorSpec
+    weights: dict[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, generator: Generator, spec: GeneratorSpec) -> FittedGenerator:
+        """Take the weights out of `generator`."""
+        state = generator.state_dict()
+        return cls(spec, {name: x.detach().cpu().numpy().copy() for name, x in state.items()})
+
+    def build(self, device: str | torch.device = "cpu") -> Generator:
+        """The generator on `device`, ready for evaluation."""
+        generator = self.spec.build()
+        generator.load_state_dict({name: torch.tensor(x) for name, x in self.weights.items()})
+        return generator.to(device).eval()

@@ -1,0 +1,19 @@
+"""Differentiable geometry of point clouds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MAX_BROADCAST_DIM = 16  # exact differences up to this dimension, inner products above it
+
+
+def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """Euclidean distances (n, m) between points x (n, k) and y (m, k), or x itself.
+
+    The gradient at distance zero is zero, where that of the square root is not defined.
+    """
+    y = x if y is None else y
+    exact = x.shape[1] <= MAX_BROADCAST_DIM
+    mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
+    return torch.cdist(x, y, compute_mode=mode)

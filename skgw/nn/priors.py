@@ -1,0 +1,75 @@
+"""Distributions of the noise that a generator turns into samples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Prior(nn.Module, ABC):
+    """A distribution on R^dim.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension of the noise.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    @abstractmethod
+    def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
+        """Draw noise (n, dim) with a CPU generator; `stratified` lowers the batch's variance."""
+
+
+class GaussianPrior(Prior):
+    """The standard normal distribution."""
+
+    origin: Tensor  # knows the device
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.register_buffer("origin", torch.zeros(dim), persistent=False)
+
+    def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
+        """Draw noise (n, dim); there are no strata."""
+        return torch.randn(n, self.dim, generator=generator).to(self.origin)
+
+
+class MixturePrior(Prior):
+    """Gaussians of equal weight with learned means.
+
+    A network is continuous, so that a connected prior cannot reach separate clusters without a
+    bridge of samples between them; the components of a mixture can part. Stratified draws give each
+    component its share of the batch exactly, so that the generated batch does not fluctuate in how
+    much mass it puts where.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension of the noise.
+    n_components : int
+        Number of Gaussians.
+    scale : float
+        Their standard deviation; the means are drawn from the standard normal distribution.
+    """
+
+    def __init__(self, dim: int, n_components: int, scale: float) -> None:
+        super().__init__(dim)
+        self.scale = scale
+        self.means = nn.Parameter(torch.randn(n_components, dim))
+
+    def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
+        """Draw noise (n, dim); strata are the components."""
+        k = len(self.means)
+        if stratified:
+            offset = torch.rand(1, generator=generator)
+            component = ((torch.arange(n) + offset) * (k / n)).long() % k
+        else:
+            component = torch.randint(k, (n,), generator=generator)
+        noise = torch.randn(n, self.dim, generator=generator).to(self.means)
+        return self.means[component.to(self.means.device)] + self.scale * noise

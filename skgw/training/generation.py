@@ -1,0 +1,215 @@
+"""Training a generator with the normalised Gromov-Wasserstein loss (Bunne et al. 2019, Eq. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skgw.nn import PENALTIES, Generator, pairwise_distances
+from skgw.solvers.descent import Solution, minimize
+from skgw.solvers.envelope import envelope_value
+from skgw.solvers.gromov import ANNEALING_START
+from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
+from skgw.solvers.result import State
+from skgw.solvers.starts import carried_start, identity_start
+from skgw.spaces import Space
+from skgw.training.batches import draw_batch, stratified_order
+from skgw.training.objective import Objective, Phase
+
+MAX_CACHED = 4096  # all distances between so many points are kept on the device
+CARRIED_STEPS = 2  # outer steps from a carried-over coupling: it is nearly solved
+FRESH_STEPS = 30
+RACE_EVERY = 50  # batches between two races of the carried-over coupling against a fresh one
+TOLERANCE = 1e-2  # of a plan: its envelope gradient has a cosine of .9997 with the exact one
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """What the objective needs to know besides space and networks.
+
+    Attributes
+    ----------
+    epsilon : float
+        Strength of the entropy, relative to the data's mean squared distance.
+    batch_size : int
+        Points per batch, on either side.
+    penalty : str or None
+        Name of a penalty on the generated samples.
+    penalty_weight : float
+    """
+
+    epsilon: float
+    batch_size: int
+    penalty: str | None
+    penalty_weight: float
+
+
+class GenerativeObjective(Objective):
+    """Normalised GW_eps between batches of a space and batches of generated points.
+
+    Distances of the space are divided by `scale`, so that their mean square is one and every option
+    is dimensionless. No gradient flows through the plans.
+
+    Parameters
+    ----------
+    space : Space
+    scale : float
+    generator : Generator
+    options : GenerationOptions
+    rng : RandomState
+        For the strata.
+    train, held_out : array of int
+        Positions of the anchors to train on and to validate on.
+    """
+
+    order: Tensor  # (N,), training anchors, neighbours next to each other
+    held_out: Tensor  # (N',)
+    matrix: Tensor | None  # (N, N), all distances if they fit
+    carried_rows: Tensor  # (n,), the last batch ...
+    carried_points: Tensor  # (m, k)
+    carried_plan: Tensor  # (1, n, m), ... and its coupling, which the next batch starts from
+    n_batches: Tensor  # ()
+    self_value: Tensor  # (), GW_eps of the data with itself
+
+    def __init__(
+        self,
+        space: Space,
+        scale: float,
+        generator: Generator,
+        options: GenerationOptions,
+        *,
+        rng: np.random.RandomState,
+        train: np.ndarray,
+        held_out: np.ndarray,
+    ) -> None:
+        super().__init__()
+        self.generator, self.options, self.scale = generator, options, scale
+        with torch.no_grad():
+            n_outputs = generator(2, torch.Generator().manual_seed(0)).shape[1]
+        n = min(options.batch_size, len(train))
+        order = stratified_order(space.between, train, n, rng)
+        self.register_buffer("order", torch.as_tensor(order), persistent=False)
+        self.register_buffer("held_out", torch.as_tensor(held_out), persistent=False)
+        self.register_buffer("matrix", self._cache(space), persistent=False)
+        self._between = space.between
+        self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
+        self.register_buffer("carried_points", torch.zeros(options.batch_size, n_outputs))
+        self.register_buffer("carried_plan", torch.zeros(1, n, options.batch_size))
+        self.register_buffer("n_batches", torch.tensor(0))
+        self.register_buffer("self_value", torch.tensor(0.0))
+
+    def phases(self) -> Sequence[Phase]:
+        """The generator alone."""
+        return [Phase("generator", list(self.generator.parameters()))]
+
+    def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """The loss, and "gw", the normalised discrepancy that it contains."""
+        rows = draw_batch(self.order, len(self.carried_rows), generator)
+        points = self.generator(self.options.batch_size, generator, stratified=True)
+        cross, self_term = self._terms(rows, points)
+        gw = 2 * cross - self_term - self.self_value
+        loss = gw
+        if self.options.penalty is not None:
+            penalty = PENALTIES[self.options.penalty](points)
+            loss = loss + self.options.penalty_weight * penalty
+        return {"loss": loss, "gw": gw}
+
+    def validation_loss(self) -> float | None:
+        """Normalised discrepancy between held-out points and a fixed draw of generated ones."""
+        if not len(self.held_out):
+            return None
+        with torch.no_grad():
+            noise = torch.Generator().manual_seed(0)
+            points = self.generator(self.options.batch_size, noise, stratified=True)
+        D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
+        cross = self._value(_fresh(self._problem(D, E), self._reg(D)), D, E)
+        self_terms = [self._value(self._self_solve(C), C, C) for C in (D, E)]
+        return float(2 * cross - sum(self_terms))
+
+    def distances(self, i: Tensor, j: Tensor) -> Tensor:
+        """Distances between anchors at positions i and j, over `scale`, (len(i), len(j))."""
+        if self.matrix is not None:
+            return self.matrix[i[:, None], j]
+        block = self._between(i.cpu().numpy(), j.cpu().numpy()) / self.scale
+        return torch.as_tensor(block, dtype=torch.float32, device=i.device)
+
+    def carried(self, rows: Tensor, points: Tensor) -> State:
+        """What the last batch's coupling says about other rows and points."""
+        return carried_start(
+            self.distances(rows, self.carried_rows)[None],
+            self.carried_plan,
+            pairwise_distances(points, self.carried_points)[None],
+            *_uniform(len(rows), len(points), points),
+        )
+
+    def _terms(self, rows: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """GW_eps between the batch and the generated points, and of the latter with themselves."""
+        D, E = self.distances(rows, rows), pairwise_distances(points)
+        problem, reg = self._problem(D, E.detach()), self._reg(D)
+        is_race = int(self.n_batches) % RACE_EVERY == 0
+        if self.n_batches == 0:
+            solution = _fresh(problem, reg)
+        else:
+            start = self.carried(rows, points.detach())
+            tol = torch.full_like(reg, TOLERANCE)
+            solution = minimize(problem, reg, start, tol=tol, max_iter=CARRIED_STEPS)
+            if is_race:
+                solution = better(solution, _fresh(problem, reg), reg)
+        if is_race:  # constant for the generator, so that an occasional look is enough
+            self.self_value.copy_(self._value(self._self_solve(D), D, D))
+        self.carried_rows.copy_(rows)
+        self.carried_points.copy_(points.detach())
+        self.carried_plan.copy_(solution.plan)
+        self.n_batches += 1
+        return self._value(solution, D, E), self._value(self._self_solve(E.detach()), E, E)
+
+    def _value(self, solution: Solution, D: Tensor, E: Tensor) -> Tensor:
+        """GW_eps, with its envelope gradient in both matrices."""
+        value = entropic_value(solution, self._reg(D))
+        return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
+
+    def _self_solve(self, D: Tensor) -> Solution:
+        problem, reg = self._problem(D, D), self._reg(D)
+        # From the identity one outer step is within 1e-5 of the minimum; a bad self term would
+        # push the generated points apart without bound.
+        tol = torch.full_like(reg, TOLERANCE)
+        return minimize(problem, reg, identity_start(problem), tol=tol, max_iter=1, symmetric=True)
+
+    def _problem(self, D: Tensor, E: Tensor) -> QuadraticProblem:
+        return quadratic_problem(D[None], E[None], *_uniform(len(D), len(E), D))
+
+    def _reg(self, D: Tensor) -> Tensor:
+        return torch.full((1,), self.options.epsilon, dtype=D.dtype, device=D.device)
+
+    def _cache(self, space: Space) -> Tensor | None:
+        n = len(space.anchors)
+        if n > MAX_CACHED:
+            return None
+        everything = np.arange(n)
+        D = space.between(everything, everything) / self.scale
+        return torch.as_tensor(D, dtype=torch.float32)
+
+
+def _uniform(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    return like.new_full((1, n), 1 / n), like.new_full((1, m), 1 / m)
+
+
+def _fresh(problem: QuadraticProblem, reg: Tensor) -> Solution:
+    """An annealed solve from the product coupling."""
+    tol, level = torch.full_like(reg, TOLERANCE), torch.full_like(reg, ANNEALING_START)
+    return minimize(problem, reg, State(problem.offset), level=level, tol=tol, max_iter=FRESH_STEPS)
+
+
+def better(one: Solution, other: Solution, reg: float | Tensor) -> Solution:
+    """The one with the lower GW_eps."""
+    values = entropic_value(one, reg), entropic_value(other, reg)
+    return one if bool(values[0] <= values[1]) else other
+
+
+def entropic_value(solution: Solution, reg: float | Tensor) -> Tensor:
+    """GW_eps of a solution, (B,)."""
+    return solution.energy - reg * torch.special.entr(solution.plan).sum((1, 2))

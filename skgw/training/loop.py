@@ -1,0 +1,231 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skgw.training.checkpoint import Checkpoint
+from skgw.training.objective import Objective, Phase
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": functools.partial(torch.optim.Adam, betas=(0.9, 0.99)),
+    "adamw": functools.partial(torch.optim.AdamW, betas=(0.9, 0.99)),
+    "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
+}
+WARMUP = 50  # updates over which the learning rate rises to its full value
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train.
+
+    Attributes
+    ----------
+    max_iter : int
+        Updates of the first phase.
+    learning_rate : float
+        Its largest value: it rises over the first updates and falls to zero along a cosine.
+    optimizer : str or callable
+        "adam", "adamw", "sgd", or a callable from parameters and ``lr`` to a torch optimiser.
+    clip_norm : float
+        Largest norm of the gradient of a phase.
+    report_every : int
+        Updates between reports, validations and checkpoints.
+    n_iter_no_change : int or None
+        Stop after so many validations without an improvement by `tol`; None never stops.
+    tol : float
+        Relative improvement of the validation loss that counts.
+    """
+
+    max_iter: int
+    learning_rate: float = 2e-3
+    optimizer: str | Callable[..., torch.optim.Optimizer] = "adam"
+    clip_norm: float = 10.0
+    report_every: int = 50
+    n_iter_no_change: int | None = None
+    tol: float = 1e-4
+
+
+@dataclass
+class History:
+    """What happened.
+
+    Attributes
+    ----------
+    losses : dict of lists of float
+        One entry per update of the first phase, by the name of the loss; those of later phases are
+        prefixed with the phase's name.
+    validation : list of float
+        One entry per validation.
+    n_iter : int
+        Updates of the first phase.
+    best_iter : int
+        The update whose weights are kept.
+    """
+
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    validation: list[float] = field(default_factory=list)
+    n_iter: int = 0
+    best_iter: int = 0
+
+
+def train(
+    objective: Objective,
+    options: TrainingOptions,
+    generator: torch.Generator,
+    *,
+    report: Callable[[History], bool] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> History:
+    """Train `objective` in place.
+
+    Parameters
+    ----------
+    objective : Objective
+    options : TrainingOptions
+    generator : torch.Generator
+        The only source of randomness, on the CPU.
+    report : callable, optional
+        Called after every `report_every` updates; returning True stops the training.
+    checkpoint : Checkpoint, optional
+        Where to save the state at every report, and to resume from if there is one. An interrupted
+        and resumed training ends with the same weights as an uninterrupted one.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    FloatingPointError
+        If a loss is not finite.
+    """
+    phases = objective.phases()
+    optimizers = [make_optimizer(phase, options) for phase in phases]
+    state = _State(objective, optimizers, generator, History())
+    if checkpoint is not None:
+        checkpoint.restore(state)
+    history, stopped = state.history, False
+    while history.n_iter < options.max_iter and not stopped:
+        end = min(history.n_iter + options.report_every, options.max_iter)
+        pending: dict[str, list[Tensor]] = {}
+        for step in range(history.n_iter, end):
+            for phase, optimizer in zip(phases, optimizers, strict=True):
+                _set_learning_rate(optimizer, phase, options, step)
+                for _ in range(phase.n_steps):
+                    losses = _update(objective, phase, optimizer, options, generator)
+                prefix = "" if phase is phases[0] else f"{phase.name}."
+                for name, loss in losses.items():
+                    pending.setdefault(prefix + name, []).append(loss.detach())
+        _record(history, pending, end)
+        stopped = _validate(state, options)
+        if checkpoint is not None:
+            checkpoint.save(state)
+        stopped = (report is not None and report(history)) or stopped
+    state.restore_best()
+    return history
+
+
+def make_optimizer(phase: Phase, options: TrainingOptions) -> torch.optim.Optimizer:
+    """The phase's optimiser, by name or from a factory."""
+    factory = options.optimizer
+    if isinstance(factory, str):
+        factory = OPTIMIZERS[factory]
+    return factory(list(phase.parameters), lr=options.learning_rate)
+
+
+def _set_learning_rate(
+    optimizer: torch.optim.Optimizer, phase: Phase, options: TrainingOptions, step: int
+) -> None:
+    warmup = min(1.0, (step + 1) / WARMUP)
+    cosine = 0.5 * (1 + math.cos(math.pi * step / options.max_iter))
+    for group in optimizer.param_groups:
+        group["lr"] = options.learning_rate * phase.learning_rate_factor * warmup * cosine
+
+
+def _update(
+    objective: Objective,
+    phase: Phase,
+    optimizer: torch.optim.Optimizer,
+    options: TrainingOptions,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    losses = objective.losses(phase.name, generator)
+    optimizer.zero_grad()
+    losses["loss"].backward()
+    torch.nn.utils.clip_grad_norm_(phase.parameters, options.clip_norm)
+    optimizer.step()
+    return losses
+
+
+def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> None:
+    """Move losses to the host, once per report."""
+    for name, values in pending.items():
+        values_cpu = torch.stack(values).cpu()
+        if not torch.isfinite(values_cpu).all():
+            raise FloatingPointError(
+                f"Training diverged: {name!r} is not finite after {n_iter} updates. "
+                "Lower the learning rate or raise epsilon."
+            )
+        history.losses.setdefault(name, []).extend(values_cpu.tolist())
+    history.n_iter = n_iter
+
+
+def _validate(state: _State, options: TrainingOptions) -> bool:
+    """Keep the best weights; True when they have not improved for long enough."""
+    history = state.history
+    loss = state.objective.validation_loss()
+    if loss is None:
+        history.best_iter = history.n_iter
+        return False
+    best = min(history.validation, default=math.inf)
+    history.validation.append(loss)
+    if loss < best - options.tol * abs(best) or not math.isfinite(best):
+        state.keep_best()
+        history.best_iter = history.n_iter
+    if options.n_iter_no_change is None:
+        return False
+    return history.n_iter - history.best_iter >= options.n_iter_no_change * options.report_every
+
+
+@dataclass
+class _State:
+    """All that changes during training."""
+
+    objective: Objective
+    optimizers: Sequence[torch.optim.Optimizer]
+    generator: torch.Generator
+    history: History
+    best: dict[str, Tensor] | None = None
+
+    def keep_best(self) -> None:
+        self.best = copy.deepcopy(self.objective.state_dict())
+
+    def restore_best(self) -> None:
+        if self.best is not None:
+            self.objective.load_state_dict(self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "objective": self.objective.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "generator": self.generator.get_state(),
+            "history": vars(self.history),
+            "best": self.best,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.objective.load_state_dict(saved["objective"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.generator.set_state(saved["generator"])
+        vars(self.history).update(saved["history"])
+        self.best = saved["best"]

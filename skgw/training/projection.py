@@ -1,0 +1,98 @@
+"""After training: couple reference points of the data with a fixed cloud of generated points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skgw.nn import pairwise_distances
+from skgw.solvers.descent import CONVERGED, Solution, minimize
+from skgw.solvers.gromov import ANNEALING_START
+from skgw.solvers.projection import Extension, extend_plan
+from skgw.solvers.quadratic import quadratic_problem
+from skgw.solvers.result import State
+from skgw.solvers.starts import identity_start
+from skgw.training.generation import GenerativeObjective, better, entropic_value
+
+TOLERANCE = 1e-4
+MAX_ITER = 200
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A cloud of generated points, and where the points of either space go in the other.
+
+    Attributes
+    ----------
+    cloud : array of shape (m, k)
+        In units of the objective's scale.
+    to_cloud, to_data : Extension
+        From distances to the reference points to a row over the cloud, and the reverse.
+    divergence : float
+        Normalised GW_eps between reference points and cloud.
+    converged : bool
+    """
+
+    cloud: NDArray[Any]
+    to_cloud: Extension
+    to_data: Extension
+    divergence: float
+    converged: bool
+
+
+@torch.no_grad()
+def project(
+    objective: GenerativeObjective,
+    reference: NDArray[np.intp],
+    n_generated: int,
+    generator: torch.Generator,
+) -> Projection:
+    """Couple the anchors at positions `reference` with `n_generated` points, in float64."""
+    rows = torch.as_tensor(reference, device=objective.order.device)
+    points = objective.generator(n_generated, generator, stratified=True)
+    D = objective.distances(rows, rows).double()
+    E = pairwise_distances(points.double())
+    epsilon = objective.options.epsilon
+    cross = _cross_plan(D, E, epsilon, objective.carried(rows, points))
+    self_terms = [_self_plan(C, epsilon) for C in (D, E)]
+    value, *self_values = (
+        float(entropic_value(solution, epsilon)) for solution in (cross, *self_terms)
+    )
+    plan = cross.plan[0]
+    to_cloud, error = extend_plan(D, plan, E, epsilon, tol=TOLERANCE)
+    to_data, error_back = extend_plan(E, plan.T, D, epsilon, tol=TOLERANCE)
+    settled = all(bool((s.status == CONVERGED).all()) for s in (cross, *self_terms))
+    settled = settled and bool(error < 10 * TOLERANCE) and bool(error_back < 10 * TOLERANCE)
+    return Projection(
+        points.double().cpu().numpy(), to_cloud, to_data, 2 * value - sum(self_values), settled
+    )
+
+
+def _cross_plan(D: Tensor, E: Tensor, epsilon: float, carried: State) -> Solution:
+    """The better of a solve from the training's coupling and a fresh, annealed one."""
+    n, m = len(D), len(E)
+    problem = quadratic_problem(
+        D[None], E[None], D.new_full((1, n), 1 / n), D.new_full((1, m), 1 / m)
+    )
+    reg, tol = D.new_full((1,), epsilon), D.new_full((1,), TOLERANCE)
+    potential = carried.potential
+    start = State(carried.cost.double(), None if potential is None else potential.double())
+    level = D.new_full((1,), ANNEALING_START)
+    return better(
+        minimize(problem, reg, start, tol=tol, max_iter=MAX_ITER),
+        minimize(problem, reg, State(problem.offset), level=level, tol=tol, max_iter=MAX_ITER),
+        epsilon,
+    )
+
+
+def _self_plan(D: Tensor, epsilon: float) -> Solution:
+    a = D.new_full((1, len(D)), 1 / len(D))
+    problem = quadratic_problem(D[None], D[None], a, a)
+    reg, tol = D.new_full((1,), epsilon), D.new_full((1,), TOLERANCE)
+    start = identity_start(problem)
+    return minimize(problem, reg, start, tol=tol, max_iter=MAX_ITER, symmetric=True)
