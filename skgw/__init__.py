@@ -1,7 +1,6 @@
 """Gromov-Wasserstein learning across incomparable spaces, with a scikit-learn interface."""
 
-__version__ = "0.1.0.dev0"
-
+from skgw._version import __version__
 from skgw.coupling import Coupling
 from skgw.embedding import GWGenerativeEmbedding
 

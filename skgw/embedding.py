@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-import skgw
 from skgw._base import (
     PersistenceMixin,
     canonical_axes,
@@ -34,11 +34,12 @@ from skgw._sklearn import (
     fit_context,
     report_to_callbacks,
 )
+from skgw._version import __version__
 from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
-from skgw.spaces import FeatureSpace, GeodesicSpace, Space
+from skgw.spaces import GeodesicSpace, Space
 from skgw.training import Checkpoint, History, TrainingOptions, train
 from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.loop import OPTIMIZERS
@@ -50,6 +51,14 @@ MIN_UPDATES, MAX_UPDATES = 600, 3000  # of max_iter="auto"
 REPORT_EVERY = 50  # updates between reports, validations and checkpoints
 
 Array = NDArray[Any]
+
+
+def _has_features(estimator: GWGenerativeEmbedding) -> bool:
+    if estimator.metric == "precomputed":
+        raise AttributeError(
+            "inverse_transform needs features; metric='precomputed' has distances only."
+        )
+    return True
 
 
 class GWGenerativeEmbedding(
@@ -338,6 +347,7 @@ class GWGenerativeEmbedding(
         chunks = gen_batches(X.shape[0], CHUNK)
         return np.concatenate([self._rows(self._distances(X[i])) @ self.generated_ for i in chunks])
 
+    @available_if(_has_features)
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any) -> Any:
         """Features of points of the embedding: weighted means of training rows.
@@ -354,14 +364,16 @@ class GWGenerativeEmbedding(
 
         Raises
         ------
-        ValueError
-            For an estimator that was fitted to distances or a graph.
+        AttributeError
+            For ``metric="precomputed"``: distances and graphs have no features.
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=[np.float64, np.float32])
         if Z.shape[1] != self.n_components:
             raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self.n_components}.")
-        features = self._reference_features()
+        space: Any = self._space_
+        is_geodesic = isinstance(space, GeodesicSpace)
+        features = space.points[space.anchors] if is_geodesic else space.points
         chunks = (euclidean_distances(Z[i], self.generated_) for i in gen_batches(len(Z), CHUNK))
         rows = (self._to_data.rows(distances / self._scale) for distances in chunks)
         return np.concatenate([weights @ features for weights in rows]).astype(self._dtype)
@@ -504,7 +516,7 @@ class GWGenerativeEmbedding(
             return None
         ignored = ("checkpoint", "verbose", "device")
         params = {k: v for k, v in self.get_params(deep=False).items() if k not in ignored}
-        name = joblib.hash((params, X, skgw.__version__))
+        name = joblib.hash((params, X, __version__))
         return Checkpoint(Path(self.checkpoint) / f"{type(self).__name__}-{name}.pt")
 
     def _project(
@@ -545,13 +557,3 @@ class GWGenerativeEmbedding(
     def _rows(self, distances: Array) -> Array:
         """Conditional plan of rows at these distances over the generated cloud."""
         return self._to_cloud.rows(distances).astype(self._dtype, copy=False)
-
-    def _reference_features(self) -> Array:
-        space = self._space_
-        if isinstance(space, FeatureSpace):
-            return space.points
-        if isinstance(space, GeodesicSpace):
-            return space.points[space.anchors]
-        raise ValueError(
-            "inverse_transform needs features; this embedding was fitted to distances or a graph."
-        )

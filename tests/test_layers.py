@@ -26,6 +26,7 @@ ESTIMATORS = {
 BELOW = {
     "exceptions": set(),
     "_sklearn": set(),
+    "_version": set(),
     # floor 1
     "spaces": set(),
     "datasets": {"spaces"},
@@ -39,9 +40,12 @@ BELOW = {
     # floor 4
     "coupling": {"solvers"},
     "domains": {"spaces", "_sklearn"},
+    "_input": {"spaces"},
+    "_serialization": {"coupling", "nn", "solvers", "spaces"},
 }
-BELOW["_base"] = set(BELOW) - {"datasets", "plotting"}
-BELOW |= {name: BELOW["_base"] | {"_base"} | (ESTIMATORS - {name}) for name in ESTIMATORS}
+BELOW["_base"] = set(BELOW) - {"datasets", "plotting", "_input"}
+SHARED = set(BELOW) - {"datasets", "plotting"}
+BELOW |= {name: SHARED | (ESTIMATORS - {name}) for name in ESTIMATORS}
 BELOW["__init__"] = set(BELOW)
 
 # Which other packages the lower floors may import, besides the standard library.

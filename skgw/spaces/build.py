@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse import csgraph
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import kneighbors_graph
 
 from skgw.spaces.finite import (
@@ -43,19 +45,34 @@ def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpa
 def geodesic_space(
     X: Array, n_neighbors: int, rng: np.random.RandomState, metric: Metric = "euclidean"
 ) -> GeodesicSpace:
-    """Points with coordinates, under shortest paths in their nearest-neighbour graph."""
+    """Points with coordinates, under shortest paths between nearest neighbours."""
     k = min(n_neighbors, len(X) - 1)
-    graph = kneighbors_graph(X, k, mode="distance", metric=metric)
+    graph = connected_neighbors(X, k, metric)
     anchors = choose_anchors(len(X), rng)
-    try:
-        matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
-    except ValueError as error:
-        raise ValueError(
-            f"The graph of {k} nearest neighbours is not connected, so geodesic distances are "
-            f"infinite. Raise n_neighbors, or use metric='euclidean'. ({error})"
-        ) from None
+    matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
     return GeodesicSpace(matrix=matrix, anchors=anchors, points=X, n_neighbors=k, metric=metric)
+
+
+def connected_neighbors(X: Array, n_neighbors: int, metric: Metric) -> sparse.coo_array:
+    """The nearest-neighbour graph, joined with the edges of a minimum spanning tree it lacks.
+
+    Clusters far apart are not linked by nearest neighbours. Each component is given its shortest
+    edge to the rest until one is left (Boruvka's algorithm, started from the components).
+    """
+    graph = kneighbors_graph(X, n_neighbors, mode="distance", metric=metric).tocoo()
+    edges = [(*graph.coords, graph.data)]
+    while True:
+        i, j, length = (np.concatenate(part) for part in zip(*edges, strict=True))
+        linked = sparse.csr_array((length, (i, j)), shape=(len(X), len(X)))
+        n_components, component = csgraph.connected_components(linked, directed=False)
+        if n_components == 1:
+            return sparse.coo_array((length, (i, j)), shape=linked.shape)
+        for c in range(n_components):
+            inside, outside = np.flatnonzero(component == c), np.flatnonzero(component != c)
+            nearest, gap = pairwise_distances_argmin_min(X[inside], X[outside], metric=metric)
+            k = gap.argmin()
+            edges.append((inside[[k]], outside[nearest[[k]]], gap[[k]]))
 
 
 def choose_anchors(n: int, rng: np.random.RandomState) -> Index:
