@@ -16,12 +16,22 @@ from torch import Tensor
 
 from skgw._serialization import load_state, save_state
 
+NOT_SAVED = ("_skl_callbacks", "_metadata_request")  # what scikit-learn hangs on an estimator
 
-def resolve_device(device: str) -> torch.device:
-    """The torch device of that name; "auto" is CUDA where there is one, else the CPU."""
+
+def resolve_device(device: str, *, required: bool = True) -> torch.device:
+    """The torch device of that name; "auto" is CUDA where there is one, else the CPU.
+
+    A device that is missing here is an error, or the CPU if it is not `required`.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError) as error:  # torch raises either
+        if not required:
+            return torch.device("cpu")
+        raise ValueError(f"device={device!r} is not available here: {error}") from None
 
 
 def draw_seed(random_state: Any) -> int:
@@ -54,7 +64,7 @@ def canonical_axes(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     as its variances differ and its axes are skewed.
     """
     mean = points.mean(0)
-    _, _, axes = np.linalg.svd(points - mean, full_matrices=True)
+    _, _, axes = np.linalg.svd(np.linalg.qr(points - mean, mode="r"), full_matrices=True)
     skewness = (((points - mean) @ axes.T) ** 3).sum(0)
     return mean, axes.T * np.where(skewness < 0, -1.0, 1.0)
 
@@ -66,7 +76,7 @@ class PersistenceMixin:
         """Write the fitted estimator to a file.
 
         The file holds plain arrays and parameters (safetensors); it can be read on a machine
-        without a GPU, and reading it runs no code.
+        without a GPU, and reading it runs no code. Callbacks and metadata requests are left out.
 
         Parameters
         ----------
@@ -80,7 +90,8 @@ class PersistenceMixin:
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        state = {name: x for name, x in vars(self).items() if name not in params}
+        left_out = {*params, *NOT_SAVED}
+        state = {name: x for name, x in vars(self).items() if name not in left_out}
         save_state(path, type(self).__name__, params, state)
 
     @classmethod

@@ -45,7 +45,7 @@ def read_points(
     if is_networkx(X):
         if not precomputed:
             raise ValueError("X is a graph: set metric='precomputed'.")
-        X = edge_lengths(X, edge_length)
+        X, edge_length = edge_lengths(X, edge_length), "weight"
     X = validate_data(
         estimator,
         X,
@@ -58,7 +58,7 @@ def read_points(
     if not sparse.issparse(X):
         return X
     if X.shape[0] == X.shape[1]:
-        return edge_lengths(X, "hops" if edge_length == "hops" else "weight")
+        return edge_lengths(X, edge_length)
     if edge_length == "hops":  # rows of edges from new nodes
         X.data = np.ones_like(X.data)
     return X

@@ -75,11 +75,13 @@ def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return _encode(value.item(), name, arrays)
     if isinstance(value, np.ndarray) and value.dtype.kind in "US":
         return {"strings": value.tolist()}
+    if isinstance(value, Path):
+        return {"path": str(value)}
     if isinstance(value, np.ndarray) and value.dtype == object:
         if all(isinstance(x, str) for x in value):  # feature names
             return {"strings": value.tolist()}
     elif isinstance(value, np.ndarray):
-        arrays[name] = np.ascontiguousarray(value)
+        arrays[name] = np.asarray(value, order="C")
         return {"array": name}
     if sparse.issparse(value):
         parts = (value.data, value.indices, value.indptr, np.array(value.shape))
@@ -110,6 +112,8 @@ def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return arrays[content]
     if kind == "strings":
         return np.array(content, dtype=object)
+    if kind == "path":
+        return Path(content)
     if kind == "dict":
         return {name: _decode(x, arrays) for name, x in content.items()}
     items = [_decode(x, arrays) for x in content]

@@ -8,12 +8,14 @@ from typing import Any
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
+    "check_sample_weight",
     "fit_context",
     "report_to_callbacks",
     "with_callbacks",
@@ -23,6 +25,11 @@ __all__ = [
 def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
     """Validate the constructor's parameters before `method`, and end callbacks after it."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> Any:
+    """Weights of the rows of `X`, (n,), non-negative and not all zero."""
+    return _check_sample_weight(sample_weight, X, ensure_non_negative=True)
 
 
 def report_to_callbacks(

@@ -12,7 +12,7 @@ from scipy import sparse
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coupling:
     """A plan between the rows of one set and the columns of another.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, gen_batches
@@ -31,6 +33,7 @@ from skgw._sklearn import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
+    check_sample_weight,
     fit_context,
     report_to_callbacks,
 )
@@ -42,6 +45,7 @@ from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
 from skgw.spaces import GeodesicSpace, Space
 from skgw.training import Checkpoint, History, TrainingOptions, train
 from skgw.training.generation import GenerationOptions, GenerativeObjective
+from skgw.training.initialization import initialize_by_scaling
 from skgw.training.loop import OPTIMIZERS
 from skgw.training.projection import project
 
@@ -101,6 +105,9 @@ class GWGenerativeEmbedding(
     n_prior_components : int
         Gaussians in the mixture that the noise is drawn from, with learned means: lets the samples
         fall into separate clusters. 1 is the standard normal distribution.
+    init : {"mds", "random"}
+        "mds" teaches the generator the classical scaling of up to 512 rows first, which saves
+        updates and avoids bad minima; it has no effect on a normal prior. "random" does not.
     penalty : {"mean", "l1"} or None
         Keeps the samples around the origin: squared norm of their mean, or mean l1 norm.
     penalty_weight : float
@@ -127,8 +134,8 @@ class GWGenerativeEmbedding(
         Start from the generator of the last fit.
     checkpoint : str, Path or None
         Folder for checkpoints, written every 50 updates. A fit that was interrupted resumes when
-        it is repeated with the same parameters and data, and ends with the same result; the file
-        is deleted when the fit is complete.
+        it is repeated with the same parameters and data, and ends with the same result if
+        `random_state` is an integer; the file is deleted when the fit is complete.
     device : str
         "auto" is CUDA where there is one, else the CPU.
     verbose : int
@@ -193,6 +200,7 @@ class GWGenerativeEmbedding(
         "hidden_layer_sizes": ["array-like"],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions({"mds", "random"})],
         "penalty": [StrOptions(set(PENALTIES)), None],
         "penalty_weight": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -223,6 +231,7 @@ class GWGenerativeEmbedding(
         hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
         latent_dim: int = 16,
         n_prior_components: int = 64,
+        init: str = "mds",
         penalty: str | None = "mean",
         penalty_weight: float = 0.1,
         batch_size: int = 256,
@@ -249,6 +258,7 @@ class GWGenerativeEmbedding(
         self.hidden_layer_sizes = hidden_layer_sizes
         self.latent_dim = latent_dim
         self.n_prior_components = n_prior_components
+        self.init = init
         self.penalty = penalty
         self.penalty_weight = penalty_weight
         self.batch_size = batch_size
@@ -267,6 +277,7 @@ class GWGenerativeEmbedding(
         self.random_state = random_state
 
     @fit_context
+    @tensor_in_tensor_out
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the generator and embed the training rows.
 
@@ -300,7 +311,12 @@ class GWGenerativeEmbedding(
         self._scale, self._dtype = estimate_scale(space, rng), X.dtype.name
         spec, generator = self._build_generator(seed)
         objective = self._objective(space, generator, rng)
-        history = self._train(objective, X, seed)
+        if self.init == "mds" and not self._continues():
+            initialize_by_scaling(objective, seeded(seed + 2))
+        max_iter = self._max_updates(X.shape[0])
+        notify, end = report_to_callbacks(self, X, -(-max_iter // REPORT_EVERY))
+        checkpoint = self._checkpoint(X)
+        history = self._train(objective, max_iter, seeded(seed), notify, checkpoint)
 
         self._generator = FittedGenerator.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
@@ -309,8 +325,12 @@ class GWGenerativeEmbedding(
         reference = choose_reference(space, MAX_REFERENCE, rng)
         self._project(objective, reference, seeded(seed + 1))
         self._embed_training_rows(space, reference)
+        if checkpoint is not None:
+            checkpoint.remove()
+        end()
         return self
 
+    @tensor_in_tensor_out
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, and return `embedding_`.
 
@@ -324,6 +344,7 @@ class GWGenerativeEmbedding(
         Returns
         -------
         array of shape (n_samples, n_components)
+            Of the kind of `X`.
         """
         return self.fit(X, y).embedding_
 
@@ -344,8 +365,7 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        chunks = gen_batches(X.shape[0], CHUNK)
-        return np.concatenate([self._rows(self._distances(X[i])) @ self.generated_ for i in chunks])
+        return np.concatenate([self._place(D) for D in self._distances(X)])
 
     @available_if(_has_features)
     @tensor_in_tensor_out
@@ -369,8 +389,8 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=[np.float64, np.float32])
-        if Z.shape[1] != self.n_components:
-            raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self.n_components}.")
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self._n_features_out}.")
         space: Any = self._space_
         is_geodesic = isinstance(space, GeodesicSpace)
         features = space.points[space.anchors] if is_geodesic else space.points
@@ -393,12 +413,13 @@ class GWGenerativeEmbedding(
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
-        generator = self._generator.build(resolve_device(self.device))
+        generator = self._generator.build(resolve_device(self.device, required=False))
         noise = seeded(draw_seed(random_state))
         with torch.no_grad():
             points = generator(n_samples, noise).double().cpu().numpy()
         return ((points - self._center) @ self._axes).astype(self._dtype)
 
+    @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the relative distortion of the distances to the training rows.
 
@@ -420,11 +441,11 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        D = self._distances(X)
-        Dz = euclidean_distances(self._rows(D) @ self.generated_, self._reference_embedding)
-        D = D * self._scale
+        D = np.concatenate(list(self._distances(X)))  # (n_rows, n_reference)
+        Dz = euclidean_distances(self._place(D), self._reference_embedding)
+        D *= self._scale
         if sample_weight is not None:
-            weight = np.sqrt(check_array(sample_weight, ensure_2d=False))[:, None]
+            weight = np.sqrt(check_sample_weight(sample_weight, X))[:, None]
             D, Dz = weight * D, weight * Dz
         return -relative_distortion(D, Dz)
 
@@ -439,10 +460,14 @@ class GWGenerativeEmbedding(
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components
+        return int(self.generated_.shape[1])
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
+
+    def _continues(self) -> bool:
+        """Whether the fit starts from the last one's generator."""
+        return self.warm_start and hasattr(self, "_generator")
 
     def _build_generator(self, seed: int) -> tuple[GeneratorSpec, Generator]:
         spec = GeneratorSpec(
@@ -452,7 +477,7 @@ class GWGenerativeEmbedding(
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             n_prior_components=self.n_prior_components,
         )
-        if self.warm_start and hasattr(self, "_generator"):
+        if self._continues():
             if self._generator.spec != spec:
                 raise ValueError(
                     "warm_start continues the last fit's generator: n_components, latent_dim, "
@@ -478,14 +503,27 @@ class GWGenerativeEmbedding(
         objective = GenerativeObjective(
             space, self._scale, generator, options, rng=rng, train=anchors, held_out=held_out
         )
+        n_outputs = objective.carried_points.shape[1]
+        if n_outputs != self.n_components:
+            raise ValueError(
+                f"The generator returns points of dimension {n_outputs}, but n_components is "
+                f"{self.n_components}."
+            )
         return objective.to(resolve_device(self.device))
 
-    def _train(self, objective: GenerativeObjective, X: Any, seed: int) -> History:
-        max_iter = int(
-            np.clip(X.shape[0], MIN_UPDATES, MAX_UPDATES)
-            if self.max_iter == "auto"
-            else self.max_iter
-        )
+    def _max_updates(self, n_rows: int) -> int:
+        if self.max_iter == "auto":
+            return int(np.clip(n_rows, MIN_UPDATES, MAX_UPDATES))
+        return int(self.max_iter)
+
+    def _train(
+        self,
+        objective: GenerativeObjective,
+        max_iter: int,
+        noise: torch.Generator,
+        notify: Callable[[], bool],
+        checkpoint: Checkpoint | None,
+    ) -> History:
         options = TrainingOptions(
             max_iter=max_iter,
             learning_rate=self.learning_rate_init,
@@ -494,8 +532,6 @@ class GWGenerativeEmbedding(
             n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
             tol=self.tol,
         )
-        n_reports = -(-max_iter // REPORT_EVERY)
-        notify, end = report_to_callbacks(self, X, n_reports)
 
         def report(history: History) -> bool:
             if self.verbose:
@@ -503,12 +539,7 @@ class GWGenerativeEmbedding(
                 print(f"[{type(self).__name__}] {history.n_iter}/{max_iter} gw={recent:.5f}")
             return notify()
 
-        checkpoint = self._checkpoint(X)
-        history = train(objective, options, seeded(seed), report=report, checkpoint=checkpoint)
-        if checkpoint is not None:
-            checkpoint.remove()
-        end()
-        return history
+        return train(objective, options, noise, report=report, checkpoint=checkpoint)
 
     def _checkpoint(self, X: Any) -> Checkpoint | None:
         """A file for this fit alone: its name depends on parameters, data and version."""
@@ -516,7 +547,16 @@ class GWGenerativeEmbedding(
             return None
         ignored = ("checkpoint", "verbose", "device")
         params = {k: v for k, v in self.get_params(deep=False).items() if k not in ignored}
-        name = joblib.hash((params, X, __version__))
+        if isinstance(self.generator, torch.nn.Module):  # its pickle differs between processes
+            weights = {k: x.numpy(force=True) for k, x in self.generator.state_dict().items()}
+            params["generator"] = (repr(self.generator), weights)
+        try:
+            name = joblib.hash((params, X, __version__))
+        except pickle.PicklingError:
+            raise ValueError(
+                "checkpoint names its file after the parameters, and a lambda or local function "
+                "has no name of its own: use functions defined in a module."
+            ) from None
         return Checkpoint(Path(self.checkpoint) / f"{type(self).__name__}-{name}.pt")
 
     def _project(
@@ -549,10 +589,18 @@ class GWGenerativeEmbedding(
         self.plan_, self.embedding_ = Coupling(plan), embedding
         self._reference_embedding = embedding[space.anchors[reference]]
 
-    def _distances(self, X: Any) -> Array:
-        """Distances from validated new rows to the reference rows, over the scale."""
-        distances: Array = self._space_.from_new(X) / self._scale
-        return distances
+    def _distances(self, X: Any) -> Iterator[Array]:
+        """Distances from validated rows to the reference rows, over the scale, in chunks."""
+        if sparse.issparse(X):  # a graph stays whole, it may be the training graph
+            yield self._space_.from_new(X) / self._scale
+        else:
+            for chunk in gen_batches(X.shape[0], CHUNK):
+                yield self._space_.from_new(X[chunk]) / self._scale
+
+    def _place(self, distances: Array) -> Array:
+        """Embed rows at these distances, in chunks."""
+        chunks = gen_batches(len(distances), CHUNK)
+        return np.concatenate([self._rows(distances[i]) @ self.generated_ for i in chunks])
 
     def _rows(self, distances: Array) -> Array:
         """Conditional plan of rows at these distances over the generated cloud."""

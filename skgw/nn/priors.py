@@ -65,11 +65,18 @@ class MixturePrior(Prior):
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); strata are the components."""
-        k = len(self.means)
+        return self.draw(n, generator, stratified=stratified)[1]
+
+    def draw(
+        self, n: int, generator: torch.Generator, *, stratified: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Draw components (n,) and the noise (n, dim) that comes from them."""
+        k, device = len(self.means), self.means.device
         if stratified:
             offset = torch.rand(1, generator=generator)
             component = ((torch.arange(n) + offset) * (k / n)).long() % k
         else:
             component = torch.randint(k, (n,), generator=generator)
-        noise = torch.randn(n, self.dim, generator=generator).to(self.means)
-        return self.means[component.to(self.means.device)] + self.scale * noise
+        component = component.to(device)
+        noise = torch.randn(n, self.dim, generator=generator).to(device)
+        return component, self.means[component] + self.scale * noise

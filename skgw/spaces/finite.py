@@ -94,6 +94,11 @@ class MatrixSpace(Space):
 
     def from_new(self, X: Array) -> Array:
         """From rows of distances to all training rows."""
+        if sparse.issparse(X):
+            raise ValueError(
+                "The fit was to a matrix of distances, so new rows are distances as well; "
+                "skgw.spaces.graph_distances makes them from a graph."
+            )
         return X[:, self.anchors]
 
     def restrict(self, j: Index) -> MatrixSpace:
@@ -105,8 +110,8 @@ class MatrixSpace(Space):
 class GraphSpace(MatrixSpace):
     """Shortest paths in a graph. New nodes come as rows of distances, or as sparse rows of edges.
 
-    The sparse rows are edges from the new nodes to the training nodes; a matrix that equals the
-    training graph's stands for the training nodes themselves.
+    The sparse rows are edges from the new nodes to the training nodes; the training graph's own
+    matrix stands for the training nodes themselves.
     """
 
     graph: sparse.csr_array  # (n_rows, n_rows), edge lengths
@@ -116,7 +121,12 @@ class GraphSpace(MatrixSpace):
         if not sparse.issparse(X):
             return super().from_new(X)
         X = sparse.csr_array(X)
-        if X.shape == self.graph.shape and (self.graph != X).nnz == 0:
+        if X.shape == self.graph.shape:
+            if (self.graph != X).nnz:
+                raise ValueError(
+                    "A square graph must be the training graph. Embed other nodes by their edges "
+                    "to the training nodes, fewer than those at a time, or by their distances."
+                )
             return self.matrix
         return np.stack([self._through(X[[i]]) for i in range(X.shape[0])])
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,22 +114,16 @@ def train(
     state = _State(objective, optimizers, generator, History())
     if checkpoint is not None:
         checkpoint.restore(state)
-    history, stopped = state.history, False
+    history = state.history
+    stopped = _has_stalled(history, options)
     while history.n_iter < options.max_iter and not stopped:
         end = min(history.n_iter + options.report_every, options.max_iter)
-        pending: dict[str, list[Tensor]] = {}
-        for step in range(history.n_iter, end):
-            for phase, optimizer in zip(phases, optimizers, strict=True):
-                _set_learning_rate(optimizer, phase, options, step)
-                for _ in range(phase.n_steps):
-                    losses = _update(objective, phase, optimizer, options, generator)
-                prefix = "" if phase is phases[0] else f"{phase.name}."
-                for name, loss in losses.items():
-                    pending.setdefault(prefix + name, []).append(loss.detach())
-        _record(history, pending, end)
-        stopped = _validate(state, options)
+        steps = range(history.n_iter, end)
+        _record(history, _run(objective, phases, optimizers, options, steps, generator), end)
+        _validate(state)
         if checkpoint is not None:
             checkpoint.save(state)
+        stopped = _has_stalled(history, options)
         stopped = (report is not None and report(history)) or stopped
     state.restore_best()
     return history
@@ -140,6 +135,39 @@ def make_optimizer(phase: Phase, options: TrainingOptions) -> torch.optim.Optimi
     if isinstance(factory, str):
         factory = OPTIMIZERS[factory]
     return factory(list(phase.parameters), lr=options.learning_rate)
+
+
+def _run(
+    objective: Objective,
+    phases: Sequence[Phase],
+    optimizers: Sequence[torch.optim.Optimizer],
+    options: TrainingOptions,
+    steps: range,
+    generator: torch.Generator,
+) -> dict[str, list[Tensor]]:
+    """Let the phases take turns, and return their losses."""
+    losses: dict[str, list[Tensor]] = {}
+    with _own_global_noise(objective, generator):
+        objective.train()
+        for step in steps:
+            for phase, optimizer in zip(phases, optimizers, strict=True):
+                _set_learning_rate(optimizer, phase, options, step)
+                for _ in range(phase.n_steps):
+                    latest = _update(objective, phase, optimizer, options, generator)
+                prefix = "" if phase is phases[0] else f"{phase.name}."
+                for name, loss in latest.items():
+                    losses.setdefault(prefix + name, []).append(loss.detach())
+        objective.eval()
+    return losses
+
+
+@contextlib.contextmanager
+def _own_global_noise(objective: Objective, generator: torch.Generator) -> Iterator[None]:
+    """Let layers that use the global random state (dropout) use `generator` in effect."""
+    devices = sorted({p.device.index or 0 for p in objective.parameters() if p.is_cuda})
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        yield
 
 
 def _set_learning_rate(
@@ -169,31 +197,41 @@ def _update(
 def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> None:
     """Move losses to the host, once per report."""
     for name, values in pending.items():
-        values_cpu = torch.stack(values).cpu()
-        if not torch.isfinite(values_cpu).all():
-            raise FloatingPointError(
-                f"Training diverged: {name!r} is not finite after {n_iter} updates. "
-                "Lower the learning rate or raise epsilon."
-            )
-        history.losses.setdefault(name, []).extend(values_cpu.tolist())
+        values_cpu = torch.stack(values).tolist()
+        _check_finite(name, values_cpu, n_iter)
+        history.losses.setdefault(name, []).extend(values_cpu)
     history.n_iter = n_iter
 
 
-def _validate(state: _State, options: TrainingOptions) -> bool:
-    """Keep the best weights; True when they have not improved for long enough."""
+def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
+    if not all(map(math.isfinite, losses)):
+        raise FloatingPointError(
+            f"Training diverged: {name!r} is not finite after {n_iter} updates. "
+            "Lower the learning rate or raise epsilon."
+        )
+
+
+def _validate(state: _State) -> None:
+    """Keep the best weights."""
     history = state.history
     loss = state.objective.validation_loss()
     if loss is None:
         history.best_iter = history.n_iter
-        return False
-    best = min(history.validation, default=math.inf)
-    history.validation.append(loss)
-    if loss < best - options.tol * abs(best) or not math.isfinite(best):
+        return
+    _check_finite("validation", [loss], history.n_iter)
+    if loss < min(history.validation, default=math.inf):
         state.keep_best()
         history.best_iter = history.n_iter
-    if options.n_iter_no_change is None:
+    history.validation.append(loss)
+
+
+def _has_stalled(history: History, options: TrainingOptions) -> bool:
+    """Whether the last validations have brought no improvement that counts."""
+    n = options.n_iter_no_change
+    if n is None or len(history.validation) <= n:
         return False
-    return history.n_iter - history.best_iter >= options.n_iter_no_change * options.report_every
+    before, since = min(history.validation[:-n]), min(history.validation[-n:])
+    return since >= before - options.tol * abs(before)
 
 
 @dataclass

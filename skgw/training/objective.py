@@ -36,7 +36,9 @@ class Objective(nn.Module, ABC):
     """All networks of a model, and the losses they are trained with.
 
     Everything that must survive an interruption belongs in parameters and buffers. Noise comes from
-    the generator that is handed in, and from nowhere else.
+    the generator that is handed in (layers with noise of their own, such as dropout, are seeded
+    from it by the loop). Networks are in training mode in `losses`, and in evaluation mode in
+    `validation_loss` and after training.
     """
 
     @abstractmethod

@@ -1,0 +1,182 @@
+"""Newton steps with conjugate gradients on the semi-dual of entropic optimal transport.
+
+Between two evaluations of the exponential the plan is kept as diag(w) P diag(v), P being the
+row-normalised kernel at the last "absorption" (Schmitzer 2019, stabilized sparse scaling): trial
+steps, values of the semi-dual and Sinkhorn's fallback all cost two matrix-vector products, and
+nothing over- or underflows because the scalings stay moderate.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CG_TOLERANCE = 0.1  # relative residual of a Newton direction; tighter does not pay
+MAX_CG = 50
+FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
+MAX_RADIUS = 40.0
+SUFFICIENT_GAIN = 0.1  # share of the gain that the gradient promises (Armijo)
+ABSORB_AT = 15.0  # log scalings beyond it are absorbed into the kernel
+SINKHORN_STEPS = 4
+STARVED = 1e-12  # a column with less than this share of its mass is out of Newton's reach
+SMALL = 1e-30  # guards divisions; a normal number in float32
+
+
+class LinearSolution(NamedTuple):
+    """A plan with exact row sums, its column potential and the L1 error of its column sums."""
+
+    plan: Tensor  # (B, n, m)
+    potential: Tensor  # (B, m)
+    error: Tensor  # (B,)
+
+    def replace(self, index: Tensor, part: LinearSolution) -> None:
+        """Overwrite the problems at `index`, a boolean (B,)."""
+        for whole, new in zip(self, part, strict=True):
+            whole[index] = new
+
+
+class _Point(NamedTuple):
+    """The plan diag(w) P diag(v) at log v = delta, and the semi-dual there."""
+
+    delta: Tensor  # (B, m)
+    v: Tensor  # (B, m)
+    w: Tensor  # (B, n)
+    columns: Tensor  # (B, m), column sums; b minus them is the gradient of the semi-dual
+    error: Tensor  # (B,), L1 norm of that gradient
+    value: Tensor  # (B,), gain of the semi-dual over reg since the last absorption
+
+
+def newton(
+    cost: Tensor, a: Tensor, b: Tensor, reg: Tensor, potential: Tensor, tol: Tensor, max_iter: int
+) -> LinearSolution:
+    """Maximise the semi-dual from `potential`, until every error is below `tol`.
+
+    Shapes are those of `solve_linear`.
+    """
+    kernel = b.log()[:, None, :] - cost / reg[:, None, None]  # (B, n, m), in log domain
+    g = potential / reg[:, None]
+    scaling, at = _absorb(kernel, g, a, b)
+    radius = torch.full_like(reg, FIRST_RADIUS)
+    todo = at.error > tol
+    while max_iter > 0 and 2 * todo.sum() > len(todo):
+        max_iter -= 1
+        starved = (at.columns < STARVED * b).any(1) & todo
+        if starved.any():
+            g = g + at.delta
+            g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
+            scaling, at = _absorb(kernel, g, a, b)
+        else:
+            at, radius = _step(scaling, at, radius, todo, tol, a, b)
+            if at.delta.abs().max() > ABSORB_AT:
+                g = g + at.delta
+                scaling, at = _absorb(kernel, g, a, b)
+        todo = at.error > tol
+    plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
+    solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
+    if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
+        fields = (cost, a, b, reg, solution.potential, tol)
+        solution.replace(todo, newton(*(field[todo] for field in fields), max_iter))
+    return solution
+
+
+def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, _Point]:
+    """The row-normalised kernel P at `g`, (B, n, m), and the point there."""
+    scaling = torch.softmax(kernel + g[:, None, :], -1)
+    return scaling, _evaluate(scaling, torch.zeros_like(b), a, b)
+
+
+def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
+    v = delta.exp()
+    z = _times(v, scaling.mT).clamp_min(SMALL)  # (B, n)
+    w = a / z
+    columns = v * _times(w, scaling)
+    value = (b * delta).sum(1) - (a * z.log()).sum(1)
+    return _Point(delta, v, w, columns, (b - columns).abs().sum(1), value)
+
+
+def _step(
+    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, tol: Tensor, a: Tensor, b: Tensor
+) -> tuple[_Point, Tensor]:
+    """One globalised Newton step of the problems in `todo`, and the new trust radius."""
+    direction = _direction(scaling, at, radius, todo, a, b)
+    length = direction.abs().amax(1)
+    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0) * todo
+    new = _evaluate(scaling, at.delta + step[:, None] * direction, a, b)
+    promised = step * ((b - at.columns) * direction).sum(1)
+    # Either test will do: the error may stand still on the way to a far solution, and the value
+    # drowns in rounding close to it.
+    closer = new.error < torch.maximum(0.9 * at.error, tol)
+    failed = todo & ~closer & ~(new.value - at.value > SUFFICIENT_GAIN * promised)
+    if failed.any():
+        safe = _sinkhorn(scaling, at, a, b)
+        new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
+    grown = torch.where(step < 1, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
+    shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
+    return new, torch.where(failed, shrunk, grown)
+
+
+def _direction(
+    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, a: Tensor, b: Tensor
+) -> Tensor:
+    """Solve (diag(T'1) - T' diag(1/a) T) d = b - T'1 by Jacobi-preconditioned CG.
+
+    A problem is left alone where it leaves its trust region (Steihaug 1983): between groups of
+    points that hardly exchange mass the Hessian is nearly singular, and its exact solution far
+    outside of where the quadratic model holds.
+    """
+    scaling_t, outer = scaling.mT, at.v
+    inner = at.w * at.w / a.clamp_min(SMALL)  # (B, n)
+    jacobi = 1 / at.columns.clamp_min(SMALL)
+    flat = torch.finfo(b.dtype).eps  # a relative curvature that rounding cannot tell from zero
+
+    d = torch.zeros_like(b)
+    residual = b - at.columns
+    z = s = residual * jacobi
+    rz = (residual * z).sum(1, keepdim=True)  # (B, 1)
+    stop = CG_TOLERANCE**2 * rz
+    going = todo[:, None]
+    for k in range(MAX_CG):
+        hs = _times(outer * s, scaling_t) * inner
+        hs = at.columns * s - outer * _times(hs, scaling)
+        curvature = (s * hs).sum(1, keepdim=True)
+        step = going * rz / torch.maximum(curvature, flat * rz + SMALL)
+        d = torch.addcmul(d, step, s)
+        residual = torch.addcmul(residual, step, hs, value=-1)
+        z = residual * jacobi
+        rz_new = (residual * z).sum(1, keepdim=True)
+        if k % 4 == 3:  # each look costs a synchronisation on GPUs
+            inside = d.abs().amax(1, keepdim=True) < radius[:, None]
+            going = going & inside & (rz_new > stop)
+            if not going.any():
+                break
+        s = torch.addcmul(z, rz_new / rz.clamp_min(SMALL), s)
+        rz = rz_new
+    d = torch.where(d.isfinite().all(1, keepdim=True), d, 0.0)  # overflow: Sinkhorn will step in
+    return d - (d * b).sum(1, keepdim=True)  # potentials are defined up to a constant
+
+
+def _sinkhorn(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
+    """Sinkhorn's iteration: slow, but it cannot fail. Returns log v, (B, m)."""
+    w = at.w
+    for _ in range(SINKHORN_STEPS):
+        v = b / _times(w, scaling).clamp_min(SMALL)
+        w = a / _times(v, scaling.mT).clamp_min(SMALL)
+    return torch.where(b > 0, v.log(), 0.0)
+
+
+def _log_sinkhorn(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """One step of Sinkhorn's iteration in log domain, after which no column starves. Returns g."""
+    log_rows = a.log() - (kernel + g[:, None, :]).logsumexp(2)
+    log_columns = (kernel + log_rows[:, :, None]).logsumexp(1)
+    return torch.where(b > 0, b.log() - log_columns, 0.0)
+
+
+def _times(x: Tensor, matrices: Tensor) -> Tensor:
+    """Each vector (B, n) times its matrix (B, n, m).
+
+    The vector stands on the left, even where that takes a transposed matrix: on CPUs batched
+    products with a single column are ten times slower than those with a single row.
+    """
+    return torch.bmm(x.unsqueeze(1), matrices).squeeze(1)

@@ -1,0 +1,49 @@
+"""scikit-learn's own checks, strict: those that run by themselves, and those that do not."""
+
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skgw import GWGenerativeEmbedding
+
+QUICK = {"max_iter": 3, "n_generated": 50}  # the contract is checked here, not the embedding
+ESTIMATORS = {
+    "features": GWGenerativeEmbedding(**QUICK),
+    "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
+    "precomputed": GWGenerativeEmbedding(metric="precomputed", **QUICK),
+}
+EXPECTED_FAILURES = {}  # name of a check: the reason; there is none so far
+
+# scikit-learn runs these on its own estimators only; others have to ask for them.
+BY_HAND = [
+    "check_dataframe_column_names_consistency",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+]
+
+
+@parametrize_with_checks(
+    list(ESTIMATORS.values()),
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    xfail_strict=True,
+)
+def test_checks_that_run_by_themselves(estimator, check):
+    check(estimator)
+
+
+# The checks of set_output themselves fit to a data frame and transform an array, and the reverse.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
+@pytest.mark.parametrize("check", BY_HAND)
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_checks_to_be_asked_for(kind, check):
+    estimator = clone(ESTIMATORS[kind])
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
