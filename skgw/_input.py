@@ -60,7 +60,7 @@ def read_points(
     if X.shape[0] == X.shape[1]:
         return edge_lengths(X, edge_length)
     if edge_length == "hops":  # rows of edges from new nodes
-        X.data = np.ones_like(X.data)
+        X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
     return X
 
 

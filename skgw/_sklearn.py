@@ -12,12 +12,12 @@ from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "CallbackSupportMixin",
+    "CallbackTask",
     "HasMethods",
     "Interval",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
-    "report_to_callbacks",
     "with_callbacks",
 ]
 
@@ -32,33 +32,28 @@ def check_sample_weight(sample_weight: Any, X: Any) -> Any:
     return _check_sample_weight(sample_weight, X, ensure_non_negative=True)
 
 
-def report_to_callbacks(
-    estimator: BaseEstimator, X: Any, n_reports: int
-) -> tuple[Callable[[], bool], Callable[[], None]]:
-    """Announce a fit of `n_reports` steps to the estimator's callbacks.
+class CallbackTask:
+    """A fit of `n_steps` steps, as an estimator's callbacks see it.
 
-    Returns
-    -------
-    step : callable
-        To be called after each step; True means that a callback asks to stop.
-    end : callable
-        To be called when the fit is over.
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : array or sparse matrix
+        The training data.
+    n_steps : int
     """
-    context = estimator._init_callback_context(max_subtasks=n_reports)
-    context.call_on_fit_task_begin(estimator=estimator, X=X)
-    current = []
 
-    def begin() -> None:
-        current.append(context.subcontext(task_name="epoch"))
-        current[-1].call_on_fit_task_begin(estimator=estimator, X=X)
+    def __init__(self, estimator: BaseEstimator, X: Any, n_steps: int) -> None:
+        self.about = {"estimator": estimator, "X": X}
+        self.context = estimator._init_callback_context(max_subtasks=n_steps)
+        self.context.call_on_fit_task_begin(**self.about)
 
-    def step() -> bool:
-        if not current:
-            begin()
-        stop = bool(current.pop().call_on_fit_task_end(estimator=estimator, X=X))
-        return stop
+    def step(self) -> bool:
+        """Report that a step was made; True means that a callback asks to stop."""
+        step = self.context.subcontext(task_name="training")
+        step.call_on_fit_task_begin(**self.about)
+        return bool(step.call_on_fit_task_end(**self.about))
 
-    def end() -> None:
-        context.call_on_fit_task_end(estimator=estimator, X=X, reconstruction_attributes={})
-
-    return step, end
+    def end(self) -> None:
+        """Report that the fit is complete."""
+        self.context.call_on_fit_task_end(**self.about, reconstruction_attributes={})

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,21 +27,19 @@ from skgw._base import (
     tensor_in_tensor_out,
 )
 from skgw._input import choose_reference, estimate_scale, make_space, read_points
+from skgw._run import TrainingRun
 from skgw._sklearn import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
     check_sample_weight,
     fit_context,
-    report_to_callbacks,
 )
-from skgw._version import __version__
 from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
 from skgw.spaces import GeodesicSpace, Space
-from skgw.training import Checkpoint, History, TrainingOptions, train
 from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
 from skgw.training.loop import OPTIMIZERS
@@ -52,7 +48,6 @@ from skgw.training.projection import project
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
 CHUNK = 2048  # rows that are projected at a time
 MIN_UPDATES, MAX_UPDATES = 600, 3000  # of max_iter="auto"
-REPORT_EVERY = 50  # updates between reports, validations and checkpoints
 
 Array = NDArray[Any]
 
@@ -313,10 +308,8 @@ class GWGenerativeEmbedding(
         objective = self._objective(space, generator, rng)
         if self.init == "mds" and not self._continues():
             initialize_by_scaling(objective, seeded(seed + 2))
-        max_iter = self._max_updates(X.shape[0])
-        notify, end = report_to_callbacks(self, X, -(-max_iter // REPORT_EVERY))
-        checkpoint = self._checkpoint(X)
-        history = self._train(objective, max_iter, seeded(seed), notify, checkpoint)
+        run = TrainingRun(self, X, self._max_updates(X.shape[0]))
+        history = run.train(objective, seeded(seed))
 
         self._generator = FittedGenerator.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
@@ -325,9 +318,7 @@ class GWGenerativeEmbedding(
         reference = choose_reference(space, MAX_REFERENCE, rng)
         self._project(objective, reference, seeded(seed + 1))
         self._embed_training_rows(space, reference)
-        if checkpoint is not None:
-            checkpoint.remove()
-        end()
+        run.finish()
         return self
 
     @tensor_in_tensor_out
@@ -515,49 +506,6 @@ class GWGenerativeEmbedding(
         if self.max_iter == "auto":
             return int(np.clip(n_rows, MIN_UPDATES, MAX_UPDATES))
         return int(self.max_iter)
-
-    def _train(
-        self,
-        objective: GenerativeObjective,
-        max_iter: int,
-        noise: torch.Generator,
-        notify: Callable[[], bool],
-        checkpoint: Checkpoint | None,
-    ) -> History:
-        options = TrainingOptions(
-            max_iter=max_iter,
-            learning_rate=self.learning_rate_init,
-            optimizer=self.optimizer,
-            report_every=REPORT_EVERY,
-            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
-            tol=self.tol,
-        )
-
-        def report(history: History) -> bool:
-            if self.verbose:
-                recent = np.mean(history.losses["gw"][-REPORT_EVERY:])
-                print(f"[{type(self).__name__}] {history.n_iter}/{max_iter} gw={recent:.5f}")
-            return notify()
-
-        return train(objective, options, noise, report=report, checkpoint=checkpoint)
-
-    def _checkpoint(self, X: Any) -> Checkpoint | None:
-        """A file for this fit alone: its name depends on parameters, data and version."""
-        if self.checkpoint is None:
-            return None
-        ignored = ("checkpoint", "verbose", "device")
-        params = {k: v for k, v in self.get_params(deep=False).items() if k not in ignored}
-        if isinstance(self.generator, torch.nn.Module):  # its pickle differs between processes
-            weights = {k: x.numpy(force=True) for k, x in self.generator.state_dict().items()}
-            params["generator"] = (repr(self.generator), weights)
-        try:
-            name = joblib.hash((params, X, __version__))
-        except pickle.PicklingError:
-            raise ValueError(
-                "checkpoint names its file after the parameters, and a lambda or local function "
-                "has no name of its own: use functions defined in a module."
-            ) from None
-        return Checkpoint(Path(self.checkpoint) / f"{type(self).__name__}-{name}.pt")
 
     def _project(
         self, objective: GenerativeObjective, reference: Array, noise: torch.Generator

@@ -31,6 +31,11 @@ BY_HAND = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def short_initialization(monkeypatch):
+    monkeypatch.setattr("skgw.training.initialization.N_STEPS", 3)
+
+
 @parametrize_with_checks(
     list(ESTIMATORS.values()),
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,

@@ -43,7 +43,8 @@ BELOW = {
     "_input": {"spaces"},
     "_serialization": {"coupling", "nn", "solvers", "spaces"},
 }
-BELOW["_base"] = set(BELOW) - {"datasets", "plotting", "_input"}
+BELOW["_run"] = {"_sklearn", "_version", "training"}
+BELOW["_base"] = set(BELOW) - {"datasets", "plotting", "_input", "_run"}
 SHARED = set(BELOW) - {"datasets", "plotting"}
 BELOW |= {name: SHARED | (ESTIMATORS - {name}) for name in ESTIMATORS}
 BELOW["__init__"] = set(BELOW)

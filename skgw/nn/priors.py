@@ -65,18 +65,20 @@ class MixturePrior(Prior):
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); strata are the components."""
-        return self.draw(n, generator, stratified=stratified)[1]
+        return self.place(*self.draw(n, generator, stratified=stratified))
 
     def draw(
         self, n: int, generator: torch.Generator, *, stratified: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Draw components (n,) and the noise (n, dim) that comes from them."""
+        """Draw components (n,), and standard normal deviations (n, dim) from their means."""
         k, device = len(self.means), self.means.device
         if stratified:
             offset = torch.rand(1, generator=generator)
             component = ((torch.arange(n) + offset) * (k / n)).long() % k
         else:
             component = torch.randint(k, (n,), generator=generator)
-        component = component.to(device)
-        noise = torch.randn(n, self.dim, generator=generator).to(device)
-        return component, self.means[component] + self.scale * noise
+        return component.to(device), torch.randn(n, self.dim, generator=generator).to(device)
+
+    def place(self, component: Tensor, deviation: Tensor) -> Tensor:
+        """The noise (n, dim) at these deviations (n, dim) from the means of components (n,)."""
+        return self.means[component] + self.scale * deviation

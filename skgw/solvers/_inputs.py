@@ -43,14 +43,17 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
     device = tensors["Ca"].device
     for name, x in tensors.items():
         _check_square(x, name, loss)
-    n_problems = max([len(x) for x in tensors.values() if x.ndim == 3], default=0)
+    n_problems = max((len(x) for x in tensors.values() if x.ndim == 3), default=0)
     n, m = tensors["Ca"].shape[-1], tensors["Cb"].shape[-1]
 
     def batched(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
         if x.shape[x.ndim - len(shape) :] != shape or x.ndim > len(shape) + 1:
             raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {shape} (batch first).")
         if x.ndim > len(shape) and len(x) != n_problems:
-            raise ValueError(f"{name} holds {len(x)} problems, the matrices {n_problems}.")
+            raise ValueError(
+                f"{name} holds a batch of {len(x)}, the matrices {n_problems or 'none'}: give all "
+                "batches the same length; what is given once is used for every problem."
+            )
         return x.to(device=device, dtype=dtype).expand(max(n_problems, 1), *shape)
 
     Ca, Cb = batched(tensors["Ca"], "Ca", (n, n)), batched(tensors["Cb"], "Cb", (m, m))
@@ -74,12 +77,23 @@ def _tensor(x: Any, name: str) -> Tensor:
         x = np.asarray(x)
         if x.dtype.kind not in "biuf":
             raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
-        x = torch.tensor(x)  # copies: numpy may hand us read-only memory
+        if x.dtype.kind != "f":
+            x = x.astype(np.float64)
+        # A copy, as numpy may hand us memory that is read-only, reversed or of foreign byte order.
+        x = torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))
     if x.dtype in (torch.float32, torch.float64):
         return x
+    if x.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
     if x.is_floating_point():
         raise TypeError(f"{name} is {x.dtype}: the solver needs float32 or float64, convert it.")
     return x.to(torch.float64)
+
+
+def as_like(x: Any, reference: Tensor) -> Tensor:
+    """`x` with the dtype and on the device of `reference`."""
+    x = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, dtype=np.float64, order="C"))
+    return x.detach().to(reference)
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
@@ -89,9 +103,9 @@ def _finite(x: Tensor, name: str) -> Tensor:
 
 
 def _check_square(x: Tensor, name: str, loss: str) -> None:
-    if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2] or x.shape[-1] == 0:
+    if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2] or x.numel() == 0:
         raise ValueError(
-            f"{name} must be a square matrix (n, n) or a batch of them (batch, n, n), "
+            f"{name} must be a square matrix (n, n) or a batch of them (batch, n, n), not empty, "
             f"got shape {tuple(x.shape)}."
         )
     _finite(x, name)

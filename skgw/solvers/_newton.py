@@ -24,6 +24,21 @@ STARVED = 1e-12  # a column with less than this share of its mass is out of Newt
 SMALL = 1e-30  # guards divisions; a normal number in float32
 
 
+class LinearProblem(NamedTuple):
+    """Minimise <cost, T> - reg H(T) over couplings T of a and b; a batch, as in `solve_linear`."""
+
+    cost: Tensor  # (B, n, m)
+    a: Tensor  # (B, n)
+    b: Tensor  # (B, m)
+    reg: Tensor  # (B,)
+    potential: Tensor  # (B, m), where to start
+    tol: Tensor  # (B,)
+
+    def take(self, index: Tensor) -> LinearProblem:
+        """The problems at `index`, a boolean (B,)."""
+        return LinearProblem(*(field[index] for field in self))
+
+
 class LinearSolution(NamedTuple):
     """A plan with exact row sums, its column potential and the L1 error of its column sums."""
 
@@ -48,13 +63,9 @@ class _Point(NamedTuple):
     value: Tensor  # (B,), gain of the semi-dual over reg since the last absorption
 
 
-def newton(
-    cost: Tensor, a: Tensor, b: Tensor, reg: Tensor, potential: Tensor, tol: Tensor, max_iter: int
-) -> LinearSolution:
-    """Maximise the semi-dual from `potential`, until every error is below `tol`.
-
-    Shapes are those of `solve_linear`.
-    """
+def newton(problem: LinearProblem, max_iter: int) -> LinearSolution:
+    """Maximise the semi-dual until every error is below its tolerance."""
+    cost, a, b, reg, potential, tol = problem
     kernel = b.log()[:, None, :] - cost / reg[:, None, None]  # (B, n, m), in log domain
     g = potential / reg[:, None]
     scaling, at = _absorb(kernel, g, a, b)
@@ -68,7 +79,7 @@ def newton(
             g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
             scaling, at = _absorb(kernel, g, a, b)
         else:
-            at, radius = _step(scaling, at, radius, todo, tol, a, b)
+            at, radius = _step(scaling, at, radius, todo, problem)
             if at.delta.abs().max() > ABSORB_AT:
                 g = g + at.delta
                 scaling, at = _absorb(kernel, g, a, b)
@@ -76,8 +87,8 @@ def newton(
     plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
     if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
-        fields = (cost, a, b, reg, solution.potential, tol)
-        solution.replace(todo, newton(*(field[todo] for field in fields), max_iter))
+        rest = problem._replace(potential=solution.potential).take(todo)
+        solution.replace(todo, newton(rest, max_iter))
     return solution
 
 
@@ -89,17 +100,18 @@ def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, _P
 
 def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
     v = delta.exp()
-    z = _times(v, scaling.mT).clamp_min(SMALL)  # (B, n)
+    z = times(v, scaling.mT).clamp_min(SMALL)  # (B, n)
     w = a / z
-    columns = v * _times(w, scaling)
+    columns = v * times(w, scaling)
     value = (b * delta).sum(1) - (a * z.log()).sum(1)
     return _Point(delta, v, w, columns, (b - columns).abs().sum(1), value)
 
 
 def _step(
-    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, tol: Tensor, a: Tensor, b: Tensor
+    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, problem: LinearProblem
 ) -> tuple[_Point, Tensor]:
     """One globalised Newton step of the problems in `todo`, and the new trust radius."""
+    a, b = problem.a, problem.b
     direction = _direction(scaling, at, radius, todo, a, b)
     length = direction.abs().amax(1)
     step = (radius / length.clamp_min(SMALL)).clamp_max(1.0) * todo
@@ -107,7 +119,7 @@ def _step(
     promised = step * ((b - at.columns) * direction).sum(1)
     # Either test will do: the error may stand still on the way to a far solution, and the value
     # drowns in rounding close to it.
-    closer = new.error < torch.maximum(0.9 * at.error, tol)
+    closer = new.error < torch.maximum(0.9 * at.error, problem.tol)
     failed = todo & ~closer & ~(new.value - at.value > SUFFICIENT_GAIN * promised)
     if failed.any():
         safe = _sinkhorn(scaling, at, a, b)
@@ -138,8 +150,8 @@ def _direction(
     stop = CG_TOLERANCE**2 * rz
     going = todo[:, None]
     for k in range(MAX_CG):
-        hs = _times(outer * s, scaling_t) * inner
-        hs = at.columns * s - outer * _times(hs, scaling)
+        hs = times(outer * s, scaling_t) * inner
+        hs = at.columns * s - outer * times(hs, scaling)
         curvature = (s * hs).sum(1, keepdim=True)
         step = going * rz / torch.maximum(curvature, flat * rz + SMALL)
         d = torch.addcmul(d, step, s)
@@ -161,8 +173,8 @@ def _sinkhorn(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
     """Sinkhorn's iteration: slow, but it cannot fail. Returns log v, (B, m)."""
     w = at.w
     for _ in range(SINKHORN_STEPS):
-        v = b / _times(w, scaling).clamp_min(SMALL)
-        w = a / _times(v, scaling.mT).clamp_min(SMALL)
+        v = b / times(w, scaling).clamp_min(SMALL)
+        w = a / times(v, scaling.mT).clamp_min(SMALL)
     return torch.where(b > 0, v.log(), 0.0)
 
 
@@ -173,7 +185,7 @@ def _log_sinkhorn(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b > 0, b.log() - log_columns, 0.0)
 
 
-def _times(x: Tensor, matrices: Tensor) -> Tensor:
+def times(x: Tensor, matrices: Tensor) -> Tensor:
     """Each vector (B, n) times its matrix (B, n, m).
 
     The vector stands on the left, even where that takes a transposed matrix: on CPUs batched

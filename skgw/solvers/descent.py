@@ -21,7 +21,7 @@ from skgw.solvers.result import State
 COOLING = 0.5  # factor from one annealing level to the next, one outer step each
 INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
 LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
-MAX_NEWTON = 12  # per linear problem and temperature
+MAX_NEWTON = 12  # per linear problem; the next one profits from what the last one has reached
 FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
 
 

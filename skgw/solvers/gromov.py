@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers._inputs import Inputs, read_inputs
+from skgw.solvers._inputs import Inputs, as_like, read_inputs
+from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
@@ -72,12 +73,15 @@ def solve_gromov(
         absolute.
     kl_shift : float
         The KL loss compares ``x + s`` with ``y + s``, s being `kl_shift` times the mean entry of
-        both matrices: without it zeros on the diagonals make the value meaningless.
+        both matrices: without it zeros on the diagonals make the value meaningless. The value
+        depends on it; it is a constant for gradients.
     unbalanced : None
         Reserved for penalised marginals.
     init : {"auto", "anneal", "product", "identity"}, plan of shape (n, m), or State
         Where to start. "auto" is "anneal": from the product coupling at a high temperature, cooled
-        by halves. "product" starts there at once. "identity" needs n = m and equal weights.
+        by halves. All others start at `reg` itself: "product" from the product coupling,
+        "identity" (n = m, equal weights) from every point matched with itself, a plan from there,
+        the ``state`` of an earlier result from where that left off.
     n_init : int
         Reserved for pools of starts; 1.
     tol : float
@@ -159,41 +163,13 @@ def solve_inputs(
             inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
         )
         start, level = _start(init, problem, scale)
+        if inputs.M is not None:
+            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         solution = minimize(
             problem, reg, start, level=level, tol=tol_used, max_iter=max_iter, symmetric=symmetric
         )
     return _package(solution, problem, inputs, reg, tol_used, loss)
-
-
-def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
-    """Move both matrices away from zero, where the KL loss has no value."""
-    if loss != "KL":
-        return inputs
-    mean = 0.5 * (inputs.Ca.detach().mean((1, 2)) + inputs.Cb.detach().mean((1, 2)))
-    shift = (kl_shift * mean)[:, None, None]
-    Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
-    if not ((Ca > 0).all() and (Cb > 0).all()):
-        raise ValueError("The KL loss needs positive entries: set kl_shift > 0.")
-    return inputs._replace(Ca=Ca, Cb=Cb)
-
-
-@torch.no_grad()
-def absolute_reg(
-    reg: float | Array, reg_scale: str | None, inputs: Inputs, loss: str
-) -> tuple[Tensor, Tensor]:
-    """The entropy's absolute strength and the scale it is relative to, both (B,)."""
-    if reg_scale not in ("auto", None):
-        raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
-    scale = torch.zeros_like(inputs.a[:, 0])
-    for C, p in ((inputs.Ca, inputs.a), (inputs.Cb, inputs.b)):
-        size = C * C if loss == "L2" else C
-        scale = scale + 0.5 * torch.einsum("bi,bij,bj->b", p, size, p)
-    scale = torch.where(scale > 0, scale, 1.0)  # all points coincide: any temperature will do
-    reg = torch.as_tensor(reg, dtype=scale.dtype, device=scale.device).expand_as(scale)
-    if not ((reg > 0) & torch.isfinite(reg)).all():
-        raise ValueError("reg must be positive; for the unregularised problem use POT's solver.")
-    return (reg * scale if reg_scale == "auto" else reg.clone()), scale
 
 
 def warn_if_not_converged(*results: GromovResult) -> None:
@@ -240,10 +216,13 @@ def _start(
     if isinstance(init, State):
         cost, potential = init
         if potential is not None:
-            potential = _like(potential, problem.b, "init.potential")
-        return State(_like(cost, problem.offset, "init.cost"), potential), None
+            potential = _given(potential, problem.b, "init.potential")
+        return State(_given(cost, problem.offset, "init.cost"), potential), None
     if not isinstance(init, str):
-        return State(problem.gradient(_like(init, problem.offset, "init"))), None
+        plan = _given(init, problem.offset, "init")
+        if (plan < 0).any() or ((plan.sum((1, 2)) - 1).abs() > 1e-2).any():
+            raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
+        return State(problem.gradient(plan)), None
     if init == "product":
         return State(problem.offset), None  # the kernels vanish on the product coupling
     if init in ("auto", "anneal"):
@@ -257,13 +236,16 @@ def _start(
     )
 
 
-def _like(x: Array, reference: Tensor, name: str) -> Tensor:
-    x = torch.as_tensor(x, dtype=reference.dtype, device=reference.device)
+def _given(x: Array, reference: Tensor, name: str) -> Tensor:
+    """An array of `init`, for every problem of the batch."""
+    x = as_like(x, reference)
     x = x if x.ndim == reference.ndim else x[None]
     if x.shape[1:] != reference.shape[1:] or len(x) not in (1, len(reference)):
         raise ValueError(
             f"{name} has shape {tuple(x.shape[1:])}, expected {tuple(reference.shape[1:])}."
         )
+    if not torch.isfinite(x).all():
+        raise ValueError(f"{name} contains NaN or infinity.")
     return x.expand_as(reference)
 
 

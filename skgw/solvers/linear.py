@@ -16,9 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import SMALL, LinearSolution, _times, newton
+from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, newton, times
 
-FAR = 2e-2  # marginal error above which more Newton steps at the same temperature do not help
+PATIENCE = 12  # Newton steps, after which a problem further off than FAR is to be prepared for
+FAR = 2e-2
 WARMER = 4.0  # factor to the temperature at which to prepare for a colder one
 SYMMETRIC_STEPS = 8
 
@@ -48,7 +49,7 @@ def solve_linear(
     tol : Tensor of shape (B,)
         L1 error of the column sums at which a problem is left alone.
     max_iter : int
-        Newton steps at one temperature; the solution reports the error that is left.
+        Newton steps at this temperature; the solution reports the error that is left.
     symmetric : bool
         Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
         Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
@@ -60,40 +61,46 @@ def solve_linear(
         No gradients flow through it.
     """
     potential = torch.zeros_like(b) if potential is None else potential
+    problem = LinearProblem(cost, a, b, reg, potential, tol)
     if symmetric:
-        potential = _symmetric_sinkhorn(cost, b, reg, potential)
-    solution = newton(cost, a, b, reg, potential, tol, max_iter)
-    far = solution.error > tol.clamp_min(FAR)
+        problem = problem._replace(potential=_symmetric_sinkhorn(problem))
+    return _solve(problem, max_iter)
+
+
+def _solve(problem: LinearProblem, max_iter: int) -> LinearSolution:
+    solution = newton(problem, min(max_iter, PATIENCE))
+    far = solution.error > problem.tol.clamp_min(FAR)
     if far.any():
-        fields = (cost, a, b, reg, solution.potential, tol)
-        solution.replace(far, _prepared(*(field[far] for field in fields), max_iter))
+        rest = problem._replace(potential=solution.potential).take(far)
+        solution.replace(far, _prepared(rest, min(max_iter, PATIENCE)))
+    todo = solution.error > problem.tol
+    if max_iter > PATIENCE and todo.any():
+        rest = problem._replace(potential=solution.potential).take(todo)
+        solution.replace(todo, newton(rest, max_iter - PATIENCE))
     return solution
 
 
-def _prepared(
-    cost: Tensor, a: Tensor, b: Tensor, reg: Tensor, potential: Tensor, tol: Tensor, max_iter: int
-) -> LinearSolution:
+def _prepared(problem: LinearProblem, max_iter: int) -> LinearSolution:
     """Solve roughly at a higher temperature, or in turn at one above it, before this one."""
-    spread = cost.amax((1, 2)) - cost.amin((1, 2))
-    if (reg < spread).any():  # above that the plan is close to the product of its marginals
-        rough = torch.full_like(tol, FAR / 2)
-        warm = solve_linear(
-            cost, a, b, WARMER * reg, potential=potential, tol=rough, max_iter=max_iter
-        )
-        potential = warm.potential
-    return newton(cost, a, b, reg, potential, tol, max_iter)
+    spread = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
+    if (problem.reg < spread).any():  # above that the plan is close to the product
+        rough = torch.full_like(problem.tol, FAR / 2)
+        warm = _solve(problem._replace(reg=WARMER * problem.reg, tol=rough), max_iter)
+        problem = problem._replace(potential=warm.potential)
+    return newton(problem, max_iter)
 
 
-def _symmetric_sinkhorn(cost: Tensor, b: Tensor, reg: Tensor, potential: Tensor) -> Tensor:
+def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
     """Averaged Sinkhorn steps g <- (g - log sum exp(kernel + g)) / 2, returned as a potential."""
-    kernel = b.log()[:, None, :] - cost / reg[:, None, None]  # (B, n, m), in log domain
-    g = potential / reg[:, None]
+    reg = problem.reg[:, None]
+    kernel = problem.b.log()[:, None, :] - problem.cost / reg[:, :, None]  # (B, n, n), log domain
+    g = problem.potential / reg
     g = 0.5 * (g - (kernel + g[:, None, :]).logsumexp(2))
     log_rows = (kernel + g[:, None, :]).logsumexp(2)
     scaling = (kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_()
     log_rows = log_rows + g
     delta = -0.5 * log_rows
     for _ in range(SYMMETRIC_STEPS):
-        z = _times(delta.exp(), scaling.mT).clamp_min(SMALL)
+        z = times(delta.exp(), scaling.mT).clamp_min(SMALL)
         delta = 0.5 * (delta - log_rows - z.log())
-    return (g + delta) * reg[:, None]
+    return (g + delta) * reg

@@ -9,10 +9,10 @@ On couplings of a and b the objective is then
 
     E(T) = constant - 2 v'Tw - 4 <K1 T K2, T>,     v = u1 - a'u1,  w = u2 - b'u2,
 
-and its gradient, up to terms constant along a row or a column, -2 vw' - 8 K1 T K2. Centring
-removes the cancellation that plain formulas suffer from in float32, and makes a small error of
-the plan's marginals harmless. Where K1 and K2 are positive semi-definite (every distance of
-negative type, the Euclidean one among them) E is concave on the couplings.
+and its gradient, up to terms constant along a row or a column, -2 vw' - 8 K1 T K2; a fused cost
+M is centred as well. Centring removes the cancellation that plain formulas suffer from in float32,
+and makes a small error of the plan's marginals harmless. Where K1 and K2 are positive semi-definite
+(every distance of negative type, the Euclidean one among them) E is concave on the couplings.
 """
 
 from __future__ import annotations
@@ -90,10 +90,14 @@ def quadratic_problem(
     u1, mean1, kernel_a = _center(parts.h1, a)
     u2, mean2, kernel_b = _center(parts.h2, b)
     offset = (-2 * alpha) * u1[:, :, None] * u2[:, None, :]
+    constant = alpha * (_mean(parts.f1, a) + _mean(parts.f2, b) - 4 * mean1 * mean2)
     if M is not None:
-        offset = offset + (1 - alpha) * M
-    constant = _mean(parts.f1, a) + _mean(parts.f2, b) - 4 * mean1 * mean2
-    return QuadraticProblem(kernel_a, kernel_b, offset, alpha * constant, a, b, alpha)
+        rows = torch.bmm(M, b[:, :, None])  # (B, n, 1)
+        columns = torch.bmm(a[:, None, :], M)  # (B, 1, m)
+        mean = torch.bmm(columns, b[:, :, None])  # (B, 1, 1)
+        offset = offset + (1 - alpha) * (M - rows - (columns - mean))
+        constant = constant + (1 - alpha) * mean[:, 0, 0]
+    return QuadraticProblem(kernel_a, kernel_b, offset, constant, a, b, alpha)
 
 
 def _center(h: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:

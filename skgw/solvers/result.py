@@ -26,7 +26,7 @@ class State(NamedTuple):
     potential: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GromovResult:
     """Plan and values of one (batched) entropic Gromov-Wasserstein problem.
 
@@ -43,7 +43,8 @@ class GromovResult:
     value_quad : 0-d array
         The objective without the entropy term.
     potentials : tuple of arrays of shapes (n,) and (m,)
-        Dual potentials of the last linear problem, in units of the linearised cost.
+        Dual potentials f, g of the linearised problem, in units of its cost ``C = state.cost``:
+        up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``.
     marginals : tuple of arrays of shapes (n,) and (m,)
         Row and column sums of ``plan``.
     marginal_error : 0-d array
@@ -104,7 +105,16 @@ class GromovResult:
         return self.plan.argmax(-1 if axis == 1 else -2)
 
     def barycenter(self, Y: Array) -> Array:
-        """Barycentric projection: the plan-weighted mean of `Y` (m, k) for each row, (n, k)."""
-        mass = self.marginals[0][..., None]
-        tiny = torch.finfo(torch.float32).tiny
-        return self.apply(Y, axis=1) / mass.clip(tiny)
+        """Barycentric projection: for each row the plan-weighted mean of `Y`, zero without mass.
+
+        Parameters
+        ----------
+        Y : array of shape (m,) or (m, k)
+
+        Returns
+        -------
+        array of shape (n,) or (n, k)
+        """
+        sums = self.apply(Y, axis=1)
+        mass = self.marginals[0].clip(torch.finfo(torch.float32).tiny)
+        return sums / (mass if sums.ndim == mass.ndim else mass[..., None])

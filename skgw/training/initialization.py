@@ -31,7 +31,8 @@ def classical_scaling(D: Tensor, k: int) -> Tensor:
 def initialize_by_scaling(objective: GenerativeObjective, generator: torch.Generator) -> None:
     """Regress the components of a mixture prior on the strata of the data, scaled classically.
 
-    Component c of K learns to produce the points of the c-th of K runs of the stratified order.
+    Component c of K learns to produce the points of the c-th of K runs of the stratified order, one
+    after the other along its first axis.
     Matchings that are twisted or mirrored in parts, from which gradients do not lead away, are
     avoided from the start. Other priors have no components that could be told apart.
     """
@@ -46,10 +47,10 @@ def initialize_by_scaling(objective: GenerativeObjective, generator: torch.Gener
     optimizer = torch.optim.Adam(objective.generator.parameters(), lr=LEARNING_RATE)
     for step in range(N_STEPS):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / N_STEPS)
-        component, noise = prior.draw(batch_size, generator, stratified=True)
-        within = torch.rand(batch_size, generator=generator).to(D.device)
+        component, deviation = prior.draw(batch_size, generator, stratified=True)
+        within = torch.special.ndtr(deviation[:, 0])  # uniform, and continuous in the noise
         run = ((component + within) * (n / len(prior.means))).long().clamp_max(n - 1)
-        error = objective.generator.network(noise) - targets[run]
+        error = objective.generator.network(prior.place(component, deviation)) - targets[run]
         optimizer.zero_grad()
         error.square().sum(1).mean().backward()
         optimizer.step()

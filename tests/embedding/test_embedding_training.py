@@ -1,0 +1,303 @@
+"""Options of the training: what it is made of, when it stops, how it continues."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+from skgw.spaces import graph_distances
+
+
+class Recorder:
+    """A callback that counts finished steps, and may stop or interrupt the fit."""
+
+    def __init__(self, stop_at=None, interrupt_at=None):
+        self.stop_at, self.interrupt_at = stop_at, interrupt_at
+        self.tasks, self.fitted = [], None
+
+    def setup(self, estimator, context):
+        self.tasks = []
+
+    def teardown(self, estimator, context):
+        self.tasks.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        self.tasks.append(context.task_name)
+        steps = self.tasks.count("epoch")
+        if steps == self.interrupt_at:
+            raise KeyboardInterrupt
+        if context.task_name == "fit":
+            self.fitted = fitted_estimator.transform(X)
+        return steps == self.stop_at
+
+
+@pytest.fixture
+def frequent(monkeypatch):
+    """Reports, validations and checkpoints every 2 updates."""
+    monkeypatch.setattr("skgw.embedding.REPORT_EVERY", 2)
+
+
+def linear(latent_dim, n_components):
+    return nn.Linear(latent_dim, n_components)
+
+
+def noisy(latent_dim, n_components):
+    return nn.Sequential(
+        nn.Linear(latent_dim, 32), nn.BatchNorm1d(32), nn.Dropout(0.5), nn.Linear(32, n_components)
+    )
+
+
+# -------------------------------------------------------------------- generator and optimiser
+
+
+def test_generator_from_a_factory(quick, X):
+    estimator = quick(generator=linear).fit(X)
+    assert_array_equal(estimator.transform(X), estimator.embedding_)
+    assert estimator.sample(5, random_state=0).shape == (5, 2)
+
+
+def test_a_module_is_copied(quick, X):
+    module = nn.Linear(16, 2)
+    before = copy.deepcopy(module.state_dict())
+    first = quick(generator=module, max_iter=20).fit(X)
+    for name, weight in module.state_dict().items():
+        assert_array_equal(weight, before[name])
+    assert first.generator is module
+    second = quick(generator=module, max_iter=20).fit(X)
+    assert_array_equal(first.embedding_, second.embedding_)
+
+
+def test_layers_with_noise_of_their_own_are_seeded_and_evaluated(quick, X):
+    before = torch.get_rng_state()
+    estimator, again = (quick(generator=noisy).fit(X) for _ in range(2))
+    assert_array_equal(torch.get_rng_state(), before)
+    assert_array_equal(estimator.embedding_, again.embedding_)
+    # Without dropout, samples depend on the noise alone, not on those drawn beside them.
+    assert_array_equal(*(estimator.sample(50, random_state=0) for _ in range(2)))
+
+
+def test_the_cloud_is_generated_like_the_samples(quick, X):
+    """In evaluation mode, both: dropout would pull the cloud towards its mean."""
+    estimator = quick(generator=noisy, n_generated=400).fit(X)
+    sample = estimator.sample(400, random_state=0)
+    assert_allclose(sample.std(0), estimator.generated_.std(0), rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    "generator", [nn.Linear(16, 3), lambda latent_dim, n_components: nn.Linear(latent_dim, 3)]
+)
+def test_a_generator_of_another_dimension_is_refused(quick, X, generator):
+    with pytest.raises(ValueError, match="dimension 3, but n_components is 2"):
+        quick(generator=generator).fit(X)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", torch.optim.RMSprop])
+def test_optimizers(quick, X, optimizer):
+    estimator = quick(optimizer=optimizer).fit(X)
+    slow = quick(optimizer=optimizer, learning_rate_init=1e-9).fit(X)
+    assert np.isfinite(estimator.embedding_).all()
+    assert not np.allclose(estimator.embedding_, slow.embedding_)
+
+
+@pytest.mark.parametrize("n_prior_components", [1, 7])
+@pytest.mark.parametrize("init", ["mds", "random"])
+def test_priors_and_starts(quick, X, n_prior_components, init):
+    estimator = quick(n_prior_components=n_prior_components, init=init).fit(X)
+    assert np.isfinite(estimator.sample(9, random_state=0)).all()
+
+
+def test_penalties_keep_the_samples_around_the_origin(quick, X):
+    """Before the embedding is centred, that is: the offset of the cloud is what they change."""
+    params = {"max_iter": 60, "init": "random", "penalty_weight": 100.0}
+    offset, spread = {}, {}
+    for penalty in (None, "mean", "l1"):
+        estimator = quick(penalty=penalty, **params).fit(X)
+        offset[penalty] = np.linalg.norm(estimator._center)
+        spread[penalty] = estimator.generated_.std()
+    assert offset["mean"] < 0.5 * offset[None]
+    assert offset["l1"] < 0.5 * offset[None]
+    assert spread["l1"] < 0.5 * spread["mean"]  # it also shrinks
+
+
+def test_divergence_of_the_training_is_an_error(quick, X):
+    with pytest.raises(FloatingPointError, match="Lower the learning rate or raise epsilon"):
+        quick(optimizer=torch.optim.SGD, learning_rate_init=1e30, max_iter=60).fit(X)
+
+
+def test_automatic_number_of_updates(quick, X, monkeypatch):
+    monkeypatch.setattr("skgw.embedding.MIN_UPDATES", 2)
+    assert quick(max_iter="auto").fit(X).n_iter_ == len(X)  # one update per row
+    monkeypatch.setattr("skgw.embedding.MAX_UPDATES", 5)
+    assert quick(max_iter="auto").fit(X).n_iter_ == 5
+
+
+# ------------------------------------------------------------------- stopping and continuing
+
+
+def test_early_stopping_stops(quick, X, frequent):
+    """An improvement by a factor of 10 is not to be had: the second validation is the last but 2."""
+    estimator = quick(early_stopping=True, max_iter=50, n_iter_no_change=2, tol=10).fit(X)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 6
+    assert len(estimator.validation_curve_) == 3
+    patient = quick(early_stopping=True, max_iter=8, n_iter_no_change=99).fit(X)
+    assert patient.n_iter_ == 8
+    assert len(patient.validation_curve_) == 4
+
+
+def test_early_stopping_keeps_the_best_weights(quick, X, frequent):
+    """A learning rate that ruins the generator: what is kept is as if it had stopped in time."""
+    params = {"early_stopping": True, "learning_rate_init": 0.3, "max_iter": 40}
+    ruined = quick(**params, n_iter_no_change=99).fit(X)
+    best = int(np.argmin(ruined.validation_curve_))
+    assert best < len(ruined.validation_curve_) - 1
+    stopped = quick(**params, n_iter_no_change=99).set_callbacks(Recorder(stop_at=best + 1)).fit(X)
+    assert stopped.n_iter_ == 2 * (best + 1)
+    assert_array_equal(stopped.sample(9, random_state=0), ruined.sample(9, random_state=0))
+
+
+def test_early_stopping_needs_enough_rows(quick, X):
+    with pytest.raises(ValueError, match="Too few samples for early_stopping; switch it off"):
+        quick(early_stopping=True).fit(X[:3])
+
+
+def test_warm_start_continues(quick, X):
+    estimator = quick(max_iter=30).fit(X)
+    before = estimator.sample(9, random_state=0)
+    standing = {"warm_start": True, "max_iter": 1, "learning_rate_init": 1e-12}
+    estimator.set_params(**standing).fit(X)
+    assert_allclose(estimator.sample(9, random_state=0), before, atol=1e-5)
+    fresh = quick(**standing).fit(X)
+    assert not np.allclose(fresh.sample(9, random_state=0), before, atol=0.1)
+
+
+def test_warm_start_moves_on_to_other_data(quick, X):
+    estimator = quick(warm_start=True).fit(X)
+    assert estimator.fit(X[:30]).embedding_.shape == (30, 2)
+
+
+@pytest.mark.parametrize("change", [{"n_components": 3}, {"latent_dim": 4}, {"generator": linear}])
+def test_warm_start_wants_the_same_generator(quick, X, change):
+    estimator = quick(warm_start=True).fit(X)
+    with pytest.raises(ValueError, match="warm_start continues the last fit's generator"):
+        estimator.set_params(**change).fit(X)
+
+
+# -------------------------------------------------------------------------------- checkpoints
+
+
+@pytest.mark.parametrize(
+    ("metric", "params"),
+    [
+        ("euclidean", {}),
+        ("euclidean", {"early_stopping": True}),
+        ("euclidean", {"generator": noisy, "optimizer": "adamw"}),
+        ("euclidean", {"n_prior_components": 1, "optimizer": "sgd"}),
+        ("geodesic", {}),
+        ("precomputed", {}),
+    ],
+)
+@pytest.mark.parametrize("interrupt_at", [1, 3])
+def test_an_interrupted_fit_resumes(quick, inputs, frequent, tmp_path, metric, params, interrupt_at):
+    X = inputs["graph"][1] if metric == "precomputed" else inputs["features"][1]
+    params = {"metric": metric, "max_iter": 8, **params}
+    expected = quick(**params).fit(X)
+    estimator = quick(checkpoint=tmp_path, **params)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.set_callbacks(Recorder(interrupt_at=interrupt_at)).fit(X)
+    assert len(list(tmp_path.iterdir())) == 1
+    recorder = Recorder()
+    resumed = quick(checkpoint=str(tmp_path), **params).set_callbacks(recorder).fit(X)
+    assert recorder.tasks.count("epoch") == 4 - interrupt_at  # the rest only
+    assert_array_equal(resumed.embedding_, expected.embedding_)
+    assert_array_equal(resumed.sample(5, random_state=0), expected.sample(5, random_state=0))
+    assert resumed.loss_curve_ == expected.loss_curve_
+    assert resumed.validation_curve_ == expected.validation_curve_
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_interrupted_after_its_training_resumes(quick, X, frequent, tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    params = {"early_stopping": True, "max_iter": 50, "n_iter_no_change": 2, "tol": 10}
+    expected = quick(**params).fit(X)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("skgw.embedding.project", interrupted)
+        quick(checkpoint=tmp_path, **params).fit(X)
+    recorder = Recorder()
+    resumed = quick(checkpoint=tmp_path, **params).set_callbacks(recorder).fit(X)
+    assert recorder.tasks.count("epoch") == 0
+    assert_array_equal(resumed.embedding_, expected.embedding_)
+    assert resumed.n_iter_ == expected.n_iter_ == 6
+
+
+def test_checkpoints_of_other_fits_are_left_alone(quick, X, frequent, tmp_path):
+    """Other seeds, parameters or data have other files; verbosity is no difference."""
+    for params, rows in (
+        ({}, X),
+        ({"random_state": 1}, X),
+        ({"epsilon": 0.1}, X),
+        ({}, X[:-1]),
+        ({"verbose": 1}, X),
+    ):
+        estimator = quick(checkpoint=tmp_path, **params)
+        with pytest.raises(KeyboardInterrupt):
+            estimator.set_callbacks(Recorder(interrupt_at=1)).fit(rows)
+    assert len(list(tmp_path.iterdir())) == 4
+    quick(checkpoint=tmp_path).fit(X)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_checkpoints_know_equal_modules(quick, X, frequent, tmp_path):
+    module = nn.Linear(16, 2)
+    others = [copy.deepcopy(module), nn.Linear(16, 2)]
+    for generator, n_files in zip([module, *others], [1, 1, 2], strict=True):
+        estimator = quick(checkpoint=tmp_path, generator=generator)
+        with pytest.raises(KeyboardInterrupt):
+            estimator.set_callbacks(Recorder(interrupt_at=1)).fit(X)
+        assert len(list(tmp_path.iterdir())) == n_files
+
+
+def test_a_lambda_has_no_checkpoint(quick, X, tmp_path):
+    with pytest.raises(ValueError, match="use functions defined in a module"):
+        quick(checkpoint=tmp_path, generator=lambda i, k: nn.Linear(i, k)).fit(X)
+
+
+# ---------------------------------------------------------------------- reports and callbacks
+
+
+def test_verbose_prints_progress(quick, X, frequent, capsys):
+    quick(verbose=1, max_iter=5).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" gw=")[0] for line in lines] == [
+        f"[GWGenerativeEmbedding] {n}/5" for n in (2, 4, 5)
+    ]
+    quick().fit(X)
+    assert capsys.readouterr().out == ""
+
+
+def test_callbacks_see_every_report_and_the_fitted_estimator(quick, X, frequent):
+    recorder = Recorder()
+    estimator = quick(max_iter=5).set_callbacks(recorder).fit(X)
+    assert recorder.tasks == ["epoch", "epoch", "epoch", "fit", "teardown"]
+    assert_array_equal(recorder.fitted, estimator.embedding_)
+
+
+def test_a_callback_stops_the_training(quick, X, frequent):
+    estimator = quick(max_iter=50).set_callbacks(Recorder(stop_at=2)).fit(X)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 4
+    assert_array_equal(estimator.transform(X), estimator.embedding_)
+
+
+def test_callbacks_are_torn_down_after_an_error(quick, graph):
+    recorder = Recorder(interrupt_at=1)
+    estimator = quick(metric="precomputed").set_callbacks(recorder)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(graph_distances(graph))
+    assert recorder.tasks == ["epoch", "teardown"]
