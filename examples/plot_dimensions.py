@@ -37,16 +37,16 @@ Z = rigid_alignment(
 )
 
 
-def draw(ax, points, title, color, **keywords):
-    ax.scatter(*points.T, s=6, c=color, linewidth=0, alpha=0.6, **keywords)
+def draw(ax, points, title, color):
+    ax.scatter(*points.T, s=6, c=color, linewidth=0, alpha=0.6)
     ax.set_title(title)
-    ax.set_aspect("equal")
     if points.shape[1] == 3:
-        ax.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), zlim=(-2.7, 2.7))
+        ax.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), zlim=(-2.7, 2.7), box_aspect=(1, 1, 1))
         ax.locator_params(nbins=5)
         for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
             axis.set_pane_color("white")
     else:
+        ax.set_aspect("equal")
         ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -59,21 +59,20 @@ print(f"standard deviation in a mode {coverage.within_std:.3f} (data: {SIGMA})")
 
 # %%
 # The training rows have places of their own in the plane, in ``embedding_``: means of generated
-# points, weighted by the coupling. Their colours show that each mode went to one place.
+# points, weighted by the coupling. Their colours show that each mode went to one place. A few lie
+# in between: the coupling has to give the strays among the generated points their share of the
+# data.
 
 figure, ax = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
 draw(ax, to_plane.embedding_, "embedding of the data", COLORS[label])
 
 # %%
-# Up
-# --
+# Up --
 #
-# Two dimensions are embedded in three. Nothing forces the points out of the plane, and nothing
-# but the distances keeps them in it.
+# Two dimensions are embedded in three. Nothing forces the points out of the plane, and nothing but
+# the distances keeps them in it.
 
-flat, label, centers = make_modes(
-    800, n_modes=4, sigma=SIGMA, return_centers=True, random_state=0
-)
+flat, label, centers = make_modes(800, n_modes=4, sigma=SIGMA, return_centers=True, random_state=0)
 to_space = GWGenerativeEmbedding(n_components=3, **settings).fit(flat)
 Z = to_space.sample(1500, random_state=1)
 
@@ -82,8 +81,8 @@ draw(figure.add_subplot(1, 2, 1), flat, "data in the plane", COLORS[label])
 draw(figure.add_subplot(1, 2, 2, projection="3d"), Z, "samples in space", "0.45")
 
 # %%
-# The axes are principal axes, in the order of their variance, so that the third one shows how far the
-# samples are from a plane: a small part of the width of a mode.
+# The axes are principal axes, in the order of their variance, so that the third one shows how far
+# the samples are from a plane: a small part of the width of a mode.
 
 for axis, deviation in enumerate(Z.std(axis=0), start=1):
     print(f"standard deviation along axis {axis}: {deviation:.3f}")

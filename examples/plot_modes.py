@@ -1,7 +1,7 @@
 """
-==================================
+====================================
 Gaussian modes, from distances alone
-==================================
+====================================
 
 A generator learns mixtures of five and of eight Gaussians in the plane. It never sees a
 coordinate: all that it is given are distances between points of the data, and all that it is
@@ -41,9 +41,9 @@ for n_modes in (5, 8):
 #
 # Distances do not change when all points are turned, mirrored or moved together. The model
 # therefore learns the mixture up to such a motion. It puts the cloud around the origin along its
-# principal axes, which for shapes as symmetric as these says little. To compare samples with
-# the data, we look for the rigid motion that brings them onto the centres of the modes; no scale
-# is fitted. Samples further than three standard deviations from every centre do not pull.
+# principal axes, which for shapes as symmetric as these says little. To compare samples with the
+# data, we look for the rigid motion that brings them onto the centres of the modes; no scale is
+# fitted. Samples further than three standard deviations from every centre do not pull.
 
 samples = {
     n_modes: rigid_alignment(
@@ -71,8 +71,9 @@ for row, n_modes in zip(axes, data, strict=True):
 # %%
 # Circles have a radius of three standard deviations. A neural network is a continuous function, so
 # that from a single Gaussian it could not reach separate modes without leaving a bridge between
-# them. The noise of this generator comes from a mixture with learned means (``n_prior_components``),
-# whose parts can go separate ways; the few strays are what is left of the bridges.
+# them. The noise of this generator comes from a mixture with learned means
+# (``n_prior_components``), whose parts can go separate ways; the few strays are what is left of
+# the bridges.
 #
 # Numbers
 # -------
@@ -103,15 +104,17 @@ pd.DataFrame(rows).set_index("modes").round(3).T
 # Training
 # --------
 #
-# The loss is the normalised discrepancy :math:`2 GW(X, Z) - GW(X, X) - GW(Z, Z)` of each mini-batch,
-# in units of the mean squared distance. It is zero for isometric sets, and does not quite reach
-# zero here, since each mini-batch is another finite sample.
+# The loss is the normalised discrepancy :math:`2 GW(X, Z) - GW(X, X) - GW(Z, Z)` of each
+# mini-batch, in units of the mean squared distance. It is zero for isometric sets, and does not
+# quite reach zero here, since each mini-batch is another finite sample.
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for (n_modes, model), color in zip(models.items(), ("#3f90da", "#bd1f01"), strict=True):
     loss = np.array(model.loss_curve_)
     ax.plot(loss, color=color, alpha=0.3, linewidth=0.8)
-    ax.plot(np.convolve(loss, np.ones(20) / 20, mode="valid"), color=color, label=f"{n_modes} modes")
+    ax.plot(
+        np.convolve(loss, np.ones(20) / 20, mode="valid"), color=color, label=f"{n_modes} modes"
+    )
 ax.set(yscale="log", xlabel="update of the generator", ylabel="normalised discrepancy")
 ax.spines[["top", "right"]].set_visible(False)
 _ = ax.legend(frameon=False)

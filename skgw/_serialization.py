@@ -84,6 +84,7 @@ def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         arrays[name] = np.asarray(value, order="C")
         return {"array": name}
     if sparse.issparse(value):
+        value = sparse.csr_array(value)
         parts = (value.data, value.indices, value.indptr, np.array(value.shape))
         return {"csr": [_encode(x, f"{name}.{i}", arrays) for i, x in enumerate(parts)]}
     if isinstance(value, (list, tuple)) and type(value).__name__ not in CLASSES:

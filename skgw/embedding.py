@@ -47,7 +47,7 @@ from skgw.training.projection import project
 
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
 CHUNK = 2048  # rows that are projected at a time
-MIN_UPDATES, MAX_UPDATES = 600, 3000  # of max_iter="auto"
+MIN_UPDATES, MAX_UPDATES = 400, 1500  # of max_iter="auto"
 
 Array = NDArray[Any]
 
@@ -109,7 +109,7 @@ class GWGenerativeEmbedding(
     batch_size : int
         Points per mini-batch, of the data and of the generator.
     max_iter : int or "auto"
-        Updates of the generator. "auto": one per training row, at least 600, at most 3000.
+        Updates of the generator. "auto": one per training row, at least 400, at most 1500.
     learning_rate_init : float
         Highest learning rate; it falls to zero along a cosine.
     optimizer : {"adam", "adamw", "sgd"} or callable

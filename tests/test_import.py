@@ -7,7 +7,7 @@ import sys
 import pytest
 
 # Runs in a fresh interpreter. What torch and scikit-learn do when imported is not ours to judge
-# (sklearn.callback imports rich where it is installed): only what `import skgw` changes is reported.
+# (sklearn.callback imports rich where it is installed): only what `import skgw` changes is told.
 REPORT = """
 import json, logging, random, sys
 import numpy, torch, sklearn, sklearn.callback

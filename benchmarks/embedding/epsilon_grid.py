@@ -1,11 +1,12 @@
 """Does `score` in a grid search choose an epsilon that other measures like as well?
 
-`GridSearchCV` over epsilon and n_components, three folds, best by the estimator's own score. Measures
-that the search does not see, of the rows that each fold holds out: rank correlation of their
-distances to the fitted rows, share of their 10 nearest fitted rows in the embedding that are also
-among the 10 nearest in the data, and agreement of the distribution of distances with that of fresh
-samples (1 - error). The tables give each measure where the search ended, over the best that any
-value of the grid reaches: for each n_components by itself, and over the whole grid. Target: .98.
+`GridSearchCV` over epsilon and n_components, with three folds, best by the estimator's own score.
+The search does not see the measures, which are of the rows that each fold holds out: rank
+correlation of their distances to the fitted rows; share of their 10 nearest fitted rows in the
+embedding that are also among the 10 nearest in the data; agreement of the distribution of distances
+with that of fresh samples (1 - error). The second table gives each measure where the search ended,
+over the best that any value of the grid reaches: over the whole grid ("all"), and for each
+n_components by itself. Target: .98.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Recovery of Gaussian modes by samples of the embedding, beside the reference implementation.
 
 Samples are right up to a rigid motion only, so they are moved onto the true centres first. An
-embedding in more dimensions than the modes have is compared with the modes in a plane of its space.
+embedding in three dimensions is compared with the modes in a plane of it: no generated point lies
+on that plane exactly, which the two-sample test notices, so it is also made within the plane, and
+the root mean square distance from the plane is given.
 Targets: at least .95 of the samples within 3 standard deviations (.2) of a mode, standard deviation
 within a mode between .15 and .25, every mode with at least half its share, and a nearest neighbour
 that tells samples from fresh data in at most .62 of the cases (3,000 of each; chance is .50).
@@ -41,6 +43,7 @@ COLUMNS = {
     "1-NN": ("one_nn", 3),
     "1-NN in the plane": ("one_nn_plane", 3),
     "1-NN data": ("data_one_nn", 3),
+    "off the plane": ("off_plane", 3),
     "targets met": ("met", 1),
 }
 # github.com/bunnech/gwgan, measured: its own modules, one seed each, losses on batches of 256. Its
@@ -79,7 +82,7 @@ def measure(case: str, max_iter: int | str, seed: int) -> Figures:
         "one_nn": nearest_neighbor_two_sample(samples, fresh),
         "one_nn_plane": nearest_neighbor_two_sample(samples[:, :2], fresh[:, :2]),
         "data_one_nn": nearest_neighbor_two_sample(other, fresh),
-        "gw_divergence": model.gw_divergence_,
+        "off_plane": float(np.linalg.norm(samples[:, 2:])) / N_SAMPLES**0.5,
     }
 
 

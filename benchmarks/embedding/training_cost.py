@@ -1,8 +1,8 @@
 """Milliseconds per update of the generator, and where they go, beside the reference implementation.
 
 Eight planar modes, default networks; only the loop over updates counts, neither what comes before
-it nor the projection after it. The times of the parts are taken by timers around the
-functions that do the work; what is left over is drawing batches, envelope values and bookkeeping.
+it nor the projection after it. Timers around the functions that do the work tell the parts; what is
+left over is drawing batches, envelope values and bookkeeping.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from unittest import mock
 import torch
 from _common import Figures, parser, print_figures, print_table, run
 
-import skgw.embedding
 from skgw import GWGenerativeEmbedding
+from skgw._run import TrainingRun
 from skgw.datasets import make_modes
 from skgw.nn import Generator
 from skgw.training import generation
@@ -58,7 +58,7 @@ def timed(function: Callable[..., Any], times: dict[str, float], part: str) -> C
 def part_times(fit: Callable[[], Any]) -> dict[str, float]:
     """Seconds spent in the training that `fit` contains, and in each of its parts."""
     times: dict[str, float] = defaultdict(float)
-    train = skgw.embedding.train
+    train = TrainingRun.train
 
     def timed_train(*args: Any, **kwargs: Any) -> Any:
         with ExitStack() as stack:
@@ -68,7 +68,7 @@ def part_times(fit: Callable[[], Any]) -> dict[str, float]:
                     stack.enter_context(mock.patch.object(owner, name, wrapper))
             return timed(train, times, "total")(*args, **kwargs)
 
-    with mock.patch.object(skgw.embedding, "train", timed_train):
+    with mock.patch.object(TrainingRun, "train", timed_train):
         fit()
     return times
 

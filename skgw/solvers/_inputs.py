@@ -119,7 +119,7 @@ def _check_square(x: Tensor, name: str, loss: str) -> None:
 def _weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     if w is None:
         return torch.full((size,), 1 / size, dtype=dtype, device=device)
-    w = _finite(_tensor(w, name), name)
+    w = _finite(_tensor(w, name), name).to(device=device, dtype=dtype)
     total = w.sum(-1, keepdim=True)
     if (w < 0).any() or ((total - 1).abs() > 1e-3).any():
         raise ValueError(f"{name} must be non-negative and sum to 1; divide it by its sum.")

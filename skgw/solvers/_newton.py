@@ -63,32 +63,29 @@ class _Point(NamedTuple):
     value: Tensor  # (B,), gain of the semi-dual over reg since the last absorption
 
 
-def newton(problem: LinearProblem, max_iter: int) -> LinearSolution:
+def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) -> LinearSolution:
     """Maximise the semi-dual until every error is below its tolerance."""
     cost, a, b, reg, potential, tol = problem
     kernel = b.log()[:, None, :] - cost / reg[:, None, None]  # (B, n, m), in log domain
     g = potential / reg[:, None]
     scaling, at = _absorb(kernel, g, a, b)
-    radius = torch.full_like(reg, FIRST_RADIUS)
+    radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
     todo = at.error > tol
     while max_iter > 0 and 2 * todo.sum() > len(todo):
         max_iter -= 1
         starved = (at.columns < STARVED * b).any(1) & todo
-        if starved.any():
+        at, radius = _step(scaling, at, radius, todo & ~starved, problem)
+        if (at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved).any():
             g = g + at.delta
-            g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
+            if starved.any():
+                g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
             scaling, at = _absorb(kernel, g, a, b)
-        else:
-            at, radius = _step(scaling, at, radius, todo, problem)
-            if at.delta.abs().max() > ABSORB_AT:
-                g = g + at.delta
-                scaling, at = _absorb(kernel, g, a, b)
         todo = at.error > tol
     plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
     if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
         rest = problem._replace(potential=solution.potential).take(todo)
-        solution.replace(todo, newton(rest, max_iter))
+        solution.replace(todo, newton(rest, max_iter, radius[todo]))
     return solution
 
 

@@ -2,9 +2,11 @@
 
 Each step solves the entropic linear problem whose cost is the gradient of E at the current plan
 (the projected mirror descent of Peyre, Cuturi, Solomon 2016). Where E is concave on the couplings,
-each step lowers the objective without a step size. Elsewhere the step is shortened to the minimiser
-of an upper bound that is exact for E and linear for the (convex) negative entropy, so that the
-objective never rises at a fixed temperature.
+each step lowers the objective without a step size, and where progress is slow E is linearised
+beyond the plan, with Nesterov's momentum and a restart when it points backwards (the
+difference-of-convex algorithm with extrapolation of Wen, Chen, Pong 2018). Where E is convex along
+a step, the step is shortened to the minimiser of an upper bound that is exact for E and linear for
+the (convex) negative entropy, so that the objective never rises at a fixed temperature.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from skgw.solvers.result import State
 COOLING = 0.5  # factor from one annealing level to the next, one outer step each
 INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
 LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
+SLOW = 0.8  # rate of convergence from which on momentum is built up
+MAX_MOMENTUM = 0.9
 MAX_NEWTON = 12  # per linear problem; the next one profits from what the last one has reached
 FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
 
@@ -45,16 +49,20 @@ class _Iterate(NamedTuple):
     """The problems still under way; every field has the batch axis first."""
 
     cost: Tensor  # (B, n, m), gradient of E at `mixture`
-    mixture: Tensor  # (B, n, m), convex combination of the plans so far
+    mixture: Tensor  # (B, n, m), combination of plans at which E is linearised
     potential: Tensor  # (B, m)
     level: Tensor  # (B,), current temperature
-    change: Tensor  # (B,), L1 change of the plan in the last step
+    change: Tensor  # (B,), L1 distance of the last plan from the mixture before it
+    last: Tensor  # (B, n, m), that plan
+    last_cost: Tensor  # (B, n, m), gradient of E at it
+    streak: Tensor  # (B,), steps for which momentum has built up; -1: never again
 
 
 def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
     """The tolerance, raised to what the floating point type can resolve at this `reg`, (B,)."""
     eps = torch.finfo(reg.dtype).eps
-    return (FLOAT_MARGIN * eps * scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)).clamp(tol, 0.1)
+    floor = FLOAT_MARGIN * eps * scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
+    return floor.clamp_max(0.1).clamp_min(tol)
 
 
 @torch.no_grad()
@@ -84,12 +92,13 @@ def minimize(
     max_iter : int
         Outer steps, annealing included.
     symmetric : bool
-        Whether a space is compared with itself, from a symmetric start.
+        Whether a space is compared with itself under the square loss, from a symmetric start.
     """
     n_problems = len(reg)
     level = reg if level is None else torch.maximum(level, reg)
     potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
-    it = _Iterate(start.cost, torch.zeros_like(start.cost), potential, level, torch.ones_like(reg))
+    nothing, one = torch.zeros_like(start.cost), torch.ones_like(reg)
+    it = _Iterate(start.cost, nothing, potential, level, one, nothing, nothing, 0 * one)
     active = torch.arange(n_problems, device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(1, max_iter + 1):
@@ -123,8 +132,7 @@ def _outer_step(
     )  # fmt: skip
     cost = problem.gradient(plan)
     energy = problem.energy(plan, cost)
-    difference = plan - it.mixture
-    change = difference.abs().sum((1, 2)) if step > 1 else torch.ones_like(reg)
+    change = (plan - it.mixture).abs().sum((1, 2)) if step > 1 else torch.ones_like(reg)
 
     settled = final & (change < tol)
     status = torch.full(reg.shape, MAX_ITER, device=reg.device)
@@ -132,27 +140,47 @@ def _outer_step(
     status[settled & (error < tol)] = CONVERGED
     status[~torch.isfinite(energy)] = NON_FINITE
     outcome = Solution(plan, cost, potential, energy, error, status, torch.full_like(status, step))
-    if step > 1:
-        mixture, cost = _line_search(it, plan, cost, difference)
-    else:
-        mixture = plan
     level = torch.where(final, it.level, torch.maximum(COOLING * it.level, reg))
+    if step == 1:
+        mixture, at, streak = plan, cost, it.streak
+    else:
+        mixture, at, streak = _advance(it, plan, cost, change, final)
     change = torch.where(final, change, 1.0)
-    return _Iterate(cost, mixture, potential, level, change), outcome
+    return _Iterate(at, mixture, potential, level, change, plan, cost, streak), outcome
 
 
-def _line_search(
-    it: _Iterate, plan: Tensor, cost: Tensor, difference: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The point between the mixture and `plan` with the lowest bound on the objective."""
+def _advance(
+    it: _Iterate, plan: Tensor, cost: Tensor, change: Tensor, final: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where to linearise next, the gradient there, and the new streak.
+
+    That is the plan itself, or a point beyond it where progress is slow, or one short of it where
+    E is convex on the way there.
+    """
+    difference = plan - it.mixture
     curvature = 0.5 * ((cost - it.cost) * difference).sum((1, 2))
     convex = curvature > 0
-    if not convex.any():
-        return plan, cost
+    mixture, at = plan, cost
+    if convex.any():
+        step = torch.where(convex, _shortened(it, plan, difference, curvature), 1.0)[:, None, None]
+        mixture, at = it.mixture + step * difference, it.cost + step * (cost - it.cost)
+    gaining = final & ((it.streak > 0) | (change > SLOW * it.change))
+    streak = torch.where(gaining, it.streak + 1, 0.0)
+    streak = torch.where(convex | (it.streak < 0), -1.0, streak)
+    if (streak > 0).any():
+        onward = cost - it.last_cost
+        back = ((cost - it.cost) * onward).sum((1, 2)) < 0
+        streak = torch.where(back & (streak > 0), 0.0, streak)
+        momentum = (streak / (streak + 3)).clamp(0.0, MAX_MOMENTUM)[:, None, None]
+        mixture, at = mixture + momentum * (plan - it.last), at + momentum * onward
+    return mixture, at, streak
+
+
+def _shortened(it: _Iterate, plan: Tensor, difference: Tensor, curvature: Tensor) -> Tensor:
+    """Share of the way from the mixture to `plan` that minimises the bound, (B,)."""
     # The linear part falls by reg KL(mixture | plan), as the plan minimises it; to evaluate it
     # directly would tell the marginal errors of both for a gain or a loss.
-    ratio = it.mixture / plan.clamp_min(torch.finfo(plan.dtype).tiny)
-    divergence = (torch.xlogy(it.mixture, ratio) + difference).sum((1, 2)).clamp_min(0.0)
-    step = (it.level * divergence / (2 * curvature)).clamp_max(1.0)
-    step = torch.where(convex, step, 1.0)[:, None, None]
-    return it.mixture + step * difference, it.cost + step * (cost - it.cost)
+    mixture = it.mixture.clamp_min(0.0)  # momentum may have overshot
+    ratio = mixture / plan.clamp_min(torch.finfo(plan.dtype).tiny)
+    divergence = (torch.xlogy(mixture, ratio) + difference).sum((1, 2)).clamp_min(0.0)
+    return (it.level * divergence / (2 * curvature)).clamp_max(1.0)

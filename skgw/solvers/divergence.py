@@ -92,7 +92,7 @@ def gw_divergence(
         solve_inputs(
             inputs, reg, scale,
             loss=loss, alpha=1.0, init=start, tol=tol, max_iter=max_iter,
-            symmetric=inputs is not cross,
+            symmetric=loss == "L2" and inputs is not cross,
         )
         for inputs, start in terms
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, mi
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.starts import identity_start
+from skgw.solvers.starts import matched_start
 
 ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
 BUDGETS = {
@@ -156,13 +156,14 @@ def solve_inputs(
 ) -> GromovResult:
     """`solve_gromov` on validated tensors, at an absolute `reg` (B,), without a warning.
 
-    `symmetric` says that a space is compared with itself, from a symmetric start.
+    `symmetric` says that a space is compared with itself under the square loss, from a symmetric
+    start.
     """
     with torch.no_grad():
         problem = quadratic_problem(
             inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
         )
-        start, level = _start(init, problem, scale)
+        start, level = _start(init, problem, inputs, scale, loss)
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
@@ -210,7 +211,7 @@ def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_i
 
 
 def _start(
-    init: str | Array | State, problem: QuadraticProblem, scale: Tensor
+    init: str | Array | State, problem: QuadraticProblem, inputs: Inputs, scale: Tensor, loss: str
 ) -> tuple[State, Tensor | None]:
     """First linearised cost and, where the solve is to be annealed, its first temperature."""
     if isinstance(init, State):
@@ -230,7 +231,7 @@ def _start(
     if init == "identity":
         if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
             raise ValueError("init='identity' needs both sides to have the same size and weights.")
-        return identity_start(problem), None
+        return matched_start(problem, inputs.Ca, inputs.Cb, loss=loss), None
     raise ValueError(
         f"init must be 'auto', 'anneal', 'product', 'identity', a plan or a State, got {init!r}."
     )

@@ -66,8 +66,7 @@ def extend_plan(
     error : Tensor of shape ()
         L1 error of the column sums of the extended plan.
     """
-    a, b = plan.sum(1), plan.sum(0)
-    b = b / b.sum()
+    a, b = (sums / sums.sum() for sums in (plan.sum(1), plan.sum(0)))
     link = plan @ E  # (n, m)
     columns = 2 * (E * E) @ b  # (m,)
     cost = columns - 4 * D @ link

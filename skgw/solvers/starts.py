@@ -10,13 +10,20 @@ from skgw.solvers.result import State
 
 
 def identity_start(problem: QuadraticProblem) -> State:
-    """Start of a self term: every point is matched with itself.
+    """Start of a self term of the square loss: every point is matched with itself.
 
-    Half the diagonal is the potential that makes the linearised cost vanish there; for kernels
-    that are positive semi-definite it is then non-negative elsewhere.
+    The linearised cost is symmetric there, and half its diagonal the potential that makes it vanish
+    for matched points and non-negative for all others.
     """
     cost = problem.gradient(torch.diag_embed(problem.a))
     return State(cost, 0.5 * cost.diagonal(dim1=1, dim2=2))
+
+
+def matched_start(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, *, loss: str) -> State:
+    """As `identity_start`, for any loss and any two spaces of n points with the same weights."""
+    plan = torch.diag_embed(problem.a)
+    _, potential = _linearise(Ca, plan, Cb, problem.a, problem.b, loss)
+    return State(problem.gradient(plan), problem.alpha * potential)
 
 
 def carried_start(
@@ -38,14 +45,19 @@ def carried_start(
     a, b : Tensor of shapes (B, n) and (B, m)
         Weights of the new points.
     """
+    return State(*_linearise(cross_a, plan, cross_b, a, b, loss))
+
+
+def _linearise(
+    cross_a: Tensor, plan: Tensor, cross_b: Tensor, a: Tensor, b: Tensor, loss: str
+) -> tuple[Tensor, Tensor]:
+    """The linearised cost with weighted row and column means of zero, and a potential for it."""
     parts = split_loss(cross_a, cross_b, loss)
     rows = torch.bmm(parts.f1, plan.sum(2)[:, :, None])  # (B, n, 1)
     columns = torch.bmm(parts.f2, plan.sum(1)[:, :, None])  # (B, m, 1)
     cost = torch.bmm(torch.bmm(parts.h1, plan), parts.h2.transpose(1, 2))  # (B, n, m)
     cost = 2 * (rows + columns.transpose(1, 2) - cost)
-    # The solver's costs have weighted row and column means of zero; what is taken off the columns
-    # reappears as their potential.
+    # The solver's costs are centred; what is taken off the columns reappears as their potential.
     shift = torch.bmm(a[:, None, :], cost)  # (B, 1, m)
     cost = cost - shift
-    cost = cost - torch.bmm(cost, b[:, :, None])
-    return State(cost, -shift[:, 0])
+    return cost - torch.bmm(cost, b[:, :, None]), -shift[:, 0]

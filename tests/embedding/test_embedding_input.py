@@ -115,8 +115,8 @@ def test_a_sparse_graph_is_not_written_to(quick, inputs):
     X, new = 3 * X, 3 * new
     before, before_new = X.copy(), new.copy()
     quick(**params).fit(X).transform(new)
-    assert (X != before).nnz == 0
-    assert (new != before_new).nnz == 0
+    assert (before != X).nnz == 0
+    assert (before_new != new).nnz == 0
 
 
 # --------------------------------------------------------------------------- what is refused

@@ -153,7 +153,7 @@ def test_load_refuses_what_save_has_not_written(quick, X, tmp_path):
     with pytest.raises(ValueError, match=r"not a file written by save\(\)"):
         GWGenerativeEmbedding.load(tmp_path / "text")
     save_file({"x": np.zeros(3)}, tmp_path / "tensors")
-    with pytest.raises(ValueError, match="foreign object.*expected a GWGenerativeEmbedding"):
+    with pytest.raises(ValueError, match=r"foreign object.*expected a GWGenerativeEmbedding"):
         GWGenerativeEmbedding.load(tmp_path / "tensors")
     with pytest.raises(FileNotFoundError):
         GWGenerativeEmbedding.load(tmp_path / "nothing")
@@ -164,7 +164,7 @@ def test_load_refuses_another_class(quick, X, tmp_path):
         pass
 
     quick().fit(X).save(tmp_path / "estimator")
-    with pytest.raises(ValueError, match="holds a GWGenerativeEmbedding.*expected a Other"):
+    with pytest.raises(ValueError, match=r"holds a GWGenerativeEmbedding.*expected a Other"):
         Other.load(tmp_path / "estimator")
 
 

@@ -68,9 +68,7 @@ def test_training_lowers_the_loss(circle, embedded_circle):
 
 def test_score_is_lower_for_a_shuffled_embedding(circle, embedded_circle):
     shuffled = copy.deepcopy(embedded_circle)
-    shuffled._reference_embedding = np.random.default_rng(0).permutation(
-        embedded_circle.embedding_
-    )
+    shuffled._reference_embedding = np.random.default_rng(0).permutation(embedded_circle.embedding_)
     assert embedded_circle.score(circle) > shuffled.score(circle) + 0.3
 
 

@@ -17,7 +17,9 @@ def mixture() -> Callable[..., np.ndarray]:
 
     def sample(n: int, seed: int, n_dims: int = 2) -> np.ndarray:
         rng = np.random.default_rng(seed)
-        labels = np.repeat(np.arange(4), np.diff(np.round(np.r_[0, SHARES.cumsum()] * n)).astype(int))
+        labels = np.repeat(
+            np.arange(4), np.diff(np.round(np.r_[0, SHARES.cumsum()] * n)).astype(int)
+        )
         return CENTERS[labels, :n_dims] + 0.35 * rng.normal(size=(n, n_dims))
 
     return sample
@@ -25,7 +27,7 @@ def mixture() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def noisy_copies(mixture) -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """``noisy_copies(n, m, seed, noise)``: distances of n points, of m of them, and which those are.
+    """``noisy_copies(n, m, seed, noise)``: distances of n points and of m of them, and which.
 
     The second space is turned in three dimensions, noisy and in an order of its own, so that row
     ``order[j]`` of the first belongs to row ``j`` of the second.

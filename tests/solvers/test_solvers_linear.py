@@ -17,8 +17,16 @@ def solve(cost, reg, a=None, b=None, *, dtype=DOUBLE, tol=1e-9, max_iter=50, **k
     cost = torch.as_tensor(cost, dtype=dtype)
     cost = cost if cost.ndim == 3 else cost[None]
     n_problems, n, m = cost.shape
-    a = torch.full((n_problems, n), 1 / n) if a is None else torch.as_tensor(a).expand(n_problems, n)
-    b = torch.full((n_problems, m), 1 / m) if b is None else torch.as_tensor(b).expand(n_problems, m)
+    a = (
+        torch.full((n_problems, n), 1 / n)
+        if a is None
+        else torch.as_tensor(a).expand(n_problems, n)
+    )
+    b = (
+        torch.full((n_problems, m), 1 / m)
+        if b is None
+        else torch.as_tensor(b).expand(n_problems, m)
+    )
     a, b = (w.to(dtype) / w.to(dtype).sum(1, keepdim=True) for w in (a, b))
     reg, tol = (torch.as_tensor(x, dtype=dtype).expand(n_problems) for x in (reg, tol))
     return solve_linear(cost, a, b, reg, tol=tol, max_iter=max_iter, **kwargs)

@@ -7,7 +7,7 @@ import ot
 import pytest
 from scipy.spatial.distance import cdist
 
-from skgw.solvers import gw_divergence, solve_gromov
+from skgw.solvers import solve_gromov
 
 LOSSES = {"L2": "square_loss", "KL": "kl_loss"}
 
@@ -60,7 +60,6 @@ def objective(Ca, Cb, plan, loss):
         (20, 20, "L2", 0.03),
         (20, 20, "L2", 0.015),
         (50, 50, "L2", 0.1),
-        (50, 50, "L2", 0.03),
         (50, 30, "L2", 0.1),
         (50, 30, "L2", 0.03),
         (100, 100, "L2", 0.1),
@@ -116,14 +115,3 @@ def test_a_relative_reg_is_that_times_the_mean_square(noisy_copies):
     assert result.reg == pytest.approx(0.05 * scale)
     plan, _, _ = pot(Ca, Cb, a, b, "L2", 0.05 * scale)
     assert abs(result.plan - plan).sum() < 1e-5
-
-
-def test_divergence_of_two_shapes(noisy_copies):
-    Ca, Cb, a, b = problem(noisy_copies, 20, 15, "L2")
-    terms = []
-    for C, D, p, q in ((Ca, Cb, a, b), (Ca, Ca, a, a), (Cb, Cb, b, b)):
-        terms.append(pot(C, D, p, q, "L2", 0.2)[2])
-    expected = 2 * terms[0] - terms[1] - terms[2]
-    value = gw_divergence(Ca, Cb, a, b, reg=0.2, reg_scale=None, tol=1e-8)
-    assert value == pytest.approx(expected, rel=1e-5)
-    assert expected > 1e-3

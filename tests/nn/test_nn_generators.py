@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from skgw.nn import (
+    FittedGenerator,
+    GaussianPrior,
+    Generator,
+    GeneratorSpec,
+    MixturePrior,
+    mlp,
+)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def spec(**changes):
+    defaults = {
+        "n_outputs": 2,
+        "latent_dim": 3,
+        "network": "mlp",
+        "hidden_layer_sizes": (5, 4),
+        "n_prior_components": 6,
+    }
+    return GeneratorSpec(**{**defaults, **changes})
+
+
+# ---------------------------------------------------------------------------------------- mlp
+
+
+def test_mlp_has_the_widths_it_is_given():
+    network = mlp((3, 5, 4, 2))
+    kinds = [type(layer).__name__ for layer in network]
+    assert kinds == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
+    assert [tuple(p.shape) for p in network.parameters() if p.ndim == 2] == [(5, 3), (4, 5), (2, 4)]
+
+
+def test_mlp_without_hidden_layers_is_linear():
+    network = mlp((3, 2))
+    x = torch.randn(4, 3, generator=seeded())
+    assert_close(network(x), x @ network[0].weight.T + network[0].bias)
+
+
+# ------------------------------------------------------------------------------------- generator
+
+
+def test_a_generator_is_its_network_on_its_prior():
+    prior, network = GaussianPrior(3), nn.Linear(3, 2)
+    points = Generator(prior, network)(7, seeded())
+    assert_close(points, network(prior(7, seeded())))
+
+
+def test_stratification_reaches_the_prior():
+    prior = MixturePrior(1, 4, scale=0.0)
+    generator = Generator(prior, nn.Identity())
+    assert len(generator(4, seeded(), stratified=True).unique()) == 4
+
+
+# ------------------------------------------------------------------------------------------ spec
+
+
+def test_weights_follow_the_seed_and_nothing_else():
+    before = torch.get_rng_state()
+    one, two, other = (spec().build(seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, weight in one.items():
+        assert_close(weight, two[name])
+        assert not torch.allclose(weight, other[name])
+
+
+def test_one_component_is_the_normal_distribution():
+    assert isinstance(spec(n_prior_components=1).build().prior, GaussianPrior)
+    assert spec(n_prior_components=7).build().prior.means.shape == (7, 3)
+
+
+def test_a_factory_gets_both_dimensions():
+    generator = spec(network=lambda *dims: nn.Linear(*dims)).build()
+    assert (generator.network.in_features, generator.network.out_features) == (3, 2)
+
+
+def test_a_module_is_copied_with_its_weights():
+    module = nn.Linear(3, 2)
+    network = spec(network=module).build().network
+    assert network is not module
+    assert_close(network.weight, module.weight)
+    with torch.no_grad():
+        network.weight.zero_()
+    assert module.weight.abs().sum() > 0
+
+
+def test_specs_compare_by_value():
+    assert spec() == spec()
+    assert spec() != spec(latent_dim=4)
+
+
+# ---------------------------------------------------------------------------------------- fitted
+
+
+@pytest.mark.parametrize("network", ["mlp", nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))])
+def test_a_fitted_generator_gives_the_same_points(network):
+    generator = spec(network=network).build(seed=3)
+    generator(50, seeded())  # moves the running statistics
+    fitted = FittedGenerator.of(generator, spec(network=network))
+    assert all(type(weight) is np.ndarray for weight in fitted.weights.values())
+    rebuilt = fitted.build()
+    assert not rebuilt.training
+    assert_close(rebuilt(9, seeded()), generator.eval()(9, seeded()))
+
+
+def test_weights_are_taken_out_not_shared():
+    generator = spec().build()
+    fitted = FittedGenerator.of(generator, spec())
+    expected = fitted.build()(5, seeded())
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.zero_()
+    assert_close(fitted.build()(5, seeded()), expected)
+    with torch.no_grad():
+        for parameter in fitted.build().parameters():
+            parameter.zero_()
+    assert_close(fitted.build()(5, seeded()), expected)

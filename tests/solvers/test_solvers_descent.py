@@ -1,0 +1,153 @@
+"""The outer loop: it descends, stops each problem by itself, and says why it stopped."""
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from scipy.sparse.csgraph import shortest_path
+from scipy.spatial.distance import cdist
+
+from skgw.solvers import descent, solve_gromov
+from skgw.solvers.descent import CONVERGED, INNER, MAX_ITER, NON_FINITE, attainable_tol, minimize
+from skgw.solvers.quadratic import quadratic_problem
+from skgw.solvers.result import State
+
+
+def hops(graph):
+    return shortest_path(nx.to_numpy_array(graph))
+
+
+def gaussian(seed, n=30):
+    C = np.random.default_rng(seed).normal(size=(n, n))
+    return C + C.T
+
+
+NOT_OF_NEGATIVE_TYPE = {
+    "graphs": (
+        hops(nx.connected_watts_strogatz_graph(40, 4, 0.3, seed=2)),
+        hops(nx.barabasi_albert_graph(35, 2, seed=3)),
+    ),
+    "regular": tuple(hops(nx.random_regular_graph(3, 40, seed=seed)) for seed in (0, 1)),
+    "opposite": (cdist(gaussian(0, 20), gaussian(0, 20)), -cdist(gaussian(1, 20), gaussian(1, 20))),
+    "indefinite": (gaussian(2), gaussian(3)),
+}
+
+
+def batched(Ca, Cb):
+    Ca, Cb = torch.tensor(Ca)[None], torch.tensor(Cb)[None]
+    a, b = (torch.full((1, C.shape[1]), 1 / C.shape[1], dtype=C.dtype) for C in (Ca, Cb))
+    scale = 0.5 * ((Ca * Ca).mean((1, 2)) + (Cb * Cb).mean((1, 2)))
+    return quadratic_problem(Ca, Cb, a, b), scale
+
+
+def descend(problem, reg, **options):
+    options = {"tol": torch.full_like(reg, 1e-6)} | options
+    return minimize(problem, reg, State(problem.offset), **options)
+
+
+@pytest.mark.parametrize("name", NOT_OF_NEGATIVE_TYPE)
+@pytest.mark.parametrize("relative", [0.2, 0.05])
+def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relative):
+    problem, scale = batched(*NOT_OF_NEGATIVE_TYPE[name])
+    reg = relative * scale
+    monkeypatch.setattr(descent, "LEVEL_TOLERANCE", 1e-9)  # feasible plans, whose values compare
+    values, step = [], descent._outer_step
+
+    def recorded(problem, it, *args):
+        it, outcome = step(problem, it, *args)
+        energy = problem.energy(it.mixture, problem.gradient(it.mixture))
+        values.append(float(energy - reg * torch.special.entr(it.mixture).sum((1, 2))))
+        return it, outcome
+
+    monkeypatch.setattr(descent, "_outer_step", recorded)
+    solution = descend(problem, reg, max_iter=300)
+    assert solution.status == CONVERGED
+    assert len(values) > 3
+    assert np.diff(values).max() < 1e-7 * float(scale)
+    # Where steps are cut short the plan returned is still a solution of its own linear problem.
+    again = minimize(problem, reg, State(problem.gradient(solution.plan)), tol=reg * 0 + 1e-6)
+    assert (again.plan - solution.plan).abs().sum() < 1e-4
+
+
+def test_some_steps_have_to_be_cut_short():
+    problem, scale = batched(*NOT_OF_NEGATIVE_TYPE["indefinite"])
+    assert descend(problem, 0.05 * scale, max_iter=300).status == CONVERGED
+    without = torch.zeros_like(scale, dtype=torch.bool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(descent, "_line_search", lambda it, plan, cost, difference: (plan, cost))
+        without = descend(problem, 0.05 * scale, max_iter=300)
+    assert without.status == MAX_ITER  # it goes round in circles
+
+
+def test_problems_stop_one_by_one(noisy_copies):
+    Ca, Cb = (torch.tensor(C).expand(2, -1, -1) for C in noisy_copies(20, noise=0.1)[:2])
+    weights = torch.full((2, 20), 1 / 20, dtype=Ca.dtype)
+    problem = quadratic_problem(Ca, Cb, weights, weights)
+    reg = torch.tensor([100.0, 0.1], dtype=Ca.dtype)
+    solution = descend(problem, reg, max_iter=300)
+    assert solution.n_iter[0] < solution.n_iter[1]
+    assert solution.status.tolist() == [CONVERGED, CONVERGED]
+    for i in range(2):
+        single = descend(problem.take(torch.tensor([i])), reg[[i]], max_iter=300)
+        torch.testing.assert_close(solution.plan[i], single.plan[0], atol=1e-6, rtol=1e-3)
+
+
+def test_status_max_iter(noisy_copies):
+    problem, scale = batched(*noisy_copies(20)[:2])
+    solution = descend(problem, 0.01 * scale, max_iter=3)
+    assert solution.status == MAX_ITER
+    assert solution.n_iter == 3
+
+
+def test_status_inner(monkeypatch, noisy_copies):
+    problem, scale = batched(*noisy_copies(20)[:2])
+    exact = descent.solve_linear
+
+    def careless(*args, **options):
+        solution = exact(*args, **options)
+        return solution._replace(error=solution.error + 1e-3)
+
+    monkeypatch.setattr(descent, "solve_linear", careless)
+    solution = descend(problem, 0.05 * scale)
+    assert solution.status == INNER  # the plan has settled, its marginals have not
+    assert solution.n_iter == 100
+
+
+def test_status_non_finite(noisy_copies):
+    problem, scale = batched(*noisy_copies(20)[:2])
+    offset = problem.offset.clone()
+    offset[0, 0, 0] = torch.nan
+    solution = descend(problem._replace(offset=offset), 0.05 * scale)
+    assert solution.status == NON_FINITE
+    assert solution.n_iter == 1  # no point in going on
+
+
+def test_annealing_ends_at_reg(noisy_copies):
+    problem, scale = batched(*noisy_copies(20)[:2])
+    reg = 0.03 * scale
+    cold, cooled = (descend(problem, reg, level=level) for level in (None, 0.2 * scale))
+    torch.testing.assert_close(cold.plan, cooled.plan, atol=1e-5, rtol=1e-3)
+    assert cooled.status == CONVERGED
+
+
+def test_a_level_below_reg_is_reg(noisy_copies):
+    problem, scale = batched(*noisy_copies(20)[:2])
+    one, other = (descend(problem, 0.05 * scale, level=x) for x in (None, 0.001 * scale))
+    assert torch.equal(one.plan, other.plan)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_attainable_tol(dtype):
+    reg, scale = torch.tensor([1e-1, 1e-4, 1e-12], dtype=dtype), torch.ones(3, dtype=dtype)
+    fine, rough = attainable_tol(1e-9, reg, scale), attainable_tol(0.05, reg, scale)
+    assert (fine.diff() >= 0).all()
+    assert fine[0] > 1e-9 if dtype == torch.float32 else fine[0] == 1e-9
+    assert fine.max() <= 0.1  # a plan that is further off is no plan
+    assert (rough[:2] >= 0.05).all()
+    assert attainable_tol(0.5, reg, scale)[0] == 0.5  # what was asked for is never tightened
+
+
+def test_no_gradient_flows_through_plans(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12)
+    result = solve_gromov(torch.tensor(Ca).requires_grad_(), torch.tensor(Cb), reg=0.05)
+    assert not result.plan.requires_grad

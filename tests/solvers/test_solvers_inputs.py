@@ -1,0 +1,222 @@
+"""What goes in comes out: kinds, dtypes, batches; and what makes no sense is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from skgw.solvers import gw_divergence, solve_gromov
+from skgw.solvers.result import State
+
+
+@pytest.fixture
+def arrays(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    M = np.random.default_rng(0).random((12, 10))
+    return {"Ca": Ca, "Cb": Cb, "M": M, "a": np.full(12, 1 / 12), "b": np.full(10, 1 / 10)}
+
+
+def fields(result):
+    """All arrays of a result, by name."""
+    names = ("plan", "value", "value_quad", "marginal_error", "reg", "tol")
+    found = {name: getattr(result, name) for name in names}
+    found |= {f"potentials{i}": x for i, x in enumerate(result.potentials)}
+    found |= {f"marginals{i}": x for i, x in enumerate(result.marginals)}
+    return found | {"state.cost": result.state.cost, "state.potential": result.state.potential}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpy_in_numpy_out(arrays, dtype):
+    result = solve_gromov(**{k: x.astype(dtype) for k, x in arrays.items()}, reg=0.05)
+    for name, x in fields(result).items():
+        assert isinstance(x, (np.ndarray, np.generic)), name
+        assert x.dtype == dtype, name
+    assert result.plan.shape == (12, 10)
+    assert np.ndim(result.value) == 0
+    assert type(result.converged) is bool
+    assert type(result.n_iter) is int
+    assert result.status == "converged"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_torch_in_torch_out(arrays, dtype):
+    result = solve_gromov(**{k: torch.tensor(x, dtype=dtype) for k, x in arrays.items()}, reg=0.05)
+    for name, x in fields(result).items():
+        assert isinstance(x, torch.Tensor), name
+        assert x.dtype == dtype, name
+    assert result.value.shape == ()
+    assert type(result.converged) is bool
+    assert type(result.n_iter) is int
+
+
+@pytest.mark.gpu
+def test_device_is_kept(arrays):
+    tensors = {k: torch.tensor(x, device="cuda") for k, x in arrays.items()}
+    result = solve_gromov(**tensors, reg=0.05)
+    assert all(x.is_cuda for x in fields(result).values())
+    on_cpu = solve_gromov(**arrays, reg=0.05)
+    np.testing.assert_allclose(result.plan.cpu(), on_cpu.plan, atol=1e-6)
+
+
+def test_batches_have_a_leading_axis(arrays):
+    Ca, Cb = np.stack([arrays["Ca"]] * 3), arrays["Cb"]
+    result = solve_gromov(Ca, Cb, reg=0.05)
+    assert all(len(x) == 3 for x in fields(result).values())
+    assert result.plan.shape == (3, 12, 10)
+    assert result.converged.tolist() == [True] * 3
+    assert result.status == ("converged",) * 3
+    assert result.n_iter.shape == (3,)
+    assert gw_divergence(Ca, Cb, reg=0.05).shape == (3,)
+
+
+def test_integers_become_float64():
+    hops = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
+    for kind in (np.asarray, torch.as_tensor, lambda x: x.tolist()):
+        result = solve_gromov(kind(hops), kind(hops), reg=0.05)
+        assert str(result.plan.dtype).endswith("float64")
+
+
+def test_dtypes_are_promoted(arrays):
+    result = solve_gromov(arrays["Ca"].astype(np.float32), arrays["Cb"], reg=0.05)
+    assert result.plan.dtype == np.float64
+
+
+def test_memory_of_any_kind(arrays):
+    expected = solve_gromov(arrays["Ca"], arrays["Cb"], reg=0.05).plan
+    locked = arrays["Ca"].copy()
+    locked.flags.writeable = False
+    views = (
+        locked,
+        arrays["Ca"].astype(">f8"),
+        np.asfortranarray(arrays["Ca"]),
+        arrays["Ca"][::-1, ::-1].copy()[::-1, ::-1],
+    )
+    for Ca in views:
+        np.testing.assert_array_equal(solve_gromov(Ca, arrays["Cb"], reg=0.05).plan, expected)
+
+
+def test_inputs_are_not_changed(arrays):
+    before = {k: x.copy() for k, x in arrays.items()}
+    solve_gromov(**arrays, reg=0.05, loss="KL")
+    for k, x in arrays.items():
+        np.testing.assert_array_equal(x, before[k])
+
+
+def test_rounded_weights_are_normalised(arrays):
+    a = (arrays["a"] * 1.0005).astype(np.float32)
+    result = solve_gromov(arrays["Ca"], arrays["Cb"], a=a, reg=0.05)
+    assert result.plan.sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_mixed_kinds(arrays):
+    for name in ("Cb", "M", "a"):
+        mixed = arrays | {name: torch.tensor(arrays[name])}
+        with pytest.raises(TypeError, match="not a mixture of both"):
+            solve_gromov(**mixed)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"Ca": np.ones((3, 4))}, ValueError, "Ca must be a square matrix"),
+        ({"Ca": np.ones(4)}, ValueError, r"Ca must be a square matrix .* got shape \(4,\)"),
+        ({"Ca": np.ones((0, 0))}, ValueError, "not empty"),
+        ({"Ca": np.ones((0, 12, 12))}, ValueError, "not empty"),
+        ({"Cb": np.triu(np.ones((10, 10)))}, ValueError, r"pass \(C \+ C.T\) / 2"),
+        ({"Ca": np.full((12, 12), np.nan)}, ValueError, "Ca contains NaN.*remove or impute"),
+        ({"M": np.full((12, 10), np.inf)}, ValueError, "M contains NaN or infinity"),
+        ({"M": np.ones((10, 12))}, ValueError, r"M has shape \(10, 12\), expected \(12, 10\)"),
+        ({"M": np.ones((2, 12, 10))}, ValueError, "M holds a batch of 2, the matrices none"),
+        ({"a": np.full(10, 0.1)}, ValueError, r"a has shape \(10,\), expected \(12,\)"),
+        ({"a": np.full(12, 1.0)}, ValueError, "a must be non-negative and sum to 1; divide"),
+        ({"b": np.r_[-0.5, 1.5, np.zeros(8)]}, ValueError, "b must be non-negative and sum to 1"),
+        ({"Ca": np.ones((12, 12), complex)}, TypeError, "Ca must hold real numbers"),
+        ({"Ca": np.full((12, 12), "x")}, TypeError, "Ca must hold real numbers"),
+        ({"Ca": np.ones((12, 12), np.float16)}, TypeError, "needs float32 or float64, convert"),
+        ({"Ca": np.full((12, 12), 1e-25, np.float32)}, None, ""),
+    ],
+)
+def test_arrays_that_make_no_sense(arrays, change, error, message):
+    if error is None:  # promoted to float64 by the other matrix: no squares vanish
+        solve_gromov(**(arrays | change), reg=0.05)
+        return
+    with pytest.raises(error, match=message):
+        solve_gromov(**(arrays | change))
+
+
+def test_complex_and_half_tensors():
+    for dtype, message in ((torch.complex64, "real numbers"), (torch.bfloat16, "convert it")):
+        C = torch.ones(3, 3, dtype=dtype)
+        with pytest.raises(TypeError, match=message):
+            solve_gromov(C, C)
+
+
+def test_batches_of_different_length(arrays):
+    Ca, Cb = np.stack([arrays["Ca"]] * 3), np.stack([arrays["Cb"]] * 2)
+    with pytest.raises(ValueError, match="Cb holds a batch of 2, the matrices 3: give all batches"):
+        solve_gromov(Ca, Cb)
+    with pytest.raises(ValueError, match="a holds a batch of 2"):
+        solve_gromov(Ca, arrays["Cb"], a=np.full((2, 12), 1 / 12))
+    with pytest.raises(ValueError, match="give a number, or one per problem"):
+        solve_gromov(Ca, arrays["Cb"], reg=np.ones(2))
+
+
+@pytest.mark.parametrize("factor", [1e-25, 1e25])
+def test_squares_out_of_range(arrays, factor):
+    Ca, Cb = (arrays[k].astype(np.float32) * np.float32(factor) for k in ("Ca", "Cb"))
+    with pytest.raises(ValueError, match=r"leave the range of torch.float32: rescale"):
+        solve_gromov(Ca, Cb)
+    assert solve_gromov(Ca.astype(float), Cb.astype(float), reg=0.05).converged
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "l2"}, "loss must be 'L2' or 'KL', got 'l2'"),
+        ({"reg": 0}, "reg must be positive; for the unregularised problem use POT"),
+        ({"reg": float("nan")}, "reg must be positive"),
+        ({"reg_scale": "mean"}, "reg_scale must be 'auto' or None, got 'mean'"),
+        ({"tol": 0}, "tol must be positive"),
+        ({"max_iter": 0}, "max_iter at least 1"),
+        ({"init": "random"}, "init must be 'auto', .* got 'random'"),
+        ({"init": "identity"}, "the same size and weights"),
+        ({"init": np.ones((12, 10))}, "init must be non-negative and sum to 1; divide it"),
+        ({"init": np.full((12, 10), np.nan)}, "init contains NaN"),
+        ({"init": np.ones((3, 3)) / 9}, r"init has shape \(3, 3\), expected \(12, 10\)"),
+        ({"init": State(np.ones((3, 3)))}, r"init.cost has shape \(3, 3\)"),
+        ({"init": State(np.ones((12, 10)), np.ones(3))}, r"init.potential has shape \(3,\)"),
+        ({"loss": "KL", "kl_shift": 0}, "set kl_shift > 0"),
+        ({"loss": "KL", "kl_shift": -1}, "kl_shift must not be negative, got -1"),
+    ],
+)
+def test_options_that_make_no_sense(arrays, options, message):
+    with pytest.raises(ValueError, match=message):
+        solve_gromov(arrays["Ca"], arrays["Cb"], **options)
+    with pytest.raises(ValueError, match=message):
+        gw_divergence(arrays["Ca"], arrays["Cb"], **options)
+
+
+def test_negative_entries_under_the_kl_loss(arrays):
+    with pytest.raises(ValueError, match="Cb has negative entries; the KL loss needs non-negative"):
+        solve_gromov(arrays["Ca"], -arrays["Cb"], loss="KL")
+
+
+@pytest.mark.parametrize(("alpha", "fused"), [(1, True), (1.5, True), (-0.1, True), (0.5, False)])
+def test_alpha_and_m_belong_together(arrays, alpha, fused):
+    M = arrays["M"] if fused else None
+    with pytest.raises(ValueError, match="the fused problem needs M and 0 <= alpha < 1"):
+        solve_gromov(arrays["Ca"], arrays["Cb"], M, alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "only"),
+    [
+        ("unbalanced", 1.0, "None"),
+        ("n_init", 4, "1"),
+        ("rank", 10, "None"),
+        ("plan", "lazy", "'dense'"),
+        ("backend", "numba", "'auto' or 'torch'"),
+    ],
+)
+def test_reserved_options(arrays, name, value, only):
+    with pytest.raises(NotImplementedError, match=f"{name}=.* is not available; use {only}"):
+        solve_gromov(arrays["Ca"], arrays["Cb"], **{name: value})

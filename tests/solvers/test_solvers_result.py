@@ -1,0 +1,99 @@
+"""Methods of the result: sums against the plan, heaviest partners, barycentres."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from skgw.solvers import solve_gromov
+
+
+@pytest.fixture(scope="module")
+def result(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    return solve_gromov(Ca, Cb, a=np.arange(1, 13) / 78, reg=0.02)
+
+
+@pytest.fixture(scope="module")
+def batch(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    return solve_gromov(torch.tensor(np.stack([Ca, 2 * Ca])), torch.tensor(Cb), reg=0.02)
+
+
+def test_apply(result):
+    x, y = np.random.default_rng(0).random((12, 3)), np.random.default_rng(1).random((10, 3))
+    np.testing.assert_allclose(result.apply(x), result.plan.T @ x)
+    np.testing.assert_allclose(result.apply(x[:, 0]), result.plan.T @ x[:, 0])
+    np.testing.assert_allclose(result.apply(y, axis=1), result.plan @ y)
+    np.testing.assert_allclose(result.apply(y[:, 0], axis=1), result.plan @ y[:, 0])
+
+
+def test_apply_to_a_batch(batch):
+    x, y = torch.rand(2, 12, 3, dtype=torch.float64), torch.rand(2, 10, dtype=torch.float64)
+    torch.testing.assert_close(batch.apply(x), torch.einsum("bij,bik->bjk", batch.plan, x))
+    torch.testing.assert_close(batch.apply(y, axis=1), torch.einsum("bij,bj->bi", batch.plan, y))
+
+
+def test_argmax(result, batch):
+    np.testing.assert_array_equal(result.argmax(), result.plan.argmax(1))
+    np.testing.assert_array_equal(result.argmax(axis=0), result.plan.argmax(0))
+    assert batch.argmax().shape == (2, 12)
+    assert batch.argmax(axis=0).shape == (2, 10)
+    assert torch.equal(batch.argmax(axis=0)[1], batch.plan[1].argmax(0))
+
+
+def test_barycenter(result, batch):
+    Y = np.random.default_rng(0).random((10, 3))
+    expected = result.plan @ Y / result.plan.sum(1, keepdims=True)
+    np.testing.assert_allclose(result.barycenter(Y), expected)
+    np.testing.assert_allclose(result.barycenter(Y[:, 0]), expected[:, 0])
+    np.testing.assert_allclose(result.barycenter(np.ones((10, 2))), 1)  # a mean, not a sum
+    both = batch.barycenter(torch.tensor(np.stack([Y, Y])))
+    one = batch.plan[1] @ torch.tensor(Y) / batch.plan[1].sum(1, keepdim=True)
+    torch.testing.assert_close(both[1], one)
+
+
+def test_barycenter_of_a_point_without_mass(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    a = np.r_[0, np.full(11, 1 / 11)]
+    points = solve_gromov(Ca, Cb, a=a, reg=0.02).barycenter(np.ones((10, 2)))
+    np.testing.assert_allclose(points, np.r_[[[0, 0]], np.ones((11, 2))])
+
+
+@pytest.mark.parametrize("axis", [2, -1, None])
+def test_axis(result, axis):
+    for call in (lambda: result.apply(np.ones(12), axis), lambda: result.argmax(axis)):
+        with pytest.raises(ValueError, match="axis must be 0 or 1"):
+            call()
+
+
+def test_marginals_are_those_of_the_plan(result):
+    np.testing.assert_allclose(result.marginals[0], np.arange(1, 13) / 78)
+    np.testing.assert_allclose(result.marginals[1], result.plan.sum(0))
+    off = (
+        abs(result.plan.sum(1) - np.arange(1, 13) / 78).sum() + abs(result.plan.sum(0) - 0.1).sum()
+    )
+    assert result.marginal_error == pytest.approx(off)
+    assert off < 1e-5
+
+
+def test_potentials_and_cost_give_the_plan(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    a = np.arange(1, 13) / 78
+    result = solve_gromov(Ca, Cb, a=a, reg=0.02, tol=1e-9)
+    f, g = result.potentials
+    scores = (f[:, None] + g[None] - result.state.cost) / result.reg
+    np.testing.assert_allclose(a[:, None] / 10 * np.exp(scores), result.plan, atol=1e-8)
+
+
+def test_value_is_energy_minus_entropy(result):
+    entropy = -(result.plan * np.log(np.maximum(result.plan, 1e-300))).sum()
+    assert result.value == pytest.approx(result.value_quad - result.reg * entropy, rel=1e-12)
+
+
+def test_frozen_and_compared_by_identity(result):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.plan = None
+    assert result == result
+    assert result != dataclasses.replace(result)

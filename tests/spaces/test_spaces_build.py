@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.sparse import csgraph
+from scipy.spatial.distance import cdist
+from sklearn.manifold import Isomap
+
+from skgw.spaces import geodesic_space, matrix_space
+from skgw.spaces.build import choose_anchors, connected_neighbors
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
+
+
+def dense(graph):
+    """Edge lengths both ways, infinite where there is no edge."""
+    out = np.full(graph.shape, np.inf)
+    i, j = graph.coords
+    out[i, j] = out[j, i] = graph.data
+    return out
+
+
+# ----------------------------------------------------------------- nearest-neighbour graphs
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_geodesics_are_those_of_isomap(rng, metric):
+    X = rng.normal(size=(60, 3))
+    expected = Isomap(n_neighbors=6, metric=metric).fit(X).dist_matrix_
+    space = geodesic_space(X, 6, np.random.RandomState(0), metric)
+    assert_allclose(space.matrix, expected, rtol=1e-10)
+
+
+def test_a_connected_graph_is_left_as_it_is(rng):
+    X = rng.uniform(size=(40, 2))
+    graph = connected_neighbors(X, 8, "euclidean")
+    D = cdist(X, X)
+    nearest = np.argsort(D, axis=1)[:, 1:9]
+    linked = np.zeros((40, 40), dtype=bool)
+    np.put_along_axis(linked, nearest, True, axis=1)
+    lengths = dense(graph)
+    assert_array_equal(np.isfinite(lengths), linked | linked.T)
+    assert_allclose(lengths[linked], D[linked])
+
+
+def test_separate_clusters_are_joined_by_the_edges_of_the_spanning_tree(rng):
+    """Three clusters in a row: the gaps are bridged where they are narrowest, and only there."""
+    centers = np.array([[0.0, 0.0], [100.0, 0.0], [250.0, 0.0]])
+    cluster = np.repeat(np.arange(3), 10)
+    X = rng.normal(size=(30, 2)) + centers[cluster]
+    lengths = dense(connected_neighbors(X, 4, "euclidean"))
+    D = cdist(X, X)
+    for one, other, n_edges in ((0, 1, 1), (1, 2, 1), (0, 2, 0)):
+        bridges = lengths[cluster == one][:, cluster == other]
+        assert np.isfinite(bridges).sum() == n_edges
+        if n_edges:
+            assert bridges.min() == pytest.approx(D[cluster == one][:, cluster == other].min())
+    tree = csgraph.minimum_spanning_tree(D)
+    within = csgraph.minimum_spanning_tree(np.where(np.isfinite(lengths), lengths, 0))
+    assert within.sum() == pytest.approx(tree.sum())
+
+
+def test_many_clusters_and_pairs_become_one(rng):
+    X = 1000 * np.arange(20)[:, None] + rng.normal(size=(20, 1))
+    X = np.sort(np.r_[X, X + 1], axis=0)  # pairs, each its own nearest neighbours
+    graph = connected_neighbors(X, 1, "euclidean")
+    n_components, _ = csgraph.connected_components(graph, directed=False)
+    assert n_components == 1
+    D = csgraph.dijkstra(graph, directed=False)
+    assert_allclose(D, np.abs(X - X.T), rtol=1e-9)
+
+
+def test_duplicates_are_joined_at_length_zero():
+    X = np.repeat([[0.0, 0.0], [3.0, 4.0]], 5, axis=0)
+    space = geodesic_space(X, 2, np.random.RandomState(0))
+    assert_allclose(space.matrix, cdist(X, X), atol=1e-12)
+
+
+# ------------------------------------------------------------------------------------ anchors
+
+
+def test_anchors_are_all_rows_up_to_a_limit(rng, monkeypatch):
+    assert_array_equal(choose_anchors(7, rng), np.arange(7))
+    monkeypatch.setattr("skgw.spaces.build.MAX_GRAPH_ANCHORS", 5)
+    anchors = choose_anchors(50, rng)
+    assert len(np.unique(anchors)) == 5
+    assert_array_equal(anchors, np.sort(anchors))
+    assert not np.array_equal(anchors, choose_anchors(50, rng))
+
+
+# ---------------------------------------------------------------------------------- distances
+
+
+@pytest.mark.parametrize(
+    ("D", "message"),
+    [
+        (np.ones((2, 3)), r"square matrix, got shape \(2, 3\).*features choose a metric"),
+        (np.ones((2, 2)), "zero on the diagonal. A similarity or kernel"),
+        (np.array([[0.0, 1.0], [1.1, 0.0]]), r"symmetric; pass \(D \+ D.T\) / 2"),
+    ],
+)
+def test_matrices_must_be_distances(D, message):
+    with pytest.raises(ValueError, match=message):
+        matrix_space(D)
+
+
+def test_rounding_of_float32_is_accepted(rng):
+    X = rng.normal(size=(30, 5)).astype(np.float32)
+    D = np.sqrt(np.maximum(((X[:, None] - X) ** 2).sum(2), 0)).astype(np.float32)
+    D += 1e-6 * D.max() * rng.uniform(size=D.shape).astype(np.float32)
+    assert matrix_space(D).n_rows == 30
+
+
+def test_all_distances_zero_are_accepted():
+    assert matrix_space(np.zeros((3, 3))).n_rows == 3
+
+
+def test_a_sparse_matrix_is_no_row_of_distances():
+    with pytest.raises(ValueError, match="new rows are distances as well"):
+        matrix_space(np.zeros((3, 3))).from_new(sparse.csr_array((1, 3)))

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.spatial.distance import cdist
+
+from skgw.spaces import (
+    FeatureSpace,
+    GeodesicSpace,
+    GraphSpace,
+    MatrixSpace,
+    feature_space,
+    geodesic_space,
+    graph_distances,
+    graph_space,
+    matrix_space,
+)
+
+N = 30
+
+
+@pytest.fixture
+def X():
+    return np.random.default_rng(0).normal(size=(N, 3))
+
+
+@pytest.fixture
+def spaces(X, monkeypatch):
+    """All kinds; those of graphs are seen from 12 anchors."""
+    monkeypatch.setattr("skgw.spaces.build.MAX_GRAPH_ANCHORS", 12)
+    rng = np.random.RandomState(0)
+    ring = sparse.csr_array((np.arange(1.0, N + 1), (np.arange(N), (np.arange(N) + 1) % N)))
+    ring = sparse.csr_array(ring + ring.T)
+    return {
+        "features": feature_space(X, "cityblock"),
+        "matrix": matrix_space(cdist(X, X)),
+        "graph": graph_space(ring, rng),
+        "geodesic": geodesic_space(X, 5, rng),
+    }
+
+
+KINDS = ["features", "matrix", "graph", "geodesic"]
+
+
+def training_input(space):
+    """What `from_new` wants for the training rows."""
+    if isinstance(space, GraphSpace):
+        return space.graph
+    if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
+        return space.matrix
+    return space.points
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_anchors_and_shapes(spaces, kind):
+    space = spaces[kind]
+    n_anchors = 12 if kind in ("graph", "geodesic") else N
+    assert space.n_rows == N
+    assert len(space.anchors) == n_anchors == len(np.unique(space.anchors))
+    assert_array_equal(space.anchors, np.sort(space.anchors))
+    i, j = np.array([2, 0]), np.array([1, 3, 4])
+    assert space.distances(i, j).shape == space.between(i, j).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_distances_are_symmetric_and_zero_to_oneself(spaces, kind):
+    space = spaces[kind]
+    everything = np.arange(len(space.anchors))
+    D = space.between(everything, everything)
+    assert_allclose(D, D.T, atol=1e-12)
+    assert_allclose(np.diag(D), 0, atol=1e-7)
+    assert (D + np.eye(len(D)) > 0).all()
+    blocks = space.distances(space.anchors[[4, 1]], np.array([0, 5]))
+    assert_allclose(blocks, D[np.ix_([4, 1], [0, 5])], atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_rows_are_where_new_points_would_be(spaces, kind):
+    space = spaces[kind]
+    expected = space.distances(np.arange(N), np.arange(len(space.anchors)))
+    assert_allclose(space.from_new(training_input(space)), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_restriction_keeps_some_anchors(spaces, kind):
+    space, j = spaces[kind], np.array([1, 4, 7])
+    restricted = space.restrict(j)
+    assert type(restricted) is type(space)
+    assert_array_equal(restricted.anchors, space.anchors[j])
+    new = training_input(space)
+    assert_allclose(restricted.from_new(new), space.from_new(new)[:, j], atol=1e-7)
+
+
+def test_features_are_compared_when_asked(X):
+    space = feature_space(X, "cityblock")
+    assert isinstance(space, FeatureSpace)
+    new = X[:2] + 1
+    assert_allclose(space.from_new(new), cdist(new, X, "cityblock"))
+    called = feature_space(X, lambda x, y: 2 * np.abs(x - y).sum())
+    assert_allclose(called.from_new(new), 2 * cdist(new, X, "cityblock"))
+
+
+# ------------------------------------------------------------------------------------- graphs
+
+
+def test_new_nodes_go_by_way_of_their_neighbours():
+    path = sparse.diags_array([np.ones(4), np.ones(4)], offsets=[-1, 1], format="csr")
+    space = graph_space(path, np.random.RandomState(0))
+    edges = sparse.csr_array(([0.5, 10.0, 3.0], ([0, 0, 1], [0, 4, 2])), shape=(2, 5))
+    assert_allclose(space.from_new(edges), [[0.5, 1.5, 2.5, 3.5, 4.5], [5, 4, 3, 4, 5]])
+
+
+def test_new_nodes_may_come_as_distances():
+    path = sparse.diags_array([np.ones(4), np.ones(4)], offsets=[-1, 1], format="csr")
+    space = graph_space(path, np.random.RandomState(0)).restrict(np.array([0, 3]))
+    assert_array_equal(space.from_new(np.arange(10.0).reshape(2, 5)), [[0, 3], [5, 8]])
+
+
+def test_distances_of_a_graph_space_are_shortest_paths(spaces):
+    space = spaces["graph"]
+    expected = graph_distances(space.graph, edge_length="weight")
+    assert_allclose(space.matrix, expected[:, space.anchors])
+
+
+# ---------------------------------------------------------------------------------- geodesics
+
+
+def test_new_points_go_by_way_of_their_nearest_neighbours():
+    """On a line, one step apart, with two neighbours each."""
+    X = np.arange(10.0)[:, None]
+    space = geodesic_space(X, 2, np.random.RandomState(0))
+    assert_allclose(space.matrix, np.abs(X - X.T))
+    assert_allclose(space.from_new(np.array([[2.25]])), np.abs(2.25 - X.T))
+    # Beyond the end the neighbours are 9 and 8.
+    assert_allclose(space.from_new(np.array([[12.0]])), 12 - X.T)
+
+
+def test_more_neighbours_than_points_are_all_points(X):
+    space = geodesic_space(X[:5], 99, np.random.RandomState(0))
+    assert_allclose(space.matrix, cdist(X[:5], X[:5]), atol=1e-12)
+    assert_allclose(space.from_new(X[7:9]), cdist(X[7:9], X[:5]), rtol=0.5)
+
+
+def test_geodesics_keep_the_precision_of_the_points(X):
+    space = geodesic_space(X.astype(np.float32), 5, np.random.RandomState(0))
+    assert space.matrix.dtype == np.float32
+    assert space.from_new(X[:2].astype(np.float32)).dtype == np.float32

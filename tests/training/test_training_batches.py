@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from scipy.spatial.distance import cdist
+
+from skgw.training.batches import draw_batch, proportional_cells, stratified_order
+
+
+@pytest.fixture
+def points():
+    return np.random.default_rng(0).normal(size=(200, 2))
+
+
+def order_of(points, n_strata, index=None, seed=0):
+    index = np.arange(len(points)) if index is None else index
+    rng = np.random.RandomState(seed)
+    return stratified_order(lambda i, j: cdist(points[i], points[j]), index, n_strata, rng)
+
+
+def mean_diameter(points, order, n_strata):
+    return np.mean([cdist(points[r], points[r]).max() for r in np.array_split(order, n_strata)])
+
+
+@pytest.mark.parametrize("n_strata", [1, 2, 7, 50, 200])
+def test_it_is_a_permutation(points, n_strata):
+    assert_array_equal(np.sort(order_of(points, n_strata)), np.arange(200))
+
+
+def test_it_orders_what_it_is_given(points):
+    index = np.array([150, 3, 77, 12, 9])
+    assert_array_equal(np.sort(order_of(points, 3, index)), np.sort(index))
+
+
+@pytest.mark.parametrize("n_strata", [4, 16, 64])
+def test_runs_are_close_together(points, n_strata):
+    order = order_of(points, n_strata)
+    shuffled = np.random.default_rng(0).permutation(200)
+    assert mean_diameter(points, order, n_strata) < 0.75 * mean_diameter(points, shuffled, n_strata)
+
+
+def test_points_on_a_line_are_sorted():
+    line = np.random.default_rng(0).permutation(64)[:, None].astype(float)
+    steps = np.abs(np.diff(line[order_of(line, 64), 0]))
+    assert np.median(steps) == 1
+    blocks = line[order_of(line, 8), 0].reshape(8, 8)
+    assert (np.ptp(blocks, axis=1) == 7).all()  # eight runs of eight neighbours
+
+
+def test_clusters_stay_together():
+    label = np.random.default_rng(0).permutation(np.repeat([0, 1], 32))
+    points = 100.0 * label[:, None] + np.random.default_rng(1).normal(size=(64, 1))
+    assert np.abs(np.diff(label[order_of(points, 64)])).sum() == 1
+
+
+def test_coinciding_points_and_single_points():
+    assert_array_equal(np.sort(order_of(np.zeros((9, 2)), 9)), np.arange(9))
+    assert_array_equal(order_of(np.zeros((1, 2)), 1), [0])
+
+
+def test_same_seed_same_order(points):
+    assert_array_equal(order_of(points, 50), order_of(points, 50))
+
+
+# --------------------------------------------------------------------------------------- cells
+
+
+def cells_of(points, n_cells):
+    rng = np.random.RandomState(0)
+    index = np.arange(len(points))
+    return proportional_cells(lambda i, j: cdist(points[i], points[j]), index, n_cells, rng)
+
+
+@pytest.mark.parametrize("n_cells", [1, 2, 7, 50, 200])
+def test_cells_share_the_points(points, n_cells):
+    cells = cells_of(points, n_cells)
+    assert len(cells) == n_cells
+    assert_array_equal(np.sort(np.concatenate(cells)), np.arange(200))
+
+
+def test_fewer_points_than_cells_share_them():
+    cells = cells_of(np.arange(3.0)[:, None], 8)
+    assert [len(cell) for cell in cells] == [1] * 8
+    counts = np.bincount(np.concatenate(cells))
+    assert sorted(counts) in ([2, 3, 3], [2, 2, 4])
+
+
+@pytest.mark.parametrize("n_small", [3, 10, 25])
+def test_no_cell_holds_points_of_two_clusters(n_small):
+    """Whatever their sizes; and each cluster gets its share of the cells."""
+    label = np.random.default_rng(0).permutation(np.repeat([0, 1], [100 - n_small, n_small]))
+    points = 100.0 * label[:, None] + np.random.default_rng(1).normal(size=(100, 2))
+    cells = cells_of(points, 20)
+    assert all(np.ptp(label[cell]) == 0 for cell in cells)
+    assert abs(sum(label[cell[0]] for cell in cells) - n_small / 5) <= 1
+
+
+def test_cells_of_coinciding_points():
+    assert sum(len(cell) for cell in cells_of(np.zeros((9, 2)), 4)) == 9
+
+
+# ------------------------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("n", [1, 5, 32, 99])
+def test_one_point_from_each_run(n):
+    order = torch.arange(100).flip(0)
+    for seed in range(20):
+        batch = draw_batch(order, n, torch.Generator().manual_seed(seed))
+        position = 99 - batch
+        run = (position * n / 100).floor()
+        assert batch.shape == (n,)
+        assert (run.long() - torch.arange(n)).abs().max() <= 1
+        if 100 % n == 0:  # else a run may begin or end within a point
+            assert_array_equal(position // (100 // n), torch.arange(n))
+
+
+def test_every_point_is_drawn_as_often():
+    counts = torch.zeros(100)
+    noise = torch.Generator().manual_seed(0)
+    for _ in range(2000):
+        counts += torch.bincount(draw_batch(torch.arange(100), 30, noise), minlength=100)
+    assert counts.sum() == 2000 * 30
+    assert (counts - 600).abs().max() < 5 * np.sqrt(600)
+
+
+@pytest.mark.parametrize("n", [10, 11])
+def test_a_batch_of_everything_is_everything(n):
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
+    assert_array_equal(draw_batch(order, n, torch.Generator()), order)

@@ -1,0 +1,334 @@
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+from torch import nn
+from torch.testing import assert_close
+
+from skgw.nn import Generator, GeneratorSpec, pairwise_distances
+from skgw.nn.priors import Prior
+from skgw.solvers import gw_divergence, solve_gromov
+from skgw.spaces import feature_space
+from skgw.training import TrainingOptions, train
+from skgw.training.generation import GenerationOptions, GenerativeObjective, entropic_value
+from skgw.training.initialization import classical_scaling, initialize_by_scaling
+from skgw.training.projection import project
+
+N = 48
+EPSILON = 0.02
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def X():
+    rng = np.random.default_rng(0)
+    return np.c_[rng.exponential(size=(N, 1)), rng.normal(size=(N, 1))] * [2, 1]
+
+
+@pytest.fixture
+def scale(X):
+    return float(np.sqrt(np.mean(cdist(X, X) ** 2)))
+
+
+class Recall(Prior):
+    """The points of a table, in order: a generator that is perfect, or wrong as it is told."""
+
+    def __init__(self, table):
+        super().__init__(table.shape[1])
+        self.table = nn.Parameter(torch.as_tensor(table, dtype=torch.float32))
+
+    def forward(self, n, generator, *, stratified=False):
+        return self.table[torch.arange(n) % len(self.table)]
+
+
+def recall(points):
+    return Generator(Recall(points), nn.Identity())
+
+
+def objective_for(X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, **changes):
+    options = GenerationOptions(EPSILON, batch_size, penalty, 0.5)
+    train_on = np.setdiff1d(np.arange(len(X)), held_out)
+    objective = GenerativeObjective(
+        feature_space(X, "euclidean"),
+        scale,
+        generator,
+        options,
+        rng=np.random.RandomState(0),
+        train=train_on,
+        held_out=np.asarray(held_out, dtype=int),
+    )
+    return objective
+
+
+def mlp_generator(seed=0, n_prior_components=8):
+    return GeneratorSpec(2, 8, "mlp", (32, 32), n_prior_components).build(seed)
+
+
+# ------------------------------------------------------------------------------------ the loss
+
+
+def test_a_perfect_match_costs_nothing(X, scale):
+    objective = objective_for(X, recall(X / scale), scale=scale)
+    losses = objective.losses("generator", seeded())
+    assert losses["gw"].abs() < 5e-3
+    wrong = objective_for(X, recall(np.c_[X[:, 0], 0 * X[:, 1]] / scale), scale=scale)
+    assert wrong.losses("generator", seeded())["gw"] > 0.05
+
+
+def test_loss_is_the_divergence_between_data_and_points(X, scale):
+    points = np.random.default_rng(1).normal(size=(N, 2))
+    objective = objective_for(X, recall(points), scale=scale)
+    gw = objective.losses("generator", seeded())["gw"].item()
+    D, E = cdist(X, X) / scale, cdist(points, points)
+    expected = gw_divergence(D, E, reg=EPSILON, reg_scale=None, tol=1e-4)
+    assert gw == pytest.approx(float(expected), rel=0.02)
+
+
+def test_loss_does_not_depend_on_the_unit_of_the_data(X, scale):
+    points = np.random.default_rng(1).normal(size=(N, 2))
+    one, other = (
+        objective_for(factor * X, recall(points), scale=factor * scale).losses("", seeded())["gw"]
+        for factor in (1, 1000)
+    )
+    assert_close(one, other, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(("penalty", "expected"), [("mean", 0.5 * 25), ("l1", 0.5 * 7)])
+def test_penalty_is_added_with_its_weight(X, penalty, expected):
+    table = np.tile([[3.0, 4.0]], (N, 1))
+    losses = objective_for(X, recall(table), penalty=penalty).losses("generator", seeded())
+    assert_close(losses["loss"] - losses["gw"], torch.tensor(expected), rtol=1e-4, atol=0)
+    plain = objective_for(X, recall(table)).losses("generator", seeded())
+    assert plain["loss"] == plain["gw"]
+
+
+def test_gradients_reach_the_generator_alone(X):
+    generator = mlp_generator()
+    objective = objective_for(X, generator, batch_size=32)
+    (phase,) = objective.phases()
+    assert phase.name == "generator"
+    assert {id(p) for p in phase.parameters} == {id(p) for p in generator.parameters()}
+    assert {id(p) for p in objective.parameters()} == {id(p) for p in generator.parameters()}
+    objective.losses("generator", seeded())["loss"].backward()
+    for parameter in generator.parameters():
+        assert torch.isfinite(parameter.grad).all()
+        assert parameter.grad.abs().sum() > 0
+
+
+def test_gradient_is_that_of_the_divergence(X, scale):
+    """Finite differences of converged solves, along random directions."""
+    points = 0.7 * np.random.default_rng(1).normal(size=(N, 2))
+    generator = recall(points)
+    objective_for(X, generator, scale=scale).losses("generator", seeded())["loss"].backward()
+    D = cdist(X, X) / scale
+
+    def divergence(table):
+        E = cdist(table, table)
+        init = solve_gromov(D, cdist(points, points), reg=EPSILON, reg_scale=None).plan
+        cross = solve_gromov(D, E, reg=EPSILON, reg_scale=None, init=init).value
+        own = solve_gromov(E, E, reg=EPSILON, reg_scale=None, init="identity").value
+        return 2 * float(cross) - float(own)
+
+    gradient = generator.prior.table.grad.numpy()
+    for seed in range(3):
+        direction = np.random.default_rng(seed).normal(size=points.shape)
+        step = 1e-3 * direction
+        slope = (divergence(points + step) - divergence(points - step)) / 2e-3
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=0.1, abs=2e-3)
+
+
+def test_a_step_against_the_gradient_helps(X, scale):
+    generator = recall(0.5 * np.random.default_rng(1).normal(size=(N, 2)))
+    objective = objective_for(X, generator, scale=scale)
+    options = TrainingOptions(max_iter=60, learning_rate=0.05)
+    history = train(objective, options, seeded())
+    assert history.losses["gw"][-1] < 0.2 * history.losses["gw"][0]
+
+
+# ------------------------------------------------------------------------------ batches, caching
+
+
+@pytest.mark.parametrize("batch_size", [16, N, 3 * N])
+def test_batches_of_any_size(X, batch_size):
+    objective = objective_for(X, mlp_generator(), batch_size=batch_size)
+    for _ in range(3):
+        assert torch.isfinite(objective.losses("generator", seeded())["loss"])
+    assert objective.carried_plan.shape == (1, min(batch_size, N), batch_size)
+    assert objective.n_batches == 3
+    assert_close(objective.carried_plan.sum(), torch.tensor(1.0), atol=1e-4, rtol=0)
+
+
+def test_a_carried_coupling_is_as_good_as_a_fresh_one(X, scale):
+    objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
+    noise = seeded()
+    for _ in range(5):
+        objective.losses("generator", noise)
+    rows, points = objective.carried_rows, objective.carried_points
+    D, E = objective.distances(rows, rows), pairwise_distances(points)
+    fresh = solve_gromov(D, E, reg=EPSILON, reg_scale=None, tol=1e-3)
+    plan = objective.carried_plan[0]
+    energy = float(
+        ((D[:, None, :, None] - E[None, :, None]).square() * plan[:, :, None, None] * plan).sum()
+    )
+    carried = energy - EPSILON * float(torch.special.entr(plan).sum())
+    assert carried < float(fresh.value) + 0.02
+
+
+def test_distances_are_over_the_scale_cached_or_not(X, scale, monkeypatch):
+    i, j = torch.tensor([3, 1]), torch.tensor([0, 5, 7])
+    expected = torch.tensor(cdist(X[i], X[j]) / scale, dtype=torch.float32)
+    cached = objective_for(X, mlp_generator(), scale=scale)
+    assert cached.matrix.shape == (N, N)
+    monkeypatch.setattr("skgw.training.generation.MAX_CACHED", N - 1)
+    computed = objective_for(X, mlp_generator(), scale=scale)
+    assert computed.matrix is None
+    for objective in (cached, computed):
+        assert_close(objective.distances(i, j), expected, atol=1e-6, rtol=1e-5)
+
+
+# ---------------------------------------------------------------------------------- validation
+
+
+def test_no_validation_without_held_out_points(X):
+    assert objective_for(X, mlp_generator()).validation_loss() is None
+
+
+def test_validation_looks_at_held_out_points_only(X, scale):
+    """They are far away here, where the generator has no points."""
+    held_out = np.arange(10)
+    generator = recall(X[10:] / scale)
+    near = objective_for(X, generator, held_out=held_out, batch_size=38, scale=scale)
+    far = X.copy()
+    far[:10] *= 10
+    moved = objective_for(far, generator, held_out=held_out, batch_size=38, scale=scale)
+    assert moved.validation_loss() > near.validation_loss() + 1
+    assert near.validation_loss() == near.validation_loss()
+    assert not np.isin(held_out, near.order.numpy()).any()
+    assert_close(moved.losses("", seeded())["gw"], near.losses("", seeded())["gw"])
+
+
+def test_validation_leaves_no_trace(X):
+    objective = objective_for(X, mlp_generator(), held_out=np.arange(10), batch_size=24)
+    objective.losses("generator", seeded())
+    before = {name: x.clone() for name, x in objective.state_dict().items()}
+    objective.validation_loss()
+    for name, x in objective.state_dict().items():
+        assert torch.equal(x, before[name]), name
+
+
+def test_a_long_list_of_held_out_points_is_cut(X, monkeypatch):
+    monkeypatch.setattr("skgw.training.generation.MAX_HELD_OUT", 5)
+    assert len(objective_for(X, mlp_generator(), held_out=np.arange(10)).held_out) == 5
+
+
+# --------------------------------------------------------------------------------------- state
+
+
+def test_a_restored_objective_goes_on_identically(X):
+    one, other = (objective_for(X, mlp_generator(seed), batch_size=24) for seed in (0, 1))
+    noise = seeded()
+    for _ in range(3):
+        one.losses("generator", noise)
+    other.load_state_dict(one.state_dict())
+    state = noise.get_state()
+    expected = [one.losses("generator", noise)["loss"].item() for _ in range(3)]
+    noise.set_state(state)
+    assert [other.losses("generator", noise)["loss"].item() for _ in range(3)] == expected
+
+
+def test_the_state_holds_no_data(X):
+    """So that checkpoints do not grow with the square of it."""
+    objective = objective_for(X, mlp_generator(), batch_size=4)
+    names = set(objective.state_dict()) - {
+        f"generator.{k}" for k in objective.generator.state_dict()
+    }
+    assert names == {
+        "carried_rows", "carried_points", "carried_plan", "n_batches", "self_value",
+    }  # fmt: skip
+
+
+# -------------------------------------------------------------------------------- initialisation
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_classical_scaling_of_euclidean_distances_is_exact(k):
+    points = torch.randn(20, 3, dtype=torch.float64, generator=seeded())
+    D = torch.cdist(points, points)
+    Z = classical_scaling(D, k)
+    assert Z.shape == (20, k)
+    assert_close(Z.mean(0), torch.zeros(k, dtype=torch.float64), atol=1e-6, rtol=0)
+    variances = torch.linalg.eigvalsh(points.T.cov(correction=0)).flip(0)[:k]
+    assert_close(Z.var(0, correction=0)[:3], variances[: min(k, 3)])
+    if k >= 3:
+        assert_close(torch.cdist(Z, Z), D, atol=1e-6, rtol=0)
+    if k > 3:
+        assert Z[:, 3:].abs().max() < 1e-6
+
+
+def test_classical_scaling_of_few_or_coinciding_points():
+    assert classical_scaling(torch.zeros(4, 4), 2).abs().sum() == 0
+    two = classical_scaling(torch.tensor([[0.0, 3.0], [3.0, 0.0]]), 4)
+    assert_close(torch.cdist(two, two), torch.tensor([[0.0, 3.0], [3.0, 0.0]]))
+
+
+def test_initialization_starts_near_the_data(X, scale):
+    objective = objective_for(X, mlp_generator(n_prior_components=N), scale=scale)
+    before = objective.losses("generator", seeded())["gw"].item()
+    state = torch.get_rng_state()
+    initialize_by_scaling(objective, seeded(), np.random.RandomState(0))
+    assert torch.equal(torch.get_rng_state(), state)
+    after = objective_for(X, objective.generator, scale=scale).losses("generator", seeded())["gw"]
+    assert after < 0.2 * before
+
+
+def test_initialization_leaves_a_normal_prior_alone(X):
+    objective = objective_for(X, mlp_generator(n_prior_components=1))
+    before = [p.clone() for p in objective.generator.parameters()]
+    initialize_by_scaling(objective, seeded(), np.random.RandomState(0))
+    assert all(
+        torch.equal(*pair) for pair in zip(objective.generator.parameters(), before, strict=True)
+    )
+
+
+# ------------------------------------------------------------------------------------ projection
+
+
+def test_projection_of_a_perfect_generator(X, scale):
+    objective = objective_for(X, recall(X / scale), scale=scale)
+    objective.losses("generator", seeded())
+    projection = project(objective, np.arange(N), N, seeded())
+    D = cdist(X, X) / scale
+    assert_close(projection.cloud, X / scale, rtol=1e-5, atol=1e-6)
+    assert projection.converged
+    assert abs(projection.divergence) < 5e-3
+    to_cloud, to_data = projection.to_cloud.rows(D), projection.to_data.rows(D)
+    for rows in (to_cloud, to_data):
+        assert_close(rows.sum(1), np.ones(N))
+        assert_close(rows.mean(0), np.full(N, 1 / N), atol=1e-3, rtol=0)
+    assert np.corrcoef((to_cloud @ projection.cloud).ravel(), X.ravel())[0, 1] > 0.95
+    assert np.corrcoef((to_data @ X).ravel(), X.ravel())[0, 1] > 0.95
+
+
+def test_projection_of_some_rows_onto_more_points(X, scale):
+    objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
+    objective.losses("generator", seeded())
+    projection = project(objective, np.arange(0, N, 2), 60, seeded())
+    assert projection.cloud.shape == (60, 2)
+    assert projection.cloud.dtype == np.float64
+    assert projection.to_cloud.rows(cdist(X, X[::2]) / scale).shape == (N, 60)
+    E = cdist(projection.cloud, projection.cloud)
+    assert projection.to_data.rows(E).shape == (60, N // 2)
+
+
+def test_entropic_value_is_energy_minus_entropy():
+    D = np.array([[0.0, 1.0], [1.0, 0.0]])
+    result = solve_gromov(D, D, reg=0.1, reg_scale=None, init="identity")
+
+    class Solution:
+        energy = torch.tensor([float(result.value_quad)])
+        plan = torch.tensor(result.plan)[None]
+
+    assert float(entropic_value(Solution, 0.1)) == pytest.approx(float(result.value), abs=1e-6)
