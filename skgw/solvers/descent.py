@@ -2,11 +2,13 @@
 
 Each step solves the entropic linear problem whose cost is the gradient of E at the current plan
 (the projected mirror descent of Peyre, Cuturi, Solomon 2016). Where E is concave on the couplings,
-each step lowers the objective without a step size, and where progress is slow E is linearised
-beyond the plan, with Nesterov's momentum and a restart when it points backwards (the
-difference-of-convex algorithm with extrapolation of Wen, Chen, Pong 2018). Where E is convex along
-a step, the step is shortened to the minimiser of an upper bound that is exact for E and linear for
-the (convex) negative entropy, so that the objective never rises at a fixed temperature.
+each step lowers the objective without a step size. Where E is convex along a step, the step is
+shortened to the minimiser of an upper bound that is exact for E and linear for the (convex)
+negative entropy, so that the objective does not rise there either.
+
+Where progress is slow, E is linearised beyond the plan, with Nesterov's momentum and a restart when
+that points backwards (Wen, Chen, Pong 2018, A proximal difference-of-convex algorithm with
+extrapolation).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from skgw import GWGenerativeEmbedding
 from skgw.coupling import Coupling
 from skgw.metrics import relative_distortion
 from skgw.solvers import gw_divergence
+from skgw.spaces import graph_distances
 
 
 def global_random_state():
@@ -101,6 +102,7 @@ def test_large_inputs_are_treated_alike(fitted, monkeypatch, module_constant):
     Z = estimator.transform(fitted.X)
     assert_allclose(Z, estimator.embedding_, rtol=1e-9, atol=1e-9)
     assert np.isfinite(estimator.score(fitted.X))
+    assert_allclose(estimator.plan_.toarray().sum(1), 1 / len(Z), rtol=1e-5)
     if module_constant.endswith("CHUNK"):
         assert_allclose(Z, whole, rtol=1e-9, atol=1e-9)
 
@@ -111,6 +113,11 @@ def test_large_graphs_are_seen_from_some_of_their_nodes(fitted, monkeypatch):
     Z = estimator.transform(fitted.X)
     assert_allclose(Z, estimator.embedding_, rtol=1e-9, atol=1e-9)
     assert len(Z) == estimator.plan_.shape[0]
+    if fitted.kind == "graph":
+        D, seen = graph_distances(fitted.X), estimator._space_.anchors
+        expected = -relative_distortion(D[:, seen], cdist(Z, Z[seen]))
+        assert len(seen) == 20
+        assert estimator.score(fitted.X) == pytest.approx(expected)
 
 
 def test_distances_need_not_fit_on_the_device(quick, X, monkeypatch):

@@ -51,6 +51,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE[name])
     reg = relative * scale
     monkeypatch.setattr(descent, "LEVEL_TOLERANCE", 1e-9)  # feasible plans, whose values compare
+    monkeypatch.setattr(descent, "MAX_MOMENTUM", 0.0)
     values, step = [], descent._outer_step
 
     def recorded(problem, it, *args):
@@ -60,7 +61,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
         return it, outcome
 
     monkeypatch.setattr(descent, "_outer_step", recorded)
-    solution = descend(problem, reg, max_iter=300)
+    solution = descend(problem, reg, max_iter=600)
     assert solution.status == CONVERGED
     assert len(values) > 3
     assert np.diff(values).max() < 1e-7 * float(scale)
@@ -69,14 +70,24 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
     assert (again.plan - solution.plan).abs().sum() < 1e-4
 
 
-def test_some_steps_have_to_be_cut_short():
+def test_some_steps_have_to_be_cut_short(monkeypatch):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE["indefinite"])
     assert descend(problem, 0.05 * scale, max_iter=300).status == CONVERGED
-    without = torch.zeros_like(scale, dtype=torch.bool)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(descent, "_line_search", lambda it, plan, cost, difference: (plan, cost))
-        without = descend(problem, 0.05 * scale, max_iter=300)
+    monkeypatch.setattr(descent, "_shortened", lambda *_: 1.0)
+    without = descend(problem, 0.05 * scale, max_iter=300)
     assert without.status == MAX_ITER  # it goes round in circles
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (2, 3)])
+def test_momentum_leads_to_the_same_plan_sooner(monkeypatch, seeds):
+    problem, scale = batched(*(hops(nx.random_regular_graph(3, 40, seed=s)) for s in seeds))
+    options = {"level": 0.2 * scale, "max_iter": 1000}
+    fast = descend(problem, 0.05 * scale, **options)
+    monkeypatch.setattr(descent, "MAX_MOMENTUM", 0.0)
+    slow = descend(problem, 0.05 * scale, **options)
+    assert slow.status == fast.status == CONVERGED
+    assert fast.n_iter < 0.6 * slow.n_iter
+    assert (fast.plan - slow.plan).abs().sum() < 1e-3
 
 
 def test_problems_stop_one_by_one(noisy_copies):

@@ -101,8 +101,6 @@ def test_state_continues_an_earlier_solve(noisy_copies, kind):
     warm = solve_gromov(kind(Ca), kind(Cb), reg=0.01, tol=1e-6, init=cold.state)
     assert warm.n_iter <= 5 < cold.n_iter / 2
     assert abs(warm.plan - cold.plan).sum() < 1e-4
-    nearby = solve_gromov(kind(1.01 * Ca), kind(Cb), reg=0.01, tol=1e-6, init=cold.state)
-    assert nearby.n_iter < cold.n_iter
 
 
 def test_one_start_for_all_problems_or_one_each(noisy_copies):

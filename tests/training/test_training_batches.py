@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
-from skgw.training.batches import draw_batch, proportional_cells, stratified_order
+from skgw.training.batches import draw_batch, stratified_order
 
 
 @pytest.fixture
@@ -60,43 +60,6 @@ def test_coinciding_points_and_single_points():
 
 def test_same_seed_same_order(points):
     assert_array_equal(order_of(points, 50), order_of(points, 50))
-
-
-# --------------------------------------------------------------------------------------- cells
-
-
-def cells_of(points, n_cells):
-    rng = np.random.RandomState(0)
-    index = np.arange(len(points))
-    return proportional_cells(lambda i, j: cdist(points[i], points[j]), index, n_cells, rng)
-
-
-@pytest.mark.parametrize("n_cells", [1, 2, 7, 50, 200])
-def test_cells_share_the_points(points, n_cells):
-    cells = cells_of(points, n_cells)
-    assert len(cells) == n_cells
-    assert_array_equal(np.sort(np.concatenate(cells)), np.arange(200))
-
-
-def test_fewer_points_than_cells_share_them():
-    cells = cells_of(np.arange(3.0)[:, None], 8)
-    assert [len(cell) for cell in cells] == [1] * 8
-    counts = np.bincount(np.concatenate(cells))
-    assert sorted(counts) in ([2, 3, 3], [2, 2, 4])
-
-
-@pytest.mark.parametrize("n_small", [3, 10, 25])
-def test_no_cell_holds_points_of_two_clusters(n_small):
-    """Whatever their sizes; and each cluster gets its share of the cells."""
-    label = np.random.default_rng(0).permutation(np.repeat([0, 1], [100 - n_small, n_small]))
-    points = 100.0 * label[:, None] + np.random.default_rng(1).normal(size=(100, 2))
-    cells = cells_of(points, 20)
-    assert all(np.ptp(label[cell]) == 0 for cell in cells)
-    assert abs(sum(label[cell[0]] for cell in cells) - n_small / 5) <= 1
-
-
-def test_cells_of_coinciding_points():
-    assert sum(len(cell) for cell in cells_of(np.zeros((9, 2)), 4)) == 9
 
 
 # ------------------------------------------------------------------------------------- batches

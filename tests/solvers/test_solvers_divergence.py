@@ -1,0 +1,122 @@
+"""The normalised discrepancy: zero for copies, positive otherwise, one reg for its three terms."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+
+from skgw.exceptions import GWConvergenceWarning
+from skgw.solvers import gw_divergence, solve_gromov
+
+
+@pytest.mark.parametrize("loss", ["L2", "KL"])
+@pytest.mark.parametrize("reg", [0.05, 0.005])
+def test_isometric_copies(noisy_copies, loss, reg):
+    Ca, Cb, _ = noisy_copies(50)
+    value = gw_divergence(Ca, Cb, loss=loss, reg=reg, tol=1e-7)
+    entropic = solve_gromov(Ca, Cb, loss=loss, reg=reg).value_quad
+    assert abs(value) < 1e-5 * (Ca**2).mean()
+    assert entropic > 100 * abs(value)  # that is what the self terms are for
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_copies_of_isotropic_points(dtype):
+    # Product starts find worse minima of the self terms here.
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    C = cdist(x, x).astype(dtype)
+    assert abs(gw_divergence(C, C[::-1, ::-1], reg=0.01)) < 1e-3 * (C**2).mean()
+
+
+@pytest.mark.parametrize("loss", ["L2", "KL"])
+def test_larger_noise_larger_value(noisy_copies, loss):
+    values = []
+    for noise in (0, 0.1, 0.3, 1):
+        Ca, Cb, _ = noisy_copies(40, noise=noise)
+        values.append(gw_divergence(Ca, Cb, loss=loss, reg=0.01))
+    assert (np.diff(values) > 0).all()
+
+
+def test_terms_share_one_absolute_reg(noisy_copies):
+    Ca, Cb, _ = noisy_copies(30, 20, noise=0.1)
+    a, b = np.random.default_rng(0).dirichlet(np.ones(30)), np.full(20, 1 / 20)
+    value, results = gw_divergence(Ca, 2 * Cb, a, b, reg=0.02, tol=1e-8, return_results=True)
+    cross, *selves = results
+    assert cross.reg == selves[0].reg == selves[1].reg
+    assert value == 2 * cross.value - selves[0].value - selves[1].value
+    single = solve_gromov(Ca, 2 * Cb, a=a, b=b, reg=0.02, tol=1e-8)
+    assert cross.value == pytest.approx(single.value)
+    for C, p, term in ((Ca, a, selves[0]), (2 * Cb, b, selves[1])):
+        np.testing.assert_allclose(term.marginals, [p, p], atol=1e-7)
+        options = {"reg": float(cross.reg), "reg_scale": None, "tol": 1e-8}
+        alone = solve_gromov(C, C, a=p, b=p, init="identity", **options)
+        np.testing.assert_allclose(term.plan, alone.plan, atol=1e-6)
+        np.testing.assert_allclose(term.plan, term.plan.T, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", ["L2", "KL"])
+def test_terms_share_one_shift(noisy_copies, loss):
+    Ca, Cb, _ = noisy_copies(30, noise=0.1)
+    forth = gw_divergence(Ca, 5 * Cb, loss=loss, reg=0.05, tol=1e-8)
+    back = gw_divergence(5 * Cb, Ca, loss=loss, reg=0.05, tol=1e-8)
+    if loss == "L2":  # the KL loss is not symmetric
+        assert forth == pytest.approx(back, rel=1e-6)
+    assert forth > 0.1
+    assert back > 0.1
+
+
+@pytest.mark.parametrize("loss", ["L2", "KL"])
+@pytest.mark.parametrize("reg", [0.05, 0.001])
+def test_self_terms_converge_in_a_few_steps(mixture, loss, reg):
+    C = cdist(mixture(60, 0), mixture(60, 0))
+    _, (_, one, other) = gw_divergence(C, C, loss=loss, reg=reg, return_results=True)
+    assert max(one.n_iter, other.n_iter) <= 12
+    assert one.value_quad < 0.05 * (C**2).mean()
+
+
+def test_batch_is_the_loop(noisy_copies):
+    Ca, Cb, _ = noisy_copies(30, noise=0.1)
+    batch = np.stack([Cb, 1.5 * Cb, Ca])
+    values = gw_divergence(Ca, batch, reg=0.02, tol=1e-8)
+    loop = [gw_divergence(Ca, C, reg=0.02, tol=1e-8) for C in batch]
+    np.testing.assert_allclose(values, loop, atol=1e-6)
+    assert values[2] == pytest.approx(0, abs=1e-5)
+
+
+def test_kinds(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, noise=0.1)
+    value = gw_divergence(Ca.astype(np.float32), Cb.astype(np.float32), reg=0.05)
+    assert value.dtype == np.float32
+    assert np.ndim(value) == 0
+    tensor = gw_divergence(torch.tensor(Ca, requires_grad=True), torch.tensor(Cb), reg=0.05)
+    assert tensor.shape == ()
+    assert tensor.requires_grad
+
+
+def test_gradient_moves_points_onto_the_target(mixture):
+    target = cdist(mixture(20, 0), mixture(20, 0))
+    rng = np.random.default_rng(0)
+    x = torch.tensor(mixture(20, 0) + 0.2 * rng.normal(size=(20, 2)), requires_grad=True)
+    values = []
+    optimiser = torch.optim.Adam([x], lr=0.03)
+    for _ in range(40):
+        D = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+        value = gw_divergence(D, torch.tensor(target), reg=0.01, tol=1e-4)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        values.append(float(value.detach()))
+    assert values[-1] < 0.1 * values[0]
+
+
+def test_one_warning_for_three_terms(noisy_copies):
+    Ca, Cb, _ = noisy_copies(20, noise=0.1)
+    with pytest.warns(GWConvergenceWarning, match="3 of 3 .* raise max_iter") as record:
+        gw_divergence(Ca, Cb, reg=0.01, max_iter=1)
+    assert len(record) == 1
+    assert Path(record[0].filename) == Path(__file__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gw_divergence(Ca, Cb, reg=0.01)
