@@ -6,6 +6,7 @@ import re
 from importlib.metadata import version as installed_version
 
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the gallery's matrices are small
 
 project = "skgw"
 author = "skgw developers"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -46,12 +47,16 @@ def seeded(seed: int) -> torch.Generator:
 
 def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
     """Let a method that maps an array to an array take a torch tensor, and return one like it."""
+    name = list(inspect.signature(method).parameters)[1]  # of the array; the first is self
 
     @functools.wraps(method)
-    def wrapper(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(X, Tensor):
-            return method(self, X, *args, **kwargs)
-        out = method(self, X.detach().cpu().numpy(), *args, **kwargs)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if name in kwargs:
+            args = (kwargs.pop(name), *args)
+        if not (args and isinstance(args[0], Tensor)):
+            return method(self, *args, **kwargs)
+        X, *others = args
+        out = method(self, X.detach().cpu().numpy(), *others, **kwargs)
         return torch.as_tensor(out, device=X.device) if isinstance(out, np.ndarray) else out
 
     return wrapper

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils import Tags, check_random_state, check_scalar, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -272,6 +272,7 @@ class GWGenerativeEmbedding(
         self.random_state = random_state
 
     @fit_context
+    @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
     @tensor_in_tensor_out
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the generator and embed the training rows.
@@ -402,8 +403,7 @@ class GWGenerativeEmbedding(
         array of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         generator = self._generator.build(resolve_device(self.device, required=False))
         noise = seeded(draw_seed(random_state))
         with torch.no_grad():

@@ -61,10 +61,10 @@ class GeneratorSpec:
     n_prior_components: int
 
     def build(self, seed: int = 0) -> Generator:
-        """A generator with fresh weights; the global random state stays as it was."""
+        """A generator with fresh weights, in float32; the global random state stays as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Generator(self._prior(), self._network())
+            return Generator(self._prior(), self._network()).float()
 
     def _prior(self) -> Prior:
         if self.n_prior_components == 1:

@@ -71,13 +71,14 @@ class MixturePrior(Prior):
         self, n: int, generator: torch.Generator, *, stratified: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Draw components (n,), and standard normal deviations (n, dim) from their means."""
-        k, device = len(self.means), self.means.device
+        k = len(self.means)
         if stratified:
             offset = torch.rand(1, generator=generator)
             component = ((torch.arange(n) + offset) * (k / n)).long() % k
         else:
             component = torch.randint(k, (n,), generator=generator)
-        return component.to(device), torch.randn(n, self.dim, generator=generator).to(device)
+        deviation = torch.randn(n, self.dim, generator=generator).to(self.means)
+        return component.to(deviation.device), deviation
 
     def place(self, component: Tensor, deviation: Tensor) -> Tensor:
         """The noise (n, dim) at these deviations (n, dim) from the means of components (n,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,10 +100,11 @@ class GenerativeObjective(Objective):
         self.register_buffer("matrix", self._cache(space), persistent=False)
         self._between = space.between
         self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
-        self.register_buffer("carried_points", torch.zeros(options.batch_size, n_outputs))
-        self.register_buffer("carried_plan", torch.zeros(1, n, options.batch_size))
+        zeros = functools.partial(torch.zeros, dtype=torch.float32)
+        self.register_buffer("carried_points", zeros(options.batch_size, n_outputs))
+        self.register_buffer("carried_plan", zeros(1, n, options.batch_size))
         self.register_buffer("n_batches", torch.tensor(0))
-        self.register_buffer("self_value", torch.tensor(0.0))
+        self.register_buffer("self_value", zeros(()))
 
     def phases(self) -> Sequence[Phase]:
         """The generator alone."""

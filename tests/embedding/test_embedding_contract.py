@@ -187,10 +187,18 @@ def test_samples_are_distributed_like_the_cloud(fitted):
     assert_allclose(sample.std(0), cloud.std(0), rtol=0.3)
 
 
-@pytest.mark.parametrize("n_samples", [0, -1])
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, "3", None])
 def test_sample_needs_a_positive_number(fitted, n_samples):
-    with pytest.raises(ValueError, match="n_samples must be at least 1"):
+    with pytest.raises((TypeError, ValueError), match=r"n_samples.*must be"):
         fitted.estimator.sample(n_samples)
+
+
+def test_arrays_by_name(quick, X):
+    estimator = quick().fit(X=X)
+    assert_array_equal(quick().fit_transform(X=X), estimator.transform(X=X))
+    back = estimator.inverse_transform(Z=estimator.embedding_)
+    assert_array_equal(back, estimator.inverse_transform(estimator.embedding_))
+    assert estimator.score(X=X, y=None) == estimator.score(X)
 
 
 @pytest.mark.parametrize("method", ["transform", "inverse_transform", "score", "save"])

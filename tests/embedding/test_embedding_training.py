@@ -98,6 +98,33 @@ def test_a_generator_of_another_dimension_is_refused(quick, X, generator):
         quick(generator=generator).fit(X)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_trains_whatever_mode_the_caller_is_in(quick, X, mode):
+    with mode():
+        Z = quick().fit(X).embedding_
+    assert_array_equal(Z, quick().fit(X).embedding_)
+
+
+@pytest.fixture
+def double_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_it_trains_in_float32_whatever_the_default(quick, X, double_by_default):
+    for params in ({}, {"generator": linear}, {"n_prior_components": 1, "early_stopping": True}):
+        estimator = quick(**params).fit(X)
+        assert np.isfinite(estimator.sample(9, random_state=0)).all()
+        assert_array_equal(estimator.transform(X), estimator.embedding_)
+
+
+def test_a_module_of_another_dtype_is_converted(quick, X):
+    module = nn.Linear(16, 2).double()
+    assert np.isfinite(quick(generator=module).fit(X).embedding_).all()
+    assert module.weight.dtype == torch.float64
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", torch.optim.RMSprop])
 def test_optimizers(quick, X, optimizer):
     estimator = quick(optimizer=optimizer).fit(X)
