@@ -1,7 +1,7 @@
 """
-===========================
+============================
 From 3-D to 2-D, and back up
-===========================
+============================
 
 The data and the generated points need not have the same dimension: they are never compared with
 each other, only distances with distances. Here four planar modes in space are learned in the plane,
@@ -81,8 +81,8 @@ draw(figure.add_subplot(1, 2, 1), flat, "data in the plane", COLORS[label])
 draw(figure.add_subplot(1, 2, 2, projection="3d"), Z, "samples in space", "0.45")
 
 # %%
-# The axes are principal axes, in the order of their variance, so that the third one shows how far
-# the samples are from a plane: a small part of the width of a mode.
+# The axes are the principal axes of the generated cloud; the first two are equally wide here. The
+# third one shows how far the samples are from a plane: well below the width of a mode.
 
 for axis, deviation in enumerate(Z.std(axis=0), start=1):
     print(f"standard deviation along axis {axis}: {deviation:.3f}")

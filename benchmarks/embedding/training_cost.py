@@ -15,8 +15,9 @@ from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
-import torch
 from _common import Figures, parser, print_figures, print_table, run
+from torch import Tensor
+from torch.optim import Adam
 
 from skgw import GWGenerativeEmbedding
 from skgw._run import TrainingRun
@@ -32,8 +33,8 @@ PARTS: dict[str, list[tuple[Any, str]]] = {  # where the functions are looked up
         (generation, name)
         for name in ("minimize", "carried_start", "identity_start", "quadratic_problem")
     ],
-    "backward": [(torch.Tensor, "backward")],
-    "optimiser": [(torch.optim.Adam, "step")],
+    "backward": [(Tensor, "backward")],
+    "optimiser": [(Adam, "step")],
 }
 # github.com/bunnech/gwgan, measured on one thread of a server CPU, batch 256, double precision.
 REFERENCE = [

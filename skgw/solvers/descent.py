@@ -147,7 +147,6 @@ def _outer_step(
         mixture, at, streak = plan, cost, it.streak
     else:
         mixture, at, streak = _advance(it, plan, cost, change, final)
-    change = torch.where(final, change, 1.0)
     return _Iterate(at, mixture, potential, level, change, plan, cost, streak), outcome
 
 

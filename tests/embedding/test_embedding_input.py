@@ -225,8 +225,8 @@ def test_a_metric_must_give_distances(quick, X, bad):
 
 
 def test_an_unknown_metric_is_refused(quick, X):
-    with pytest.raises(ValueError, match="euclidian"):
-        quick(metric="euclidian").fit(X)
+    with pytest.raises(ValueError, match="euklidisch"):
+        quick(metric="euklidisch").fit(X)
 
 
 def test_an_unknown_device_is_refused(quick, X):

@@ -7,6 +7,8 @@ import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
+from skgw.solvers import _newton
+from skgw.solvers._newton import LinearProblem, newton
 from skgw.solvers.linear import solve_linear
 
 DOUBLE = torch.float64
@@ -111,6 +113,35 @@ def test_batch_is_the_loop():
         single = solve(costs[i], regs[i])
         torch.testing.assert_close(batch.plan[i], single.plan[0], atol=1e-9, rtol=1e-6)
     assert (batch.error < 1e-9).all()
+
+
+def test_a_hard_problem_gets_its_newton_steps_in_a_batch_too():
+    costs = torch.tensor(np.stack([clustered(40, 30, seed) for seed in range(4)]))
+    a, b = (torch.full((4, k), 1 / k, dtype=DOUBLE) for k in (40, 30))
+    reg = torch.tensor([1.0, 1.0, 1.0, 1e-2], dtype=DOUBLE)
+    problem = LinearProblem(costs, a, b, reg, torch.zeros_like(b), torch.full_like(reg, 1e-9))
+    for max_iter in (3, 10, 40):
+        batch = newton(problem, max_iter)
+        single = newton(problem.take(torch.tensor([3])), max_iter)
+        torch.testing.assert_close(batch.plan[3], single.plan[0], atol=1e-10, rtol=1e-6)
+    assert batch.error.max() < 1e-9
+
+
+@pytest.mark.parametrize(("n_failures", "max_iter"), [(1, 8), (1000, 100)])
+def test_sinkhorn_steps_in_where_newton_fails(monkeypatch, n_failures, max_iter):
+    cost = np.random.default_rng(0).random((30, 20))
+    expected = solve(cost, 0.1).plan
+    exact, calls = _newton._direction, []
+
+    def overflowing(scaling, at, *args):
+        calls.append(None)
+        direction = exact(scaling, at, *args)
+        return direction + torch.nan if len(calls) <= n_failures else direction
+
+    monkeypatch.setattr(_newton, "_direction", overflowing)
+    result = solve(cost, 0.1, max_iter=max_iter)
+    assert result.error < 1e-9
+    torch.testing.assert_close(result.plan, expected, atol=1e-9, rtol=1e-6)
 
 
 def test_no_weight_no_mass():
