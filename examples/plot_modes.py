@@ -77,9 +77,9 @@ for row, n_modes in zip(axes, data, strict=True):
 # Numbers
 # -------
 #
-# :func:`~skgw.metrics.mode_coverage` counts. Fresh data would have a share of ``ceiling`` within three standard
-# deviations of a centre. A nearest-neighbour classifier that cannot tell samples from data is
-# right half of the time.
+# :func:`~skgw.metrics.mode_coverage` counts. Fresh data would have a share of ``ceiling`` within
+# three standard deviations of a centre. A nearest-neighbour classifier that cannot tell samples
+# from data is right half of the time.
 
 table = {}
 for n_modes, Z in samples.items():
