@@ -9,6 +9,8 @@ negative entropy, so that the objective does not rise there either.
 Where progress is slow, E is linearised beyond the plan, with Nesterov's momentum and a restart when
 that points backwards (Wen, Chen, Pong 2018, A proximal difference-of-convex algorithm with
 extrapolation).
+
+While the temperature falls, costs are tilted a little (`starts.tilt`): see there.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from torch import Tensor
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.quadratic import QuadraticProblem
 from skgw.solvers.result import State
+from skgw.solvers.starts import tilt
 
 COOLING = 0.5  # factor from one annealing level to the next, one outer step each
 INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
@@ -128,8 +131,11 @@ def _outer_step(
     final = it.level <= reg
     wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), 0.5 * tol)
     wanted = torch.where(final, wanted, LEVEL_TOLERANCE)
+    target = it.cost
+    if not final.all():
+        target = target + tilt(problem, torch.where(final, 0.0, it.level))
     plan, potential, error = solve_linear(
-        it.cost, problem.a, problem.b, it.level,
+        target, problem.a, problem.b, it.level,
         potential=it.potential, tol=wanted, max_iter=MAX_NEWTON, symmetric=symmetric,
     )  # fmt: skip
     cost = problem.gradient(plan)

@@ -15,7 +15,7 @@ from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, mi
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.starts import matched_start
+from skgw.solvers.starts import matched_start, product_start
 
 ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
 BUDGETS = {
@@ -163,7 +163,7 @@ def solve_inputs(
         problem = quadratic_problem(
             inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
         )
-        start, level = _start(init, problem, inputs, scale, loss)
+        start, level = _start(init, problem, inputs, reg, scale, loss)
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
@@ -211,7 +211,12 @@ def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_i
 
 
 def _start(
-    init: str | Array | State, problem: QuadraticProblem, inputs: Inputs, scale: Tensor, loss: str
+    init: str | Array | State,
+    problem: QuadraticProblem,
+    inputs: Inputs,
+    reg: Tensor,
+    scale: Tensor,
+    loss: str,
 ) -> tuple[State, Tensor | None]:
     """First linearised cost and, where the solve is to be annealed, its first temperature."""
     if isinstance(init, State):
@@ -225,7 +230,7 @@ def _start(
             raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
         return State(problem.gradient(plan)), None
     if init == "product":
-        return State(problem.offset), None  # the kernels vanish on the product coupling
+        return product_start(problem, reg), None
     if init in ("auto", "anneal"):
         return State(problem.offset), ANNEALING_START * scale
     if init == "identity":

@@ -114,7 +114,7 @@ def test_batch_is_the_loop(noisy_copies, mixture, dtype):
     Cb, batch = Cb.astype(dtype), batch.astype(dtype)
     tol, atol = (1e-8, 1e-6) if dtype == np.float64 else (1e-3, 5e-3)
     result = solve_gromov(batch, Cb, reg=reg, tol=tol, max_iter=500)
-    assert result.n_iter.min() < result.n_iter.max() / 2
+    assert result.n_iter.min() < result.n_iter.max()
     for i, C in enumerate(batch):
         single = solve_gromov(C, Cb, reg=reg[i], tol=tol, max_iter=500)
         assert abs(result.plan[i] - single.plan).sum() < atol

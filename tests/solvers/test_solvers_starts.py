@@ -1,5 +1,6 @@
 """Starts: the identity for self terms, the coupling of an earlier batch for the next one."""
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from skgw.solvers.descent import CONVERGED, minimize
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.quadratic import quadratic_problem
 from skgw.solvers.starts import carried_start, identity_start, matched_start
+from skgw.spaces import graph_distances
 
 
 def tensors(*arrays):
@@ -119,3 +121,39 @@ def test_names(noisy_copies, init):
     Ca, Cb, order = noisy_copies(30)
     result = solve_gromov(Ca, Cb, reg=1e-3, init=init)
     np.testing.assert_array_equal(result.argmax(axis=0), order)
+
+
+SYMMETRIC = {
+    "cycle": nx.cycle_graph(40),
+    "ladder": nx.circular_ladder_graph(30),
+    "complete": nx.complete_graph(20),
+    "bipartite": nx.complete_bipartite_graph(10, 10),
+    "star": nx.star_graph(12),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("init", ["anneal", "product"])
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_points_that_look_alike_are_told_apart(name, init, dtype):
+    # The product coupling is stationary on these graphs, but it is a saddle.
+    D = graph_distances(SYMMETRIC[name]).astype(dtype)
+    order = np.random.default_rng(0).permutation(len(D))
+    result = solve_gromov(D, D[np.ix_(order, order)], init=init)
+    identity = solve_gromov(D, D, init="identity")
+    assert result.converged
+    assert result.value < identity.value + 1e-2 * abs(identity.value) + 1e-4
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [nx.hypercube_graph(4), nx.grid_2d_graph(6, 6, periodic=True), nx.petersen_graph()],
+    ids=["hypercube", "torus", "petersen"],
+)
+def test_no_start_ends_at_the_product_of_alike_points(graph):
+    # Perfect matchings are hard to find here; any local minimum is well below the saddle.
+    D = graph_distances(graph)
+    product = solve_gromov(D, D, reg=10)
+    assert product.value_quad > 0.9 * solve_gromov(D, D, reg=1e3).value_quad
+    for init in ("anneal", "product"):
+        assert solve_gromov(D, D, init=init).value_quad < 0.5 * product.value_quad
