@@ -90,11 +90,3 @@ def estimate_scale(space: Space, rng: np.random.RandomState) -> float:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")
     scale = float(np.sqrt(np.mean(np.square(D, dtype=np.float64))))
     return scale if scale > 0 else 1.0
-
-
-def choose_reference(space: Space, n: int, rng: np.random.RandomState) -> NDArray[np.intp]:
-    """Positions of at most `n` anchors, in order."""
-    n_anchors = len(space.anchors)
-    if n_anchors <= n:
-        return np.arange(n_anchors)
-    return np.sort(rng.choice(n_anchors, n, replace=False))

@@ -26,7 +26,7 @@ from skgw._base import (
     seeded,
     tensor_in_tensor_out,
 )
-from skgw._input import choose_reference, estimate_scale, make_space, read_points
+from skgw._input import estimate_scale, make_space, read_points
 from skgw._run import TrainingRun
 from skgw._sklearn import (
     CallbackSupportMixin,
@@ -40,6 +40,7 @@ from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
 from skgw.spaces import GeodesicSpace, Space
+from skgw.training.batches import spread
 from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
 from skgw.training.loop import OPTIMIZERS
@@ -316,7 +317,7 @@ class GWGenerativeEmbedding(
         self.loss_curve_ = history.losses["gw"]
         self.validation_curve_ = history.validation
         self.n_iter_ = history.n_iter
-        reference = choose_reference(space, MAX_REFERENCE, rng)
+        reference = np.sort(spread(objective.order, MAX_REFERENCE).cpu().numpy())
         self._project(objective, reference, seeded(seed + 1))
         self._embed_training_rows(space, reference)
         run.finish()
@@ -494,12 +495,6 @@ class GWGenerativeEmbedding(
         objective = GenerativeObjective(
             space, self._scale, generator, options, rng=rng, train=anchors, held_out=held_out
         )
-        n_outputs = objective.carried_points.shape[1]
-        if n_outputs != self.n_components:
-            raise ValueError(
-                f"The generator returns points of dimension {n_outputs}, but n_components is "
-                f"{self.n_components}."
-            )
         return objective.to(resolve_device(self.device))
 
     def _max_updates(self, n_rows: int) -> int:

@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 
-from skgw._input import choose_reference, estimate_scale, make_space, read_points
+from skgw._input import estimate_scale, make_space, read_points
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace, feature_space
 
 
@@ -113,15 +113,3 @@ def test_scale_does_not_overflow_in_float32():
     X = np.array([[0.0], [1e25]], dtype=np.float32)
     scale = estimate_scale(feature_space(X, "cityblock"), np.random.RandomState(0))
     assert scale == pytest.approx(1e25 / np.sqrt(2), rel=1e-6)
-
-
-# ------------------------------------------------------------------------------------- reference
-
-
-def test_reference_is_all_or_some_in_order():
-    space = feature_space(np.zeros((30, 2)), "euclidean")
-    rng = np.random.RandomState(0)
-    assert_array_equal(choose_reference(space, 30, rng), np.arange(30))
-    some = choose_reference(space, 10, rng)
-    assert len(np.unique(some)) == 10
-    assert_array_equal(some, np.sort(some))

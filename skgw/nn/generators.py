@@ -26,16 +26,36 @@ class Generator(nn.Module):
     prior : Prior
     network : Module
         From noise (n, prior.dim) to points (n, k).
+    n_outputs : int
+        Dimension k of the points.
     """
 
-    def __init__(self, prior: Prior, network: nn.Module) -> None:
+    scale: Tensor  # (k,), not learned: what a step of the optimiser means along each axis
+
+    def __init__(self, prior: Prior, network: nn.Module, n_outputs: int) -> None:
         super().__init__()
         self.prior, self.network = prior, network
+        self.register_buffer("scale", torch.ones(n_outputs))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw points (n, k); `stratified` lowers the variance of the batch."""
-        points: Tensor = self.network(self.prior(n, generator, stratified=stratified))
-        return points
+        return self.points(self.prior(n, generator, stratified=stratified))
+
+    def points(self, noise: Tensor) -> Tensor:
+        """Points (n, k) of noise (n, prior.dim).
+
+        Raises
+        ------
+        ValueError
+            If the network returns points of another dimension.
+        """
+        points: Tensor = self.network(noise)
+        if points.shape != (len(noise), len(self.scale)):
+            raise ValueError(
+                f"The generator returns an array of shape {tuple(points.shape)} for {len(noise)} "
+                f"points, but n_components is {len(self.scale)}."
+            )
+        return self.scale * points
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,7 @@ class GeneratorSpec:
         """A generator with fresh weights, in float32; the global random state stays as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Generator(self._prior(), self._network()).float()
+            return Generator(self._prior(), self._network(), self.n_outputs).float()
 
     def _prior(self) -> Prior:
         if self.n_prior_components == 1:

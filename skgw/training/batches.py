@@ -53,8 +53,19 @@ def stratified_order(
     return np.concatenate(ordered)
 
 
+def spread(order: Tensor, n: int) -> Tensor:
+    """At most n points, evenly along `order` (N,): indices (min(n, N),)."""
+    n = min(n, len(order))
+    position = (torch.arange(n) + 0.5) * (len(order) / n)
+    return order[position.long().to(order.device)]
+
+
 def draw_batch(order: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """One point from each of n consecutive runs of `order` (N,): indices (n,)."""
+    """One point from each of n consecutive runs of `order` (N,): indices (n,).
+
+    Every point has the same chance. Where n does not divide N, one on the border of two runs may be
+    drawn for both.
+    """
     n_points = len(order)
     if n >= n_points:
         return order

@@ -90,8 +90,6 @@ class GenerativeObjective(Objective):
     ) -> None:
         super().__init__()
         self.generator, self.options, self.scale = generator, options, scale
-        with torch.no_grad():
-            n_outputs = generator.eval()(2, torch.Generator().manual_seed(0)).shape[1]
         n = min(options.batch_size, len(train))
         order = stratified_order(space.between, train, n, rng)
         looked_at = torch.as_tensor(held_out[:MAX_HELD_OUT])
@@ -101,7 +99,7 @@ class GenerativeObjective(Objective):
         self._between = space.between
         self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
         zeros = functools.partial(torch.zeros, dtype=torch.float32)
-        self.register_buffer("carried_points", zeros(options.batch_size, n_outputs))
+        self.register_buffer("carried_points", zeros(options.batch_size, len(generator.scale)))
         self.register_buffer("carried_plan", zeros(1, n, options.batch_size))
         self.register_buffer("n_batches", torch.tensor(0))
         self.register_buffer("self_value", zeros(()))

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from skgw.nn import MixturePrior
+from skgw.training.batches import spread
 from skgw.training.generation import GenerativeObjective
 
 N_LANDMARKS = 512
 N_STEPS = 300
 LEARNING_RATE = 2e-3
+THINNEST = 1e-3  # least width of an axis, against the widest: none is given up for good
 
 
 def classical_scaling(D: Tensor, k: int) -> Tensor:
@@ -32,25 +34,31 @@ def initialize_by_scaling(objective: GenerativeObjective, generator: torch.Gener
     """Regress the components of a mixture prior on the strata of the data, scaled classically.
 
     Component c of K learns to produce the points of the c-th of K runs of the stratified order, one
-    after the other along its first axis.
-    Matchings that are twisted or mirrored in parts, from which gradients do not lead away, are
-    avoided from the start. Other priors have no components that could be told apart.
+    after the other along its first axis. Matchings that are twisted or mirrored in parts, from
+    which gradients do not lead away, are avoided from the start. Each axis is learned in units of
+    its width, so that those that the data do not need stay thin.
+
+    Other priors have no components that could be told apart, and are left as they are.
     """
-    prior = objective.generator.prior
+    model, batch_size = objective.generator, objective.options.batch_size
+    prior = model.prior
     if not isinstance(prior, MixturePrior):
         return
-    order, batch_size = objective.order, objective.options.batch_size
-    n = min(N_LANDMARKS, len(order))
-    landmarks = order[((torch.arange(n) + 0.5) * (len(order) / n)).long().to(order.device)]
+    landmarks = spread(objective.order, N_LANDMARKS)
+    n = len(landmarks)
     D = objective.distances(landmarks, landmarks).double()
-    targets = classical_scaling(D, objective.carried_points.shape[1]).float()
-    optimizer = torch.optim.Adam(objective.generator.parameters(), lr=LEARNING_RATE)
+    targets = classical_scaling(D, len(model.scale)).float()
+    widths = targets.square().mean(0).sqrt()
+    if widths.any():
+        model.scale.copy_(widths.clamp_min(THINNEST * widths.max()))
+    model.eval()  # dropout would draw from the global random state
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for step in range(N_STEPS):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / N_STEPS)
         component, deviation = prior.draw(batch_size, generator, stratified=True)
         within = torch.special.ndtr(deviation[:, 0])  # uniform, and continuous in the noise
         run = ((component + within) * (n / len(prior.means))).long().clamp_max(n - 1)
-        error = objective.generator.network(prior.place(component, deviation)) - targets[run]
+        error = model.points(prior.place(component, deviation)) - targets[run]
         optimizer.zero_grad()
         error.square().sum(1).mean().backward()
         optimizer.step()

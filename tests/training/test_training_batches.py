@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
-from skgw.training.batches import draw_batch, stratified_order
+from skgw.training.batches import draw_batch, spread, stratified_order
 
 
 @pytest.fixture
@@ -91,3 +91,16 @@ def test_every_point_is_drawn_as_often():
 def test_a_batch_of_everything_is_everything(n):
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
     assert_array_equal(draw_batch(order, n, torch.Generator()), order)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7, 20])
+def test_spread_is_even(n):
+    order = torch.arange(20).flip(0)
+    some = spread(order, n)
+    assert len(some.unique()) == n
+    assert torch.equal(some, some.sort(descending=True).values)
+    assert some.diff().abs().max() - some.diff().abs().min() <= 1 if n > 1 else True
+
+
+def test_spread_of_few_is_all():
+    assert torch.equal(spread(torch.tensor([3, 1, 2]), 10), torch.tensor([3, 1, 2]))

@@ -45,7 +45,7 @@ class Recall(Prior):
 
 
 def recall(points):
-    return Generator(Recall(points), nn.Identity())
+    return Generator(Recall(points), nn.Identity(), points.shape[1])
 
 
 def objective_for(X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, **changes):
