@@ -34,12 +34,17 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (default 5)")
+    options.add_argument("--seeds", type=int, default=5, help="how many seeds (default 5)")
+    options.add_argument("--first-seed", type=int, default=0, help="the first of them (default 0)")
     options.add_argument("--threads", type=int, default=2, help="of torch and BLAS (default 2)")
     options.add_argument("--out", type=Path, default=RESULTS / f"{name}.jsonl", help="results file")
     options.add_argument("--table", action="store_true", help="only print what is in the file")
     options.add_argument("--max-iter", type=_max_iter, default="auto", help="of the estimator")
     return options
+
+
+def seeds(args: argparse.Namespace) -> range:
+    return range(args.first_seed, args.first_seed + args.seeds)
 
 
 def _max_iter(text: str) -> int | str:

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import numpy as np
-from _common import Figures, parser, print_figures, run
+from _common import Figures, parser, print_figures, run, seeds
 from _methods import BASELINES, OURS, RANDOM_MDS, WITH_SCALE, rank_correlation
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits, make_swiss_roll
@@ -97,7 +97,7 @@ def main() -> None:
     limits = dict.fromkeys(METHODS) | {OURS: args.max_iter}
     cells = [
         {"data": data, "method": method, "max_iter": limits[method], "seed": seed}
-        for seed in range(args.seeds)
+        for seed in seeds(args)
         for data in DATA
         for method in METHODS
     ]

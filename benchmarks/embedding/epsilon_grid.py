@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import joblib
 import numpy as np
-from _common import Figures, Rows, groups, parser, print_table, run, spread
+from _common import Figures, Rows, groups, parser, print_table, run, seeds, spread
 from _methods import rank_correlation
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import wasserstein_distance
@@ -135,7 +135,7 @@ def main() -> None:
     args = options.parse_args()
     cells = [
         {"data": data, "max_iter": args.max_iter, "seed": seed}
-        for seed in range(args.seeds)
+        for seed in seeds(args)
         for data in args.data
     ]
     with joblib.parallel_config("loky", n_jobs=args.threads, inner_max_num_threads=1):

@@ -14,7 +14,7 @@ import time
 
 import networkx as nx
 import numpy as np
-from _common import Figures, Rows, groups, mean, parser, print_figures, print_table, run
+from _common import Figures, Rows, groups, mean, parser, print_figures, print_table, run, seeds
 from _methods import BASELINES, CLASSICAL_MDS, OURS, RANDOM_MDS, WITH_SCALE, rank_correlation
 from scipy.spatial.distance import cdist
 from sklearn.model_selection import train_test_split
@@ -104,7 +104,7 @@ def main() -> None:
     limits = {OURS: args.max_iter} | dict.fromkeys(BASELINES)
     cells = [
         {"graph": graph, "method": method, "max_iter": limits[method], "seed": seed}
-        for seed in range(args.seeds)
+        for seed in seeds(args)
         for graph in GRAPHS
         for method in limits
     ]

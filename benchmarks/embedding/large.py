@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from _common import Figures, parser, pin_threads, print_figures, run
+from _common import Figures, parser, pin_threads, print_figures, run, seeds
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_swiss_roll
 from sklearn.neighbors import kneighbors_graph
@@ -77,7 +77,7 @@ def main() -> None:
 
     cells = [
         {"input": input, "n": n, "max_iter": args.max_iter, "seed": seed}
-        for seed in range(args.seeds)
+        for seed in seeds(args)
         for n in args.sizes
         for input in INPUTS
     ]

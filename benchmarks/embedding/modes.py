@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from _common import Figures, parser, print_figures, print_table, run
+from _common import Figures, parser, print_figures, print_table, run, seeds
 
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
@@ -118,7 +118,7 @@ def main() -> None:
     args = parser(__doc__, "modes").parse_args()
     cells = [
         {"case": case, "max_iter": args.max_iter, "seed": seed}
-        for seed in range(args.seeds)
+        for seed in seeds(args)
         for case in CASES
     ]
     rows = run(cells, measure, args)

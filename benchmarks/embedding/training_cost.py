@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
-from _common import Figures, parser, print_figures, print_table, run
+from _common import Figures, parser, print_figures, print_table, run, seeds
 from torch import Tensor
 from torch.optim import Adam
 
@@ -93,7 +93,7 @@ def main() -> None:
     args = options.parse_args()
     cells = [
         {"batch_size": batch_size, "max_iter": args.max_iter, "seed": seed}
-        for seed in range(args.seeds)
+        for seed in seeds(args)
         for batch_size in args.batch_sizes
     ]
     columns = {"ms per update": ("ms", 1)}
