@@ -74,3 +74,9 @@ def fitted(request, inputs, _cache, short_initialization):
     if kind not in _cache:
         _cache[kind] = GWGenerativeEmbedding(**QUICK, **params).fit(X)
     return SimpleNamespace(kind=kind, params=params, X=X, new=new, estimator=_cache[kind])
+
+
+@pytest.fixture
+def frequent(monkeypatch):
+    """Reports, validations and checkpoints every 2 updates."""
+    monkeypatch.setattr("skgw._run.REPORT_EVERY", 2)

@@ -6,53 +6,11 @@ import re
 import numpy as np
 import pytest
 import torch
+from _training_parts import Recorder, linear, noisy
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from skgw.spaces import graph_distances
-
-
-class Recorder:
-    """A callback that counts finished steps, and may stop or interrupt the fit."""
-
-    def __init__(self, stop_at=None, interrupt_at=None):
-        self.stop_at, self.interrupt_at = stop_at, interrupt_at
-        self.tasks, self.fitted = [], None
-
-    def setup(self, estimator, context):
-        self.tasks = []
-
-    def teardown(self, estimator, context):
-        self.tasks.append("teardown")
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
-        self.tasks.append(context.task_name)
-        steps = self.tasks.count("training")
-        if steps == self.interrupt_at:
-            raise KeyboardInterrupt
-        if context.task_name == "fit":
-            self.fitted = fitted_estimator.transform(X)
-        return steps == self.stop_at
-
-
-@pytest.fixture
-def frequent(monkeypatch):
-    """Reports, validations and checkpoints every 2 updates."""
-    monkeypatch.setattr("skgw._run.REPORT_EVERY", 2)
-
-
-def linear(latent_dim, n_components):
-    return nn.Linear(latent_dim, n_components)
-
-
-def noisy(latent_dim, n_components):
-    return nn.Sequential(
-        nn.Linear(latent_dim, 32), nn.BatchNorm1d(32), nn.Dropout(0.5), nn.Linear(32, n_components)
-    )
-
 
 # -------------------------------------------------------------------- generator and optimiser
 
@@ -214,89 +172,6 @@ def test_warm_start_wants_the_same_generator(quick, X, change):
     estimator = quick(warm_start=True).fit(X)
     with pytest.raises(ValueError, match="warm_start continues the last fit's generator"):
         estimator.set_params(**change).fit(X)
-
-
-# -------------------------------------------------------------------------------- checkpoints
-
-
-@pytest.mark.parametrize(
-    ("metric", "params"),
-    [
-        ("euclidean", {}),
-        ("euclidean", {"early_stopping": True}),
-        ("euclidean", {"generator": noisy, "optimizer": "adamw"}),
-        ("euclidean", {"n_prior_components": 1, "optimizer": "sgd"}),
-        ("geodesic", {}),
-        ("precomputed", {}),
-    ],
-)
-@pytest.mark.parametrize("n_done", [1, 3])
-def test_an_interrupted_fit_resumes(quick, inputs, frequent, tmp_path, metric, params, n_done):
-    X = inputs["graph"][1] if metric == "precomputed" else inputs["features"][1]
-    params = {"metric": metric, "max_iter": 8, **params}
-    expected = quick(**params).fit(X)
-    estimator = quick(checkpoint=tmp_path, **params)
-    with pytest.raises(KeyboardInterrupt):
-        estimator.set_callbacks(Recorder(interrupt_at=n_done)).fit(X)
-    assert len(list(tmp_path.iterdir())) == 1
-    recorder = Recorder()
-    resumed = quick(checkpoint=str(tmp_path), **params).set_callbacks(recorder).fit(X)
-    assert recorder.tasks.count("training") == 4 - n_done  # the rest only
-    assert_array_equal(resumed.embedding_, expected.embedding_)
-    assert_array_equal(resumed.sample(5, random_state=0), expected.sample(5, random_state=0))
-    assert resumed.loss_curve_ == expected.loss_curve_
-    assert resumed.validation_curve_ == expected.validation_curve_
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_fit_interrupted_after_its_training_resumes(quick, X, frequent, tmp_path, monkeypatch):
-    def interrupted(*args):
-        raise KeyboardInterrupt
-
-    params = {"early_stopping": True, "max_iter": 50, "n_iter_no_change": 2, "tol": 10}
-    expected = quick(**params).fit(X)
-    estimator = quick(checkpoint=tmp_path, **params)
-    with monkeypatch.context() as patch:
-        patch.setattr("skgw.embedding.project", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            estimator.fit(X)
-    recorder = Recorder()
-    resumed = quick(checkpoint=tmp_path, **params).set_callbacks(recorder).fit(X)
-    assert recorder.tasks.count("training") == 0
-    assert_array_equal(resumed.embedding_, expected.embedding_)
-    assert resumed.n_iter_ == expected.n_iter_ == 6
-
-
-def test_checkpoints_of_other_fits_are_left_alone(quick, X, frequent, tmp_path):
-    """Other seeds, parameters or data have other files; verbosity is no difference."""
-    for params, rows in (
-        ({}, X),
-        ({"random_state": 1}, X),
-        ({"epsilon": 0.1}, X),
-        ({}, X[:-1]),
-        ({"verbose": 1}, X),
-    ):
-        estimator = quick(checkpoint=tmp_path, **params)
-        with pytest.raises(KeyboardInterrupt):
-            estimator.set_callbacks(Recorder(interrupt_at=1)).fit(rows)
-    assert len(list(tmp_path.iterdir())) == 4
-    quick(checkpoint=tmp_path).fit(X)
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_checkpoints_know_equal_modules(quick, X, frequent, tmp_path):
-    module = nn.Linear(16, 2)
-    others = [copy.deepcopy(module), nn.Linear(16, 2)]
-    for generator, n_files in zip([module, *others], [1, 1, 2], strict=True):
-        estimator = quick(checkpoint=tmp_path, generator=generator)
-        with pytest.raises(KeyboardInterrupt):
-            estimator.set_callbacks(Recorder(interrupt_at=1)).fit(X)
-        assert len(list(tmp_path.iterdir())) == n_files
-
-
-def test_a_lambda_has_no_checkpoint(quick, X, tmp_path):
-    with pytest.raises(ValueError, match="use functions defined in a module"):
-        quick(checkpoint=tmp_path, generator=lambda i, k: nn.Linear(i, k)).fit(X)
 
 
 # ---------------------------------------------------------------------- reports and callbacks

@@ -1,71 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from _objectives import EPSILON, N, mlp_generator, objective_for, recall, seeded
 from scipy.spatial.distance import cdist
-from torch import nn
 from torch.testing import assert_close
 
-from skgw.nn import Generator, GeneratorSpec, pairwise_distances
-from skgw.nn.priors import Prior
+from skgw.nn import pairwise_distances
 from skgw.solvers import gw_divergence, solve_gromov
-from skgw.spaces import feature_space
 from skgw.training import TrainingOptions, train
-from skgw.training.generation import GenerationOptions, GenerativeObjective, entropic_value
-from skgw.training.initialization import classical_scaling, initialize_by_scaling
-from skgw.training.projection import project
-
-N = 48
-EPSILON = 0.02
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def X():
-    rng = np.random.default_rng(0)
-    return np.c_[rng.exponential(size=(N, 1)), rng.normal(size=(N, 1))] * [2, 1]
-
-
-@pytest.fixture
-def scale(X):
-    return float(np.sqrt(np.mean(cdist(X, X) ** 2)))
-
-
-class Recall(Prior):
-    """The points of a table, in order: a generator that is perfect, or wrong as it is told."""
-
-    def __init__(self, table):
-        super().__init__(table.shape[1])
-        self.table = nn.Parameter(torch.as_tensor(table, dtype=torch.float32))
-
-    def forward(self, n, generator, *, stratified=False):
-        return self.table[torch.arange(n) % len(self.table)]
-
-
-def recall(points):
-    return Generator(Recall(points), nn.Identity(), points.shape[1])
-
-
-def objective_for(X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, **changes):
-    options = GenerationOptions(EPSILON, batch_size, penalty, 0.5)
-    train_on = np.setdiff1d(np.arange(len(X)), held_out)
-    objective = GenerativeObjective(
-        feature_space(X, "euclidean"),
-        scale,
-        generator,
-        options,
-        rng=np.random.RandomState(0),
-        train=train_on,
-        held_out=np.asarray(held_out, dtype=int),
-    )
-    return objective
-
-
-def mlp_generator(seed=0, n_prior_components=8):
-    return GeneratorSpec(2, 8, "mlp", (32, 32), n_prior_components).build(seed)
-
+from skgw.training.generation import entropic_value
 
 # ------------------------------------------------------------------------------------ the loss
 
@@ -248,79 +191,6 @@ def test_the_state_holds_no_data(X):
     assert names == {
         "carried_rows", "carried_points", "carried_plan", "n_batches", "self_value",
     }  # fmt: skip
-
-
-# -------------------------------------------------------------------------------- initialisation
-
-
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
-def test_classical_scaling_of_euclidean_distances_is_exact(k):
-    points = torch.randn(20, 3, dtype=torch.float64, generator=seeded())
-    D = torch.cdist(points, points)
-    Z = classical_scaling(D, k)
-    assert Z.shape == (20, k)
-    assert_close(Z.mean(0), torch.zeros(k, dtype=torch.float64), atol=1e-6, rtol=0)
-    variances = torch.linalg.eigvalsh(points.T.cov(correction=0)).flip(0)[:k]
-    assert_close(Z.var(0, correction=0)[:3], variances[: min(k, 3)])
-    if k >= 3:
-        assert_close(torch.cdist(Z, Z), D, atol=1e-6, rtol=0)
-    if k > 3:
-        assert Z[:, 3:].abs().max() < 1e-6
-
-
-def test_classical_scaling_of_few_or_coinciding_points():
-    assert classical_scaling(torch.zeros(4, 4), 2).abs().sum() == 0
-    two = classical_scaling(torch.tensor([[0.0, 3.0], [3.0, 0.0]]), 4)
-    assert_close(torch.cdist(two, two), torch.tensor([[0.0, 3.0], [3.0, 0.0]]))
-
-
-def test_initialization_starts_near_the_data(X, scale):
-    objective = objective_for(X, mlp_generator(n_prior_components=N), scale=scale)
-    before = objective.losses("generator", seeded())["gw"].item()
-    state = torch.get_rng_state()
-    initialize_by_scaling(objective, seeded())
-    assert torch.equal(torch.get_rng_state(), state)
-    after = objective_for(X, objective.generator, scale=scale).losses("generator", seeded())["gw"]
-    assert after < 0.2 * before
-
-
-def test_initialization_leaves_a_normal_prior_alone(X):
-    objective = objective_for(X, mlp_generator(n_prior_components=1))
-    before = [p.clone() for p in objective.generator.parameters()]
-    initialize_by_scaling(objective, seeded())
-    assert all(
-        torch.equal(*pair) for pair in zip(objective.generator.parameters(), before, strict=True)
-    )
-
-
-# ------------------------------------------------------------------------------------ projection
-
-
-def test_projection_of_a_perfect_generator(X, scale):
-    objective = objective_for(X, recall(X / scale), scale=scale)
-    objective.losses("generator", seeded())
-    projection = project(objective, np.arange(N), N, seeded())
-    D = cdist(X, X) / scale
-    assert_close(projection.cloud, X / scale, rtol=1e-5, atol=1e-6)
-    assert projection.converged
-    assert abs(projection.divergence) < 5e-3
-    to_cloud, to_data = projection.to_cloud.rows(D), projection.to_data.rows(D)
-    for rows in (to_cloud, to_data):
-        assert_close(rows.sum(1), np.ones(N))
-        assert_close(rows.mean(0), np.full(N, 1 / N), atol=1e-3, rtol=0)
-    assert np.corrcoef((to_cloud @ projection.cloud).ravel(), X.ravel())[0, 1] > 0.95
-    assert np.corrcoef((to_data @ X).ravel(), X.ravel())[0, 1] > 0.95
-
-
-def test_projection_of_some_rows_onto_more_points(X, scale):
-    objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
-    objective.losses("generator", seeded())
-    projection = project(objective, np.arange(0, N, 2), 60, seeded())
-    assert projection.cloud.shape == (60, 2)
-    assert projection.cloud.dtype == np.float64
-    assert projection.to_cloud.rows(cdist(X, X[::2]) / scale).shape == (N, 60)
-    E = cdist(projection.cloud, projection.cloud)
-    assert projection.to_data.rows(E).shape == (60, N // 2)
 
 
 def test_entropic_value_is_energy_minus_entropy():
