@@ -69,8 +69,8 @@ draw(ax, to_plane.embedding_, "embedding of the data", COLORS[label])
 # %%
 # Up --
 #
-# Two dimensions are embedded in three. Nothing forces the points out of the plane, and nothing but
-# the distances keeps them in it.
+# Two dimensions are embedded in three. The head start gives each axis a width of its own, and
+# next to none to the third, which these data do not need: the samples stay in a plane.
 
 flat, label, centers = make_modes(800, n_modes=4, sigma=SIGMA, return_centers=True, random_state=0)
 to_space = GWGenerativeEmbedding(n_components=3, **settings).fit(flat)

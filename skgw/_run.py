@@ -76,13 +76,18 @@ class TrainingRun:
         params = self.estimator.get_params(deep=False)
         identity = {k: _stable(v) for k, v in params.items() if k not in NOT_IN_NAME}
         try:
-            name = joblib.hash((identity, X, __version__))
+            name = joblib.hash((identity, self._start(), X, __version__))
         except pickle.PicklingError:
             raise ValueError(
                 "checkpoint names its file after the parameters, and a lambda or local function "
                 "has no name of its own: use functions defined in a module."
             ) from None
         return Checkpoint(Path(folder) / f"{type(self.estimator).__name__}-{name}.pt")
+
+    def _start(self) -> Any:
+        """Weights that a warm start continues."""
+        fitted = getattr(self.estimator, "_generator", None)
+        return fitted.weights if self.estimator.warm_start and fitted is not None else None
 
 
 def _stable(value: Any) -> Any:

@@ -416,8 +416,9 @@ class GWGenerativeEmbedding(
         """Minus the relative distortion of the distances to the training rows.
 
         ``-||D - Dz|| / ||D||``, for the distances D from `X` to (up to 1000) training rows, and
-        those of their embeddings, Dz. Higher is better, 0 is perfect; values compare between
-        any parameters, `epsilon` and `n_components` included.
+        those of their embeddings, Dz. Higher is better, 0 is perfect; values compare between all
+        parameters that leave the distances alone, `epsilon` and `n_components` included, but not
+        between values of `metric`, `n_neighbors` or `edge_length`.
 
         Parameters
         ----------

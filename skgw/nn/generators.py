@@ -83,7 +83,7 @@ class GeneratorSpec:
     def build(self, seed: int = 0) -> Generator:
         """A generator with fresh weights, in float32; the global random state stays as it was."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # that of the CPU alone
             return Generator(self._prior(), self._network(), self.n_outputs).float()
 
     def _prior(self) -> Prior:

@@ -109,8 +109,8 @@ def _check_square(x: Tensor, name: str, loss: str) -> None:
             f"got shape {tuple(x.shape)}."
         )
     _finite(x, name)
-    gap = (x - x.transpose(-1, -2)).abs().max()
-    if gap > SYMMETRY_TOLERANCE * x.abs().max():
+    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
+    if (gap > SYMMETRY_TOLERANCE * size).any():
         raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 if that is what you mean.")
     if loss == "KL" and (x < 0).any():
         raise ValueError(f"{name} has negative entries; the KL loss needs non-negative ones.")

@@ -31,8 +31,9 @@ def gw_divergence(
     brings it back to zero. All three terms are solved at one absolute `reg`, that of the cross
     term. The self terms start from the identity coupling: other starts find worse minima.
 
-    The result is 0 for isometric copies, up to `tol`. It is not guaranteed to be non-negative:
-    the terms are local minima of non-convex problems.
+    The result is 0, up to `tol`, for isometric copies whose matching is found; where the cross
+    term stops at a worse minimum, as on very symmetric spaces, it is positive. It is not guaranteed
+    to be non-negative: the terms are local minima of non-convex problems.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from skgw.solvers.quadratic import loss_slopes
 
@@ -23,6 +24,7 @@ class _EnvelopeValue(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
+    @once_differentiable  # the plan is held fixed: second derivatives would be wrong
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Any, ...]:
         Ca, Cb, plan = ctx.saved_tensors
         scale = grad_value[:, None, None]

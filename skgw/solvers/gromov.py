@@ -205,7 +205,7 @@ def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_i
             f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
             "0 <= alpha < 1, the plain one neither."
         )
-    if tol <= 0 or max_iter < 1:
+    if not tol > 0 or max_iter < 1:
         raise ValueError("tol must be positive and max_iter at least 1.")
     return alpha
 

@@ -208,8 +208,8 @@ def _fresh(problem: QuadraticProblem, reg: Tensor) -> Solution:
 
 def better(one: Solution, other: Solution, reg: float | Tensor) -> Solution:
     """The one with the lower GW_eps."""
-    values = entropic_value(one, reg), entropic_value(other, reg)
-    return one if bool(values[0] <= values[1]) else other
+    first, second = entropic_value(one, reg), entropic_value(other, reg)
+    return other if bool(second < first) or not bool(first.isfinite()) else one
 
 
 def entropic_value(solution: Solution, reg: float | Tensor) -> Tensor:

@@ -126,6 +126,7 @@ def train(
         stopped = _has_stalled(history, options)
         stopped = (report is not None and report(history)) or stopped
     state.restore_best()
+    objective.eval()  # also where a resumed training was complete
     return history
 
 
@@ -166,7 +167,10 @@ def _own_global_noise(objective: Objective, generator: torch.Generator) -> Itera
     """Let layers that use the global random state (dropout) use `generator` in effect."""
     devices = sorted({p.device.index or 0 for p in objective.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        seed = int(torch.randint(2**62, (), generator=generator))
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach all devices
+        for device in devices:
+            torch.cuda.default_generators[device].manual_seed(seed)
         yield
 
 

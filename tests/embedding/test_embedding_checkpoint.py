@@ -86,3 +86,12 @@ def test_checkpoints_know_equal_modules(quick, X, frequent, tmp_path):
 def test_a_lambda_has_no_checkpoint(quick, X, tmp_path):
     with pytest.raises(ValueError, match="use functions defined in a module"):
         quick(checkpoint=tmp_path, generator=lambda i, k: nn.Linear(i, k)).fit(X)
+
+
+def test_a_warm_start_does_not_resume_the_cold_fit(quick, X, frequent, tmp_path):
+    estimator = quick(checkpoint=tmp_path, warm_start=True).fit(X)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.set_callbacks(Recorder(interrupt_at=1)).fit(X)
+    cold = quick(checkpoint=tmp_path, warm_start=True).fit(X)
+    assert_array_equal(cold.embedding_, quick().fit(X).embedding_)
+    assert len(list(tmp_path.iterdir())) == 1

@@ -120,3 +120,12 @@ def test_one_warning_for_three_terms(noisy_copies):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gw_divergence(Ca, Cb, reg=0.01)
+
+
+def test_second_derivatives_are_refused(noisy_copies):
+    Ca, Cb, _ = noisy_copies(8)
+    Ca = torch.tensor(Ca, requires_grad=True)
+    value = gw_divergence(Ca, torch.tensor(Cb), reg=0.05)
+    (gradient,) = torch.autograd.grad(value, Ca, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        gradient.square().sum().backward()

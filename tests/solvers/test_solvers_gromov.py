@@ -187,7 +187,7 @@ def test_points_without_weight_do_not_matter(noisy_copies):
     more_a, more_b = np.full((23, 23), 7.0), np.full((16, 16), 3.0)
     more_a[:20, :20], more_b[:15, :15] = Ca, Cb
     for loss in ("L2", "KL"):
-        options = {"loss": loss, "reg": 0.1, "reg_scale": None, "tol": 1e-8, "kl_shift": 0}
+        options = {"loss": loss, "reg": 0.1, "reg_scale": None, "tol": 1e-8}
         if loss == "KL":
             Ca, Cb = Ca + 0.1, Cb + 0.1
             more_a[:20, :20], more_b[:15, :15] = Ca, Cb

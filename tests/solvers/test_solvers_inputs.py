@@ -220,3 +220,9 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
 def test_reserved_options(arrays, name, value, only):
     with pytest.raises(NotImplementedError, match=f"{name}=.* is not available; use {only}"):
         solve_gromov(arrays["Ca"], arrays["Cb"], **{name: value})
+
+
+def test_each_matrix_of_a_batch_is_symmetric(arrays):
+    C = arrays["Ca"]
+    with pytest.raises(ValueError, match="not symmetric"):
+        solve_gromov(np.stack([1e6 * C, np.triu(C)]), arrays["Cb"])

@@ -287,4 +287,5 @@ def test_a_stalled_training_is_not_taken_up_again(tmp_path):
     for objective in (first, second):
         assert train(objective, options, seeded(), checkpoint=checkpoint).n_iter == 2
     assert second.asked == []
+    assert not second.training
     assert torch.equal(first.x, second.x)
