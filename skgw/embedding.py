@@ -305,14 +305,16 @@ class GWGenerativeEmbedding(
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
         space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
-        self._scale, self._dtype = estimate_scale(space, rng), X.dtype.name
+        scale = estimate_scale(space, rng)
         spec, generator = self._build_generator(seed)
-        objective = self._objective(space, generator, rng)
+        objective = self._objective(space, scale, generator, rng)
         if self.init == "mds" and not self._continues():
             initialize_by_scaling(objective, seeded(seed + 2))
         run = TrainingRun(self, X, self._max_updates(X.shape[0]))
         history = run.train(objective, seeded(seed))
 
+        # Nothing fitted before is touched until here, where training can no longer be interrupted.
+        self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedGenerator.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
         self.validation_curve_ = history.validation
@@ -480,7 +482,7 @@ class GWGenerativeEmbedding(
         return spec, spec.build(seed)
 
     def _objective(
-        self, space: Space, generator: Generator, rng: np.random.RandomState
+        self, space: Space, scale: float, generator: Generator, rng: np.random.RandomState
     ) -> GenerativeObjective:
         anchors = np.arange(len(space.anchors))
         held_out = anchors[:0]
@@ -494,7 +496,7 @@ class GWGenerativeEmbedding(
             self.epsilon, self.batch_size, self.penalty, self.penalty_weight
         )
         objective = GenerativeObjective(
-            space, self._scale, generator, options, rng=rng, train=anchors, held_out=held_out
+            space, scale, generator, options, rng=rng, train=anchors, held_out=held_out
         )
         return objective.to(resolve_device(self.device))
 

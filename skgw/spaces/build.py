@@ -22,6 +22,7 @@ from skgw.spaces.graphs import graph_distances
 
 MAX_GRAPH_ANCHORS = 2048  # rows of shortest paths that are computed; memory grows with n times this
 SYMMETRY_TOLERANCE = 1e-4  # relative; float32 distances are asymmetric by rounding
+DIAGONAL_TOLERANCE = 1e-2  # relative; a root turns float32 rounding of squares into about 1e-3
 
 
 def feature_space(X: Array, metric: Metric) -> FeatureSpace:
@@ -90,7 +91,7 @@ def check_distances(D: Array) -> None:
             "For features choose a metric such as 'euclidean'."
         )
     size = D.max(initial=0.0)
-    if (abs(D.diagonal()) > SYMMETRY_TOLERANCE * size).any():
+    if (abs(D.diagonal()) > DIAGONAL_TOLERANCE * size).any():
         raise ValueError(
             "Precomputed distances must be zero on the diagonal. A similarity or kernel matrix "
             "must be turned into distances first."

@@ -95,3 +95,11 @@ def test_a_warm_start_does_not_resume_the_cold_fit(quick, X, frequent, tmp_path)
     cold = quick(checkpoint=tmp_path, warm_start=True).fit(X)
     assert_array_equal(cold.embedding_, quick().fit(X).embedding_)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_interrupted_refit_leaves_the_last_fit(quick, X, frequent):
+    estimator = quick().fit(X)
+    Z = estimator.transform(X)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.set_callbacks(Recorder(interrupt_at=1)).fit(1000 * X)
+    assert_array_equal(estimator.transform(X), Z)

@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from sklearn.manifold import Isomap
 
 from skgw.spaces import geodesic_space, matrix_space
-from skgw.spaces.build import choose_anchors, connected_neighbors
+from skgw.spaces.build import check_distances, choose_anchors, connected_neighbors
 
 
 @pytest.fixture
@@ -121,3 +121,11 @@ def test_all_distances_zero_are_accepted():
 def test_a_sparse_matrix_is_no_row_of_distances():
     with pytest.raises(ValueError, match="new rows are distances as well"):
         matrix_space(np.zeros((3, 3))).from_new(sparse.csr_array((1, 3)))
+
+
+def test_rounding_on_the_diagonal_is_no_error():
+    x = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32) + 3
+    squares = (x * x).sum(1)
+    D = np.sqrt(np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0))
+    assert D.diagonal().max() > 1e-4 * D.max()  # by inner products, as torch.cdist computes
+    check_distances((D + D.T) / 2)
