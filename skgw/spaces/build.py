@@ -16,7 +16,6 @@ from skgw.spaces.finite import (
     Index,
     MatrixSpace,
     Metric,
-    Space,
 )
 from skgw.spaces.graphs import graph_distances
 
@@ -100,6 +99,3 @@ def check_distances(D: Array) -> None:
         raise ValueError(
             "Precomputed distances must be symmetric; pass (D + D.T) / 2 if that is what you mean."
         )
-
-
-__all__ = ["Space", "feature_space", "geodesic_space", "graph_space", "matrix_space"]

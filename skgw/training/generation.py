@@ -128,7 +128,7 @@ class GenerativeObjective(Objective):
             noise = torch.Generator().manual_seed(0)
             points = self.generator(self.options.batch_size, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
-        cross = self._value(_fresh(self._problem(D, E), self._reg(D)), D, E)
+        cross = self._value(fresh_solve(uniform_problem(D, E), self.options.epsilon), D, E)
         self_terms = [self._value(self._self_solve(C), C, C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
@@ -151,16 +151,16 @@ class GenerativeObjective(Objective):
     def _terms(self, rows: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """GW_eps between the batch and the generated points, and of the latter with themselves."""
         D, E = self.distances(rows, rows), pairwise_distances(points)
-        problem, reg = self._problem(D, E.detach()), self._reg(D)
+        problem, reg = uniform_problem(D, E.detach()), self._reg(D)
         is_race = int(self.n_batches) % RACE_EVERY == 0
         if self.n_batches == 0:
-            solution = _fresh(problem, reg)
+            solution = fresh_solve(problem, self.options.epsilon)
         else:
             start = self.carried(rows, points.detach())
             tol = torch.full_like(reg, TOLERANCE)
             solution = minimize(problem, reg, start, tol=tol, max_iter=CARRIED_STEPS)
             if is_race:
-                solution = better(solution, _fresh(problem, reg), reg)
+                solution = better(solution, fresh_solve(problem, self.options.epsilon), reg)
         if is_race:  # constant for the generator, so that an occasional look is enough
             self.self_value.copy_(self._value(self._self_solve(D), D, D))
         self.carried_rows.copy_(rows)
@@ -175,14 +175,9 @@ class GenerativeObjective(Objective):
         return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
 
     def _self_solve(self, D: Tensor) -> Solution:
-        problem, reg = self._problem(D, D), self._reg(D)
-        # From the identity one outer step is within 1e-5 of the minimum; a bad self term would
-        # push the generated points apart without bound.
-        tol = torch.full_like(reg, TOLERANCE)
-        return minimize(problem, reg, identity_start(problem), tol=tol, max_iter=1, symmetric=True)
-
-    def _problem(self, D: Tensor, E: Tensor) -> QuadraticProblem:
-        return quadratic_problem(D[None], E[None], *_uniform(len(D), len(E), D))
+        # At an epsilon of up to .01 one outer step from the identity is within 1e-5 of the minimum;
+        # a bad self term would push the generated points apart without bound.
+        return self_solve(D, self.options.epsilon, max_iter=1)
 
     def _reg(self, D: Tensor) -> Tensor:
         return torch.full((1,), self.options.epsilon, dtype=D.dtype, device=D.device)
@@ -200,10 +195,30 @@ def _uniform(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return like.new_full((1, n), 1 / n), like.new_full((1, m), 1 / m)
 
 
-def _fresh(problem: QuadraticProblem, reg: Tensor) -> Solution:
+def uniform_problem(D: Tensor, E: Tensor) -> QuadraticProblem:
+    """The problem of two distance matrices (n, n) and (m, m) whose points weigh the same."""
+    return quadratic_problem(D[None], E[None], *_uniform(len(D), len(E), D))
+
+
+def fresh_solve(
+    problem: QuadraticProblem,
+    epsilon: float,
+    *,
+    tol: float = TOLERANCE,
+    max_iter: int = FRESH_STEPS,
+) -> Solution:
     """An annealed solve from the product coupling."""
-    tol, level = torch.full_like(reg, TOLERANCE), torch.full_like(reg, ANNEALING_START)
-    return minimize(problem, reg, State(problem.offset), level=level, tol=tol, max_iter=FRESH_STEPS)
+    reg, tols, level = (problem.a.new_full((1,), x) for x in (epsilon, tol, ANNEALING_START))
+    start = State(problem.offset)
+    return minimize(problem, reg, start, level=level, tol=tols, max_iter=max_iter)
+
+
+def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: int) -> Solution:
+    """A solve of a space with itself, from the identity."""
+    problem = uniform_problem(D, D)
+    reg, tols = (D.new_full((1,), x) for x in (epsilon, tol))
+    start = identity_start(problem)
+    return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
 
 
 def better(one: Solution, other: Solution, reg: float | Tensor) -> Solution:

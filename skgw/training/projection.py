@@ -12,12 +12,16 @@ from torch import Tensor
 
 from skgw.nn import pairwise_distances
 from skgw.solvers.descent import CONVERGED, Solution, minimize
-from skgw.solvers.gromov import ANNEALING_START
 from skgw.solvers.projection import Extension, extend_plan
-from skgw.solvers.quadratic import quadratic_problem
 from skgw.solvers.result import State
-from skgw.solvers.starts import identity_start
-from skgw.training.generation import GenerativeObjective, better, entropic_value
+from skgw.training.generation import (
+    GenerativeObjective,
+    better,
+    entropic_value,
+    fresh_solve,
+    self_solve,
+    uniform_problem,
+)
 
 TOLERANCE = 1e-4
 MAX_ITER = 200
@@ -59,7 +63,7 @@ def project(
     E = pairwise_distances(points.double())
     epsilon = objective.options.epsilon
     cross = _cross_plan(D, E, epsilon, objective.carried(rows, points))
-    self_terms = [_self_plan(C, epsilon) for C in (D, E)]
+    self_terms = [self_solve(C, epsilon, tol=TOLERANCE, max_iter=MAX_ITER) for C in (D, E)]
     value, *self_values = (
         float(entropic_value(solution, epsilon)) for solution in (cross, *self_terms)
     )
@@ -75,24 +79,12 @@ def project(
 
 def _cross_plan(D: Tensor, E: Tensor, epsilon: float, carried: State) -> Solution:
     """The better of a solve from the training's coupling and a fresh, annealed one."""
-    n, m = len(D), len(E)
-    problem = quadratic_problem(
-        D[None], E[None], D.new_full((1, n), 1 / n), D.new_full((1, m), 1 / m)
-    )
+    problem = uniform_problem(D, E)
     reg, tol = D.new_full((1,), epsilon), D.new_full((1,), TOLERANCE)
     potential = carried.potential
     start = State(carried.cost.double(), None if potential is None else potential.double())
-    level = D.new_full((1,), ANNEALING_START)
     return better(
         minimize(problem, reg, start, tol=tol, max_iter=MAX_ITER),
-        minimize(problem, reg, State(problem.offset), level=level, tol=tol, max_iter=MAX_ITER),
+        fresh_solve(problem, epsilon, tol=TOLERANCE, max_iter=MAX_ITER),
         epsilon,
     )
-
-
-def _self_plan(D: Tensor, epsilon: float) -> Solution:
-    a = D.new_full((1, len(D)), 1 / len(D))
-    problem = quadratic_problem(D[None], D[None], a, a)
-    reg, tol = D.new_full((1,), epsilon), D.new_full((1,), TOLERANCE)
-    start = identity_start(problem)
-    return minimize(problem, reg, start, tol=tol, max_iter=MAX_ITER, symmetric=True)
