@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from skgw.spaces import (
     is_networkx,
     matrix_space,
 )
+from skgw.spaces.build import check_distances
+from skgw.spaces.finite import Metric
 
-Metric = str | Callable[..., float]
 SCALE_SAMPLE = 1000  # anchors from which the scale of the distances is estimated
 
 
@@ -80,12 +80,15 @@ def estimate_scale(space: Space, rng: np.random.RandomState) -> float:
     Raises
     ------
     ValueError
-        If the metric gives distances that are negative or not finite.
+        If the metric gives something else than distances.
     """
     n = len(space.anchors)
     sample = np.arange(n) if n <= SCALE_SAMPLE else rng.choice(n, SCALE_SAMPLE, replace=False)
     D = space.between(sample, sample)
     if not np.isfinite(D).all() or D.min() < 0:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")
-    scale = float(np.sqrt(np.mean(np.square(D, dtype=np.float64))))
-    return scale if scale > 0 else 1.0
+    check_distances(D, "Distances by the metric")
+    largest = float(D.max())
+    if largest == 0:
+        return 1.0
+    return largest * float(np.sqrt(np.mean(np.square(D / largest, dtype=np.float64))))

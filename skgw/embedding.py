@@ -39,7 +39,7 @@ from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
-from skgw.spaces import GeodesicSpace, Space
+from skgw.spaces import Space
 from skgw.training.batches import spread
 from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
@@ -48,7 +48,7 @@ from skgw.training.projection import project
 
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
 CHUNK = 2048  # rows that are projected at a time
-MIN_UPDATES, MAX_UPDATES = 400, 1500  # of max_iter="auto"
+MIN_UPDATES, MAX_UPDATES = 300, 1500  # of max_iter="auto"
 
 Array = NDArray[Any]
 
@@ -110,7 +110,7 @@ class GWGenerativeEmbedding(
     batch_size : int
         Points per mini-batch, of the data and of the generator.
     max_iter : int or "auto"
-        Updates of the generator. "auto": one per training row, at least 400, at most 1500.
+        Updates of the generator. "auto": two for three training rows, at least 300, at most 1500.
     learning_rate_init : float
         Highest learning rate; it falls to zero along a cosine.
     optimizer : {"adam", "adamw", "sgd"} or callable
@@ -387,8 +387,7 @@ class GWGenerativeEmbedding(
         if Z.shape[1] != self._n_features_out:
             raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self._n_features_out}.")
         space: Any = self._space_
-        is_geodesic = isinstance(space, GeodesicSpace)
-        features = space.points[space.anchors] if is_geodesic else space.points
+        features = space.features()
         chunks = (euclidean_distances(Z[i], self.generated_) for i in gen_batches(len(Z), CHUNK))
         rows = (self._to_data.rows(distances / self._scale) for distances in chunks)
         return np.concatenate([weights @ features for weights in rows]).astype(self._dtype)
@@ -502,7 +501,7 @@ class GWGenerativeEmbedding(
 
     def _max_updates(self, n_rows: int) -> int:
         if self.max_iter == "auto":
-            return int(np.clip(n_rows, MIN_UPDATES, MAX_UPDATES))
+            return int(np.clip(2 * n_rows / 3, MIN_UPDATES, MAX_UPDATES))
         return int(self.max_iter)
 
     def _project(

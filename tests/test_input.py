@@ -7,7 +7,14 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 
 from skgw._input import estimate_scale, make_space, read_points
-from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace, feature_space
+from skgw.spaces import (
+    FeatureSpace,
+    GeodesicSpace,
+    GraphSpace,
+    MatrixSpace,
+    feature_space,
+    matrix_space,
+)
 
 
 @pytest.fixture
@@ -107,6 +114,21 @@ def test_scale_of_many_points_is_estimated_from_some(X, monkeypatch):
 def test_scale_of_coinciding_points_is_one():
     space = feature_space(np.zeros((5, 2)), "euclidean")
     assert estimate_scale(space, np.random.RandomState(0)) == 1.0
+
+
+def test_scale_does_not_underflow():
+    D = 1e-200 * cdist(np.eye(3), np.eye(3))
+    scale = estimate_scale(matrix_space(D), np.random.RandomState(0))
+    assert scale == pytest.approx(1e-200 * np.sqrt(4 / 3), rel=1e-6)
+
+
+def test_a_metric_must_be_symmetric_and_zero_to_oneself(X):
+    rng = np.random.RandomState(0)
+    one_sided = feature_space(X, lambda x, y: max(x[0] - y[0], 0))
+    with pytest.raises(ValueError, match="Distances by the metric must be symmetric"):
+        estimate_scale(one_sided, rng)
+    with pytest.raises(ValueError, match="Distances by the metric must be zero on the diagonal"):
+        estimate_scale(feature_space(X, lambda x, y: float(np.exp(-((x - y) ** 2).sum()))), rng)
 
 
 def test_scale_does_not_overflow_in_float32():

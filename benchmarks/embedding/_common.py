@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin starve each other; before torch
-
 import argparse
 import json
+import os
 import sys
 import time
 import warnings

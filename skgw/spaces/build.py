@@ -17,21 +17,30 @@ from skgw.spaces.finite import (
     MatrixSpace,
     Metric,
 )
-from skgw.spaces.graphs import graph_distances
+from skgw.spaces.graphs import SYMMETRY_TOLERANCE, graph_distances
 
+BY_PRODUCTS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn goes by inner products for these
+FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on all rows
 MAX_GRAPH_ANCHORS = 2048  # rows of shortest paths that are computed; memory grows with n times this
-SYMMETRY_TOLERANCE = 1e-4  # relative; float32 distances are asymmetric by rounding
 DIAGONAL_TOLERANCE = 1e-2  # relative; a root turns float32 rounding of squares into about 1e-3
+N_LOOKED_AT = 1000  # rows whose zeros are looked at
 
 
 def feature_space(X: Array, metric: Metric) -> FeatureSpace:
     """Points with coordinates, under a metric of `sklearn.metrics.pairwise_distances`."""
-    return FeatureSpace(points=X, anchors=np.arange(len(X)), metric=metric)
+    if metric in FITTED_METRICS:
+        raise ValueError(
+            f"metric={metric!r} has parameters of its own. Scale or whiten the features in a "
+            "pipeline (StandardScaler, PCA(whiten=True)) and use 'euclidean'."
+        )
+    points, origin = _centered(X) if metric in BY_PRODUCTS else (X.copy(), np.zeros_like(X[0]))
+    return FeatureSpace(points=points, origin=origin, anchors=np.arange(len(X)), metric=metric)
 
 
 def matrix_space(X: Array) -> MatrixSpace:
     """Points known by their distances, (n, n)."""
     check_distances(X)
+    _refuse_adjacency(X)
     return MatrixSpace(matrix=X, anchors=np.arange(len(X)))
 
 
@@ -42,25 +51,32 @@ def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpa
     return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors, graph=graph)
 
 
-def geodesic_space(
-    X: Array, n_neighbors: int, rng: np.random.RandomState, metric: Metric = "euclidean"
-) -> GeodesicSpace:
-    """Points with coordinates, under shortest paths between nearest neighbours."""
+def geodesic_space(X: Array, n_neighbors: int, rng: np.random.RandomState) -> GeodesicSpace:
+    """Points with coordinates, under shortest paths between Euclidean nearest neighbours."""
+    points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
-    graph = connected_neighbors(X, k, metric)
+    graph = connected_neighbors(points, k)
     anchors = choose_anchors(len(X), rng)
     matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
-    return GeodesicSpace(matrix=matrix, anchors=anchors, points=X, n_neighbors=k, metric=metric)
+    return GeodesicSpace(
+        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k
+    )
 
 
-def connected_neighbors(X: Array, n_neighbors: int, metric: Metric) -> sparse.coo_array:
+def _centered(X: Array) -> tuple[Array, Array]:
+    """Points around zero and their mean: inner products lose small distances far from zero."""
+    origin = X.mean(0, dtype=np.float64).astype(X.dtype)
+    return X - origin, origin
+
+
+def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
     """The nearest-neighbour graph, joined with the edges of a minimum spanning tree it lacks.
 
     Clusters far apart are not linked by nearest neighbours. Each component is given its shortest
     edge to the rest until one is left (Boruvka's algorithm, started from the components).
     """
-    graph = kneighbors_graph(X, n_neighbors, mode="distance", metric=metric).tocoo()
+    graph = kneighbors_graph(X, n_neighbors, mode="distance").tocoo()
     edges = [(*graph.coords, graph.data)]
     while True:
         i, j, length = (np.concatenate(part) for part in zip(*edges, strict=True))
@@ -70,7 +86,7 @@ def connected_neighbors(X: Array, n_neighbors: int, metric: Metric) -> sparse.co
             return sparse.coo_array((length, (i, j)), shape=linked.shape)
         for c in range(n_components):
             inside, outside = np.flatnonzero(component == c), np.flatnonzero(component != c)
-            nearest, gap = pairwise_distances_argmin_min(X[inside], X[outside], metric=metric)
+            nearest, gap = pairwise_distances_argmin_min(X[inside], X[outside])
             k = gap.argmin()
             edges.append((inside[[k]], outside[nearest[[k]]], gap[[k]]))
 
@@ -82,20 +98,36 @@ def choose_anchors(n: int, rng: np.random.RandomState) -> Index:
     return np.sort(rng.choice(n, MAX_GRAPH_ANCHORS, replace=False))
 
 
-def check_distances(D: Array) -> None:
+def check_distances(D: Array, name: str = "Precomputed distances") -> None:
     """Raise a ValueError that says what to do if D is not a matrix of distances."""
     if D.shape[0] != D.shape[1]:
         raise ValueError(
-            f"Precomputed distances must be a square matrix, got shape {D.shape}. "
+            f"{name} must be a square matrix, got shape {D.shape}. "
             "For features choose a metric such as 'euclidean'."
         )
     size = D.max(initial=0.0)
     if (abs(D.diagonal()) > DIAGONAL_TOLERANCE * size).any():
         raise ValueError(
-            "Precomputed distances must be zero on the diagonal. A similarity or kernel matrix "
-            "must be turned into distances first."
+            f"{name} must be zero on the diagonal. Similarities or kernels must be turned into "
+            "distances first."
         )
     if (abs(D - D.T) > SYMMETRY_TOLERANCE * size).any():
+        raise ValueError(f"{name} must be symmetric; take (D + D.T) / 2 if that is what you mean.")
+
+
+def _refuse_adjacency(D: Array) -> None:
+    """Raise a ValueError if zeros in D seem to mean "no edge" rather than "the same point"."""
+    rows = np.flatnonzero((D == 0).sum(1) > 1)[:N_LOOKED_AT]
+    if not len(rows):
+        return
+    at_zero = D[rows] == 0
+    at_zero[np.arange(len(rows)), rows] = False
+    one, other = D[rows], D[at_zero.argmax(1)]
+    # Points at distance zero are as far from all others, but for rounding.
+    differ = abs(one - other).max(1) > 0.5 * np.maximum(one, other).max(1)
+    if np.mean(differ) > 0.5:
         raise ValueError(
-            "Precomputed distances must be symmetric; pass (D + D.T) / 2 if that is what you mean."
+            "Most points are at distance zero from points that are far from other ones: is X an "
+            "adjacency matrix? Pass graphs as sparse matrices, scipy.sparse.csr_array(X), or turn "
+            "them into distances with skgw.spaces.graph_distances."
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ class Space(ABC):
 class FeatureSpace(Space):
     """Points with coordinates, under any metric of `sklearn.metrics.pairwise_distances`."""
 
-    points: Array  # (n_anchors, d)
+    points: Array  # (n_anchors, d), less `origin`
+    origin: Array  # (d,)
     anchors: Index
     metric: Metric = "euclidean"
 
@@ -69,11 +71,15 @@ class FeatureSpace(Space):
 
     def from_new(self, X: Array) -> Array:
         """From features."""
-        return pairwise_distances(X, self.points, metric=self.metric)
+        return pairwise_distances(X - self.origin, self.points, metric=self.metric)
+
+    def features(self) -> Array:
+        """Coordinates of the anchors, (n_anchors, d)."""
+        return self.points[self.anchors] + self.origin
 
     def restrict(self, j: Index) -> FeatureSpace:
-        """Forgets the other points."""
-        return replace(self, points=self.points[j], anchors=self.anchors[j])
+        """Forgets the other points: the anchors become all there is."""
+        return replace(self, points=self.points[self.anchors[j]], anchors=np.arange(len(j)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ class GraphSpace(MatrixSpace):
             return super().from_new(X)
         X = sparse.csr_array(X)
         if X.shape == self.graph.shape:
-            if (self.graph != X).nnz:
+            if not _same_entries(self.graph, X):
                 raise ValueError(
                     "A square graph must be the training graph. Embed other nodes by their edges "
                     "to the training nodes, fewer than those at a time, or by their distances."
@@ -133,7 +139,10 @@ class GraphSpace(MatrixSpace):
     def _through(self, edges: sparse.csr_array) -> Array:
         """Distances of a new node to the anchors by way of its neighbours."""
         if edges.nnz == 0:
-            raise ValueError("A new node has no edge to the training nodes; give it at least one.")
+            raise ValueError(
+                "A new node has no edge to the training nodes; give it at least one. To "
+                "cross-validate on a graph, pass its graph_distances."
+            )
         return (self.matrix[edges.indices] + edges.data[:, None]).min(0)
 
 
@@ -144,15 +153,32 @@ class GeodesicSpace(MatrixSpace):
     New points reach the anchors through their neighbours among the training points, as in Isomap.
     """
 
-    points: Array  # (n_rows, d)
+    points: Array  # (n_rows, d), less `origin`
+    origin: Array  # (d,)
     n_neighbors: int
-    metric: Metric = "euclidean"
+
+    @cached_property
+    def _neighbors(self) -> NearestNeighbors:
+        return NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.points)
+
+    def features(self) -> Array:
+        """Coordinates of the anchors, (n_anchors, d)."""
+        return self.points[self.anchors] + self.origin
 
     def from_new(self, X: Array) -> Array:
         """From features."""
-        neighbors = NearestNeighbors(n_neighbors=self.n_neighbors, metric=self.metric)
-        lengths, index = neighbors.fit(self.points).kneighbors(X)
+        lengths, index = self._neighbors.kneighbors(X - self.origin)
         out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):
             np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)
         return out
+
+
+def _same_entries(one: sparse.csr_array, other: sparse.csr_array) -> bool:
+    """Whether two graphs have the same edges, those of length zero included."""
+    for graph in (one, other):
+        graph.sort_indices()
+    return all(
+        np.array_equal(getattr(one, part), getattr(other, part))
+        for part in ("indptr", "indices", "data")
+    )

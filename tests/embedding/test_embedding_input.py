@@ -135,7 +135,7 @@ def changed(D, **entries):
     [
         (lambda D: D[:, :-1], r"must be a square matrix, got shape \(40, 39\).*'euclidean'"),
         (lambda D: changed(D, _3_3=1.0), "zero on the diagonal.*turned into distances"),
-        (lambda D: changed(D, _3_4=99.0), r"symmetric; pass \(D \+ D.T\) / 2"),
+        (lambda D: changed(D, _3_4=99.0), r"symmetric; take \(D \+ D.T\) / 2"),
         (lambda D: changed(D, _3_4=-1.0, _4_3=-1.0), "Negative values in data"),
         (lambda D: changed(D, _3_4=np.nan, _4_3=np.nan), "contains NaN"),
         (lambda D: changed(D, _3_4=np.inf, _4_3=np.inf), "contains infinity"),

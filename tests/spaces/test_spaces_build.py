@@ -1,3 +1,4 @@
+import networkx as nx
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -6,7 +7,8 @@ from scipy.sparse import csgraph
 from scipy.spatial.distance import cdist
 from sklearn.manifold import Isomap
 
-from skgw.spaces import geodesic_space, matrix_space
+from skgw.datasets import load_graph
+from skgw.spaces import geodesic_space, graph_distances, matrix_space
 from skgw.spaces.build import check_distances, choose_anchors, connected_neighbors
 
 
@@ -26,17 +28,17 @@ def dense(graph):
 # ----------------------------------------------------------------- nearest-neighbour graphs
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
-def test_geodesics_are_those_of_isomap(rng, metric):
-    X = rng.normal(size=(60, 3))
-    expected = Isomap(n_neighbors=6, metric=metric).fit(X).dist_matrix_
-    space = geodesic_space(X, 6, np.random.RandomState(0), metric)
+@pytest.mark.parametrize("d", [3, 20])
+def test_geodesics_are_those_of_isomap(rng, d):
+    X = rng.normal(size=(60, d))
+    expected = Isomap(n_neighbors=6).fit(X).dist_matrix_
+    space = geodesic_space(X, 6, np.random.RandomState(0))
     assert_allclose(space.matrix, expected, rtol=1e-10)
 
 
 def test_a_connected_graph_is_left_as_it_is(rng):
     X = rng.uniform(size=(40, 2))
-    graph = connected_neighbors(X, 8, "euclidean")
+    graph = connected_neighbors(X, 8)
     D = cdist(X, X)
     nearest = np.argsort(D, axis=1)[:, 1:9]
     linked = np.zeros((40, 40), dtype=bool)
@@ -51,7 +53,7 @@ def test_separate_clusters_are_joined_by_the_edges_of_the_spanning_tree(rng):
     centers = np.array([[0.0, 0.0], [100.0, 0.0], [250.0, 0.0]])
     cluster = np.repeat(np.arange(3), 10)
     X = rng.normal(size=(30, 2)) + centers[cluster]
-    lengths = dense(connected_neighbors(X, 4, "euclidean"))
+    lengths = dense(connected_neighbors(X, 4))
     D = cdist(X, X)
     for one, other, n_edges in ((0, 1, 1), (1, 2, 1), (0, 2, 0)):
         bridges = lengths[cluster == one][:, cluster == other]
@@ -66,7 +68,7 @@ def test_separate_clusters_are_joined_by_the_edges_of_the_spanning_tree(rng):
 def test_many_clusters_and_pairs_become_one(rng):
     X = 1000 * np.arange(20)[:, None] + rng.normal(size=(20, 1))
     X = np.sort(np.r_[X, X + 1], axis=0)  # pairs, each its own nearest neighbours
-    graph = connected_neighbors(X, 1, "euclidean")
+    graph = connected_neighbors(X, 1)
     n_components, _ = csgraph.connected_components(graph, directed=False)
     assert n_components == 1
     D = csgraph.dijkstra(graph, directed=False)
@@ -98,8 +100,8 @@ def test_anchors_are_all_rows_up_to_a_limit(rng, monkeypatch):
     ("D", "message"),
     [
         (np.ones((2, 3)), r"square matrix, got shape \(2, 3\).*features choose a metric"),
-        (np.ones((2, 2)), "zero on the diagonal. A similarity or kernel"),
-        (np.array([[0.0, 1.0], [1.1, 0.0]]), r"symmetric; pass \(D \+ D.T\) / 2"),
+        (np.ones((2, 2)), "zero on the diagonal. Similarities or kernels"),
+        (np.array([[0.0, 1.0], [1.1, 0.0]]), r"symmetric; take \(D \+ D.T\) / 2"),
     ],
 )
 def test_matrices_must_be_distances(D, message):
@@ -116,6 +118,24 @@ def test_rounding_of_float32_is_accepted(rng):
 
 def test_all_distances_zero_are_accepted():
     assert matrix_space(np.zeros((3, 3))).n_rows == 3
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["karate", "grid", "balanced_tree", "les_miserables"])
+def test_adjacency_matrices_are_no_distances(rng, name, weighted):
+    A = nx.to_numpy_array(load_graph(name), weight=None)
+    if weighted:
+        weights = rng.uniform(0.5, 2, size=A.shape)
+        A *= weights + weights.T
+    with pytest.raises(ValueError, match=r"adjacency matrix.*sparse\.csr_array"):
+        matrix_space(A)
+    assert matrix_space(graph_distances(sparse.csr_array(A))).n_rows == len(A)
+
+
+def test_duplicates_are_no_adjacency_matrix(rng):
+    X = np.repeat(rng.normal(size=(4, 2)), 20, axis=0)
+    noisy = cdist(X, X).round(2)
+    assert matrix_space(noisy).n_rows == 80
 
 
 def test_a_sparse_matrix_is_no_row_of_distances():

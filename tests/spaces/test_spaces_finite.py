@@ -9,6 +9,7 @@ from skgw.spaces import (
     GeodesicSpace,
     GraphSpace,
     MatrixSpace,
+    edge_lengths,
     feature_space,
     geodesic_space,
     graph_distances,
@@ -48,7 +49,7 @@ def training_input(space):
         return space.graph
     if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
         return space.matrix
-    return space.points
+    return space.points + space.origin
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,7 +87,8 @@ def test_restriction_keeps_some_anchors(spaces, kind):
     space, j = spaces[kind], np.array([1, 4, 7])
     restricted = space.restrict(j)
     assert type(restricted) is type(space)
-    assert_array_equal(restricted.anchors, space.anchors[j])
+    i, everything = np.array([2, 0]), np.arange(3)
+    assert_allclose(restricted.between(i, everything), space.between(j[i], j), atol=1e-7)
     new = training_input(space)
     assert_allclose(restricted.from_new(new), space.from_new(new)[:, j], atol=1e-7)
 
@@ -98,6 +100,35 @@ def test_features_are_compared_when_asked(X):
     assert_allclose(space.from_new(new), cdist(new, X, "cityblock"))
     called = feature_space(X, lambda x, y: 2 * np.abs(x - y).sum())
     assert_allclose(called.from_new(new), 2 * cdist(new, X, "cityblock"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_distances_far_from_zero_are_not_lost(X, dtype):
+    """Inner products of points at 1e7 have errors of about 1e-2 in float64."""
+    far = (X + (1e7 if dtype == np.float64 else 1e3)).astype(dtype)
+    expected = cdist(far.astype(np.float64), far.astype(np.float64))
+    rng, tolerance = np.random.RandomState(0), {"rtol": 1e-3, "atol": 1e-5}
+    everything = np.arange(N)
+    for space in (feature_space(far, "euclidean"), geodesic_space(far, N - 1, rng)):
+        assert_allclose(space.between(everything, everything), expected, **tolerance)
+        assert_allclose(space.from_new(far[:4])[:, 5:], expected[:4, 5:], **tolerance)
+        assert_allclose(space.restrict(np.array([3, 1])).features(), far[[3, 1]], rtol=1e-6)
+
+
+def test_a_space_keeps_its_own_points(X):
+    rng = np.random.RandomState(0)
+    for space in (feature_space(X, "cityblock"), geodesic_space(X, 5, rng)):
+        before = space.from_new(X[:2].copy())
+        X_new = X[:2].copy()
+        X += 1
+        assert_array_equal(space.from_new(X_new), before)
+        X -= 1
+
+
+@pytest.mark.parametrize("metric", ["mahalanobis", "seuclidean"])
+def test_metrics_with_parameters_are_refused(X, metric):
+    with pytest.raises(ValueError, match=f"metric='{metric}' has parameters.*StandardScaler"):
+        feature_space(X, metric)
 
 
 # ------------------------------------------------------------------------------------- graphs
@@ -114,6 +145,16 @@ def test_new_nodes_may_come_as_distances():
     path = sparse.diags_array([np.ones(4), np.ones(4)], offsets=[-1, 1], format="csr")
     space = graph_space(path, np.random.RandomState(0)).restrict(np.array([0, 3]))
     assert_array_equal(space.from_new(np.arange(10.0).reshape(2, 5)), [[0, 3], [5, 8]])
+
+
+def test_edges_of_length_zero_tell_graphs_apart():
+    data, (i, j) = [1.0, 0.0], ([0, 1], [1, 2])
+    lengths = edge_lengths(sparse.csr_array((data, (i, j)), shape=(3, 3)), "weight")
+    other = edge_lengths(sparse.csr_array((data, (i, [1, 0])), shape=(3, 3)), "weight")
+    space = graph_space(lengths, np.random.RandomState(0))
+    assert_array_equal(space.from_new(lengths), [[0, 1, 1], [1, 0, 0], [1, 0, 0]])
+    with pytest.raises(ValueError, match="must be the training graph"):
+        space.from_new(other)
 
 
 def test_distances_of_a_graph_space_are_shortest_paths(spaces):

@@ -101,9 +101,18 @@ def test_explicit_zeros_are_edges():
     assert_array_equal(graph_distances(matrix, edge_length="weight"), expected)
 
 
-def test_two_directions_of_different_length_count_by_the_shorter():
-    matrix = sparse.csr_array(np.array([[0.0, 5.0], [3.0, 0.0]]))
-    assert_array_equal(graph_distances(matrix, edge_length="weight"), [[0, 3], [3, 0]])
+def test_two_directions_of_different_length_are_refused():
+    matrix = sparse.csr_array(np.array([[0.0, 5.0, 0], [3.0, 0.0, 1.0], [0, 0, 0]]))
+    with pytest.raises(ValueError, match=r"Edge \(0, 1\) has length 5 one way and 3 the other"):
+        graph_distances(matrix, edge_length="weight")
+    assert_array_equal(graph_distances(matrix), [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
+
+
+def test_entries_stored_twice_add_up_in_every_format():
+    matrix = sparse.coo_array(([1.0, 2.0], ([0, 0], [1, 1])), shape=(2, 2))
+    for same in (matrix, matrix.tocsr(), matrix.T):
+        assert_array_equal(graph_distances(same, edge_length="weight"), [[0, 3], [3, 0]])
+    assert_array_equal(matrix.data, [1, 2])
 
 
 def test_the_matrix_is_not_written_to(graph):
