@@ -43,27 +43,30 @@ embeddings = {
 }
 
 # %%
-# Colours are what we know of the nodes and the embedding does not: a coordinate of the grid, the
-# depth in the tree, the block of the random graph, the position along the ring.
+# Colours are what we know of the nodes and the embedding does not: the row of the grid, the depth
+# in the tree, the block of the random graph, the position along the ring.
 
-quantities = {
-    "grid": [label[0] + 0.5 for _, label in graphs["grid"].nodes(data="label")],
-    "balanced_tree": list(nx.shortest_path_length(graphs["balanced_tree"], 0).values()),
-    "stochastic_block": [block for _, block in graphs["stochastic_block"].nodes(data="block")],
-    "circular_ladder": [node % 50 + 0.5 for node in graphs["circular_ladder"]],
+depths = nx.shortest_path_length(graphs["balanced_tree"], 0)
+meanings = {
+    "grid": ("row / 14", [label[0] / 14 for _, label in graphs["grid"].nodes(data="label")]),
+    "balanced_tree": ("depth", [depths[node] for node in graphs["balanced_tree"]]),
+    "stochastic_block": ("block", [b for _, b in graphs["stochastic_block"].nodes(data="block")]),
+    "circular_ladder": ("position", [node % 50 for node in graphs["circular_ladder"]]),
 }
 
-figure, axes = plt.subplots(2, 2, figsize=(10, 9), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
 for (name, embedding), ax in zip(embeddings.items(), axes.flat, strict=True):
+    meaning, values = meanings[name]
     display = EmbeddingDisplay.from_estimator(
-        embedding, y=quantities[name], graph=graphs[name], n_samples=1500, random_state=0, ax=ax,
+        embedding, y=values, graph=graphs[name], n_samples=1500, random_state=0, ax=ax,
         scatter_kw={"s": 24}, samples_kw={"alpha": 0.3, "s": 5},
     )  # fmt: skip
     if display.colorbar_ is not None:
-        display.colorbar_.remove()
-    if display.legend_ is not None:
-        display.legend_.remove()
-    ax.set(title=name.replace("_", " "), xlabel="", ylabel="")
+        display.colorbar_.set_label(meaning)
+    else:
+        display.legend_.set_title(meaning)
+    ax.set_title(name.replace("_", " "), loc="left")
+    ax.set(xlabel="", ylabel="")
 
 # %%
 # Not every graph has a faithful picture. The shortest paths of the grid run along the edges, so

@@ -104,15 +104,16 @@ for name in table[5]:
 #
 # The loss is the normalised discrepancy :math:`2 GW(X, Z) - GW(X, X) - GW(Z, Z)` of each
 # mini-batch, in units of the mean squared distance. It is zero for isometric sets, and does not
-# quite reach zero here, since each mini-batch is another finite sample.
+# quite reach zero here, since each mini-batch is another finite sample. The strong lines
+# are running means.
 
+WIDTH = 21  # updates that a point of the running mean is taken over, as many before as after
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for (n_modes, model), color in zip(models.items(), ("#3f90da", "#bd1f01"), strict=True):
     loss = np.array(model.loss_curve_)
     ax.plot(loss, color=color, alpha=0.3, linewidth=0.8)
-    ax.plot(
-        np.convolve(loss, np.ones(20) / 20, mode="valid"), color=color, label=f"{n_modes} modes"
-    )
+    mean = np.convolve(loss, np.ones(WIDTH) / WIDTH, mode="valid")
+    ax.plot(np.arange(len(mean)) + WIDTH // 2, mean, color=color, label=f"{n_modes} modes")
 ax.set(yscale="log", xlabel="update of the generator", ylabel="normalised discrepancy")
 ax.spines[["top", "right"]].set_visible(False)
 _ = ax.legend(frameon=False)

@@ -15,38 +15,39 @@ PALETTE = (
 )
 SAMPLE_COLOR = "#9a9a9a"
 EDGE_COLOR = "#b5b5b5"
-_MAX_CLASSES = 20  # more distinct numbers than this are a quantity
-_MAX_LEGEND = 12
+MAX_CLASSES = 20  # more distinct numbers than this are a quantity, more names need a scale
 
 
 class Coloring(NamedTuple):
     """How to colour the points, and how to explain the colours."""
 
     arguments: dict[str, Any]  # for `scatter`
-    legend: list[tuple[str, Any]]  # name and colour of each class
-    continuous: bool  # explained by a colour bar
+    legend: list[tuple[str, Any]]  # name and colour of each class, where they are few
+    scale: bool = False  # explained by a colour bar
+    ticks: list[str] | None = None  # names of the classes 0, 1, ... along the bar
 
 
 def color_points(labels: ArrayLike | None) -> Coloring:
-    """Colours of discrete labels from the palette, of a quantity from viridis."""
+    """Colours of discrete labels from the palette, of a quantity or many labels from viridis."""
     if labels is None:
-        return Coloring({"color": PALETTE[0]}, [], False)
+        return Coloring({"color": PALETTE[0]}, [])
     values = np.asarray(labels)
     if values.dtype.kind not in "biuf":
         values = values.astype(str)
     classes, index = np.unique(values, return_inverse=True)
     if _is_quantity(values, len(classes)):
-        return Coloring({"c": values, "cmap": "viridis"}, [], True)
-    colors = _class_colors(len(classes))
+        return Coloring({"c": values, "cmap": "viridis"}, [], scale=True)
     names = [_name(value) for value in classes]
-    legend = list(zip(names, colors, strict=True)) if len(classes) <= _MAX_LEGEND else []
-    return Coloring({"c": colors[index]}, legend, False)
+    if len(classes) > MAX_CLASSES:
+        return Coloring({"c": index, "cmap": "viridis"}, [], scale=True, ticks=names)
+    colors = _class_colors(len(classes))
+    return Coloring({"c": colors[index]}, list(zip(names, colors, strict=True)))
 
 
 def _is_quantity(values: NDArray[Any], n_classes: int) -> bool:
     if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
         return True
-    return values.dtype.kind in "iuf" and n_classes > _MAX_CLASSES
+    return values.dtype.kind in "iuf" and n_classes > MAX_CLASSES
 
 
 def _class_colors(n_classes: int) -> NDArray[np.float64]:
@@ -55,7 +56,7 @@ def _class_colors(n_classes: int) -> NDArray[np.float64]:
 
     if n_classes <= len(PALETTE):
         return np.asarray(to_rgba_array(PALETTE[:n_classes]))
-    return np.asarray(mpl.colormaps["viridis"](np.linspace(0, 1, n_classes)))
+    return np.asarray(mpl.colormaps["tab20"](range(n_classes)))  # neighbours in viridis look alike
 
 
 def _name(value: Any) -> str:

@@ -20,6 +20,8 @@ Points = NDArray[Any]
 Keywords = dict[str, Any] | None
 
 _GOLDEN = (5**0.5 - 1) / 2
+_LEGEND_ROWS = 12
+_BAR_TICKS = 16
 _COLOR_KEYS = {"c", "color", "colors", "facecolor"}
 
 
@@ -112,21 +114,29 @@ def draw_legend(
         Line2D([], [], linestyle="", marker="o", markersize=5, color=color, label=name)
         for name, color in entries
     ]
-    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
+    n_columns = -(-len(dots) // _LEGEND_ROWS)
+    place: dict[str, Any] = {
+        "loc": "center left", "bbox_to_anchor": (1.02, 0.5), "ncols": n_columns, "columnspacing": 1
+    }  # fmt: skip
     if ax.name == "3d":  # the corners of the axes are empty, their right is not
         place = {"loc": "upper left", "bbox_to_anchor": (-0.1, 1.0)}
-    elif coloring.continuous:  # the scale is on the right
+        if n_columns > 1:  # a second one would lie over the points
+            place |= {"fontsize": "small", "labelspacing": 0.2}
+    elif coloring.scale:  # the scale is on the right
         place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}
     legend: Legend = ax.legend(handles=dots, frameon=False, handletextpad=0.2, **place)
     return legend
 
 
-def draw_colorbar(ax: Any, points: PathCollection, n_components: int) -> Any:
-    """Draw the scale of a quantity, solid although the points are not."""
+def draw_colorbar(ax: Any, points: PathCollection, coloring: Coloring, n_components: int) -> Any:
+    """Draw the scale of a quantity, or of many classes, solid although the points are not."""
     pad = 0.12 if n_components == 3 else 0.02
     bar = ax.figure.colorbar(points, ax=ax, shrink=0.7, pad=pad)
     bar.solids.set_alpha(1)
     bar.outline.set_visible(False)
+    if coloring.ticks is not None:  # every class, or every second, third, ... that has room
+        shown = np.arange(0, len(coloring.ticks), -(-len(coloring.ticks) // _BAR_TICKS))
+        bar.set_ticks(shown, labels=[coloring.ticks[i] for i in shown])
     return bar
 
 

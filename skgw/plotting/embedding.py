@@ -50,9 +50,10 @@ class EmbeddingDisplay:
     edges_ : matplotlib LineCollection or None
         The edges.
     legend_ : matplotlib Legend or None
-        Names of the classes, up to twelve, and of the samples.
+        Names of the classes, up to 20, and of the samples.
     colorbar_ : matplotlib Colorbar or None
-        Scale of a quantity.
+        Scale of a quantity; or, for more than 20 named classes, their names in sorted order, of
+        which it shows as many as have room.
 
     See Also
     --------
@@ -257,8 +258,8 @@ class EmbeddingDisplay:
         self.points_ = _draw.draw_points(axes, points, coloring, scatter_kw)
         if _draw.keeps_colors(scatter_kw):
             self.legend_ = _draw.draw_legend(axes, coloring, self.points_, self.samples_)
-            if coloring.continuous:
-                self.colorbar_ = _draw.draw_colorbar(axes, self.points_, n_components)
+            if coloring.scale:
+                self.colorbar_ = _draw.draw_colorbar(axes, self.points_, coloring, n_components)
         _draw.finish_axes(axes, n_components)
         return self
 

@@ -8,7 +8,7 @@ from skgw.plotting._colors import PALETTE, color_points
 
 def test_without_labels_there_is_one_colour():
     coloring = color_points(None)
-    assert coloring == ({"color": PALETTE[0]}, [], False)
+    assert coloring == ({"color": PALETTE[0]}, [], False, None)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_classes_take_colours_in_sorted_order(labels):
         labels = ["None", "A", "None"]
     coloring = color_points(labels)
     assert_array_equal(coloring.arguments["c"], to_rgba_array([PALETTE[i] for i in (1, 0, 1)]))
-    assert not coloring.continuous
+    assert not coloring.scale
 
 
 @pytest.mark.parametrize(
@@ -37,22 +37,28 @@ def test_the_legend_names_the_classes(labels, names):
     assert [tuple(color) for _, color in legend] == [to_rgba(PALETTE[i]) for i in range(2)]
 
 
-@pytest.mark.parametrize(("n_classes", "n_named"), [(10, 10), (12, 12), (13, 0), (20, 0)])
-def test_the_legend_stops_at_twelve_classes(n_classes, n_named):
+@pytest.mark.parametrize("n_classes", [10, 11, 20])
+def test_up_to_twenty_classes_have_a_colour_and_a_name_each(n_classes):
     coloring = color_points(np.arange(n_classes))
-    assert len(coloring.legend) == n_named
-    assert not coloring.continuous
+    assert [name for name, _ in coloring.legend] == [str(i) for i in range(n_classes)]
+    assert not coloring.scale
     assert len(np.unique(coloring.arguments["c"], axis=0)) == n_classes
 
 
 @pytest.mark.parametrize("labels", [[0.5, 1.0], np.arange(21), np.arange(21.0)])
 def test_quantities_get_a_scale(labels):
     coloring = color_points(labels)
-    assert coloring.continuous
+    assert coloring.scale
     assert coloring.legend == []
     assert coloring.arguments["cmap"] == "viridis"
     assert_array_equal(coloring.arguments["c"], labels)
 
 
-def test_many_names_are_no_quantity():
-    assert not color_points([f"name {i}" for i in range(30)]).continuous
+def test_many_names_are_ticks_of_a_scale():
+    names = [f"name {i}" for i in range(21)]
+    coloring = color_points(names[::-1])
+    assert coloring.scale
+    assert coloring.legend == []
+    assert coloring.ticks == sorted(names)
+    drawn = [coloring.ticks[i] for i in coloring.arguments["c"]]
+    assert drawn == names[::-1]

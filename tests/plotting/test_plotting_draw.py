@@ -80,3 +80,20 @@ def test_the_wrong_projection_is_refused(ax):
     with pytest.raises(ValueError, match=re.escape('subplot_kw={"projection": "3d"}')):
         _draw.prepare_axes(ax, 3)
     assert _draw.prepare_axes(ax, 2) is ax
+
+
+@pytest.mark.parametrize(("n_classes", "n_columns"), [(12, 1), (13, 2), (20, 2)])
+def test_a_long_legend_has_columns(ax, n_classes, n_columns):
+    coloring = color_points(np.arange(n_classes))
+    points = _draw.draw_points(ax, np.eye(n_classes)[:, :2], coloring, None)
+    assert _draw.draw_legend(ax, coloring, points, None)._ncols == n_columns
+
+
+@pytest.mark.parametrize(("n_classes", "step"), [(21, 2), (32, 2), (100, 7)])
+def test_a_scale_of_classes_names_as_many_as_have_room(ax, n_classes, step):
+    names = [f"{i:03d}" for i in range(n_classes)]
+    coloring = color_points(names)
+    points = _draw.draw_points(ax, np.eye(n_classes)[:, :2], coloring, None)
+    bar = _draw.draw_colorbar(ax, points, coloring, 2)
+    assert_array_equal(bar.get_ticks(), np.arange(0, n_classes, step))
+    assert [label.get_text() for label in bar.ax.get_yticklabels()] == names[::step]
