@@ -1,7 +1,8 @@
-"""Measures of embeddings and generated samples that need no fitted model.
+"""Measures of embeddings and generated samples, for arrays, and scorers for fitted estimators.
 
-All of them take arrays. Those of an embedding compare distances; those of generated points compare
-point sets, of which `rigid_alignment` first removes the rotation that no distance can see.
+Measures of an embedding compare distances; those of generated points compare point sets, of which
+`rigid_alignment` first removes the rotation that no distance can see. Scorers go into ``scoring=``
+of scikit-learn's searches.
 """
 
 from .embedding import (
@@ -10,16 +11,21 @@ from .embedding import (
     relative_distortion,
     trustworthiness,
 )
+from .gromov import gw_discrepancy
 from .modes import ModeCoverage, mode_coverage
 from .rigid import rigid_alignment
+from .scorers import gw_scorer, rank_correlation_scorer
 from .two_sample import nearest_neighbor_two_sample
 
 __all__ = [
     "ModeCoverage",
     "distance_distribution_error",
     "distance_rank_correlation",
+    "gw_discrepancy",
+    "gw_scorer",
     "mode_coverage",
     "nearest_neighbor_two_sample",
+    "rank_correlation_scorer",
     "relative_distortion",
     "rigid_alignment",
     "trustworthiness",

@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr, wasserstein_distance
 from sklearn.manifold import trustworthiness
 
-from ._checks import condensed_distances, float_matrix
+from ._checks import Floats, condensed_distances, float_matrix
 
 __all__ = [
     "distance_distribution_error",
@@ -63,9 +63,13 @@ def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> flo
             f"embedding must have one row per row of distances, got {points.shape[0]} rows "
             f"for {n_samples} samples."
         )
-    embedded = pdist(points)
+    return rank_correlation(given, pdist(points))
+
+
+def rank_correlation(given: Floats, embedded: Floats) -> float:
+    """Spearman correlation of two lists of distances, (n_pairs,) each."""
     for values, name in ((given, "distances"), (embedded, "embedding")):
-        if np.ptp(values) == 0:
+        if values.size == 0 or np.ptp(values) == 0:
             raise ValueError(
                 f"All pairs of {name} are equally far apart, so they have no ranks to correlate; "
                 "use relative_distortion instead."

@@ -1,0 +1,159 @@
+"""Scorers: measures of a fitted estimator on held-out rows, for ``scoring=`` of scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist, pdist, squareform
+from sklearn.metrics import pairwise_distances
+from sklearn.utils import get_tags
+
+from ._checks import float_matrix
+from .embedding import rank_correlation
+from .gromov import Metric, gw_discrepancy
+
+
+def rank_correlation_scorer(
+    estimator: Any, X: ArrayLike, y: Any = None, *, metric: Metric = "euclidean"
+) -> float:
+    """Spearman correlation of the distances of held-out rows with those of their embedding.
+
+    To be passed as ``scoring=`` to `sklearn.model_selection.GridSearchCV` and its kin. The
+    distances that are to be kept are the scorer's, not the estimator's: it compares estimators
+    that were fitted with different metrics, and pipelines that scale. For another metric pass
+    ``functools.partial(rank_correlation_scorer, metric="cityblock")``.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted, with `transform`; if it takes distances, also with `embedding_`.
+    X : array-like of shape (n_rows, n_features), or (n_rows, n_train)
+        Held-out rows; for an estimator that takes distances, those to its training rows.
+    y : None
+        Ignored.
+    metric : str or callable, default="euclidean"
+        A metric of `sklearn.metrics.pairwise_distances`; unused for distances.
+
+    Returns
+    -------
+    score : float
+        Between -1 and 1, higher is better. Over the pairs of held-out rows for features, over
+        those of a held-out and a training row for distances.
+
+    Raises
+    ------
+    ValueError
+        If the distances, or those of the embedding, are all equal or there is but one.
+
+    See Also
+    --------
+    distance_rank_correlation : The measure, for arrays.
+
+    References
+    ----------
+    .. [1] C. Spearman, "The proof and measurement of association between two things",
+       American Journal of Psychology, 1904.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skgw.metrics import rank_correlation_scorer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> grid = {"n_components": [1, 2, 3]}
+    >>> search = GridSearchCV(PCA(), grid, scoring=rank_correlation_scorer).fit(X)
+    >>> search.best_params_
+    {'n_components': 3}
+    """
+    embedding = np.asarray(estimator.transform(X))
+    if get_tags(estimator).input_tags.pairwise:
+        given, embedded = float_matrix(X, "X"), cdist(embedding, estimator.embedding_)
+        return rank_correlation(given.ravel(), embedded.ravel())
+    given = pairwise_distances(float_matrix(X, "X"), metric=metric)
+    return rank_correlation(squareform(given, checks=False), pdist(embedding))
+
+
+def gw_scorer(
+    estimator: Any,
+    X: ArrayLike,
+    y: Any = None,
+    *,
+    metric: Metric = "euclidean",
+    epsilon: float = 5e-3,
+    sample_size: int = 500,
+    random_state: int | np.random.RandomState | None = 0,
+) -> float:
+    """Minus the Gromov-Wasserstein discrepancy of fresh samples from held-out rows.
+
+    To be passed as ``scoring=`` to `sklearn.model_selection.GridSearchCV` and its kin; other
+    settings go in by `functools.partial`. Data and samples may live in different spaces. The
+    estimator's own ``score`` is about the places of the rows, this is about the samples.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted to features, with `sample`.
+    X : array-like of shape (n_rows, n_features)
+        Held-out rows; their distances and those of the samples have one unit.
+    y : None
+        Ignored.
+    metric : str or callable, default="euclidean"
+        Of the held-out rows: a metric of `sklearn.metrics.pairwise_distances`. Samples are
+        compared by Euclidean distances.
+    epsilon : float, default=5e-3
+        Strength of the entropy, relative to the mean squared distance in `X`: that of the scorer,
+        the same whatever the estimator was fitted with.
+    sample_size : int, default=500
+        Number of samples, and of held-out rows at most.
+    random_state : int, RandomState instance or None, default=0
+        Draws samples and rows; fixed, so that all candidates of a search meet the same draws.
+
+    Returns
+    -------
+    score : float
+        Higher is better; 0 for samples that are isometric to the rows, about -2 if all samples
+        are one point.
+
+    Raises
+    ------
+    ValueError
+        If the estimator takes distances: those between held-out rows are then unknown.
+
+    See Also
+    --------
+    gw_discrepancy : The measure, for arrays.
+
+    References
+    ----------
+    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
+       across incomparable spaces", ICML 2019, Eq. 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skgw import GWGenerativeEmbedding
+    >>> from skgw.metrics import gw_scorer
+    >>> X = np.random.default_rng(0).normal(size=(200, 3)) * [3, 1, 0.1]
+    >>> embedding = GWGenerativeEmbedding(max_iter=50, n_generated=100, random_state=0)
+    >>> scores = cross_val_score(embedding, X, scoring=gw_scorer, cv=2)
+    >>> bool(scores.min() > -0.3)
+    True
+    """
+    if get_tags(estimator).input_tags.pairwise:
+        raise ValueError(
+            "gw_scorer needs features: cross-validation hands out the distances from held-out to "
+            "training rows only. Use the estimator's score, or rank_correlation_scorer."
+        )
+    samples = estimator.sample(sample_size, random_state=random_state)
+    return -gw_discrepancy(
+        X,
+        samples,
+        metric=(metric, "euclidean"),
+        epsilon=epsilon,
+        sample_size=sample_size,
+        random_state=random_state,
+    )
