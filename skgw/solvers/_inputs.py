@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 
 SYMMETRY_TOLERANCE = 1e-4  # relative; float32 distance matrices are asymmetric by rounding
@@ -29,7 +30,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
     Raises
     ------
     TypeError
-        For numpy arrays mixed with torch tensors.
+        For numpy arrays mixed with torch tensors, and for sparse matrices.
     ValueError
         For matrices that are not square, symmetric and finite, negative ones under the KL loss,
         weights that are negative or do not sum to one, and shapes that do not fit.
@@ -73,6 +74,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
 
 def _tensor(x: Any, name: str) -> Tensor:
     """A float32 or float64 tensor; integers become float64."""
+    refuse_sparse(x, name)
     if not isinstance(x, Tensor):
         x = np.asarray(x)
         if x.dtype.kind not in "biuf":
@@ -88,6 +90,15 @@ def _tensor(x: Any, name: str) -> Tensor:
     if x.is_floating_point():
         raise TypeError(f"{name} is {x.dtype}: the solver needs float32 or float64, convert it.")
     return x.to(torch.float64)
+
+
+def refuse_sparse(x: Any, name: str) -> None:
+    """Say what to do with a matrix in which zeros may stand for "no edge"."""
+    if issparse(x) or (isinstance(x, Tensor) and x.layout != torch.strided):
+        raise TypeError(
+            f"{name} is sparse, the solver needs a dense array. If it is the adjacency of a graph, "
+            "skgw.spaces.graph_distances makes a matrix of distances of it."
+        )
 
 
 def as_like(x: Any, reference: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers._precision import full_precision
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.quadratic import QuadraticProblem
 from skgw.solvers.result import State
@@ -45,7 +46,7 @@ class Solution(NamedTuple):
     cost: Tensor  # (B, n, m), gradient of E at plan
     potential: Tensor  # (B, m)
     energy: Tensor  # (B,)
-    error: Tensor  # (B,), L1 error of the column sums
+    error: Tensor  # (B,), L1 error of the row sums plus that of the column sums
     status: Tensor  # (B,)
     n_iter: Tensor  # (B,)
 
@@ -66,11 +67,13 @@ class _Iterate(NamedTuple):
 def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
     """The tolerance, raised to what the floating point type can resolve at this `reg`, (B,)."""
     eps = torch.finfo(reg.dtype).eps
-    floor = FLOAT_MARGIN * eps * scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
+    ratio = scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
+    floor = FLOAT_MARGIN * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
     return floor.clamp_max(0.1).clamp_min(tol)
 
 
 @torch.no_grad()
+@full_precision()
 def minimize(
     problem: QuadraticProblem,
     reg: Tensor,
@@ -134,10 +137,11 @@ def _outer_step(
     target = it.cost
     if not final.all():
         target = target + tilt(problem, torch.where(final, 0.0, it.level))
-    plan, potential, error = solve_linear(
+    plan, potential, _ = solve_linear(
         target, problem.a, problem.b, it.level,
         potential=it.potential, tol=wanted, max_iter=MAX_NEWTON, symmetric=symmetric,
     )  # fmt: skip
+    error = _marginal_error(plan, problem)
     cost = problem.gradient(plan)
     energy = problem.energy(plan, cost)
     change = (plan - it.mixture).abs().sum((1, 2)) if step > 1 else torch.ones_like(reg)
@@ -154,6 +158,12 @@ def _outer_step(
     else:
         mixture, at, streak = _advance(it, plan, cost, change, final)
     return _Iterate(at, mixture, potential, level, change, plan, cost, streak), outcome
+
+
+def _marginal_error(plan: Tensor, problem: QuadraticProblem) -> Tensor:
+    """L1 distance from the marginals, (B,): the rows are off, too, by rounding."""
+    rows, columns = plan.sum(2) - problem.a, plan.sum(1) - problem.b
+    return rows.abs().sum(1) + columns.abs().sum(1)
 
 
 def _advance(

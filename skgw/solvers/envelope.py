@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from skgw.solvers._precision import full_precision
 from skgw.solvers.quadratic import loss_slopes
 
 
@@ -34,6 +35,7 @@ class _EnvelopeValue(torch.autograd.Function):
         return grad_a, grad_b, grad_m, None, None, None, None
 
 
+@full_precision()
 def matrix_gradients(
     Ca: Tensor, Cb: Tensor, plan: Tensor, loss: str, needed: tuple[bool, bool] = (True, True)
 ) -> tuple[Tensor | None, Tensor | None]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers._inputs import Inputs, as_like, read_inputs
+from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
+from skgw.solvers._precision import full_precision
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
@@ -25,6 +27,7 @@ BUDGETS = {
 }
 
 
+@full_precision()
 def solve_gromov(
     Ca: Array,
     Cb: Array,
@@ -184,13 +187,13 @@ def warn_if_not_converged(*results: GromovResult) -> None:
             f"{len(failed)} of {len(status)} Gromov-Wasserstein problems did not converge "
             f"to tol={tol:.1e} ({reasons}).",
             GWConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,  # 3, and the frame of the caller's decorator
         )
 
 
 def _refuse_reserved(**options: tuple[Any, Any]) -> None:
     for name, (value, only) in options.items():
-        if value != only:
+        if not np.array_equal(value, only):  # `value` may be an array
             raise NotImplementedError(f"{name}={value!r} is not available; use {only!r}.")
 
 
@@ -244,12 +247,11 @@ def _start(
 
 def _given(x: Array, reference: Tensor, name: str) -> Tensor:
     """An array of `init`, for every problem of the batch."""
+    refuse_sparse(x, name)
     x = as_like(x, reference)
-    x = x if x.ndim == reference.ndim else x[None]
-    if x.shape[1:] != reference.shape[1:] or len(x) not in (1, len(reference)):
-        raise ValueError(
-            f"{name} has shape {tuple(x.shape[1:])}, expected {tuple(reference.shape[1:])}."
-        )
+    one, each = tuple(reference.shape[1:]), tuple(reference.shape)
+    if tuple(x.shape) not in (one, (1, *one), each):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {one} or {each}.")
     if not torch.isfinite(x).all():
         raise ValueError(f"{name} contains NaN or infinity.")
     return x.expand_as(reference)
@@ -269,7 +271,6 @@ def _package(
         value = envelope_value(inputs.Ca, inputs.Cb, inputs.M, value, s.plan, problem.alpha, loss)
     rows, columns = s.plan.sum(2), s.plan.sum(1)
     row_potential = _row_transform(problem, s, reg)
-    error = (rows - problem.a).abs().sum(1) + (columns - problem.b).abs().sum(1)
     out = inputs.restore
     names = tuple(STATUS[k] for k in s.status.tolist())
     is_batch = out(reg).ndim > 0
@@ -280,7 +281,7 @@ def _package(
         value_quad=out(s.energy),
         potentials=(out(row_potential), out(s.potential)),
         marginals=(out(rows), out(columns)),
-        marginal_error=out(error),
+        marginal_error=out(s.error),
         converged=converged if is_batch else bool(converged),
         status=names if is_batch else names[0],
         n_iter=out(s.n_iter) if is_batch else int(s.n_iter[0]),

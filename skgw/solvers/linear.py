@@ -49,7 +49,9 @@ def solve_linear(
     tol : Tensor of shape (B,)
         L1 error of the column sums at which a problem is left alone.
     max_iter : int
-        Newton steps at this temperature; the solution reports the error that is left.
+        Newton steps at `reg`; the solution reports the error that is left. A problem that is far
+        off after the first `PATIENCE` of them is solved roughly at `WARMER` times the temperature
+        and gets up to `PATIENCE` more from there; neither these nor the steps there are counted.
     symmetric : bool
         Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
         Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor
 
+from skgw.solvers._precision import full_precision
 from skgw.solvers.linear import solve_linear
 
 Array = NDArray[Any]
@@ -30,7 +31,8 @@ class Extension(NamedTuple):
     Attributes
     ----------
     link : array of shape (n_reference, m)
-        Mean distance from each y to the partners of each reference x, weighted by the plan.
+        For each reference x_k and each y_j the sum over l of T_kl d(y_l, y_j): the mean distance
+        from y_j to the partners of x_k, times the mass of x_k.
     log_scaling : array of shape (m,)
         Column potential and constants, over `reg`.
     reg : float
@@ -46,6 +48,7 @@ class Extension(NamedTuple):
         return rows
 
 
+@full_precision()
 def extend_plan(
     D: Tensor, plan: Tensor, E: Tensor, reg: float, *, tol: float = 1e-6, max_iter: int = 100
 ) -> tuple[Extension, Tensor]:

@@ -22,6 +22,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers._precision import full_precision
+
 
 class Loss(NamedTuple):
     """L(x, y) = f1(x) + f2(y) - h1(x) h2(y), with the derivatives in x and in y."""
@@ -75,6 +77,7 @@ class QuadraticProblem(NamedTuple):
         return QuadraticProblem(kernel_a, kernel_b, offset, constant, a, b, self.alpha)
 
 
+@full_precision()
 def quadratic_problem(
     Ca: Tensor,
     Cb: Tensor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skgw.solvers._precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, split_loss
 from skgw.solvers.result import State
 
@@ -26,11 +27,15 @@ def tilt(problem: QuadraticProblem, reg: Tensor) -> Tensor:
     iteration leave such a saddle.
     """
     noise = torch.Generator().manual_seed(0)
-    u, v = (torch.randn(p.shape[1], TILT_RANK, generator=noise) for p in (problem.a, problem.b))
+    u, v = (
+        torch.randn(p.shape[1], TILT_RANK, generator=noise, dtype=torch.float32).to(p.device)
+        for p in (problem.a, problem.b)
+    )
     direction = (u @ v.T).to(problem.offset) / TILT_RANK**0.5
     return (TILT * reg)[:, None, None] * direction
 
 
+@full_precision()
 def identity_start(problem: QuadraticProblem) -> State:
     """Start of a self term of the square loss: every point is matched with itself.
 
@@ -48,6 +53,7 @@ def matched_start(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, *, loss: st
     return State(problem.gradient(plan), problem.alpha * potential)
 
 
+@full_precision()
 def carried_start(
     cross_a: Tensor, plan: Tensor, cross_b: Tensor, a: Tensor, b: Tensor, *, loss: str = "L2"
 ) -> State:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 from skgw.solvers import gw_divergence, solve_gromov
@@ -160,12 +161,38 @@ def test_batches_of_different_length(arrays):
         solve_gromov(Ca, arrays["Cb"], reg=np.ones(2))
 
 
-@pytest.mark.parametrize("factor", [1e-25, 1e25])
-def test_squares_out_of_range(arrays, factor):
-    Ca, Cb = (arrays[k].astype(np.float32) * np.float32(factor) for k in ("Ca", "Cb"))
-    with pytest.raises(ValueError, match=r"leave the range of torch.float32: rescale"):
-        solve_gromov(Ca, Cb)
-    assert solve_gromov(Ca.astype(float), Cb.astype(float), reg=0.05).converged
+@pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [("float32", 1e-25), ("float32", 1e25), ("float64", 1e-200), ("float64", 1e200)],
+)
+def test_squares_out_of_range(arrays, dtype, factor):
+    Ca, Cb = ((arrays[k] * factor).astype(dtype) for k in ("Ca", "Cb"))
+    for solve in (solve_gromov, gw_divergence):
+        with pytest.raises(ValueError, match=f"leave the range of torch.{dtype}: rescale"):
+            solve(Ca, Cb)
+    if dtype == "float32":
+        assert solve_gromov(Ca.astype(float), Cb.astype(float), reg=0.05).converged
+
+
+def test_one_start_for_each_problem_of_a_batch(arrays):
+    batch = np.stack([arrays["Ca"]] * 3)
+    with pytest.raises(
+        ValueError, match=r"init has shape \(2, 12, 10\), expected \(12, 10\) or \(3, 12, 10\)"
+    ):
+        solve_gromov(batch, arrays["Cb"], init=np.ones((2, 12, 10)))
+
+
+@pytest.mark.parametrize("name", ["Ca", "Cb", "M", "a", "init"])
+@pytest.mark.parametrize("kind", ["matrix", "array", "tensor"])
+def test_sparse_matrices(arrays, name, kind):
+    arrays["init"] = np.full((12, 10), 1 / 120)
+    if kind == "tensor":
+        arrays = {k: torch.tensor(x) for k, x in arrays.items()}
+        arrays[name] = arrays[name].to_sparse()
+    else:
+        arrays[name] = getattr(scipy.sparse, f"csr_{kind}")(arrays[name])
+    with pytest.raises(TypeError, match=f"^{name} is sparse.*skgw.spaces.graph_distances"):
+        solve_gromov(**arrays)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +209,14 @@ def test_squares_out_of_range(arrays, factor):
         ({"init": np.ones((12, 10))}, "init must be non-negative and sum to 1; divide it"),
         ({"init": np.full((12, 10), np.nan)}, "init contains NaN"),
         ({"init": np.ones((3, 3)) / 9}, r"init has shape \(3, 3\), expected \(12, 10\)"),
-        ({"init": State(np.ones((3, 3)))}, r"init.cost has shape \(3, 3\)"),
-        ({"init": State(np.ones((12, 10)), np.ones(3))}, r"init.potential has shape \(3,\)"),
+        ({"init": np.ones(12)}, r"init has shape \(12,\), expected \(12, 10\)"),
+        ({"init": 0.5}, r"init has shape \(\), expected \(12, 10\)"),
+        ({"init": np.ones((3, 12, 10))}, r"init has shape \(3, 12, 10\), expected \(12, 10\)"),
+        ({"init": State(np.ones((3, 3)))}, r"init.cost has shape \(3, 3\), expected \(12, 10\)"),
+        (
+            {"init": State(np.ones((12, 10)), np.ones(3))},
+            r"init.potential has shape \(3,\), expected \(10,\)",
+        ),
         ({"loss": "KL", "kl_shift": 0}, "set kl_shift > 0"),
         ({"loss": "KL", "kl_shift": -1}, "kl_shift must not be negative, got -1"),
     ],
@@ -211,14 +244,22 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
     ("name", "value", "only"),
     [
         ("unbalanced", 1.0, "None"),
+        ("unbalanced", (1.0, 2.0), "None"),
+        ("unbalanced", np.array([1.0, 2.0]), "None"),
+        ("unbalanced", torch.tensor([1.0, 2.0]), "None"),
         ("n_init", 4, "1"),
+        ("n_init", "1", "1"),
+        ("n_init", np.array([1, 1]), "1"),
         ("rank", 10, "None"),
+        ("rank", [10, 10], "None"),
         ("plan", "lazy", "'dense'"),
+        ("plan", np.ones((12, 10)), "'dense'"),
+        ("plan", None, "'dense'"),
         ("backend", "numba", "'auto' or 'torch'"),
     ],
 )
 def test_reserved_options(arrays, name, value, only):
-    with pytest.raises(NotImplementedError, match=f"{name}=.* is not available; use {only}"):
+    with pytest.raises(NotImplementedError, match=f"(?s){name}=.* is not available; use {only}"):
         solve_gromov(arrays["Ca"], arrays["Cb"], **{name: value})
 
 
