@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from skgw.solvers._precision import full_precision
 
 Array = Any  # a numpy array or a torch tensor, whichever kind came in
 
@@ -50,7 +53,8 @@ class GromovResult:
     marginal_error : 0-d array
         L1 distance between the plan's marginals and the prescribed ones, both sides added.
     converged : bool or bool array
-        Whether plan and marginals have settled to within ``tol`` (in L1 norm).
+        Whether the last step changed the plan by less than ``tol`` (in L1 norm), and
+        ``marginal_error`` is less than ``tol``.
     status : str or tuple of str
         "converged", or what ran out: "max_iter" (outer steps), "inner" (Newton steps of the
         linear problem) or "non_finite".
@@ -78,25 +82,48 @@ class GromovResult:
     tol: Array
     state: State
 
+    @full_precision()
     def apply(self, x: Array, axis: int = 0) -> Array:
         """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.
 
         Parameters
         ----------
         x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
+            It is given the plan's dtype. In a batch it serves all problems; (batch, n, k) or
+            (batch, m, k) is one for each. The number of axes decides, so that one vector per
+            problem takes a last axis of length 1.
         axis : {0, 1}
             The plan's axis that is summed over.
 
         Returns
         -------
         array of shape (m,) or (m, k) for axis 0, (n,) or (n, k) for axis 1
+            With a leading axis in a batch.
+
+        Raises
+        ------
+        ValueError
+            For shapes that do not fit.
         """
         if axis not in (0, 1):
             raise ValueError(f"axis must be 0 or 1, got {axis!r}")
         plan = self.plan if axis == 1 else self.plan.swapaxes(-1, -2)
-        if x.ndim < plan.ndim:  # one vector per problem
-            return (plan @ x[..., None])[..., 0]
+        x = self._like_plan(x)
+        *batch, _, size = plan.shape
+        points = tuple(x.shape[:-1] if x.ndim > 1 else x.shape)
+        if points not in ((size,), (*batch, size)):
+            each = f" or ({batch[0]}, {size}, k)" if batch else ""
+            raise ValueError(
+                f"Got an array of shape {tuple(x.shape)}; to sum over axis {axis} of the plan "
+                f"takes ({size},) or ({size}, k){each}."
+            )
         return plan @ x
+
+    def _like_plan(self, x: Array) -> Array:
+        """`x`, which may be a list, as an array of the plan's kind and dtype."""
+        if isinstance(self.plan, Tensor):
+            return torch.as_tensor(x, dtype=self.plan.dtype, device=self.plan.device)
+        return np.asarray(x, dtype=self.plan.dtype)
 
     def argmax(self, axis: int = 1) -> Array:
         """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
@@ -110,10 +137,12 @@ class GromovResult:
         Parameters
         ----------
         Y : array of shape (m,) or (m, k)
+            In a batch for all problems, or (batch, m, k), as in `apply`.
 
         Returns
         -------
         array of shape (n,) or (n, k)
+            With a leading axis in a batch.
         """
         sums = self.apply(Y, axis=1)
         mass = self.marginals[0].clip(torch.finfo(torch.float32).tiny)

@@ -30,9 +30,41 @@ def test_apply(result):
 
 
 def test_apply_to_a_batch(batch):
-    x, y = torch.rand(2, 12, 3, dtype=torch.float64), torch.rand(2, 10, dtype=torch.float64)
-    torch.testing.assert_close(batch.apply(x), torch.einsum("bij,bik->bjk", batch.plan, x))
-    torch.testing.assert_close(batch.apply(y, axis=1), torch.einsum("bij,bj->bi", batch.plan, y))
+    x, y = torch.rand(2, 12, 3, dtype=torch.float64), torch.rand(10, 2, dtype=torch.float64)
+    plan, close = batch.plan, torch.testing.assert_close
+    close(batch.apply(x), torch.einsum("bij,bik->bjk", plan, x))  # one for each problem
+    close(batch.apply(x[0]), torch.einsum("bij,ik->bjk", plan, x[0]))  # one for both
+    close(batch.apply(x[0, :, 0]), torch.einsum("bij,i->bj", plan, x[0, :, 0]))
+    close(batch.apply(y, axis=1), torch.einsum("bij,jk->bik", plan, y))
+    close(batch.apply(y.T[..., None], axis=1)[..., 0], torch.einsum("bij,jb->bi", plan, y))
+
+
+def test_square_batches_are_no_riddle(noisy_copies):
+    # With as many problems as points, two axes are points and columns, not problems and points.
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    plans = solve_gromov(np.stack([Ca] * 10), Cb, reg=0.1)
+    Y = np.random.default_rng(0).random((10, 10))
+    np.testing.assert_allclose(plans.apply(Y, axis=1), plans.plan @ Y)
+
+
+@pytest.mark.parametrize("kind", [np.ndarray.tolist, np.float32, torch.tensor])
+def test_lists_and_other_dtypes(result, batch, kind):
+    Y = np.random.default_rng(0).random((10, 3)).astype(np.float32).astype(np.float64)
+    points = result.barycenter(kind(Y))
+    assert points.dtype == np.float64
+    np.testing.assert_array_equal(points, result.barycenter(Y))
+    points = batch.barycenter(kind(Y))
+    assert points.dtype == torch.float64
+    torch.testing.assert_close(points, batch.barycenter(torch.tensor(Y)))
+
+
+def test_shapes_that_do_not_fit(result, batch):
+    for shape in [(12,), (12, 3), (3, 10), (2, 10, 3), ()]:
+        with pytest.raises(ValueError, match=r"axis 1 of the plan takes \(10,\) or \(10, k\)\.$"):
+            result.barycenter(np.ones(shape))
+    for shape in [(10,), (2, 12), (3, 12, 1), (2, 10, 1), (2, 2, 12, 1)]:
+        with pytest.raises(ValueError, match=r"axis 0 .*\(12,\) or \(12, k\) or \(2, 12, k\)\.$"):
+            batch.apply(torch.ones(shape))
 
 
 def test_argmax(result, batch):
@@ -52,6 +84,8 @@ def test_barycenter(result, batch):
     both = batch.barycenter(torch.tensor(np.stack([Y, Y])))
     one = batch.plan[1] @ torch.tensor(Y) / batch.plan[1].sum(1, keepdim=True)
     torch.testing.assert_close(both[1], one)
+    torch.testing.assert_close(batch.barycenter(torch.tensor(Y)), both)
+    torch.testing.assert_close(batch.barycenter(torch.tensor(Y[:, 0])), both[..., 0])
 
 
 def test_barycenter_of_a_point_without_mass(noisy_copies):
