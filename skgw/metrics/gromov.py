@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import squareform
-from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_random_state
 
 from skgw.solvers import gw_divergence
+from skgw.spaces import feature_space
 
 from ._checks import Floats, condensed_distances, float_matrix
 
@@ -111,4 +111,10 @@ def _distances(
     if size is not None and len(rows) > size:
         kept = rng.permutation(len(rows))[:size]
         rows = rows[np.ix_(kept, kept)] if given else rows[kept]
-    return np.asarray(rows if given else pairwise_distances(rows, metric=metric))
+    return np.asarray(rows) if given else feature_distances(rows, metric)
+
+
+def feature_distances(points: Floats, metric: Metric) -> Floats:
+    """All distances among points, (n, n), as an estimator with that `metric` sees them."""
+    space = feature_space(points, metric)
+    return np.asarray(space.between(space.anchors, space.anchors))

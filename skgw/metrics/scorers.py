@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist, squareform
-from sklearn.metrics import pairwise_distances
 from sklearn.utils import get_tags
 
 from ._checks import float_matrix
 from .embedding import rank_correlation
-from .gromov import Metric, gw_discrepancy
+from .gromov import Metric, feature_distances, gw_discrepancy
 
 
 def rank_correlation_scorer(
@@ -72,7 +71,7 @@ def rank_correlation_scorer(
     if get_tags(estimator).input_tags.pairwise:
         given, embedded = float_matrix(X, "X"), cdist(embedding, estimator.embedding_)
         return rank_correlation(given.ravel(), embedded.ravel())
-    given = pairwise_distances(float_matrix(X, "X"), metric=metric)
+    given = feature_distances(float_matrix(X, "X"), metric)
     return rank_correlation(squareform(given, checks=False), pdist(embedding))
 
 

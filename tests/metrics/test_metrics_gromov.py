@@ -36,6 +36,10 @@ def test_the_unit_does_not_matter(X):
     assert_allclose(gw_discrepancy(1e3 * X, 1e3 * Y), gw_discrepancy(X, Y), rtol=1e-6)
 
 
+def test_neither_does_the_distance_to_the_origin(X):
+    assert_allclose(gw_discrepancy(X, X[::-1] + 1e7), 0, atol=1e-4)
+
+
 def test_points_and_their_distances_are_the_same(X):
     Y = np.random.RandomState(1).standard_normal((40, 3))
     value = gw_discrepancy(X, Y, metric=("euclidean", "cityblock"))
