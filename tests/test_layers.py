@@ -30,8 +30,8 @@ BELOW = {
     # floor 1
     "spaces": set(),
     "datasets": {"spaces"},
-    "metrics": {"spaces"},
-    "plotting": {"spaces", "metrics"},
+    "metrics": {"spaces", "solvers"},
+    "plotting": {"spaces", "solvers", "metrics"},
     # floor 2
     "solvers": set(),
     "nn": set(),
