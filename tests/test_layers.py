@@ -29,12 +29,13 @@ BELOW = {
     "_version": set(),
     # floor 1
     "spaces": set(),
-    "datasets": {"spaces"},
-    "metrics": {"spaces", "solvers"},
-    "plotting": {"spaces", "solvers", "metrics"},
     # floor 2
     "solvers": set(),
     "nn": set(),
+    # beside
+    "datasets": {"spaces"},
+    "metrics": {"spaces", "solvers"},
+    "plotting": {"spaces", "metrics"},
     # floor 3
     "training": {"spaces", "solvers", "nn"},
     # floor 4
