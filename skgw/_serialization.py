@@ -69,37 +69,48 @@ def load_state(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, A
 
 def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """A JSON tree; arrays are put aside under their path."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    kind = type(value)  # exactly: subclasses, such as named tuples and enums, would become plain
+    if value is None or kind in (bool, int, float, str):
         return value
-    if isinstance(value, np.generic):
-        return _encode(value.item(), name, arrays)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "US":
-        return {"strings": value.tolist()}
     if isinstance(value, Path):
         return {"path": str(value)}
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        if all(isinstance(x, str) for x in value):  # feature names
+    if kind is np.str_:
+        return str(value)
+    if isinstance(value, np.generic) and _is_numeric(value.dtype):
+        return {"scalar": _put_aside(np.asarray(value), name, arrays)}
+    if kind in (np.ndarray, np.memmap):
+        if _is_numeric(value.dtype):
+            return {"array": _put_aside(value, name, arrays)}
+        if value.ndim == 1 and all(isinstance(x, str) for x in value):  # feature names
             return {"strings": value.tolist()}
-    elif isinstance(value, np.ndarray):
-        arrays[name] = np.asarray(value, order="C")
-        return {"array": name}
     if sparse.issparse(value):
         value = sparse.csr_array(value)
         parts = (value.data, value.indices, value.indptr, np.array(value.shape))
         return {"csr": [_encode(x, f"{name}.{i}", arrays) for i, x in enumerate(parts)]}
-    if isinstance(value, (list, tuple)) and type(value).__name__ not in CLASSES:
-        items = [_encode(x, f"{name}.{i}", arrays) for i, x in enumerate(value)]
-        return {type(value).__name__: items}
-    if isinstance(value, dict):
+    if kind in (list, tuple):
+        return {kind.__name__: [_encode(x, f"{name}.{i}", arrays) for i, x in enumerate(value)]}
+    if kind is dict and all(isinstance(k, str) for k in value):
         return {"dict": {k: _encode(x, f"{name}.{k}", arrays) for k, x in value.items()}}
-    if type(value).__name__ in CLASSES:
-        fields = {f: getattr(value, f) for f in _field_names(type(value))}
+    if kind in CLASSES.values():
+        fields = {f: getattr(value, f) for f in _field_names(kind)}
         encoded = {f: _encode(x, f"{name}.{f}", arrays) for f, x in fields.items()}
-        return {"object": type(value).__name__, "fields": encoded}
+        return {"object": kind.__name__, "fields": encoded}
     raise TypeError(
-        f"Cannot save {name}: a {type(value).__name__} cannot be rebuilt without running code. "
-        "Use named metrics and networks, or pickle the estimator."
+        f"Cannot save {name}: a {kind.__name__} cannot be rebuilt without running code. "
+        "Use plain values, arrays of numbers, dicts with string keys, named metrics and networks, "
+        "or pickle the estimator."
     )
+
+
+def _is_numeric(dtype: np.dtype) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8  # what safetensors can hold
+
+
+def _put_aside(array: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -> str:
+    """Add to `arrays`, and return the name: numbered, as a key of a dict may contain dots."""
+    unique = f"{len(arrays)}.{name}"
+    arrays[unique] = np.asarray(array, order="C")
+    return unique
 
 
 def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -111,6 +122,8 @@ def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     ((kind, content),) = tree.items()
     if kind == "array":
         return arrays[content]
+    if kind == "scalar":
+        return arrays[content][()]
     if kind == "strings":
         return np.array(content, dtype=object)
     if kind == "path":

@@ -1,5 +1,9 @@
+import enum
 import json
+import math
+from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +16,18 @@ from skgw._serialization import CLASSES, load_state, save_state
 from skgw.coupling import Coupling
 from skgw.nn import FittedGenerator, GeneratorSpec
 from skgw.spaces import MatrixSpace
+
+
+class Pair(NamedTuple):
+    one: int
+    two: int
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+Namesake = type("Coupling", (Coupling,), {})
 
 
 @pytest.fixture
@@ -66,11 +82,28 @@ def test_arrays_in_any_order(there_and_back):
         assert_array_equal(there_and_back(view)[0], view)
 
 
-def test_numpy_scalars_become_numbers(there_and_back):
-    for value in (np.float32(0.5), np.int64(3), np.bool_(True), np.str_("x")):
-        back, _ = there_and_back(value)
+@pytest.mark.parametrize("value", [np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True)])
+def test_numpy_scalars_keep_their_type(there_and_back, value):
+    for back in there_and_back(value):
         assert back == value
-        assert type(back) in (float, int, bool, str)
+        assert type(back) is type(value)
+
+
+def test_strings_of_numpy_become_strings(there_and_back):
+    back, _ = there_and_back(np.str_("x"))
+    assert (back, type(back)) == ("x", str)
+
+
+def test_nan(there_and_back):
+    for value in (math.nan, np.float32("nan"), np.array([np.nan, np.inf])):
+        assert_array_equal(there_and_back(value)[0], value)
+
+
+def test_dots_in_names_do_not_mix_arrays_up(there_and_back):
+    one, two = np.ones(2), np.full(3, 2.0)
+    back, _ = there_and_back({"a.b": one, "a": {"b": two}})
+    assert_array_equal(back["a.b"], one)
+    assert_array_equal(back["a"]["b"], two)
 
 
 def test_arrays_of_strings_become_feature_names(there_and_back):
@@ -114,6 +147,20 @@ def test_the_table_of_classes_has_all_spaces_of_fitted_estimators():
         ([1, {"deep": object()}], "params.value.1.deep: a object"),
         (np.array([1, None], dtype=object), "params.value: a ndarray"),
         (1j, "params.value: a complex"),
+        (np.complex64(1j), "params.value: a complex64"),
+        (np.ones(2, dtype=complex), "params.value: a ndarray"),
+        (np.ones(2, dtype=np.longdouble), "params.value: a ndarray"),
+        (np.array(["2020-01-01"], dtype="M8[D]"), "params.value: a ndarray"),
+        (np.array([b"bytes"]), "params.value: a ndarray"),
+        (np.ma.masked_array([1.0, 2.0], [True, False]), "params.value: a MaskedArray"),
+        ({1: "one"}, "params.value: a dict"),
+        ({"a": {None: 1}}, "params.value.a: a dict"),
+        ([{1, 2}], "params.value.0: a set"),
+        (b"bytes", "params.value: a bytes"),
+        (OrderedDict(a=1), "params.value: a OrderedDict"),
+        (Pair(1, 2), "params.value: a Pair"),
+        (Colour.RED, "params.value: a Colour"),
+        (Namesake(np.ones((1, 1))), "params.value: a Coupling"),
     ],
 )
 def test_code_and_strange_objects_are_refused_by_name(tmp_path, value, message):
@@ -126,7 +173,7 @@ def test_the_file_is_safetensors_with_a_json_header(tmp_path):
     save_state(tmp_path / "file", "Thing", {"a": 1}, {"x_": np.ones(2)})
     with safe_open(tmp_path / "file", framework="numpy") as file:
         header = file.metadata()
-        assert list(file.keys()) == ["state.x_"]
+        assert list(file.keys()) == ["0.state.x_"]
     assert header["class"] == "Thing"
     assert json.loads(header["params"]) == {"dict": {"a": 1}}
 
