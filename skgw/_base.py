@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +25,17 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
     """The torch device of that name; "auto" is CUDA where there is one, else the CPU.
 
     A device that is missing here is an error, or the CPU if it is not `required`.
+
+    Raises
+    ------
+    ValueError
+        For a missing device that is required, and for any of another kind.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError(
+            f"device={device!r} is not available here, only 'auto', 'cpu', 'cuda' and 'cuda:N': "
+            "others lack float64."
+        )
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -23,11 +23,17 @@ def test_devices_by_name(monkeypatch):
     assert resolve_device("auto") == torch.device("cuda")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "warp"])
-def test_a_missing_device_is_an_error_unless_it_is_not_required(device):
-    with pytest.raises(ValueError, match=f"device='{device}' is not available here"):
-        resolve_device(device)
-    assert resolve_device(device, required=False) == torch.device("cpu")
+def test_a_missing_device_is_an_error_unless_it_is_not_required():
+    with pytest.raises(ValueError, match="device='cuda:99' is not available here"):
+        resolve_device("cuda:99")
+    assert resolve_device("cuda:99", required=False) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", ["mps", "meta", "xpu", "warp", "cpu:0", "cuda:", "cuda\n", ""])
+@pytest.mark.parametrize("required", [False, True])
+def test_other_kinds_of_device_are_refused(device, required):
+    with pytest.raises(ValueError, match=r"device='.*' is not available here, only 'auto', 'cpu'"):
+        resolve_device(device, required=required)
 
 
 # --------------------------------------------------------------------------------- randomness
