@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -81,7 +82,15 @@ class GeneratorSpec:
     n_prior_components: int
 
     def build(self, seed: int = 0) -> Generator:
-        """A generator with fresh weights, in float32; the global random state stays as it was."""
+        """A generator with fresh weights, in float32; the global random state stays as it was.
+
+        Raises
+        ------
+        ValueError
+            If a hidden layer has no positive number of units.
+        TypeError
+            If a callable returns something else than a module.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # that of the CPU alone
             return Generator(self._prior(), self._network(), self.n_outputs).float()
@@ -95,8 +104,16 @@ class GeneratorSpec:
         if isinstance(self.network, nn.Module):
             return copy.deepcopy(self.network)
         if callable(self.network):
-            return self.network(self.latent_dim, self.n_outputs)
-        return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
+            network = self.network(self.latent_dim, self.n_outputs)
+            if not isinstance(network, nn.Module):
+                raise TypeError(
+                    f"generator returned a {type(network).__name__}, expected a torch.nn.Module."
+                )
+            return network
+        sizes: tuple[Any, ...] = self.hidden_layer_sizes  # as the user gave them
+        if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
+        return mlp((self.latent_dim, *sizes, self.n_outputs))
 
 
 @dataclass(frozen=True)

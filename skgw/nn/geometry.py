@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MAX_BROADCAST_DIM = 16  # exact differences up to this dimension, inner products above it
+MAX_EXACT_DIM = 16  # coordinates are subtracted up to this dimension; inner products above it
 
 
 def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -14,6 +14,6 @@ def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
     The gradient at distance zero is zero, where that of the square root is not defined.
     """
     y = x if y is None else y
-    exact = x.shape[1] <= MAX_BROADCAST_DIM
+    exact = x.shape[1] <= MAX_EXACT_DIM
     mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
     return torch.cdist(x, y, compute_mode=mode)

@@ -37,7 +37,7 @@ class GaussianPrior(Prior):
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); there are no strata."""
-        return torch.randn(n, self.dim, generator=generator).to(self.origin)
+        return _normal(n, self.dim, generator).to(self.origin)
 
 
 class MixturePrior(Prior):
@@ -45,8 +45,8 @@ class MixturePrior(Prior):
 
     A network is continuous, so that a connected prior cannot reach separate clusters without a
     bridge of samples between them; the components of a mixture can part. Stratified draws give each
-    component its share of the batch exactly, so that the generated batch does not fluctuate in how
-    much mass it puts where.
+    component its share of the batch, up to rounding where the size of the batch is no multiple of
+    `n_components`, so that the generated batch hardly fluctuates in how much mass it puts where.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class MixturePrior(Prior):
     def __init__(self, dim: int, n_components: int, scale: float) -> None:
         super().__init__(dim)
         self.scale = scale
-        self.means = nn.Parameter(torch.randn(n_components, dim))
+        self.means = nn.Parameter(_normal(n_components, dim))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); strata are the components."""
@@ -73,13 +73,18 @@ class MixturePrior(Prior):
         """Draw components (n,), and standard normal deviations (n, dim) from their means."""
         k = len(self.means)
         if stratified:
-            offset = torch.rand(1, generator=generator)
+            offset = torch.rand(1, generator=generator, dtype=torch.float32)
             component = ((torch.arange(n) + offset) * (k / n)).long() % k
         else:
             component = torch.randint(k, (n,), generator=generator)
-        deviation = torch.randn(n, self.dim, generator=generator).to(self.means)
+        deviation = _normal(n, self.dim, generator).to(self.means)
         return component.to(deviation.device), deviation
 
     def place(self, component: Tensor, deviation: Tensor) -> Tensor:
         """The noise (n, dim) at these deviations (n, dim) from the means of components (n,)."""
         return self.means[component] + self.scale * deviation
+
+
+def _normal(n: int, dim: int, generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal noise (n, dim); the draw depends on the dtype, so that one is fixed."""
+    return torch.randn(n, dim, generator=generator, dtype=torch.float32)

@@ -84,6 +84,13 @@ def test_weights_follow_the_seed_and_nothing_else():
         assert name == "scale" or not torch.allclose(weight, other[name])
 
 
+def test_weights_do_not_depend_on_the_default_dtype(double_by_default):
+    weights = spec().build(seed=0).state_dict()
+    torch.set_default_dtype(torch.float32)
+    for name, weight in spec().build(seed=0).state_dict().items():
+        assert torch.equal(weights[name], weight), name
+
+
 def test_one_component_is_the_normal_distribution():
     assert isinstance(spec(n_prior_components=1).build().prior, GaussianPrior)
     assert spec(n_prior_components=7).build().prior.means.shape == (7, 3)
@@ -102,6 +109,24 @@ def test_a_module_is_copied_with_its_weights():
     with torch.no_grad():
         network.weight.zero_()
     assert module.weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_module_of_another_dtype_is_converted(dtype):
+    generator = spec(network=nn.Linear(3, 2, dtype=dtype)).build()
+    assert generator.network.weight.dtype == torch.float32
+    assert generator(5, seeded()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("sizes", [(-3,), (0,), (5, 0), (4.0,), ("8",), (None,)])
+def test_hidden_layers_have_positive_sizes(sizes):
+    with pytest.raises(ValueError, match="hidden_layer_sizes must be positive integers, got"):
+        spec(hidden_layer_sizes=sizes).build()
+
+
+def test_a_factory_has_to_return_a_module():
+    with pytest.raises(TypeError, match=r"generator returned a function, expected a torch\.nn"):
+        spec(network=lambda *dims: lambda noise: noise).build()
 
 
 def test_specs_compare_by_value():

@@ -29,6 +29,13 @@ def test_draws_follow_the_generator_alone(prior, stratified):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("prior", [GaussianPrior(3), MixturePrior(3, 5, 0.5)])
+def test_draws_do_not_depend_on_the_default_dtype(prior, double_by_default):
+    noise = prior(10, seeded(), stratified=True)
+    torch.set_default_dtype(torch.float32)
+    assert torch.equal(noise, prior(10, seeded(), stratified=True))
+
+
 def test_gaussian_moments():
     noise = GaussianPrior(2)(20_000, seeded())
     assert_close(noise.mean(0), torch.zeros(2), atol=0.03, rtol=0)
