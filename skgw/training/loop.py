@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skgw.solvers._precision import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
 
@@ -21,7 +23,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": functools.partial(torch.optim.AdamW, betas=(0.9, 0.99)),
     "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
 }
-WARMUP = 50  # updates over which the learning rate rises to its full value
+WARMUP = 50  # iterations over which the learning rate rises to its full value
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,16 @@ class TrainingOptions:
     Attributes
     ----------
     max_iter : int
-        Updates of the first phase.
+        Iterations; in one, every phase takes its turn.
     learning_rate : float
-        Its largest value: it rises over the first updates and falls to zero along a cosine.
+        Its largest value: it rises over the first iterations and falls to zero along a cosine.
     optimizer : str or callable
-        "adam", "adamw", "sgd", or a callable from parameters and ``lr`` to a torch optimiser.
+        "adam", "adamw", "sgd", or a callable from parameters and ``lr`` to a torch optimiser of
+        first order: one whose step needs no closure.
     clip_norm : float
         Largest norm of the gradient of a phase.
     report_every : int
-        Updates between reports, validations and checkpoints.
+        Iterations between reports, validations and checkpoints.
     n_iter_no_change : int or None
         Stop after so many validations without an improvement by `tol`; None never stops.
     tol : float
@@ -62,14 +65,14 @@ class History:
     Attributes
     ----------
     losses : dict of lists of float
-        One entry per update of the first phase, by the name of the loss; those of later phases are
-        prefixed with the phase's name.
+        One entry per iteration, by the name of the loss: the mean over the updates of a phase's
+        turn. Names of later phases are prefixed with the phase's name.
     validation : list of float
         One entry per validation.
     n_iter : int
-        Updates of the first phase.
+        Iterations.
     best_iter : int
-        The update whose weights are kept.
+        The iteration whose weights are kept.
     """
 
     losses: dict[str, list[float]] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class History:
     best_iter: int = 0
 
 
+@full_precision()
 def train(
     objective: Objective,
     options: TrainingOptions,
@@ -95,7 +99,7 @@ def train(
     generator : torch.Generator
         The only source of randomness, on the CPU.
     report : callable, optional
-        Called after every `report_every` updates; returning True stops the training.
+        Called after every `report_every` iterations; returning True stops the training.
     checkpoint : Checkpoint, optional
         Where to save the state at every report, and to resume from if there is one. An interrupted
         and resumed training ends with the same weights as an uninterrupted one.
@@ -107,7 +111,9 @@ def train(
     Raises
     ------
     FloatingPointError
-        If a loss is not finite.
+        If a loss is not finite, or a weight (after a gradient that was not).
+    TypeError, ValueError
+        If the optimiser is none, or needs a closure.
     """
     phases = objective.phases()
     optimizers = [make_optimizer(phase, options) for phase in phases]
@@ -120,6 +126,7 @@ def train(
         end = min(history.n_iter + options.report_every, options.max_iter)
         steps = range(history.n_iter, end)
         _record(history, _run(objective, phases, optimizers, options, steps, generator), end)
+        _check_weights(objective, end)
         _validate(state)
         if checkpoint is not None:
             checkpoint.save(state)
@@ -135,7 +142,19 @@ def make_optimizer(phase: Phase, options: TrainingOptions) -> torch.optim.Optimi
     factory = options.optimizer
     if isinstance(factory, str):
         factory = OPTIMIZERS[factory]
-    return factory(list(phase.parameters), lr=options.learning_rate)
+    optimizer = factory(list(phase.parameters), lr=options.learning_rate)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer returned a {type(optimizer).__name__}, expected a torch.optim.Optimizer."
+        )
+    try:
+        inspect.signature(optimizer.step).bind()
+    except TypeError as error:
+        raise ValueError(
+            f"{type(optimizer).__name__} needs a closure that evaluates the loss again, which is "
+            "another one for every batch: use a first-order optimizer, such as Adam."
+        ) from error
+    return optimizer
 
 
 def _run(
@@ -146,18 +165,21 @@ def _run(
     steps: range,
     generator: torch.Generator,
 ) -> dict[str, list[Tensor]]:
-    """Let the phases take turns, and return their losses."""
+    """Let the phases take turns, and return their losses, which stay on the device."""
     losses: dict[str, list[Tensor]] = {}
     with _own_global_noise(objective, generator):
         objective.train()
         for step in steps:
             for phase, optimizer in zip(phases, optimizers, strict=True):
                 _set_learning_rate(optimizer, phase, options, step)
-                for _ in range(phase.n_steps):
-                    latest = _update(objective, phase, optimizer, options, generator)
+                turn = [
+                    _update(objective, phase, optimizer, options, generator)
+                    for _ in range(phase.n_steps)
+                ]
                 prefix = "" if phase is phases[0] else f"{phase.name}."
-                for name, loss in latest.items():
-                    losses.setdefault(prefix + name, []).append(loss.detach())
+                for name in turn[0]:
+                    mean = torch.stack([update[name] for update in turn]).mean()
+                    losses.setdefault(prefix + name, []).append(mean)
         objective.eval()
     return losses
 
@@ -195,7 +217,7 @@ def _update(
     losses["loss"].backward()
     torch.nn.utils.clip_grad_norm_(phase.parameters, options.clip_norm)
     optimizer.step()
-    return losses
+    return {name: loss.detach() for name, loss in losses.items()}
 
 
 def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> None:
@@ -207,10 +229,16 @@ def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> 
     history.n_iter = n_iter
 
 
+def _check_weights(objective: Objective, n_iter: int) -> None:
+    """A gradient that was not finite has left its trace here, even if no loss has seen it yet."""
+    for name, weights in objective.named_parameters():
+        _check_finite(name, [float(weights.detach().norm())], n_iter)
+
+
 def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
     if not all(map(math.isfinite, losses)):
         raise FloatingPointError(
-            f"Training diverged: {name!r} is not finite after {n_iter} updates. "
+            f"Training diverged: {name!r} is not finite after {n_iter} iterations. "
             "Lower the learning rate or raise epsilon."
         )
 

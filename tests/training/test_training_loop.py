@@ -140,6 +140,20 @@ def test_optimisers_by_name(name):
     assert history.losses["loss"][-1] < 0.1 * history.losses["loss"][0]
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "error", "message"),
+    [
+        (lambda parameters, lr: None, TypeError, "optimizer returned a NoneType, expected a torch"),
+        (torch.optim.LBFGS, ValueError, "LBFGS needs a closure .* first-order optimizer"),
+    ],
+)
+def test_optimisers_that_cannot_work_are_refused(optimizer, error, message):
+    objective = Bowl()
+    with pytest.raises(error, match=message):
+        train(objective, TrainingOptions(max_iter=3, optimizer=optimizer), seeded())
+    assert objective.asked == []
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_training(bad):
     class Diverging(Bowl):
@@ -147,13 +161,59 @@ def test_a_loss_that_is_not_finite_ends_the_training(bad):
             factor = bad if len(self.asked) == 5 else 1.0
             return {name: factor * x for name, x in super().losses(phase, generator).items()}
 
-    with pytest.raises(FloatingPointError, match=r"'loss' is not finite after 6 updates\. Lower"):
+    with pytest.raises(
+        FloatingPointError, match=r"'loss' is not finite after 6 iterations\. Lower"
+    ):
         train(Diverging(), TrainingOptions(max_iter=10, report_every=3), seeded())
+
+
+@pytest.mark.parametrize("update", range(3))
+def test_every_update_of_a_turn_is_recorded(update):
+    class Jumping(Bowl):
+        def losses(self, phase, generator):
+            jump = 6.0 if len(self.asked) == update else 0.0
+            return {"loss": 0 * super().losses(phase, generator)["loss"] + jump}
+
+    history = train(Jumping(phases=[("critic", 3)]), TrainingOptions(max_iter=2), seeded())
+    assert history.losses["loss"] == [2.0, 0.0]
+
+
+class Spike(torch.autograd.Function):
+    """Zero, with a gradient that is not finite."""
+
+    @staticmethod
+    def forward(ctx, x, bad):
+        ctx.bad = bad
+        return 0 * x.sum()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.full((2,), ctx.bad), None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("update", [0, 5])
+def test_a_gradient_that_is_not_finite_ends_the_training(tmp_path, bad, update):
+    """Also that of the last update before a report, and before its weights are kept."""
+
+    class Diverging(Bowl):
+        def losses(self, phase, generator):
+            spike = Spike.apply(self.x, bad) if len(self.asked) == update else 0.0
+            super().losses(phase, generator)
+            return {"loss": (self.x - 3).nan_to_num().square().sum() + spike}
+
+    objective = Diverging(phases=[("critic", 3)], validation=lambda objective: 0.0)
+    checkpoint = Checkpoint(tmp_path / "run.pt")
+    options = TrainingOptions(max_iter=4, report_every=2)
+    with pytest.raises(FloatingPointError, match="'x' is not finite after 2 iterations"):
+        train(objective, options, seeded(), checkpoint=checkpoint)
+    assert False not in objective.modes  # it was not validated
+    assert not checkpoint.path.exists()
 
 
 def test_a_validation_that_is_not_finite_ends_the_training():
     objective = Bowl(validation=lambda objective: math.nan)
-    with pytest.raises(FloatingPointError, match="'validation' is not finite after 3 updates"):
+    with pytest.raises(FloatingPointError, match="'validation' is not finite after 3 iterations"):
         train(objective, TrainingOptions(max_iter=10, report_every=3), seeded())
 
 
@@ -176,6 +236,17 @@ def test_training_mode_in_updates_evaluation_mode_elsewhere():
     train(objective, TrainingOptions(max_iter=4, report_every=2), seeded())
     assert objective.modes == [True, True, False, True, True, False]
     assert not objective.training
+
+
+def test_autocast_of_the_caller_is_switched_off():
+    class Product(Bowl):
+        def losses(self, phase, generator):
+            product = self.x[None] @ torch.ones(2, 1)
+            assert product.dtype == torch.float32
+            return {"loss": product.square().sum()}
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        train(Product(), TrainingOptions(max_iter=1), seeded())
 
 
 # ------------------------------------------------------------------------- reports and stopping
