@@ -20,7 +20,8 @@ def stratified_order(
     """Order points so that runs of consecutive ones are close together.
 
     The points are halved again and again by the sign of d(x, p) - d(x, q), for two points p and q
-    far from each other, until there are `n_strata` parts.
+    far from each other, until no part has more than ``n / n_strata`` points (which may take up to
+    twice as many parts).
 
     Parameters
     ----------
@@ -29,6 +30,7 @@ def stratified_order(
     index : array of shape (n,)
         The points.
     n_strata : int
+        Runs of ``n / n_strata`` points shall be close together.
     rng : RandomState
 
     Returns
@@ -56,7 +58,7 @@ def stratified_order(
 def spread(order: Tensor, n: int) -> Tensor:
     """At most n points, evenly along `order` (N,): indices (min(n, N),)."""
     n = min(n, len(order))
-    position = (torch.arange(n) + 0.5) * (len(order) / n)
+    position = (torch.arange(n, dtype=torch.float32) + 0.5) * (len(order) / n)
     return order[position.long().to(order.device)]
 
 
@@ -69,5 +71,6 @@ def draw_batch(order: Tensor, n: int, generator: torch.Generator) -> Tensor:
     n_points = len(order)
     if n >= n_points:
         return order
-    position = (torch.arange(n) + torch.rand(n, generator=generator)) * (n_points / n)
+    within = torch.rand(n, generator=generator, dtype=torch.float32)
+    position = (torch.arange(n) + within) * (n_points / n)
     return order[position.long().clamp_max(n_points - 1).to(order.device)]

@@ -24,6 +24,7 @@ from skgw.training.objective import Objective, Phase
 MAX_CACHED = 4096  # all distances between so many points are kept on the device
 CARRIED_STEPS = 2  # outer steps from a carried-over coupling: it is nearly solved
 FRESH_STEPS = 30
+ONE_STEP_EPSILON = 0.01  # largest for which a self term takes one outer step
 RACE_EVERY = 50  # batches between two races of the carried-over coupling against a fresh one
 MAX_HELD_OUT = 1000  # points that a validation looks at
 TOLERANCE = 1e-2  # of a plan: its envelope gradient has a cosine of .9997 with the exact one
@@ -175,9 +176,11 @@ class GenerativeObjective(Objective):
         return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
 
     def _self_solve(self, D: Tensor) -> Solution:
-        # At an epsilon of up to .01 one outer step from the identity is within 1e-5 of the minimum;
-        # a bad self term would push the generated points apart without bound.
-        return self_solve(D, self.options.epsilon, max_iter=1)
+        # At a small epsilon one outer step from the identity is within 5e-5 of the minimum in the
+        # plane; at .2 it would be 1e-2 too high, and more in many dimensions. A bad self term would
+        # push the generated points apart without bound.
+        epsilon = self.options.epsilon
+        return self_solve(D, epsilon, max_iter=1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS)
 
     def _reg(self, D: Tensor) -> Tensor:
         return torch.full((1,), self.options.epsilon, dtype=D.dtype, device=D.device)

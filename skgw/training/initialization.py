@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from skgw.nn import MixturePrior
+from skgw.solvers._precision import full_precision
 from skgw.training.batches import spread
 from skgw.training.generation import GenerativeObjective
 
@@ -30,6 +31,7 @@ def classical_scaling(D: Tensor, k: int) -> Tensor:
     return out
 
 
+@full_precision()
 def initialize_by_scaling(objective: GenerativeObjective, generator: torch.Generator) -> None:
     """Regress the components of a mixture prior on the strata of the data, scaled classically.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.nn import pairwise_distances
+from skgw.solvers._precision import full_precision
 from skgw.solvers.descent import CONVERGED, Solution, minimize
 from skgw.solvers.projection import Extension, extend_plan
 from skgw.solvers.result import State
@@ -50,6 +51,7 @@ class Projection:
 
 
 @torch.no_grad()
+@full_precision()
 def project(
     objective: GenerativeObjective,
     reference: NDArray[np.intp],

@@ -32,8 +32,10 @@ def recall(points):
     return Generator(Recall(points), nn.Identity(), points.shape[1])
 
 
-def objective_for(X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, **changes):
-    options = GenerationOptions(EPSILON, batch_size, penalty, 0.5)
+def objective_for(
+    X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, epsilon=EPSILON
+):
+    options = GenerationOptions(epsilon, batch_size, penalty, 0.5)
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
     objective = GenerativeObjective(
         feature_space(X, "euclidean"),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from _objectives import N
 from scipy.spatial.distance import cdist
 
@@ -13,3 +14,11 @@ def X():
 @pytest.fixture
 def scale(X):
     return float(np.sqrt(np.mean(cdist(X, X) ** 2)))
+
+
+@pytest.fixture
+def double_by_default():
+    """Results must not depend on torch's default; a test may set it back before it ends."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

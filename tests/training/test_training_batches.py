@@ -87,6 +87,14 @@ def test_every_point_is_drawn_as_often():
     assert (counts - 600).abs().max() < 5 * np.sqrt(600)
 
 
+def test_batches_do_not_depend_on_the_default_dtype(double_by_default):
+    order = torch.arange(1000)
+    batch, some = draw_batch(order, 300, torch.Generator().manual_seed(0)), spread(order, 300)
+    torch.set_default_dtype(torch.float32)
+    assert torch.equal(batch, draw_batch(order, 300, torch.Generator().manual_seed(0)))
+    assert torch.equal(some, spread(order, 300))
+
+
 @pytest.mark.parametrize("n", [10, 11])
 def test_a_batch_of_everything_is_everything(n):
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))

@@ -3,12 +3,13 @@ import pytest
 import torch
 from _objectives import EPSILON, N, mlp_generator, objective_for, recall, seeded
 from scipy.spatial.distance import cdist
+from torch import nn
 from torch.testing import assert_close
 
-from skgw.nn import pairwise_distances
+from skgw.nn import Generator, MixturePrior, pairwise_distances
 from skgw.solvers import gw_divergence, solve_gromov
 from skgw.training import TrainingOptions, train
-from skgw.training.generation import entropic_value
+from skgw.training.generation import RACE_EVERY, better, entropic_value, self_solve
 
 # ------------------------------------------------------------------------------------ the loss
 
@@ -37,6 +38,15 @@ def test_loss_does_not_depend_on_the_unit_of_the_data(X, scale):
         for factor in (1, 1000)
     )
     assert_close(one, other, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("epsilon", [0.005, 0.01, 0.011, 0.05, 0.2])
+def test_self_terms_are_minimal_at_any_epsilon(X, scale, epsilon):
+    objective = objective_for(X, recall(X / scale), scale=scale, epsilon=epsilon)
+    objective.losses("generator", seeded())
+    D = cdist(X, X) / scale
+    expected = solve_gromov(D, D, reg=epsilon, reg_scale=None, init="identity").value
+    assert float(objective.self_value) == pytest.approx(float(expected), abs=1e-4)
 
 
 @pytest.mark.parametrize(("penalty", "expected"), [("mean", 0.5 * 25), ("l1", 0.5 * 7)])
@@ -120,6 +130,24 @@ def test_a_carried_coupling_is_as_good_as_a_fresh_one(X, scale):
     assert carried < float(fresh.value) + 0.02
 
 
+def test_a_misleading_coupling_loses_the_next_race(X, scale):
+    """Here one that tells all generated points to go everywhere."""
+    objective = objective_for(X, recall(X / scale), scale=scale)
+    fresh = objective.losses("generator", seeded())["gw"].item()
+    objective.carried_plan.fill_(1 / N**2)
+    objective.n_batches.fill_(RACE_EVERY)
+    assert objective.losses("generator", seeded())["gw"].item() == pytest.approx(fresh, abs=1e-3)
+    objective.carried_plan.fill_(1 / N**2)
+    assert objective.losses("generator", seeded())["gw"].item() > fresh + 0.02
+
+
+def test_generated_batches_are_stratified(X):
+    generator = Generator(MixturePrior(2, N, scale=0.0), nn.Identity(), 2)
+    objective = objective_for(X, generator)
+    objective.losses("generator", seeded())
+    assert len(objective.carried_points.unique(dim=0)) == N
+
+
 def test_distances_are_over_the_scale_cached_or_not(X, scale, monkeypatch):
     i, j = torch.tensor([3, 1]), torch.tensor([0, 5, 7])
     expected = torch.tensor(cdist(X[i], X[j]) / scale, dtype=torch.float32)
@@ -148,7 +176,6 @@ def test_validation_looks_at_held_out_points_only(X, scale):
     far[:10] *= 10
     moved = objective_for(far, generator, held_out=held_out, batch_size=38, scale=scale)
     assert moved.validation_loss() > near.validation_loss() + 1
-    assert near.validation_loss() == near.validation_loss()
     assert not np.isin(held_out, near.order.numpy()).any()
     assert_close(moved.losses("", seeded())["gw"], near.losses("", seeded())["gw"])
 
@@ -157,7 +184,7 @@ def test_validation_leaves_no_trace(X):
     objective = objective_for(X, mlp_generator(), held_out=np.arange(10), batch_size=24)
     objective.losses("generator", seeded())
     before = {name: x.clone() for name, x in objective.state_dict().items()}
-    objective.validation_loss()
+    assert objective.validation_loss() == objective.validation_loss()  # the same draw
     for name, x in objective.state_dict().items():
         assert torch.equal(x, before[name]), name
 
@@ -202,3 +229,12 @@ def test_entropic_value_is_energy_minus_entropy():
         plan = torch.tensor(result.plan)[None]
 
     assert float(entropic_value(Solution, 0.1)) == pytest.approx(float(result.value), abs=1e-6)
+
+
+def test_the_better_of_two_solutions_has_the_lower_value(X):
+    D = torch.tensor(cdist(X, X))
+    solution = self_solve(D, EPSILON, max_iter=20)
+    worse = solution._replace(energy=solution.energy + 1)
+    undefined = solution._replace(energy=solution.energy * torch.nan)
+    assert better(solution, worse, EPSILON) is better(worse, solution, EPSILON) is solution
+    assert better(undefined, solution, EPSILON) is better(solution, undefined, EPSILON) is solution

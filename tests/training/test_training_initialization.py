@@ -1,9 +1,11 @@
 import pytest
 import torch
 from _objectives import N, mlp_generator, objective_for, seeded
+from torch import nn
 from torch.testing import assert_close
 
-from skgw.training.initialization import classical_scaling, initialize_by_scaling
+from skgw.nn import GeneratorSpec
+from skgw.training.initialization import THINNEST, classical_scaling, initialize_by_scaling
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -23,6 +25,9 @@ def test_classical_scaling_of_euclidean_distances_is_exact(k):
 
 def test_classical_scaling_of_few_or_coinciding_points():
     assert classical_scaling(torch.zeros(4, 4), 2).abs().sum() == 0
+    path = torch.tensor([[0.0, 1.0, 2.0, 1.0], [1.0, 0.0, 1.0, 2.0]])  # a ring of four nodes
+    ring = classical_scaling(torch.cat([path, path.roll(2, 1)]), 4)
+    assert_close(ring.square().sum(0)[2:], torch.zeros(2), atol=1e-6, rtol=0)  # not Euclidean
     two = classical_scaling(torch.tensor([[0.0, 3.0], [3.0, 0.0]]), 4)
     assert_close(torch.cdist(two, two), torch.tensor([[0.0, 3.0], [3.0, 0.0]]))
 
@@ -35,6 +40,29 @@ def test_initialization_starts_near_the_data(X, scale):
     assert torch.equal(torch.get_rng_state(), state)
     after = objective_for(X, objective.generator, scale=scale).losses("generator", seeded())["gw"]
     assert after < 0.2 * before
+
+
+def test_axes_are_learned_in_units_of_their_width(X):
+    flat = X * [1, 0]
+    objective = objective_for(flat, mlp_generator())
+    initialize_by_scaling(objective, seeded())
+    width = torch.tensor(flat[:, 0].std(), dtype=torch.float32)
+    assert_close(objective.generator.scale, torch.stack([width, THINNEST * width]))
+
+
+def test_coinciding_points_leave_the_axes_as_they_are(X):
+    objective = objective_for(0 * X, mlp_generator())
+    initialize_by_scaling(objective, seeded())
+    assert_close(objective.generator.scale, torch.ones(2))
+    assert torch.isfinite(objective.generator(5, seeded())).all()
+
+
+def test_dropout_rests_during_the_initialization(X):
+    network = nn.Sequential(nn.Linear(8, 2), nn.Dropout(0.5))
+    objective = objective_for(X, GeneratorSpec(2, 8, network, (), 4).build())
+    state = torch.get_rng_state()
+    initialize_by_scaling(objective, seeded())
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_initialization_leaves_a_normal_prior_alone(X):

@@ -1,8 +1,12 @@
 import numpy as np
+import torch
 from _objectives import N, mlp_generator, objective_for, recall, seeded
+from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 from torch.testing import assert_close
 
+from skgw.training import TrainingOptions, train
+from skgw.training.initialization import initialize_by_scaling
 from skgw.training.projection import project
 
 
@@ -31,3 +35,50 @@ def test_projection_of_some_rows_onto_more_points(X, scale):
     assert projection.to_cloud.rows(cdist(X, X[::2]) / scale).shape == (N, 60)
     E = cdist(projection.cloud, projection.cloud)
     assert projection.to_data.rows(E).shape == (60, N // 2)
+
+
+def projections(X, scale):
+    """Of a generator before and after training."""
+    objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
+    initialize_by_scaling(objective, seeded(1))
+    before = project(objective, np.arange(N), N, seeded(2))
+    train(objective, TrainingOptions(max_iter=5), seeded())
+    return before, project(objective, np.arange(N), N, seeded(2))
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert_array_equal(a.cloud, b.cloud)
+        assert_array_equal(a.to_cloud.link, b.to_cloud.link)
+        assert a.divergence == b.divergence
+
+
+def test_no_step_depends_on_the_default_dtype(X, scale, double_by_default):
+    double = projections(X, scale)
+    torch.set_default_dtype(torch.float32)
+    assert_same(double, projections(X, scale))
+
+
+def test_no_step_runs_in_half_precision(X, scale):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = projections(X, scale)
+    assert_same(half, projections(X, scale))
+
+
+def test_a_misleading_coupling_is_not_followed(X, scale):
+    """Here one that mirrors the data along the first axis."""
+    order = X[:, 0].argsort()
+    objective = objective_for(X, recall(X / scale), scale=scale)
+    objective.losses("generator", seeded())
+    expected = project(objective, np.arange(N), N, seeded()).divergence
+    objective.carried_plan.zero_()[0, order, order[::-1].copy()] = 1 / N
+    divergence = project(objective, np.arange(N), N, seeded()).divergence
+    np.testing.assert_allclose(divergence, expected, atol=1e-3)
+
+
+def test_a_projection_out_of_steps_has_not_converged(X, scale, monkeypatch):
+    objective = objective_for(X, mlp_generator(), scale=scale)
+    objective.losses("generator", seeded())
+    assert project(objective, np.arange(N), N, seeded()).converged
+    monkeypatch.setattr("skgw.training.projection.MAX_ITER", 2)
+    assert not project(objective, np.arange(N), N, seeded()).converged
