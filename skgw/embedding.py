@@ -39,6 +39,7 @@ from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
+from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
 from skgw.training.batches import spread
 from skgw.training.generation import GenerationOptions, GenerativeObjective
@@ -392,6 +393,7 @@ class GWGenerativeEmbedding(
         rows = (self._to_data.rows(distances / self._scale) for distances in chunks)
         return np.concatenate([weights @ features for weights in rows]).astype(self._dtype)
 
+    @full_precision()
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
         """Draw new points of the embedding.
 

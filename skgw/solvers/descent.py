@@ -20,8 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers._precision import full_precision
 from skgw.solvers.linear import solve_linear
+from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem
 from skgw.solvers.result import State
 from skgw.solvers.starts import tilt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from skgw.solvers._inputs import read_inputs
-from skgw.solvers._precision import full_precision
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.gromov import check_options, solve_inputs, warn_if_not_converged
+from skgw.solvers.precision import full_precision
 from skgw.solvers.result import Array, GromovResult, State
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from skgw.solvers._precision import full_precision
+from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import loss_slopes
 
 

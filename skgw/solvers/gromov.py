@@ -11,10 +11,10 @@ from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
-from skgw.solvers._precision import full_precision
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
+from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.starts import matched_start, product_start

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor
 
-from skgw.solvers._precision import full_precision
 from skgw.solvers.linear import solve_linear
+from skgw.solvers.precision import full_precision
 
 Array = NDArray[Any]
 

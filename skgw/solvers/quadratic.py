@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers._precision import full_precision
+from skgw.solvers.precision import full_precision
 
 
 class Loss(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skgw.solvers._precision import full_precision
+from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, split_loss
 from skgw.solvers.result import State
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from skgw.nn import MixturePrior
-from skgw.solvers._precision import full_precision
+from skgw.solvers.precision import full_precision
 from skgw.training.batches import spread
 from skgw.training.generation import GenerativeObjective
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skgw.solvers._precision import full_precision
+from skgw.solvers.precision import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.nn import pairwise_distances
-from skgw.solvers._precision import full_precision
 from skgw.solvers.descent import CONVERGED, Solution, minimize
+from skgw.solvers.precision import full_precision
 from skgw.solvers.projection import Extension, extend_plan
 from skgw.solvers.result import State
 from skgw.training.generation import (

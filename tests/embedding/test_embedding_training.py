@@ -56,11 +56,17 @@ def test_a_generator_of_another_dimension_is_refused(quick, X, generator):
         quick(generator=generator).fit(X)
 
 
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def autocast():
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, autocast])
 def test_it_trains_whatever_mode_the_caller_is_in(quick, X, mode):
     with mode():
-        Z = quick().fit(X).embedding_
-    assert_array_equal(Z, quick().fit(X).embedding_)
+        estimator = quick().fit(X)
+        sample = estimator.sample(5, random_state=0)
+    assert_array_equal(estimator.embedding_, quick().fit(X).embedding_)
+    assert_array_equal(sample, quick().fit(X).sample(5, random_state=0))
 
 
 @pytest.fixture
