@@ -93,8 +93,11 @@ def solve_gromov(
         to what the floating point type can resolve; the result says to what.
     max_iter : int
         Outer steps, annealing included.
-    rank, plan, backend : None, "dense", "auto"
-        Reserved for low-rank costs, lazy plans and other back ends.
+    rank, plan : None, "dense"
+        Reserved for low-rank costs and lazy plans.
+    backend : {"auto", "torch", "numba"}
+        What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
+        first solve of each dtype compiles for some seconds, once per installation), else torch.
     random_state : None
         Reserved for random starts; the solver is deterministic.
 
@@ -133,14 +136,13 @@ def solve_gromov(
     _refuse_reserved(
         unbalanced=(unbalanced, None), n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense")
     )
-    if backend not in ("auto", "torch"):
-        raise NotImplementedError(f"backend={backend!r} is not available; use 'auto' or 'torch'.")
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
     result = solve_inputs(
-        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter
-    )
+        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter,
+        backend=backend,
+    )  # fmt: skip
     warn_if_not_converged(result)
     return result
 
@@ -156,6 +158,7 @@ def solve_inputs(
     tol: float,
     max_iter: int,
     symmetric: bool = False,
+    backend: str = "auto",
 ) -> GromovResult:
     """`solve_gromov` on validated tensors, at an absolute `reg` (B,), without a warning.
 
@@ -171,8 +174,9 @@ def solve_inputs(
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         solution = minimize(
-            problem, reg, start, level=level, tol=tol_used, max_iter=max_iter, symmetric=symmetric
-        )
+            problem, reg, start, level=level, tol=tol_used, max_iter=max_iter,
+            symmetric=symmetric, backend=backend,
+        )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss)
 
 
