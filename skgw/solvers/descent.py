@@ -26,7 +26,7 @@ from torch import Tensor
 from skgw.solvers._newton import LinearSolution
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import QuadraticProblem
+from skgw.solvers.quadratic import Problem
 from skgw.solvers.result import State
 from skgw.solvers.starts import tilt
 
@@ -79,10 +79,11 @@ def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
 @torch.no_grad()
 @full_precision()
 def minimize(
-    problem: QuadraticProblem,
+    problem: Problem,
     reg: Tensor,
     start: State,
     *,
+    plan: Tensor | None = None,
     level: Tensor | None = None,
     tol: Tensor,
     max_iter: int = 100,
@@ -93,10 +94,12 @@ def minimize(
 
     Parameters
     ----------
-    problem : QuadraticProblem
+    problem : Problem
     reg : Tensor of shape (B,)
     start : State
         First linearised cost (B, n, m), and column potential (B, m) if there is one.
+    plan : Tensor of shape (B, n, m), optional
+        The plan with that cost, if it is close to a solution already.
     level : Tensor of shape (B,), optional
         Temperature to cool from; `reg` (no annealing) by default.
     tol : Tensor of shape (B,)
@@ -112,14 +115,16 @@ def minimize(
     linear = functools.partial(
         solve_linear, max_iter=MAX_NEWTON, symmetric=symmetric, backend=backend
     )
-    it = _first(problem, start)
+    it = _first(problem, start, plan, tol)
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
     for temperature in levels:
         it = _cooled(problem, it, temperature, linear)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
-        it, outcome = _outer_step(problem, it, reg, tol, step, linear)
+        is_first = step == 1 and plan is None
+        it, outcome = _outer_step(problem, it, reg, tol, linear, is_first=is_first)
+        outcome = outcome._replace(n_iter=torch.full_like(outcome.n_iter, step))
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
         done = ended | (step == max_iter)
         if not done.any():
@@ -136,10 +141,11 @@ def minimize(
     return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
 
 
-def _first(problem: QuadraticProblem, start: State) -> _Iterate:
+def _first(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> _Iterate:
     potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
-    none, one = torch.zeros_like(start.cost), torch.ones_like(problem.constant)
-    return _Iterate(start.cost, none, potential, one, none, none, 0 * one)
+    change = torch.ones_like(tol) if plan is None else tol
+    plan = torch.zeros_like(start.cost) if plan is None else plan
+    return _Iterate(start.cost, plan, potential, change, plan, start.cost, torch.zeros_like(change))
 
 
 def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
@@ -149,9 +155,7 @@ def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
     return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
 
 
-def _cooled(
-    problem: QuadraticProblem, it: _Iterate, level: Tensor, linear: LinearSolver
-) -> _Iterate:
+def _cooled(problem: Problem, it: _Iterate, level: Tensor, linear: LinearSolver) -> _Iterate:
     """One step at a temperature above the final one: nothing is judged, there will be more."""
     target, tol = it.cost + tilt(problem, level), torch.full_like(level, LEVEL_TOLERANCE)
     plan, potential, _ = linear(
@@ -162,14 +166,18 @@ def _cooled(
 
 
 def _outer_step(
-    problem: QuadraticProblem,
+    problem: Problem,
     it: _Iterate,
     reg: Tensor,
     tol: Tensor,
-    step: int,
     linear: LinearSolver,
+    *,
+    is_first: bool,
 ) -> tuple[_Iterate, Solution]:
-    """Solve the linear problem, move to its plan (or towards it), and judge convergence."""
+    """Solve the linear problem, move to its plan (or towards it), and judge convergence.
+
+    The first plan of a solve has none before it to be compared with.
+    """
     wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), 0.5 * tol)
     plan, potential, _ = linear(
         it.cost, problem.a, problem.b, reg, potential=it.potential, tol=wanted
@@ -178,22 +186,22 @@ def _outer_step(
     cost = problem.gradient(plan)
     energy = problem.energy(plan, cost)
     difference = plan - it.mixture
-    change = difference.abs().sum((1, 2)) if step > 1 else torch.ones_like(reg)
+    change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
     settled = change < tol
     status = torch.full(reg.shape, MAX_ITER, device=reg.device)
     status[settled] = INNER
     status[settled & (error < tol)] = CONVERGED
     status[~torch.isfinite(energy)] = NON_FINITE
-    outcome = Solution(plan, cost, potential, energy, error, status, torch.full_like(status, step))
-    if step == 1:
+    outcome = Solution(plan, cost, potential, energy, error, status, torch.zeros_like(status))
+    if is_first:
         mixture, at, streak = plan, cost, it.streak
     else:
         mixture, at, streak = _advance(it, plan, cost, difference, change, reg)
     return _Iterate(at, mixture, potential, change, plan, cost, streak), outcome
 
 
-def _marginal_error(plan: Tensor, problem: QuadraticProblem) -> Tensor:
+def _marginal_error(plan: Tensor, problem: Problem) -> Tensor:
     """L1 distance from the marginals, (B,): the rows are off, too, by rounding."""
     rows, columns = plan.sum(2) - problem.a, plan.sum(1) - problem.b
     return rows.abs().sum(1) + columns.abs().sum(1)

@@ -14,6 +14,7 @@ from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
+from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, State
@@ -173,10 +174,16 @@ def solve_inputs(
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
-        solution = minimize(
-            problem, reg, start, level=level, tol=tol_used, max_iter=max_iter,
-            symmetric=symmetric, backend=backend,
-        )  # fmt: skip
+        if level is not None and min(problem.offset.shape[1:]) >= MIN_SIZE:
+            solution = minimize_from_truncated(
+                problem, reg, start,
+                level=level, tol=tol_used, max_iter=max_iter, backend=backend,
+            )  # fmt: skip
+        else:
+            solution = minimize(
+                problem, reg, start, level=level, tol=tol_used, max_iter=max_iter,
+                symmetric=symmetric, backend=backend,
+            )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss)
 
 

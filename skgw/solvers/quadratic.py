@@ -17,7 +17,7 @@ and makes a small error of the plan's marginals harmless. Where K1 and K2 are po
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -46,6 +46,21 @@ def loss_slopes(Ca: Tensor, Cb: Tensor, loss: str) -> Loss:
     if loss == "L2":
         return Loss(2 * Ca, 2 * Cb, torch.ones_like(Ca), torch.full_like(Cb, 2.0))
     return Loss(Ca.log(), torch.ones_like(Cb), torch.ones_like(Ca), 1 / Cb)
+
+
+class Problem(Protocol):
+    """What a solver asks of E; `QuadraticProblem` has it with dense kernels."""
+
+    @property
+    def a(self) -> Tensor: ...  # noqa: D102
+    @property
+    def b(self) -> Tensor: ...  # noqa: D102
+    @property
+    def offset(self) -> Tensor: ...  # noqa: D102
+
+    def gradient(self, plan: Tensor) -> Tensor: ...  # noqa: D102
+    def energy(self, plan: Tensor, gradient: Tensor) -> Tensor: ...  # noqa: D102
+    def take(self, index: Tensor) -> Self: ...  # noqa: D102
 
 
 class QuadraticProblem(NamedTuple):
