@@ -12,8 +12,6 @@ import time
 from typing import Any
 
 import numpy as np
-from _common import Figures, parser, print_figures, run, seeds
-from _methods import BASELINES, OURS, RANDOM_MDS, WITH_SCALE, rank_correlation
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits, make_swiss_roll
 from sklearn.decomposition import PCA
@@ -22,6 +20,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.embedding.methods import BASELINES, OURS, RANDOM_MDS, WITH_SCALE, rank_correlation
 from skgw import GWGenerativeEmbedding
 from skgw.metrics import relative_distortion, trustworthiness
 

@@ -16,14 +16,14 @@ from typing import Any, Self
 
 import joblib
 import numpy as np
-from _common import Figures, Rows, groups, parser, print_table, run, seeds, spread
-from _methods import rank_correlation
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import wasserstein_distance
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, KFold
 
+from benchmarks.common import Figures, Rows, groups, parser, print_table, run, seeds, spread
+from benchmarks.embedding.methods import rank_correlation
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_graph
 from skgw.exceptions import GWConvergenceWarning

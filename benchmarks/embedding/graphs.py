@@ -14,11 +14,28 @@ import time
 
 import networkx as nx
 import numpy as np
-from _common import Figures, Rows, groups, mean, parser, print_figures, print_table, run, seeds
-from _methods import BASELINES, CLASSICAL_MDS, OURS, RANDOM_MDS, WITH_SCALE, rank_correlation
 from scipy.spatial.distance import cdist
 from sklearn.model_selection import train_test_split
 
+from benchmarks.common import (
+    Figures,
+    Rows,
+    groups,
+    mean,
+    parser,
+    print_figures,
+    print_table,
+    run,
+    seeds,
+)
+from benchmarks.embedding.methods import (
+    BASELINES,
+    CLASSICAL_MDS,
+    OURS,
+    RANDOM_MDS,
+    WITH_SCALE,
+    rank_correlation,
+)
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_graph
 from skgw.metrics import (

@@ -15,11 +15,11 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from _common import Figures, parser, pin_threads, print_figures, run, seeds
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_swiss_roll
 from sklearn.neighbors import kneighbors_graph
 
+from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds
 from skgw import GWGenerativeEmbedding
 from skgw.metrics import distance_rank_correlation
 from skgw.spaces import graph_distances

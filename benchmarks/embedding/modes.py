@@ -14,8 +14,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from _common import Figures, parser, print_figures, print_table, run, seeds
 
+from benchmarks.common import Figures, parser, print_figures, print_table, run, seeds
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
 from skgw.metrics import mode_coverage, nearest_neighbor_two_sample, rigid_alignment

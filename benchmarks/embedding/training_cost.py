@@ -15,10 +15,10 @@ from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
-from _common import Figures, parser, print_figures, print_table, run, seeds
 from torch import Tensor
 from torch.optim import Adam
 
+from benchmarks.common import Figures, parser, print_figures, print_table, run, seeds
 from skgw import GWGenerativeEmbedding
 from skgw._run import TrainingRun
 from skgw.datasets import make_modes

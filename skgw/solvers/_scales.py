@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._inputs import Inputs, as_like
+from skgw.solvers.quadratic import mean
 from skgw.solvers.result import Array
 
 
@@ -18,8 +19,8 @@ def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
         return inputs
     if not kl_shift >= 0:
         raise ValueError(f"kl_shift must not be negative, got {kl_shift!r}.")
-    mean = 0.5 * (_mean(inputs.Ca.detach(), inputs.a) + _mean(inputs.Cb.detach(), inputs.b))
-    shift = (kl_shift * torch.where(mean > 0, mean, 1.0))[:, None, None]
+    size = 0.5 * (mean(inputs.Ca.detach(), inputs.a) + mean(inputs.Cb.detach(), inputs.b))
+    shift = (kl_shift * torch.where(size > 0, size, 1.0))[:, None, None]
     Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
     if not ((Ca > 0).all() and (Cb > 0).all()):
         raise ValueError("The KL loss needs positive entries: set kl_shift > 0.")
@@ -48,7 +49,7 @@ def _scale(inputs: Inputs, loss: str) -> Tensor:
     scale = torch.zeros_like(inputs.a[:, 0])
     for C, p in ((inputs.Ca, inputs.a), (inputs.Cb, inputs.b)):
         size = C * C if loss == "L2" else C
-        scale = scale + 0.5 * _mean(size, p)
+        scale = scale + 0.5 * mean(size, p)
     vanished = scale < torch.finfo(scale.dtype).tiny
     lost = vanished & ((inputs.Ca != 0).any(2).any(1) | (inputs.Cb != 0).any(2).any(1))
     if lost.any() or not torch.isfinite(scale).all():
@@ -56,8 +57,3 @@ def _scale(inputs: Inputs, loss: str) -> Tensor:
             f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
         )
     return torch.where(vanished, 1.0, scale)  # all points coincide: any temperature will do
-
-
-def _mean(C: Tensor, p: Tensor) -> Tensor:
-    """Mean entry of C under the weights p, (B,)."""
-    return torch.einsum("bi,bij,bj->b", p, C, p)

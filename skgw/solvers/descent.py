@@ -15,18 +15,22 @@ While the temperature falls, costs are tilted a little (`starts.tilt`): see ther
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from skgw.solvers._newton import LinearSolution
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import QuadraticProblem
+from skgw.solvers.quadratic import Problem
 from skgw.solvers.result import State
 from skgw.solvers.starts import tilt
 
-COOLING = 0.5  # factor from one annealing level to the next, one outer step each
+MAX_COOLING = 1.0  # octaves from one annealing level to the next, one outer step each
 INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
 LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
 SLOW = 0.8  # rate of convergence from which on momentum is built up
@@ -35,6 +39,7 @@ MAX_NEWTON = 12  # per linear problem; the next one profits from what the last o
 FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
 
 
+LinearSolver = Callable[..., LinearSolution]  # `solve_linear` with its options
 STATUS = ("converged", "max_iter", "inner", "non_finite")
 CONVERGED, MAX_ITER, INNER, NON_FINITE = range(4)
 
@@ -57,7 +62,6 @@ class _Iterate(NamedTuple):
     cost: Tensor  # (B, n, m), gradient of E at `mixture`
     mixture: Tensor  # (B, n, m), combination of plans at which E is linearised
     potential: Tensor  # (B, m)
-    level: Tensor  # (B,), current temperature
     change: Tensor  # (B,), L1 distance of the last plan from the mixture before it
     last: Tensor  # (B, n, m), that plan
     last_cost: Tensor  # (B, n, m), gradient of E at it
@@ -75,23 +79,27 @@ def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
 @torch.no_grad()
 @full_precision()
 def minimize(
-    problem: QuadraticProblem,
+    problem: Problem,
     reg: Tensor,
     start: State,
     *,
+    plan: Tensor | None = None,
     level: Tensor | None = None,
     tol: Tensor,
     max_iter: int = 100,
     symmetric: bool = False,
+    backend: str = "auto",
 ) -> Solution:
     """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
 
     Parameters
     ----------
-    problem : QuadraticProblem
+    problem : Problem
     reg : Tensor of shape (B,)
     start : State
         First linearised cost (B, n, m), and column potential (B, m) if there is one.
+    plan : Tensor of shape (B, n, m), optional
+        The plan with that cost, if it is close to a solution already.
     level : Tensor of shape (B,), optional
         Temperature to cool from; `reg` (no annealing) by default.
     tol : Tensor of shape (B,)
@@ -101,16 +109,22 @@ def minimize(
         Outer steps, annealing included.
     symmetric : bool
         Whether a space is compared with itself under the square loss, from a symmetric start.
+    backend : str
+        Of `solve_linear`.
     """
-    n_problems = len(reg)
-    level = reg if level is None else torch.maximum(level, reg)
-    potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
-    nothing, one = torch.zeros_like(start.cost), torch.ones_like(reg)
-    it = _Iterate(start.cost, nothing, potential, level, one, nothing, nothing, 0 * one)
-    active = torch.arange(n_problems, device=reg.device)
+    linear = functools.partial(
+        solve_linear, max_iter=MAX_NEWTON, symmetric=symmetric, backend=backend
+    )
+    it = _first(problem, start, plan, tol)
+    levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
+    for temperature in levels:
+        it = _cooled(problem, it, temperature, linear)
+    active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
-    for step in range(1, max_iter + 1):
-        it, outcome = _outer_step(problem, it, reg, tol, step, symmetric)
+    for step in range(len(levels) + 1, max_iter + 1):
+        is_first = step == 1 and plan is None
+        it, outcome = _outer_step(problem, it, reg, tol, linear, is_first=is_first)
+        outcome = outcome._replace(n_iter=torch.full_like(outcome.n_iter, step))
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
         done = ended | (step == max_iter)
         if not done.any():
@@ -127,77 +141,107 @@ def minimize(
     return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
 
 
+def _first(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> _Iterate:
+    potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
+    change = torch.ones_like(tol) if plan is None else tol
+    plan = torch.zeros_like(start.cost) if plan is None else plan
+    return _Iterate(start.cost, plan, potential, change, plan, start.cost, torch.zeros_like(change))
+
+
+def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
+    """Temperatures from `level` (B,) to above `reg` (B,), the same number for all problems."""
+    ratio = (level / reg).clamp_min(1.0)
+    n_levels = math.ceil(float(ratio.log2().amax()) / MAX_COOLING)
+    return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
+
+
+def _cooled(problem: Problem, it: _Iterate, level: Tensor, linear: LinearSolver) -> _Iterate:
+    """One step at a temperature above the final one: nothing is judged, there will be more."""
+    target, tol = it.cost + tilt(problem, level), torch.full_like(level, LEVEL_TOLERANCE)
+    plan, potential, _ = linear(
+        target, problem.a, problem.b, level, potential=it.potential, tol=tol
+    )
+    cost = problem.gradient(plan)
+    return it._replace(cost=cost, mixture=plan, potential=potential, last=plan, last_cost=cost)
+
+
 def _outer_step(
-    problem: QuadraticProblem, it: _Iterate, reg: Tensor, tol: Tensor, step: int, symmetric: bool
+    problem: Problem,
+    it: _Iterate,
+    reg: Tensor,
+    tol: Tensor,
+    linear: LinearSolver,
+    *,
+    is_first: bool,
 ) -> tuple[_Iterate, Solution]:
-    """Solve the linear problem, move to its plan (or towards it), and judge convergence."""
-    final = it.level <= reg
+    """Solve the linear problem, move to its plan (or towards it), and judge convergence.
+
+    The first plan of a solve has none before it to be compared with.
+    """
     wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), 0.5 * tol)
-    wanted = torch.where(final, wanted, LEVEL_TOLERANCE)
-    target = it.cost
-    if not final.all():
-        target = target + tilt(problem, torch.where(final, 0.0, it.level))
-    plan, potential, _ = solve_linear(
-        target, problem.a, problem.b, it.level,
-        potential=it.potential, tol=wanted, max_iter=MAX_NEWTON, symmetric=symmetric,
-    )  # fmt: skip
+    plan, potential, _ = linear(
+        it.cost, problem.a, problem.b, reg, potential=it.potential, tol=wanted
+    )
     error = _marginal_error(plan, problem)
     cost = problem.gradient(plan)
     energy = problem.energy(plan, cost)
-    change = (plan - it.mixture).abs().sum((1, 2)) if step > 1 else torch.ones_like(reg)
+    difference = plan - it.mixture
+    change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
-    settled = final & (change < tol)
+    settled = change < tol
     status = torch.full(reg.shape, MAX_ITER, device=reg.device)
     status[settled] = INNER
     status[settled & (error < tol)] = CONVERGED
     status[~torch.isfinite(energy)] = NON_FINITE
-    outcome = Solution(plan, cost, potential, energy, error, status, torch.full_like(status, step))
-    level = torch.where(final, it.level, torch.maximum(COOLING * it.level, reg))
-    if step == 1:
+    outcome = Solution(plan, cost, potential, energy, error, status, torch.zeros_like(status))
+    if is_first:
         mixture, at, streak = plan, cost, it.streak
     else:
-        mixture, at, streak = _advance(it, plan, cost, change, final)
-    return _Iterate(at, mixture, potential, level, change, plan, cost, streak), outcome
+        mixture, at, streak = _advance(it, plan, cost, difference, change, reg)
+    return _Iterate(at, mixture, potential, change, plan, cost, streak), outcome
 
 
-def _marginal_error(plan: Tensor, problem: QuadraticProblem) -> Tensor:
+def _marginal_error(plan: Tensor, problem: Problem) -> Tensor:
     """L1 distance from the marginals, (B,): the rows are off, too, by rounding."""
     rows, columns = plan.sum(2) - problem.a, plan.sum(1) - problem.b
     return rows.abs().sum(1) + columns.abs().sum(1)
 
 
 def _advance(
-    it: _Iterate, plan: Tensor, cost: Tensor, change: Tensor, final: Tensor
+    it: _Iterate, plan: Tensor, cost: Tensor, difference: Tensor, change: Tensor, reg: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Where to linearise next, the gradient there, and the new streak.
 
     That is the plan itself, or a point beyond it where progress is slow, or one short of it where
     E is convex on the way there.
     """
-    difference = plan - it.mixture
-    curvature = 0.5 * ((cost - it.cost) * difference).sum((1, 2))
+    bend = cost - it.cost
+    curvature = 0.5 * (bend * difference).sum((1, 2))
     convex = curvature > 0
     mixture, at = plan, cost
     if convex.any():
-        step = torch.where(convex, _shortened(it, plan, difference, curvature), 1.0)[:, None, None]
-        mixture, at = it.mixture + step * difference, it.cost + step * (cost - it.cost)
-    gaining = final & ((it.streak > 0) | (change > SLOW * it.change))
+        step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
+        step = step[:, None, None]
+        mixture, at = it.mixture + step * difference, it.cost + step * bend
+    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
     streak = torch.where(gaining, it.streak + 1, 0.0)
     streak = torch.where(convex | (it.streak < 0), -1.0, streak)
     if (streak > 0).any():
         onward = cost - it.last_cost
-        back = ((cost - it.cost) * onward).sum((1, 2)) < 0
+        back = (bend * onward).sum((1, 2)) < 0
         streak = torch.where(back & (streak > 0), 0.0, streak)
         momentum = (streak / (streak + 3)).clamp(0.0, MAX_MOMENTUM)[:, None, None]
         mixture, at = mixture + momentum * (plan - it.last), at + momentum * onward
     return mixture, at, streak
 
 
-def _shortened(it: _Iterate, plan: Tensor, difference: Tensor, curvature: Tensor) -> Tensor:
+def _shortened(
+    it: _Iterate, plan: Tensor, difference: Tensor, curvature: Tensor, reg: Tensor
+) -> Tensor:
     """Share of the way from the mixture to `plan` that minimises the bound, (B,)."""
     # The linear part falls by reg KL(mixture | plan), as the plan minimises it; to evaluate it
     # directly would tell the marginal errors of both for a gain or a loss.
     mixture = it.mixture.clamp_min(0.0)  # momentum may have overshot
     ratio = mixture / plan.clamp_min(torch.finfo(plan.dtype).tiny)
     divergence = (torch.xlogy(mixture, ratio) + difference).sum((1, 2)).clamp_min(0.0)
-    return (it.level * divergence / (2 * curvature)).clamp_max(1.0)
+    return (reg * divergence / (2 * curvature)).clamp_max(1.0)

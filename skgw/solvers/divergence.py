@@ -25,6 +25,7 @@ def gw_divergence(
     init: str | Array | State = "auto",
     tol: float = 1e-5,
     max_iter: int = 100,
+    backend: str = "auto",
     return_results: bool = False,
 ) -> Any:
     """Normalised GW_eps: ``2 GW(a, b) - GW(a, a) - GW(b, b)``.
@@ -43,7 +44,7 @@ def gw_divergence(
         Symmetric matrices of distances, numpy or torch.
     a, b : array of shape (n,) and (m,), optional
         Weights, uniform by default.
-    loss, reg, reg_scale, kl_shift, init, tol, max_iter
+    loss, reg, reg_scale, kl_shift, init, tol, max_iter, backend
         As for `solve_gromov`; `init` is that of the cross term.
     return_results : bool
         Whether to return the three results as well.
@@ -95,7 +96,7 @@ def gw_divergence(
         solve_inputs(
             inputs, reg, scale,
             loss=loss, alpha=1.0, init=start, tol=tol, max_iter=max_iter,
-            symmetric=loss == "L2" and inputs is not cross,
+            symmetric=loss == "L2" and inputs is not cross, backend=backend,
         )
         for inputs, start in terms
     ]  # fmt: skip

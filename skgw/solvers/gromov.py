@@ -14,6 +14,7 @@ from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
+from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, State
@@ -93,8 +94,11 @@ def solve_gromov(
         to what the floating point type can resolve; the result says to what.
     max_iter : int
         Outer steps, annealing included.
-    rank, plan, backend : None, "dense", "auto"
-        Reserved for low-rank costs, lazy plans and other back ends.
+    rank, plan : None, "dense"
+        Reserved for low-rank costs and lazy plans.
+    backend : {"auto", "torch", "numba"}
+        What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
+        first solve of each dtype compiles for some seconds, once per installation), else torch.
     random_state : None
         Reserved for random starts; the solver is deterministic.
 
@@ -133,14 +137,13 @@ def solve_gromov(
     _refuse_reserved(
         unbalanced=(unbalanced, None), n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense")
     )
-    if backend not in ("auto", "torch"):
-        raise NotImplementedError(f"backend={backend!r} is not available; use 'auto' or 'torch'.")
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
     result = solve_inputs(
-        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter
-    )
+        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter,
+        backend=backend,
+    )  # fmt: skip
     warn_if_not_converged(result)
     return result
 
@@ -156,6 +159,7 @@ def solve_inputs(
     tol: float,
     max_iter: int,
     symmetric: bool = False,
+    backend: str = "auto",
 ) -> GromovResult:
     """`solve_gromov` on validated tensors, at an absolute `reg` (B,), without a warning.
 
@@ -170,9 +174,16 @@ def solve_inputs(
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
-        solution = minimize(
-            problem, reg, start, level=level, tol=tol_used, max_iter=max_iter, symmetric=symmetric
-        )
+        if level is not None and min(problem.offset.shape[1:]) >= MIN_SIZE:
+            solution = minimize_from_truncated(
+                problem, reg, start,
+                level=level, tol=tol_used, max_iter=max_iter, backend=backend,
+            )  # fmt: skip
+        else:
+            solution = minimize(
+                problem, reg, start, level=level, tol=tol_used, max_iter=max_iter,
+                symmetric=symmetric, backend=backend,
+            )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss)
 
 

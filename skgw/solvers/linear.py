@@ -13,11 +13,17 @@ arXiv:2504.02067. The steps themselves are in `_newton.py`.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, newton, times
 
+NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
+BACKENDS = ("auto", "torch", "numba")
 PATIENCE = 12  # Newton steps, after which a problem further off than FAR is to be prepared for
 FAR = 2e-2
 WARMER = 4.0  # factor to the temperature at which to prepare for a colder one
@@ -35,6 +41,7 @@ def solve_linear(
     tol: Tensor,
     max_iter: int = 20,
     symmetric: bool = False,
+    backend: str = "auto",
 ) -> LinearSolution:
     """Minimise <cost, T> - reg H(T) over couplings T of `a` and `b`, for a batch of problems.
 
@@ -56,6 +63,8 @@ def solve_linear(
         Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
         Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
         2014; Feydy et al. 2019).
+    backend : {"auto", "torch", "numba"}
+        "auto" is numba on CPUs where it is installed, else torch.
 
     Returns
     -------
@@ -66,15 +75,15 @@ def solve_linear(
     problem = LinearProblem(cost, a, b, reg, potential, tol)
     if symmetric:
         problem = problem._replace(potential=_symmetric_sinkhorn(problem))
-    return _solve(problem, max_iter)
+    return _solve(problem, max_iter, newton_steps(backend, cost.device.type))
 
 
-def _solve(problem: LinearProblem, max_iter: int) -> LinearSolution:
+def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
     solution = newton(problem, min(max_iter, PATIENCE))
     far = solution.error > problem.tol.clamp_min(FAR)
     if far.any():
         rest = problem._replace(potential=solution.potential).take(far)
-        solution.replace(far, _prepared(rest, min(max_iter, PATIENCE)))
+        solution.replace(far, _prepared(rest, min(max_iter, PATIENCE), newton))
     todo = solution.error > problem.tol
     if max_iter > PATIENCE and todo.any():
         rest = problem._replace(potential=solution.potential).take(todo)
@@ -82,14 +91,39 @@ def _solve(problem: LinearProblem, max_iter: int) -> LinearSolution:
     return solution
 
 
-def _prepared(problem: LinearProblem, max_iter: int) -> LinearSolution:
+def _prepared(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
     """Solve roughly at a higher temperature, or in turn at one above it, before this one."""
     spread = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
     if (problem.reg < spread).any():  # above that the plan is close to the product
         rough = torch.full_like(problem.tol, FAR / 2)
-        warm = _solve(problem._replace(reg=WARMER * problem.reg, tol=rough), max_iter)
+        warm = _solve(problem._replace(reg=WARMER * problem.reg, tol=rough), max_iter, newton)
         problem = problem._replace(potential=warm.potential)
     return newton(problem, max_iter)
+
+
+@functools.cache
+def newton_steps(backend: str, device: str) -> NewtonSteps:
+    """The Newton steps of `backend` for tensors on `device`.
+
+    Raises
+    ------
+    ImportError
+        If numba is asked for and not installed.
+    ValueError
+        If it is asked for on a GPU, and for unknown names.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}.")
+    installed = importlib.util.find_spec("numba") is not None
+    if backend == "numba" and not installed:
+        raise ImportError("backend='numba' needs numba: pip install 'skgw[numba]'.")
+    if backend == "numba" and device != "cpu":
+        raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
+    if backend == "torch" or device != "cpu" or not installed:
+        return newton
+    from skgw.solvers._newton_numba import newton_numba
+
+    return newton_numba
 
 
 def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:

@@ -17,7 +17,7 @@ and makes a small error of the plan's marginals harmless. Where K1 and K2 are po
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -46,6 +46,21 @@ def loss_slopes(Ca: Tensor, Cb: Tensor, loss: str) -> Loss:
     if loss == "L2":
         return Loss(2 * Ca, 2 * Cb, torch.ones_like(Ca), torch.full_like(Cb, 2.0))
     return Loss(Ca.log(), torch.ones_like(Cb), torch.ones_like(Ca), 1 / Cb)
+
+
+class Problem(Protocol):
+    """What a solver asks of E; `QuadraticProblem` has it with dense kernels."""
+
+    @property
+    def a(self) -> Tensor: ...  # noqa: D102
+    @property
+    def b(self) -> Tensor: ...  # noqa: D102
+    @property
+    def offset(self) -> Tensor: ...  # noqa: D102
+
+    def gradient(self, plan: Tensor) -> Tensor: ...  # noqa: D102
+    def energy(self, plan: Tensor, gradient: Tensor) -> Tensor: ...  # noqa: D102
+    def take(self, index: Tensor) -> Self: ...  # noqa: D102
 
 
 class QuadraticProblem(NamedTuple):
@@ -93,25 +108,25 @@ def quadratic_problem(
     u1, mean1, kernel_a = _center(parts.h1, a)
     u2, mean2, kernel_b = _center(parts.h2, b)
     offset = (-2 * alpha) * u1[:, :, None] * u2[:, None, :]
-    constant = alpha * (_mean(parts.f1, a) + _mean(parts.f2, b) - 4 * mean1 * mean2)
+    constant = alpha * (mean(parts.f1, a) + mean(parts.f2, b) - 4 * mean1 * mean2)
     if M is not None:
         rows = torch.bmm(M, b[:, :, None])  # (B, n, 1)
         columns = torch.bmm(a[:, None, :], M)  # (B, 1, m)
-        mean = torch.bmm(columns, b[:, :, None])  # (B, 1, 1)
-        offset = offset + (1 - alpha) * (M - rows - (columns - mean))
-        constant = constant + (1 - alpha) * mean[:, 0, 0]
+        center = torch.bmm(columns, b[:, :, None])  # (B, 1, 1)
+        offset = offset + (1 - alpha) * (M - rows - (columns - center))
+        constant = constant + (1 - alpha) * center[:, 0, 0]
     return QuadraticProblem(kernel_a, kernel_b, offset, constant, a, b, alpha)
 
 
 def _center(h: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The centred u, its mean before centring, and the twice-centred kernel of h."""
     u = torch.bmm(h, p[:, :, None])[:, :, 0]  # (B, n)
-    mean = 0.5 * (u * p).sum(1)  # = p'u after the subtraction below
-    u = u - mean[:, None]
+    half = 0.5 * (u * p).sum(1)  # = p'u after the subtraction below
+    u = u - half[:, None]
     kernel = (u[:, :, None] + u[:, None, :]).sub_(h).mul_(0.5)
-    return u - mean[:, None], mean, kernel
+    return u - half[:, None], half, kernel
 
 
-def _mean(f: Tensor, p: Tensor) -> Tensor:
-    """p'fp for each problem, (B,)."""
-    return torch.einsum("bi,bij,bj->b", p, f, p)
+def mean(f: Tensor, p: Tensor) -> Tensor:
+    """Mean p'fp of the entries of f under weights p, (B,)."""
+    return (torch.bmm(f, p[:, :, None])[:, :, 0] * p).sum(1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import QuadraticProblem, split_loss
+from skgw.solvers.quadratic import Problem, QuadraticProblem, split_loss
 from skgw.solvers.result import State
 
 TILT = 1e-2  # of the temperature: costs that are off by so little make a plan as good to start from
@@ -18,7 +18,7 @@ def product_start(problem: QuadraticProblem, reg: Tensor) -> State:
     return State(problem.offset + tilt(problem, reg))
 
 
-def tilt(problem: QuadraticProblem, reg: Tensor) -> Tensor:
+def tilt(problem: Problem, reg: Tensor) -> Tensor:
     """A small cost, (B, n, m), that tells points apart which the problem does not.
 
     On spaces whose points all look alike (cycles, tori, hypercubes) the product coupling is

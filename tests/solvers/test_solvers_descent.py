@@ -54,8 +54,8 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
     monkeypatch.setattr(descent, "MAX_MOMENTUM", 0.0)
     values, step = [], descent._outer_step
 
-    def recorded(problem, it, *args):
-        it, outcome = step(problem, it, *args)
+    def recorded(problem, it, *args, **options):
+        it, outcome = step(problem, it, *args, **options)
         energy = problem.energy(it.mixture, problem.gradient(it.mixture))
         values.append(float(energy - reg * torch.special.entr(it.mixture).sum((1, 2))))
         return it, outcome

@@ -255,7 +255,6 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
         ("plan", "lazy", "'dense'"),
         ("plan", np.ones((12, 10)), "'dense'"),
         ("plan", None, "'dense'"),
-        ("backend", "numba", "'auto' or 'torch'"),
     ],
 )
 def test_reserved_options(arrays, name, value, only):

@@ -7,11 +7,19 @@ import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
-from skgw.solvers import _newton
+from skgw.solvers import _newton, linear
 from skgw.solvers._newton import LinearProblem, newton
 from skgw.solvers.linear import solve_linear
 
 DOUBLE = torch.float64
+
+
+@pytest.fixture(autouse=True, params=["torch", "numba"])
+def backend(request, monkeypatch):
+    """Every test with both kinds of Newton steps."""
+    steps = linear.newton_steps(request.param, "cpu")
+    monkeypatch.setattr(linear, "newton_steps", lambda *_: steps)
+    return request.param
 
 
 def solve(cost, reg, a=None, b=None, *, dtype=DOUBLE, tol=1e-9, max_iter=50, **kwargs):

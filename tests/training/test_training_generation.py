@@ -90,7 +90,7 @@ def test_gradient_is_that_of_the_divergence(X, scale):
         direction = np.random.default_rng(seed).normal(size=points.shape)
         step = 1e-3 * direction
         slope = (divergence(points + step) - divergence(points - step)) / 2e-3
-        assert (gradient * direction).sum() == pytest.approx(slope, rel=0.1, abs=2e-3)
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=0.1, abs=4e-3)
 
 
 def test_a_step_against_the_gradient_helps(X, scale):

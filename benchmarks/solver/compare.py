@@ -1,0 +1,121 @@
+"""Time to a plan, and the plan's objective and marginal error, beside POT and OTT.
+
+All solvers of a group get the same problem, and their runs are interleaved; times are medians, and
+ratios are medians of the ratios within a round. The objective F = E - reg H is evaluated in float64
+from every plan as it is. The floor is the time of two products of matrices (one gradient) and of
+two of a matrix and a vector (one step of any inner solver), in the same run. Needs POT; OTT
+(`pip install ott-jax`) is left out where it is not installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from benchmarks.common import Figures, parser, print_table, run, seeds, spread
+from benchmarks.solver.families import FAMILIES
+from benchmarks.solver.solvers import GROUPS, quietly
+
+SIZES = 100, 250, 500, 1000
+REG = 0.01
+BUDGET = 4.0  # seconds of a solver per cell: rounds are as many as fit, 1 to 15
+
+
+def objective(Ca: np.ndarray, Cb: np.ndarray, T: np.ndarray, reg: float) -> float:
+    p, q = T.sum(1), T.sum(0)
+    energy = p @ (Ca**2) @ p + q @ (Cb**2) @ q - 2 * np.sum((Ca @ T @ Cb) * T)
+    return float(energy + reg * np.sum(T * np.log(np.maximum(T, 1e-300))))
+
+
+def marginal_error(T: np.ndarray) -> float:
+    n, m = T.shape
+    return float(abs(T.sum(1) - 1 / n).sum() + abs(T.sum(0) - 1 / m).sum())
+
+
+def clock(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def measure(family: str, n: int, group: str, seed: int) -> Figures:
+    Ca, Cb = FAMILIES[family](n, np.random.default_rng(seed))
+    names = [name for name in GROUPS[group] if "OTT" not in name or has_ott()]
+    runs = {name: GROUPS[group][name](Ca, Cb, REG) for name in names}
+    plans = {name: quietly(solve) for name, solve in runs.items()}
+    slowest = max(clock(lambda s=solve: quietly(s)) for solve in runs.values())
+    rounds = int(np.clip(1e3 * BUDGET / slowest, 1, 15))
+    times = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            times[name].append(clock(lambda s=runs[name]: quietly(s)))
+    dtype = torch.float64 if "64" in group else torch.float32
+    A = torch.rand(n, n, dtype=dtype)
+    return {
+        "solvers": {
+            name: {
+                "ms": float(np.median(times[name])),
+                "ratio": float(np.median(np.divide(times[name], times[names[0]]))),
+                "objective": objective(Ca, Cb, plans[name], REG),
+                "error": marginal_error(plans[name]),
+            }
+            for name in names
+        },
+        "gradient": float(np.median([2 * clock(lambda: A @ A) for _ in range(9)])),
+        "step": float(np.median([2 * clock(lambda: A @ A[0]) for _ in range(9)])),
+    }
+
+
+def has_ott() -> bool:
+    return importlib.util.find_spec("ott") is not None
+
+
+def main() -> None:
+    options = parser(__doc__, "solver")
+    options.set_defaults(threads=1)
+    options.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    options.add_argument("--families", nargs="+", choices=FAMILIES, default=[*FAMILIES])
+    args = options.parse_args()
+    cells = [
+        {"family": family, "n": n, "group": group, "seed": seed}
+        for group in GROUPS
+        for family in args.families
+        for n in args.sizes
+        for seed in seeds(args)
+    ]
+    rows = run(cells, measure, args)
+    for group in GROUPS:
+        print(f"\n{group}")
+        lines = []
+        for family in args.families:
+            for n in args.sizes:
+                key = {"family": family, "n": n, "group": group}
+                records = [f for cell, f in rows if key.items() <= cell.items()]
+                lines += table_lines(family, n, records)
+        header = ["family", "n", "solver", "ms", "times ours", "F - best", "marginal error"]
+        print_table([*header, "over gradients"], lines)
+
+
+def table_lines(family: str, n: int, records: list[Figures]) -> list[list[str]]:
+    lines = []
+    best = [min(s["objective"] for s in record["solvers"].values()) for record in records]
+    for name in records[0]["solvers"] if records else ():
+        own = [record["solvers"][name] for record in records]
+        excess = [s["objective"] - b for s, b in zip(own, best, strict=True)]
+        floor = [s["ms"] / record["gradient"] for s, record in zip(own, records, strict=True)]
+        lines.append(
+            [
+                family, str(n), name, spread(own, "ms", 1), spread(own, "ratio", 1),
+                f"{max(excess):.0e}", f"{max(s['error'] for s in own):.0e}",
+                f"{np.median(floor):.0f}",
+            ]
+        )  # fmt: skip
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Large problems, most of which is solved with kernels of low rank."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+
+from skgw.exceptions import GWConvergenceWarning
+from skgw.solvers import gromov, lowrank, solve_gromov
+from skgw.solvers.lowrank import truncate
+from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
+
+N, M = 330, 310
+
+
+def distances(*samples):
+    """Of mean square one, in a batch."""
+    D = np.stack([cdist(x, x) for x in samples])
+    return D / np.sqrt(np.mean(D**2))
+
+
+@pytest.fixture(params=["plane", "R^30", "city blocks"])
+def matrices(request):
+    rng = np.random.default_rng(0)
+    d = {"plane": 2, "R^30": 30, "city blocks": 3}[request.param]
+    scale = rng.uniform(0.5, 2, size=d)
+    x, y = scale * rng.normal(size=(N, d)), scale * rng.normal(size=(M, d))
+    if request.param == "city blocks":
+        return cdist(x, x, "cityblock") / 4, cdist(y, y, "cityblock") / 4
+    return distances(x)[0], distances(y)[0]
+
+
+def without_truncation(monkeypatch):
+    monkeypatch.setattr(gromov, "MIN_SIZE", 10**9)
+
+
+@pytest.mark.parametrize("loss", ["L2", "KL"])
+def test_same_solution_as_with_full_matrices(monkeypatch, matrices, loss):
+    result = solve_gromov(*matrices, loss=loss, reg=0.02, max_iter=300)
+    without_truncation(monkeypatch)
+    # From there the plain iteration has nothing to do: the plan solves the exact problem.
+    again = solve_gromov(*matrices, loss=loss, reg=0.02, init=result.state)
+    assert result.converged
+    assert again.n_iter <= 6
+    assert np.abs(result.plan - again.plan).sum() < 1e-3
+    assert result.value == pytest.approx(float(again.value), abs=1e-7)
+    expected = solve_gromov(*matrices, loss=loss, reg=0.02, max_iter=300)
+    assert result.value <= expected.value + 1e-4  # nor is it a worse minimum
+
+
+def test_few_products_of_full_matrices(monkeypatch, matrices):
+    calls = []
+    gradient = QuadraticProblem.gradient
+    monkeypatch.setattr(
+        QuadraticProblem, "gradient", lambda *args: calls.append(1) or gradient(*args)
+    )
+    result = solve_gromov(*matrices, reg=0.02)
+    assert result.converged
+    assert len(calls) <= 8 < result.n_iter
+
+
+def test_float32_and_batches():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2, N, 2)) * [1, 3]
+    Ca, Cb = distances(*x), distances(*x[:, ::-1])
+    result = solve_gromov(Ca.astype(np.float32), Cb.astype(np.float32), reg=0.01, tol=1e-3)
+    assert result.converged.all()
+    assert result.plan.dtype == np.float32
+    for k in range(2):
+        single = solve_gromov(Ca[k], Cb[k], reg=0.01)
+        assert result.value[k] == pytest.approx(float(single.value), abs=1e-4)
+
+
+@pytest.mark.parametrize("max_iter", [1, 5, 9, 12])
+def test_a_budget_that_runs_out(matrices, max_iter):
+    with pytest.warns(GWConvergenceWarning, match="raise max_iter"):
+        result = solve_gromov(*matrices, reg=0.001, tol=1e-7, max_iter=max_iter)
+    assert not result.converged
+    assert result.n_iter <= max_iter + 1
+    assert result.marginal_error < 0.1
+
+
+def test_corrections_that_do_not_settle(monkeypatch, matrices):
+    monkeypatch.setattr(lowrank, "RANK", 1)
+    monkeypatch.setattr(lowrank, "OVERHANG", 0)
+    monkeypatch.setattr(lowrank, "MAX_CORRECTIONS", 1)
+    result = solve_gromov(*matrices, reg=0.05, max_iter=300)
+    assert result.converged
+    without_truncation(monkeypatch)
+    again = solve_gromov(*matrices, reg=0.05, init=result.state)
+    assert np.abs(result.plan - again.plan).sum() < 1e-3
+
+
+def test_truncation_is_exact_for_low_rank():
+    """Squared distances in the plane have kernels of rank two."""
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(50, 2)), rng.normal(size=(40, 2))
+    C, D = (torch.tensor(cdist(z, z, "sqeuclidean"))[None] for z in (x, y))
+    a, b = (torch.full((1, k), 1 / k, dtype=torch.float64) for k in (50, 40))
+    problem = quadratic_problem(C, D, a, b)
+    plan = torch.tensor(rng.dirichlet(np.ones(2000)).reshape(1, 50, 40))
+    rough = truncate(problem, 2)
+    torch.testing.assert_close(rough.gradient(plan), problem.gradient(plan))
+    torch.testing.assert_close(
+        rough.energy(plan, rough.gradient(plan)), problem.energy(plan, problem.gradient(plan))
+    )
+    tight = truncate(problem, 1)._replace(offset=problem.offset)
+    corrected = tight.corrected(plan, problem.gradient(plan))
+    torch.testing.assert_close(corrected.gradient(plan), problem.gradient(plan))
