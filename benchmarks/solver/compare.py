@@ -10,6 +10,7 @@ two of a matrix and a vector (one step of any inner solver), in the same run. Ne
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable
 
@@ -80,6 +81,8 @@ def main() -> None:
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options.add_argument("--families", nargs="+", choices=FAMILIES, default=[*FAMILIES])
     args = options.parse_args()
+    if hasattr(os, "sched_setaffinity"):  # XLA has no other switch for its threads
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     cells = [
         {"family": family, "n": n, "group": group, "seed": seed}
         for group in GROUPS
