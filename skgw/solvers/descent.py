@@ -117,8 +117,10 @@ def minimize(
     )
     it = _first(problem, start, plan, tol)
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
-    for temperature in levels:
-        it = _cooled(problem, it, temperature, linear)
+    if levels:
+        lean = tilt(problem, torch.ones_like(reg))
+        for temperature in levels:
+            it = _cooled(problem, it, temperature, lean, linear)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
@@ -155,9 +157,12 @@ def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
     return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
 
 
-def _cooled(problem: Problem, it: _Iterate, level: Tensor, linear: LinearSolver) -> _Iterate:
+def _cooled(
+    problem: Problem, it: _Iterate, level: Tensor, lean: Tensor, linear: LinearSolver
+) -> _Iterate:
     """One step at a temperature above the final one: nothing is judged, there will be more."""
-    target, tol = it.cost + tilt(problem, level), torch.full_like(level, LEVEL_TOLERANCE)
+    target = torch.addcmul(it.cost, level[:, None, None], lean)
+    tol = torch.full_like(level, LEVEL_TOLERANCE)
     plan, potential, _ = linear(
         target, problem.a, problem.b, level, potential=it.potential, tol=tol
     )
