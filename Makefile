@@ -1,5 +1,5 @@
 # Everything runs in the virtual environment $(VENV), made on first use with the versions of constraints.txt.
-# Overrides: make test PYTHON=python3.12 VENV=/tmp/venv JOBS=8
+# Overrides: make test PYTHON=python3.12 VENV=../venv JOBS=8
 
 PYTHON ?= python3
 VENV ?= .venv

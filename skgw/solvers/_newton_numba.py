@@ -38,6 +38,7 @@ Exp2 = tuple[Array, np.integer[Any], np.integer[Any], Array]  # series, bias, po
 FAR_BELOW = -1e30  # instead of log 0, as compiled code must not meet an infinity
 LOG2_E = 1.4426950408889634
 
+# The cache looks at the date of this file alone: touch it after a change of the constants above.
 compiled = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from skgw.solvers._newton import LinearSolution
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import Problem
+from skgw.solvers.quadratic import Problem, energy
 from skgw.solvers.result import State
 from skgw.solvers.starts import tilt
 
@@ -125,8 +125,7 @@ def minimize(
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
         is_first = step == 1 and plan is None
-        it, outcome = _outer_step(problem, it, reg, tol, linear, is_first=is_first)
-        outcome = outcome._replace(n_iter=torch.full_like(outcome.n_iter, step))
+        it, outcome = _outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
         done = ended | (step == max_iter)
         if not done.any():
@@ -176,6 +175,7 @@ def _outer_step(
     reg: Tensor,
     tol: Tensor,
     linear: LinearSolver,
+    step: int,
     *,
     is_first: bool,
 ) -> tuple[_Iterate, Solution]:
@@ -189,7 +189,7 @@ def _outer_step(
     )
     error = _marginal_error(plan, problem)
     cost = problem.gradient(plan)
-    energy = problem.energy(plan, cost)
+    value = energy(problem, plan, cost)
     difference = plan - it.mixture
     change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
@@ -197,8 +197,8 @@ def _outer_step(
     status = torch.full(reg.shape, MAX_ITER, device=reg.device)
     status[settled] = INNER
     status[settled & (error < tol)] = CONVERGED
-    status[~torch.isfinite(energy)] = NON_FINITE
-    outcome = Solution(plan, cost, potential, energy, error, status, torch.zeros_like(status))
+    status[~torch.isfinite(value)] = NON_FINITE
+    outcome = Solution(plan, cost, potential, value, error, status, torch.full_like(status, step))
     if is_first:
         mixture, at, streak = plan, cost, it.streak
     else:

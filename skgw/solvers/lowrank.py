@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.descent import CONVERGED, NON_FINITE, Solution, minimize
-from skgw.solvers.quadratic import QuadraticProblem
+from skgw.solvers.quadratic import QuadraticProblem, energy
 from skgw.solvers.result import State
 
 MIN_SIZE = 300  # below it products of full matrices are cheap
@@ -47,10 +47,6 @@ class LowRankProblem(NamedTuple):
         core = torch.bmm(self.range_a.mT, torch.bmm(plan, self.range_b))  # (B, r, r)
         half = torch.bmm(self.left_a, core)  # (B, n, r)
         return torch.baddbmm(self.offset, half, self.left_b.mT, alpha=-8 * self.alpha)
-
-    def energy(self, plan: Tensor, gradient: Tensor) -> Tensor:
-        """E at `plan`, (B,), from the gradient there."""
-        return self.constant + 0.5 * ((self.offset + gradient) * plan).sum((1, 2))
 
     def take(self, index: Tensor) -> LowRankProblem:
         """The problems of the batch at `index`, a boolean or integer (B,)."""
@@ -115,8 +111,8 @@ def minimize_from_truncated(
         settled = bool(((solution.n_iter == 1) & (solution.status == CONVERGED)).all())
     plan, gradient = solution.plan, problem.gradient(solution.plan)
     if settled:
-        energy = problem.energy(plan, gradient)
-        return solution._replace(cost=gradient, energy=energy, n_iter=n_iter)
+        value = energy(problem, plan, gradient)
+        return solution._replace(cost=gradient, energy=value, n_iter=n_iter)
     state, left = State(gradient, solution.potential), max(1, max_iter - int(n_iter.max()))
     exact = solve(problem, start=state, plan=plan, tol=tol, max_iter=left)
     return exact._replace(n_iter=n_iter + exact.n_iter)

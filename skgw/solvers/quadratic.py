@@ -58,9 +58,16 @@ class Problem(Protocol):
     @property
     def offset(self) -> Tensor: ...  # noqa: D102
 
+    @property
+    def constant(self) -> Tensor: ...  # noqa: D102
+
     def gradient(self, plan: Tensor) -> Tensor: ...  # noqa: D102
-    def energy(self, plan: Tensor, gradient: Tensor) -> Tensor: ...  # noqa: D102
     def take(self, index: Tensor) -> Self: ...  # noqa: D102
+
+
+def energy(problem: Problem, plan: Tensor, gradient: Tensor) -> Tensor:
+    """E at `plan`, (B,), from the gradient there."""
+    return problem.constant + 0.5 * ((problem.offset + gradient) * plan).sum((1, 2))
 
 
 class QuadraticProblem(NamedTuple):
@@ -81,10 +88,6 @@ class QuadraticProblem(NamedTuple):
         """Linearised cost at `plan`, (B, n, m)."""
         half = torch.bmm(self.kernel_a, plan)
         return torch.baddbmm(self.offset, half, self.kernel_b, alpha=-8 * self.alpha)
-
-    def energy(self, plan: Tensor, gradient: Tensor) -> Tensor:
-        """E at `plan`, (B,), from the gradient there."""
-        return self.constant + 0.5 * ((self.offset + gradient) * plan).sum((1, 2))
 
     def take(self, index: Tensor) -> QuadraticProblem:
         """The problems of the batch at `index`, a boolean or integer (B,)."""

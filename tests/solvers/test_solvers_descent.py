@@ -7,7 +7,7 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
-from skgw.solvers import descent, solve_gromov
+from skgw.solvers import descent, quadratic, solve_gromov
 from skgw.solvers.descent import CONVERGED, INNER, MAX_ITER, NON_FINITE, attainable_tol, minimize
 from skgw.solvers.quadratic import quadratic_problem
 from skgw.solvers.result import State
@@ -56,7 +56,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
 
     def recorded(problem, it, *args, **options):
         it, outcome = step(problem, it, *args, **options)
-        energy = problem.energy(it.mixture, problem.gradient(it.mixture))
+        energy = quadratic.energy(problem, it.mixture, problem.gradient(it.mixture))
         values.append(float(energy - reg * torch.special.entr(it.mixture).sum((1, 2))))
         return it, outcome
 
