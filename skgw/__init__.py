@@ -2,6 +2,7 @@
 
 from skgw._version import __version__
 from skgw.coupling import Coupling
+from skgw.domains import DomainKFold, Domains
 from skgw.embedding import GWGenerativeEmbedding
 
-__all__ = ["Coupling", "GWGenerativeEmbedding", "__version__"]
+__all__ = ["Coupling", "DomainKFold", "Domains", "GWGenerativeEmbedding", "__version__"]

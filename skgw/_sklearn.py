@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
@@ -18,6 +19,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "safe_indexing",
     "with_callbacks",
 ]
 
@@ -30,6 +32,11 @@ def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
 def check_sample_weight(sample_weight: Any, X: Any) -> Any:
     """Weights of the rows of `X`, (n,), non-negative and not all zero."""
     return _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+
+
+def safe_indexing(X: Any, index: Any, axis: int = 0) -> Any:
+    """Rows or columns of anything that holds a table: array, sparse matrix or data frame."""
+    return _safe_indexing(X, index, axis=axis)
 
 
 class CallbackTask:

@@ -1,10 +1,18 @@
 """Measures of embeddings and generated samples, for arrays, and scorers for fitted estimators.
 
-Measures of an embedding compare distances; those of generated points compare point sets, of which
+Measures of an embedding compare distances; those of an alignment ask where the partners of rows
+went, and their labels; those of generated points compare point sets, of which
 `rigid_alignment` first removes the rotation that no distance can see. Scorers go into ``scoring=``
 of scikit-learn's searches.
 """
 
+from .alignment import (
+    foscttm,
+    gw_ratio,
+    label_transfer_accuracy,
+    match_rate,
+    permuted_accuracy,
+)
 from .embedding import (
     distance_distribution_error,
     distance_rank_correlation,
@@ -21,10 +29,15 @@ __all__ = [
     "ModeCoverage",
     "distance_distribution_error",
     "distance_rank_correlation",
+    "foscttm",
     "gw_discrepancy",
+    "gw_ratio",
     "gw_scorer",
+    "label_transfer_accuracy",
+    "match_rate",
     "mode_coverage",
     "nearest_neighbor_two_sample",
+    "permuted_accuracy",
     "rank_correlation_scorer",
     "relative_distortion",
     "rigid_alignment",

@@ -15,8 +15,8 @@ def float_matrix(values: ArrayLike, name: str) -> Floats:
     return np.asarray(check_array(values, dtype=np.float64, input_name=name), dtype=np.float64)
 
 
-def condensed_distances(distances: ArrayLike, name: str, *, min_points: int = 2) -> Floats:
-    """Return the distances of all pairs i < j of a square symmetric matrix, self-pairs left out."""
+def square_distances(distances: ArrayLike, name: str, *, min_points: int = 2) -> Floats:
+    """Return a square symmetric matrix of distances as float64."""
     matrix = float_matrix(distances, name)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
@@ -30,6 +30,12 @@ def condensed_distances(distances: ArrayLike, name: str, *, min_points: int = 2)
     # Computed distances are symmetric only up to rounding, which grows with their size.
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-8 * matrix.max()):
         raise ValueError(f"{name} is not symmetric; pass (D + D.T) / 2 if that is what you mean.")
+    return matrix
+
+
+def condensed_distances(distances: ArrayLike, name: str, *, min_points: int = 2) -> Floats:
+    """Return the distances of all pairs i < j of a square symmetric matrix, self-pairs left out."""
+    matrix = square_distances(distances, name, min_points=min_points)
     return np.asarray(squareform(matrix, checks=False))
 
 

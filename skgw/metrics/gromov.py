@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.distance import squareform
 from sklearn.utils import check_random_state
 
 from skgw.solvers import gw_divergence
 from skgw.spaces import feature_space
 
-from ._checks import Floats, condensed_distances, float_matrix
+from ._checks import Floats, float_matrix, square_distances
 
 Metric = str | Callable[..., float]
 
@@ -107,7 +106,7 @@ def _distances(
 ) -> Floats:
     """Distances among at most `size` rows."""
     given = metric == "precomputed"
-    rows = squareform(condensed_distances(values, name)) if given else float_matrix(values, name)
+    rows = square_distances(values, name) if given else float_matrix(values, name)
     if size is not None and len(rows) > size:
         kept = rng.permutation(len(rows))[:size]
         rows = rows[np.ix_(kept, kept)] if given else rows[kept]

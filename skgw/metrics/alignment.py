@@ -1,0 +1,255 @@
+"""How well two unpaired domains were matched, judged by what the matching did not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from ._checks import Floats, float_matrix, same_width, square_distances
+
+
+def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
+    """Fraction of samples closer than the true match, averaged over both domains.
+
+    For two sets that an alignment has brought into one space: for each row of one set, the share
+    of the other rows of the other set that lie closer to it than its partner does.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, n_dims)
+        The points of one domain, such as translated ones.
+    Y : array-like of shape (n, n_dims)
+        Those of the other; row i is the partner of row i of `X`.
+
+    Returns
+    -------
+    fraction : float
+        0 if every partner is the nearest, about .5 for a random alignment. Rows that are as
+        far as the partner count one half, so that an alignment that maps everything to one point
+        has exactly .5.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or there is but one row.
+
+    References
+    ----------
+    .. [1] J. Liu, Y. Huang, R. Singh, J.-P. Vert and W. S. Noble, "Jointly embedding multiple
+       single-cell omics measurements", WABI 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.metrics import foscttm
+    >>> X = np.arange(5.0).reshape(-1, 1)
+    >>> foscttm(X, X + 0.1), foscttm(X, X[::-1]), foscttm(X, np.zeros((5, 1)))
+    (0.0, 0.6, 0.5)
+    """
+    first, second = float_matrix(X, "X"), float_matrix(Y, "Y")
+    check_consistent_length(first, second)
+    same_width(first, second, ("X", "Y"))
+    if len(first) < 2:
+        raise ValueError("One pair has no other rows to be compared with.")
+    return (_closer_than_partner(first, second) + _closer_than_partner(second, first)) / 2
+
+
+def _closer_than_partner(source: Floats, target: Floats) -> float:
+    total, start = 0.0, 0
+    for block in pairwise_distances_chunked(source, target):  # (chunk, n)
+        rows = np.arange(len(block))
+        partner = block[rows, start + rows][:, None]
+        total += (block < partner).sum() + 0.5 * ((block == partner).sum() - len(block))
+        start += len(block)
+    return float(total / (len(source) * (len(source) - 1)))
+
+
+def match_rate(plan: ArrayLike, partners: ArrayLike | None = None, *, k: int = 1) -> float:
+    """Share of rows whose true partner is among the k heaviest of the plan.
+
+    Parameters
+    ----------
+    plan : array-like or Coupling of shape (n, m)
+        The matching, or any other score of pairs that is higher for better ones.
+    partners : array-like of shape (n,), default=None
+        Column of each row's partner; by default row i belongs to column i.
+    k : int, default=1
+
+    Returns
+    -------
+    rate : float
+        Ties are broken at random, in expectation: a plan without information has k / m.
+
+    Raises
+    ------
+    ValueError
+        If `k` or the partners do not fit the plan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.metrics import match_rate
+    >>> plan = np.array([[0.2, 0.1, 0.0], [0.2, 0.1, 0.0], [0.1, 0.1, 0.1]])
+    >>> round(match_rate(plan), 3), round(match_rate(plan, k=2), 3)
+    (0.444, 0.889)
+    """
+    scores = float_matrix(plan, "plan")
+    n, m = scores.shape
+    if not 1 <= k <= m:
+        raise ValueError(f"k must be between 1 and {m}, got {k}.")
+    columns = np.arange(n) if partners is None else column_or_1d(partners)
+    if len(columns) != n or columns.min() < 0 or columns.max() >= m:
+        raise ValueError(f"partners must name one of {m} columns for each of {n} rows.")
+    partner = scores[np.arange(n), columns][:, None]
+    heavier, equal = (scores > partner).sum(1), (scores == partner).sum(1)
+    return float(np.clip((k - heavier) / equal, 0, 1).mean())
+
+
+def label_transfer_accuracy(
+    X: ArrayLike, labels: ArrayLike, Y: ArrayLike, labels_y: ArrayLike, *, n_neighbors: int = 5
+) -> float:
+    """Accuracy of the labels that translated rows get from their neighbours in the other domain.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, n_dims)
+        Rows of the first domain, brought to the second.
+    labels : array-like of shape (n,)
+        Their true labels.
+    Y : array-like of shape (m, n_dims)
+        Rows of the second domain.
+    labels_y : array-like of shape (m,)
+        Their labels: these are transferred.
+    n_neighbors : int, default=5
+        Each row gets the most frequent label of so many neighbours.
+
+    Returns
+    -------
+    accuracy : float
+
+    Raises
+    ------
+    ValueError
+        If lengths or columns do not fit.
+
+    References
+    ----------
+    .. [1] K. Cao, X. Bai, Y. Hong and L. Wan, "Unsupervised topological alignment for single-cell
+       multi-omics integration", Bioinformatics 36, 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.metrics import label_transfer_accuracy
+    >>> Y, labels = np.array([[0.0], [0.1], [5.0], [5.1]]), [0, 0, 1, 1]
+    >>> label_transfer_accuracy(Y + 0.2, labels, Y, labels, n_neighbors=1)
+    1.0
+    """
+    translated, target = float_matrix(X, "X"), float_matrix(Y, "Y")
+    same_width(translated, target, ("X", "Y"))
+    classifier = KNeighborsClassifier(n_neighbors).fit(target, column_or_1d(labels_y))
+    return float(classifier.score(translated, column_or_1d(labels)))
+
+
+def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Accuracy up to the best one-to-one renaming of the predicted classes.
+
+    A matching that keeps all clusters together but sends ones to twos is wrong in another way than
+    one that tears them: beside the plain accuracy, this tells the two apart.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels of the rows, and of what they were translated to.
+
+    Returns
+    -------
+    accuracy : float
+
+    References
+    ----------
+    .. [1] H. W. Kuhn, "The Hungarian method for the assignment problem", Naval Research Logistics
+       Quarterly 2, 1955.
+
+    Examples
+    --------
+    >>> from skgw.metrics import permuted_accuracy
+    >>> permuted_accuracy(["cat", "cat", "dog", "dog"], ["dog", "dog", "cat", "dog"])
+    0.75
+    """
+    true, predicted = column_or_1d(y_true), column_or_1d(y_pred)
+    check_consistent_length(true, predicted)
+    counts = contingency_matrix(true, predicted)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(true))
+
+
+def gw_ratio(
+    Dx: ArrayLike, Dy: ArrayLike, plan: ArrayLike, partners: ArrayLike | None = None
+) -> float:
+    """Gromov-Wasserstein cost of a plan over that of the true matching.
+
+    It tells failures apart. Above 1 the solver is to blame: there is a better plan, the true one.
+    Below 1 the distances are: the true matching is not the cheapest.
+
+    Parameters
+    ----------
+    Dx : array-like of shape (n, n)
+    Dy : array-like of shape (m, m)
+        Distances inside each domain, in one unit.
+    plan : array-like or Coupling of shape (n, m)
+        Taken as it is; a plan that the entropy has blurred costs more than its argmax.
+    partners : array-like of shape (n,), default=None
+        True partner of each row; by default row i belongs to column i. Its matching has equal
+        weights.
+
+    Returns
+    -------
+    ratio : float
+        For isometric domains infinite, or 1 if the plan, too, costs nothing.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    References
+    ----------
+    .. [1] G. Peyré, M. Cuturi and J. Solomon, "Gromov-Wasserstein averaging of kernel and distance
+       matrices", ICML 2016, Prop. 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.metrics import gw_ratio
+    >>> x = np.array([0.0, 1.0, 3.0])
+    >>> D = abs(x[:, None] - x[None])
+    >>> gw_ratio(D, 1.1 * D, np.eye(3) / 3), round(gw_ratio(D, 1.1 * D, np.eye(3)[::-1] / 3))
+    (1.0, 17)
+    """
+    first, second = square_distances(Dx, "Dx"), square_distances(Dy, "Dy")
+    found = float_matrix(plan, "plan")
+    n, m = len(first), len(second)
+    if found.shape != (n, m):
+        raise ValueError(f"plan has shape {found.shape}, expected {(n, m)}.")
+    columns = np.arange(n) if partners is None else column_or_1d(partners)
+    true = np.zeros((n, m))
+    true[np.arange(n), columns] = 1 / n
+    cost, best = (_quadratic_cost(first, second, T) for T in (found, true))
+    rounding = np.finfo(float).eps * n * (np.square(first).max() + np.square(second).max())
+    if best <= rounding:
+        return 1.0 if cost <= rounding else float("inf")
+    return cost / best
+
+
+def _quadratic_cost(Dx: Floats, Dy: Floats, plan: NDArray[Any]) -> float:
+    """Sum over pairs of pairs of squared differences, weighted by a plan of any mass."""
+    p, q = plan.sum(1), plan.sum(0)
+    squares = p @ (Dx * Dx) @ p + q @ (Dy * Dy) @ q
+    return float(max(squares - 2 * np.sum((Dx @ plan @ Dy) * plan), 0.0))
