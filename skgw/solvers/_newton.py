@@ -121,7 +121,7 @@ def _step(
     if failed.any():
         safe = _sinkhorn(scaling, at, a, b)
         new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
-    grown = torch.where(step < 1, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
+    grown = torch.where(todo & (step < 1), 4.0 * radius, radius).clamp_max(MAX_RADIUS)
     shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
     return new, torch.where(failed, shrunk, grown)
 
