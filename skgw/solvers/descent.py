@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import LinearSolution
+from skgw.solvers._newton import LinearSolution, indices
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, energy
@@ -127,13 +127,13 @@ def minimize(
         is_first = step == 1 and plan is None
         it, outcome = _outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
-        done = ended | (step == max_iter)
-        if not done.any():
+        done = indices(ended | (step == max_iter))
+        if len(done) == 0:
             continue
         finished.append((active[done], Solution(*(field[done] for field in outcome))))
-        if done.all():
+        if len(done) == len(active):
             break
-        keep = ~done
+        keep = indices(~ended)
         problem, reg, tol, active = problem.take(keep), reg[keep], tol[keep], active[keep]
         it = _Iterate(*(field[keep] for field in it))
     if len(finished) == 1:
@@ -223,15 +223,16 @@ def _advance(
     bend = cost - it.cost
     curvature = 0.5 * (bend * difference).sum((1, 2))
     convex = curvature > 0
-    mixture, at = plan, cost
-    if convex.any():
-        step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
-        step = step[:, None, None]
-        mixture, at = it.mixture + step * difference, it.cost + step * bend
     gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
     streak = torch.where(gaining, it.streak + 1, 0.0)
     streak = torch.where(convex | (it.streak < 0), -1.0, streak)
-    if (streak > 0).any():
+    any_convex, any_gaining = torch.stack((convex, streak > 0)).any(1).tolist()  # one look at a GPU
+    mixture, at = plan, cost
+    if any_convex:
+        step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
+        step = step[:, None, None]
+        mixture, at = it.mixture + step * difference, it.cost + step * bend
+    if any_gaining:
         onward = cost - it.last_cost
         back = (bend * onward).sum((1, 2)) < 0
         streak = torch.where(back & (streak > 0), 0.0, streak)

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, newton, times
+from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, indices, newton, times
 
 NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
 BACKENDS = ("auto", "torch", "numba", "triton")
@@ -82,14 +82,15 @@ def solve_linear(
 
 def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
     solution = newton(problem, min(max_iter, PATIENCE))
-    far = solution.error > problem.tol.clamp_min(FAR)
-    if far.any():
+    far = indices(solution.error > problem.tol.clamp_min(FAR))
+    if len(far):
         rest = problem._replace(potential=solution.potential).take(far)
         solution.replace(far, _prepared(rest, min(max_iter, PATIENCE), newton))
-    todo = solution.error > problem.tol
-    if max_iter > PATIENCE and todo.any():
-        rest = problem._replace(potential=solution.potential).take(todo)
-        solution.replace(todo, newton(rest, max_iter - PATIENCE))
+    if max_iter > PATIENCE:
+        todo = indices(solution.error > problem.tol)
+        if len(todo):
+            rest = problem._replace(potential=solution.potential).take(todo)
+            solution.replace(todo, newton(rest, max_iter - PATIENCE))
     return solution
 
 
