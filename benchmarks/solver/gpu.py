@@ -31,7 +31,8 @@ from skgw.solvers._newton import LinearProblem
 from skgw.solvers.linear import newton_steps
 
 REG, TOL = 0.01, 1e-3
-CASES = ((1, 100), (64, 100), (512, 100), (64, 200), (1, 500), (1, 1000), (1, 2000))
+SMALL_CASES = ((1, 100), (64, 100), (512, 100), (64, 200))  # problems, points
+CASES = (*SMALL_CASES, (1, 500), (1, 1000), (1, 2000))
 LINEAR_CASES = ((64, 64), (132, 100), (512, 100), (132, 200), (132, 256))
 SIZES = (500, 1000, 2000, 4000)
 MAX_OTHERS = 1000  # points: POT and OTT take minutes beyond it

@@ -1,7 +1,5 @@
 """The same solutions on a GPU as on the CPU, with every kind of Newton steps."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -9,13 +7,13 @@ import torch
 from skgw.solvers import gw_divergence, solve_gromov
 
 pytestmark = pytest.mark.gpu
-TRITON = pytest.param(
-    "triton",
-    marks=pytest.mark.skipif(
-        importlib.util.find_spec("triton") is None, reason="needs triton: pip install 'skgw[gpu]'"
-    ),
-)
-BACKENDS = pytest.mark.parametrize("backend", ["torch", TRITON])
+
+
+@pytest.fixture(params=["torch", "triton"])
+def backend(request):
+    if request.param == "triton":
+        pytest.importorskip("triton", reason="needs triton: pip install 'skgw[gpu]'")
+    return request.param
 
 
 @pytest.fixture
@@ -34,7 +32,6 @@ def move(arrays, dtype=torch.float64):
     return {name: x.to("cuda", dtype) for name, x in arrays.items()}
 
 
-@BACKENDS
 @pytest.mark.parametrize("loss", ["L2", "KL"])
 @pytest.mark.parametrize(("dtype", "tol"), [(torch.float64, 1e-6), (torch.float32, 1e-3)])
 def test_batch(batch, backend, loss, dtype, tol):
@@ -48,7 +45,6 @@ def test_batch(batch, backend, loss, dtype, tol):
     torch.testing.assert_close(found.value.cpu().double(), expected.value, atol=tol, rtol=tol)
 
 
-@BACKENDS
 def test_fused(batch, backend):
     M = torch.rand(40, 33, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     arrays = {name: x[0] if x.ndim == 3 else x for name, x in batch.items()} | {"M": M}
@@ -58,7 +54,6 @@ def test_fused(batch, backend):
     torch.testing.assert_close(found.plan.cpu(), expected.plan, atol=1e-6, rtol=1e-3)
 
 
-@BACKENDS
 def test_gradient_of_the_divergence(batch, backend):
     gradients = []
     for device, steps in (("cpu", "torch"), ("cuda", backend)):
@@ -70,7 +65,6 @@ def test_gradient_of_the_divergence(batch, backend):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
 
 
-@BACKENDS
 def test_large_problem(noisy_copies, backend):
     """Kernels of low rank in between, and more points than the compiled kernel takes."""
     Ca, Cb, _ = noisy_copies(350, seed=0, noise=0.01)
@@ -81,7 +75,6 @@ def test_large_problem(noisy_copies, backend):
     np.testing.assert_allclose(result.value.cpu(), expected.value, rtol=1e-2)
 
 
-@BACKENDS
 def test_state_continues_on_the_gpu(batch, backend):
     arrays = move(batch)
     first = solve_gromov(**arrays, reg=0.02, tol=1e-6, backend=backend)
