@@ -83,8 +83,8 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
         todo = at.error > tol
     plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
-    left = indices(todo)
-    if max_iter > 0 and len(left):  # most problems are solved: the others go on alone
+    if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
+        left = indices(todo)
         rest = problem._replace(potential=solution.potential).take(left)
         solution.replace(left, newton(rest, max_iter, radius[left]))
     return solution

@@ -127,13 +127,13 @@ def minimize(
         is_first = step == 1 and plan is None
         it, outcome = _outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
-        done = indices(ended | (step == max_iter))
-        if len(done) == 0:
+        done = ended | (step == max_iter)
+        if not done.any():
             continue
-        finished.append((active[done], Solution(*(field[done] for field in outcome))))
-        if len(done) == len(active):
+        ready, keep = indices(done), indices(~done)
+        finished.append((active[ready], Solution(*(field[ready] for field in outcome))))
+        if len(keep) == 0:
             break
-        keep = indices(~ended)
         problem, reg, tol, active = problem.take(keep), reg[keep], tol[keep], active[keep]
         it = _Iterate(*(field[keep] for field in it))
     if len(finished) == 1:
@@ -223,16 +223,15 @@ def _advance(
     bend = cost - it.cost
     curvature = 0.5 * (bend * difference).sum((1, 2))
     convex = curvature > 0
-    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
-    streak = torch.where(gaining, it.streak + 1, 0.0)
-    streak = torch.where(convex | (it.streak < 0), -1.0, streak)
-    any_convex, any_gaining = torch.stack((convex, streak > 0)).any(1).tolist()  # one look at a GPU
     mixture, at = plan, cost
-    if any_convex:
+    if convex.any():
         step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
         step = step[:, None, None]
         mixture, at = it.mixture + step * difference, it.cost + step * bend
-    if any_gaining:
+    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
+    streak = torch.where(gaining, it.streak + 1, 0.0)
+    streak = torch.where(convex | (it.streak < 0), -1.0, streak)
+    if (streak > 0).any():
         onward = cost - it.last_cost
         back = (bend * onward).sum((1, 2)) < 0
         streak = torch.where(back & (streak > 0), 0.0, streak)

@@ -82,15 +82,16 @@ def solve_linear(
 
 def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
     solution = newton(problem, min(max_iter, PATIENCE))
-    far = indices(solution.error > problem.tol.clamp_min(FAR))
-    if len(far):
-        rest = problem._replace(potential=solution.potential).take(far)
-        solution.replace(far, _prepared(rest, min(max_iter, PATIENCE), newton))
-    if max_iter > PATIENCE:
-        todo = indices(solution.error > problem.tol)
-        if len(todo):
-            rest = problem._replace(potential=solution.potential).take(todo)
-            solution.replace(todo, newton(rest, max_iter - PATIENCE))
+    far = solution.error > problem.tol.clamp_min(FAR)
+    if far.any():
+        index = indices(far)
+        rest = problem._replace(potential=solution.potential).take(index)
+        solution.replace(index, _prepared(rest, min(max_iter, PATIENCE), newton))
+    todo = solution.error > problem.tol
+    if max_iter > PATIENCE and todo.any():
+        index = indices(todo)
+        rest = problem._replace(potential=solution.potential).take(index)
+        solution.replace(index, newton(rest, max_iter - PATIENCE))
     return solution
 
 

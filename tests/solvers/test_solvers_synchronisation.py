@@ -72,7 +72,7 @@ def batch():
 
 
 def test_outer_loop(batch):
-    """Three looks per step, one while cooling, one more where some problems go on."""
+    """Four looks per step, one while cooling, two where problems have ended."""
     reg = torch.full((6,), 0.1, dtype=torch.float64)
     tol = torch.full_like(reg, 1e-4)
     with Looks() as looks:
@@ -82,11 +82,11 @@ def test_outer_loop(batch):
     n_steps = int(solution.n_iter.max()) - 3
     n_ends = len(solution.n_iter.unique())
     assert n_ends > 1
-    assert looks.count <= 1 + 3 + 3 * n_steps + n_ends
+    assert looks.count <= 1 + 3 + 4 * n_steps + 2 * n_ends
 
 
 def test_newton_steps(monkeypatch):
-    """Three looks per step, one for every four products of its direction, one where it ends."""
+    """Three looks per step, one for every eight of its products, two where some go on."""
     steps, products = [], []
     step, times = _newton._step, _newton.times
     monkeypatch.setattr(_newton, "_step", lambda *x: steps.append(1) or step(*x))
