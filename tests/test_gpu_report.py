@@ -1,6 +1,7 @@
 """The report on a GPU: its sections on a CPU, tiny, and what it does where things go wrong."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -109,7 +110,7 @@ def test_it_ends_in_time(monkeypatch):
 
 def test_tests_are_run(tmp_path):
     (tmp_path / "test_it.py").write_text("def test_it():\n    assert 1 == 2\n")
-    figures = gpu.tests("cpu", ("-p", "no:cacheprovider", "-c", "/dev/null", str(tmp_path)), 60)
+    figures = gpu.tests("cpu", ("-p", "no:cacheprovider", "-c", os.devnull, str(tmp_path)), 60)
     assert not figures["passed"]
     assert figures["summary"].startswith("1 failed")
     assert "assert 1 == 2" in figures["output"]
