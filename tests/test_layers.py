@@ -58,7 +58,7 @@ OTHERS = {
     "datasets": ARRAYS | {"sklearn", "networkx"},
     "metrics": ARRAYS | {"sklearn", "ot"},
     "plotting": ARRAYS | {"sklearn", "networkx", "matplotlib", "mpl_toolkits"},
-    "solvers": ARRAYS | {"numba"},
+    "solvers": ARRAYS | {"numba", "triton"},
     "nn": ARRAYS,
     "training": ARRAYS | {"safetensors"},
 }

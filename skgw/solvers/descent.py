@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import LinearSolution
+from skgw.solvers._newton import LinearSolution, indices
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, energy
@@ -130,10 +130,10 @@ def minimize(
         done = ended | (step == max_iter)
         if not done.any():
             continue
-        finished.append((active[done], Solution(*(field[done] for field in outcome))))
-        if done.all():
+        ready, keep = indices(done), indices(~done)
+        finished.append((active[ready], Solution(*(field[ready] for field in outcome))))
+        if len(keep) == 0:
             break
-        keep = ~done
         problem, reg, tol, active = problem.take(keep), reg[keep], tol[keep], active[keep]
         it = _Iterate(*(field[keep] for field in it))
     if len(finished) == 1:

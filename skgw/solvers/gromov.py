@@ -96,9 +96,10 @@ def solve_gromov(
         Outer steps, annealing included.
     rank, plan : None, "dense"
         Reserved for low-rank costs and lazy plans.
-    backend : {"auto", "torch", "numba"}
+    backend : {"auto", "torch", "numba", "triton"}
         What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
         first solve of each dtype compiles for some seconds, once per installation), else torch.
+        "triton" is for batches of small problems on GPUs, and experimental.
     random_state : None
         Reserved for random starts; the solver is deterministic.
 
