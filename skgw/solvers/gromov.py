@@ -82,26 +82,34 @@ def solve_gromov(
         depends on it; it is a constant for gradients.
     unbalanced : None
         Reserved for penalised marginals.
-    init : {"auto", "anneal", "product", "identity"}, plan of shape (n, m), or State
-        Where to start. "auto" is "anneal": from the product coupling at a high temperature, cooled
-        by halves. All others start at `reg` itself: "product" from the product coupling,
-        "identity" (n = m, equal weights) from every point matched with itself, a plan from there,
-        the ``state`` of an earlier result from where that left off.
+    init : str, plan of shape (n, m), or State
+        Where to start: "auto", "anneal", "product", "identity", "tlb", "spectral", or an array.
+
+        - "auto" is "anneal": the product coupling at a high temperature, cooled by halves.
+        - "product" is the product coupling at `reg` itself.
+        - "identity" (n = m, equal weights) matches every point with itself.
+        - "tlb" matches points with similar distributions of distances (the third lower bound).
+        - "spectral" aligns the leading eigenvectors of the centred matrices; it and "tlb" are
+          cooled from half the temperature of "anneal".
+        - A plan, or the ``state`` of an earlier result, is where the solve starts, at `reg`.
     n_init : int
-        Reserved for pools of starts; 1.
+        Number of starts. Several are solved roughly, the one with the lowest objective is solved to
+        `tol`, and ``result.starts`` says how far they agree. The pool consists of `init`, "anneal",
+        "tlb", sign flips of the eigenvectors, and randomly drawn pairs of points that are matched
+        with each other. Each start may take `max_iter` steps, and keeps a plan at half precision.
     tol : float
         Converged means that the plan changes by less in one step, and that its marginals are off
         by less, both in L1 norm (the plan's mass is 1, so this does not depend on n or m). Raised
         to what the floating point type can resolve; the result says to what.
     max_iter : int
-        Outer steps, annealing included.
+        Outer steps of a start, annealing included.
     rank, plan : None, "dense"
         Reserved for low-rank costs and lazy plans.
     backend : {"auto", "torch", "numba"}
         What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
         first solve of each dtype compiles for some seconds, once per installation), else torch.
-    random_state : None
-        Reserved for random starts; the solver is deterministic.
+    random_state : int, numpy Generator or RandomState, optional
+        Seeds what a pool draws at random; None is the same as 0. A single start draws nothing.
 
     Returns
     -------
@@ -176,7 +184,7 @@ def solve_inputs(
         start, report = read_start(init, setting), None
         if n_init > 1:
             start, report = best_of_pool(
-                start, n_init, setting,
+                start, int(n_init), setting,
                 max_iter=max_iter, backend=backend, random_state=random_state,
             )  # fmt: skip
         if inputs.M is not None:

@@ -56,14 +56,14 @@ def best_of_pool(
     every start is kept at half precision until the best one is known.
     """
     starts = pool(first, n_init, setting, seeded(random_state))
-    best: _Outcome | None = None
-    names, values, plans = [], [], []
-    for start, outcome in _solved(starts, setting, max_iter, backend):
-        best = outcome if best is None else _better(outcome, best)
+    outcomes = _solved(starts, setting, max_iter, backend)
+    start, best = next(outcomes)
+    names, values, plans = [start.name], [best.value], [_halved(best.plan)]
+    for start, outcome in outcomes:
+        best = _better(outcome, best)
         names.append(start.name)
         values.append(outcome.value)
         plans.append(_halved(outcome.plan))
-    assert best is not None  # n_init is positive
     distances = [0.5 * (_restored(*plan) - best.plan).abs().sum((1, 2)) for plan in plans]
     report = _report(names, torch.stack(values, 1), torch.stack(distances, 1), setting)
     return Start("best", State(best.cost, best.potential), setting.reg), report
@@ -72,22 +72,21 @@ def best_of_pool(
 def pool(
     first: Start, n_init: int, setting: Setting, generator: torch.Generator
 ) -> Iterator[Start]:
-    """`first`, the annealed start and that of the profiles; of the rest half are sign flips."""
+    """`first`, the annealed start and that of the profiles; about half of all are sign flips."""
     problem, inputs, reg, scale, loss = setting
-    level = torch.maximum(WARM_START * scale, reg)
     profiles = named_start("tlb", setting)
-    known = [first, named_start("anneal", setting), profiles]
-    known = [s for k, s in enumerate(known) if k == 0 or s.name != first.name][:n_init]
+    others = (named_start("anneal", setting), profiles)
+    known = [first, *(start for start in others if start.name != first.name)][:n_init]
     yield from known
     left = n_init - len(known)
-    n_flipped = min(MAX_FLIPPED, max(0, n_init // 2).bit_length() - 1)
-    if left:
-        vectors = spectra(problem, n_flipped)
-        for signs in sign_flips(vectors.a.shape[2])[:left]:
-            cost = vectors.cost(problem, torch.tensor(signs).to(reg))
-            yield Start("spectral", State(cost), level)
-            left -= 1
-    for _ in range(left):
+    if not left:
+        return
+    level = torch.maximum(WARM_START * scale, reg)
+    vectors = spectra(problem, min(MAX_FLIPPED, max(1, n_init.bit_length() - 2)))
+    flips = sign_flips(vectors.a.shape[2])[:left]
+    for signs in flips:
+        yield Start("spectral", State(vectors.cost(problem, reg.new_tensor(signs))), level)
+    for _ in range(left - len(flips)):
         cost = pairs_cost(
             problem, inputs.Ca, inputs.Cb, profiles.state.cost, level, generator,
             n_pairs=N_PAIRS, loss=loss,
@@ -135,9 +134,10 @@ def _solved(
 
 def _stacked(starts: list[Start], like: Tensor) -> State:
     """Starts of a batch of problems as one start of a longer batch."""
-    potentials = [start.state.potential for start in starts]
-    potentials = [torch.zeros_like(like) if p is None else p for p in potentials]
-    return State(torch.cat([start.state.cost for start in starts]), torch.cat(potentials))
+    cold = torch.zeros_like(like)
+    given = [start.state.potential for start in starts]
+    potentials = torch.cat([cold if potential is None else potential for potential in given])
+    return State(torch.cat([start.state.cost for start in starts]), potentials)
 
 
 def _outcome(problem: QuadraticProblem, reg: Tensor, plan: Tensor, potential: Tensor) -> _Outcome:

@@ -91,7 +91,7 @@ class GromovResult:
         "converged", or what ran out: "max_iter" (outer steps), "inner" (Newton steps of the
         linear problem) or "non_finite".
     n_iter : int or int array
-        Outer steps, annealing included.
+        Outer steps, annealing included; with several starts those from the best one on.
     reg : 0-d array
         The entropy's strength that was used, absolute.
     tol : 0-d array
