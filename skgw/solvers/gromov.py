@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -10,17 +11,18 @@ import torch
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
+from skgw.solvers._inputs import Inputs, given, read_inputs
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
+from skgw.solvers.partial import solve_partial
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.starts import matched_start, product_start
+from skgw.solvers.starts import ANNEALING_START, matched_start, product_start
+from skgw.solvers.unbalanced import solve_unbalanced, strengths
 
-ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
 BUDGETS = {
     "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
     "inner": "the Newton steps of the linear problem ran out: raise tol or reg",
@@ -42,6 +44,7 @@ def solve_gromov(
     reg_scale: str | None = "auto",
     kl_shift: float = 1e-2,
     unbalanced: float | tuple[float, float] | None = None,
+    mass: float | None = None,
     init: str | Array | State = "auto",
     n_init: int = 1,
     tol: float = 1e-5,
@@ -134,16 +137,21 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    _refuse_reserved(
-        unbalanced=(unbalanced, None), n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense")
-    )
+    _refuse_reserved(n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense"))
+    if unbalanced is not None and mass is not None:
+        raise ValueError("Give unbalanced or mass, not both: each says what may stay unmatched.")
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
-    result = solve_inputs(
-        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter,
-        backend=backend,
-    )  # fmt: skip
+    solve = functools.partial(
+        solve_inputs, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter, backend=backend
+    )
+    if unbalanced is not None:
+        rho = strengths(unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale))
+        solve = functools.partial(solve_unbalanced, rho=rho, **solve.keywords)
+    elif mass is not None:
+        solve = functools.partial(solve_partial, mass=mass, **solve.keywords)
+    result = solve(inputs, reg, scale)
     warn_if_not_converged(result)
     return result
 
@@ -236,10 +244,10 @@ def _start(
     if isinstance(init, State):
         cost, potential = init
         if potential is not None:
-            potential = _given(potential, problem.b, "init.potential")
-        return State(_given(cost, problem.offset, "init.cost"), potential), None
+            potential = given(potential, problem.b, "init.potential")
+        return State(given(cost, problem.offset, "init.cost"), potential), None
     if not isinstance(init, str):
-        plan = _given(init, problem.offset, "init")
+        plan = given(init, problem.offset, "init")
         if (plan < 0).any() or ((plan.sum((1, 2)) - 1).abs() > 1e-2).any():
             raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
         return State(problem.gradient(plan)), None
@@ -254,18 +262,6 @@ def _start(
     raise ValueError(
         f"init must be 'auto', 'anneal', 'product', 'identity', a plan or a State, got {init!r}."
     )
-
-
-def _given(x: Array, reference: Tensor, name: str) -> Tensor:
-    """An array of `init`, for every problem of the batch."""
-    refuse_sparse(x, name)
-    x = as_like(x, reference)
-    one, each = tuple(reference.shape[1:]), tuple(reference.shape)
-    if tuple(x.shape) not in (one, (1, *one), each):
-        raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {one} or {each}.")
-    if not torch.isfinite(x).all():
-        raise ValueError(f"{name} contains NaN or infinity.")
-    return x.expand_as(reference)
 
 
 def _package(

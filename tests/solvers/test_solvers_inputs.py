@@ -243,10 +243,6 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
 @pytest.mark.parametrize(
     ("name", "value", "only"),
     [
-        ("unbalanced", 1.0, "None"),
-        ("unbalanced", (1.0, 2.0), "None"),
-        ("unbalanced", np.array([1.0, 2.0]), "None"),
-        ("unbalanced", torch.tensor([1.0, 2.0]), "None"),
         ("n_init", 4, "1"),
         ("n_init", "1", "1"),
         ("n_init", np.array([1, 1]), "1"),
