@@ -82,13 +82,17 @@ def solve_gromov(
         The KL loss compares ``x + s`` with ``y + s``, s being `kl_shift` times the mean entry of
         both matrices: without it zeros on the diagonals make the value meaningless. The value
         depends on it; it is a constant for gradients.
-    unbalanced : None
-        Reserved for penalised marginals.
+    unbalanced : float or pair of floats, optional
+        Relax the marginals: strength of the penalty on their deviation, of both sides or of each.
+        Relative like `reg`; 0 leaves a side free, infinity keeps it fixed. See the notes.
+    mass : float in (0, 1], optional
+        Transport this part of the mass only, the best one. Not together with `unbalanced`.
     init : {"auto", "anneal", "product", "identity"}, plan of shape (n, m), or State
         Where to start. "auto" is "anneal": from the product coupling at a high temperature, cooled
         by halves. All others start at `reg` itself: "product" from the product coupling,
         "identity" (n = m, equal weights) from every point matched with itself, a plan from there,
-        the ``state`` of an earlier result from where that left off.
+        the ``state`` of an earlier result from where that left off. With `unbalanced` or `mass`,
+        "auto" is the better of "anneal" and a start from the balanced problem's plan.
     n_init : int
         Reserved for pools of starts; 1.
     tol : float
@@ -102,6 +106,7 @@ def solve_gromov(
     backend : {"auto", "torch", "numba"}
         What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
         first solve of each dtype compiles for some seconds, once per installation), else torch.
+        With `unbalanced` they run in torch.
     random_state : None
         Reserved for random starts; the solver is deterministic.
 
@@ -121,10 +126,29 @@ def solve_gromov(
     GWConvergenceWarning
         Once per call, when a problem has not converged; names the budget that ran out.
 
+    Notes
+    -----
+    Where not all mass has to be transported, the cost of a plan T is quadratic as a whole,
+    ``E(T) = sum_ijkl ((1 - alpha) M_ij + alpha L(Ca_ik, Cb_jl)) T_ij T_kl``, which is the same as
+    above for plans of mass 1.
+
+    With ``unbalanced=(rho_a, rho_b)`` the objective is ``E(T) + rho_a/2 KL2(T1 | a) + rho_b/2
+    KL2(T'1 | b) + reg/2 KL2(T | ab')``, where KL2 compares the tensor products of its arguments with
+    themselves. This is what ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)`` minimises. As the
+    strengths grow the plan becomes the balanced one, and the value the balanced one plus
+    ``reg * (H(a) + H(b))``.
+
+    With ``mass=s`` it is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the plans of mass
+    s with row sums of at most `a` and column sums of at most `b`.
+
     References
     ----------
     Peyre, Cuturi, Solomon (2016), Gromov-Wasserstein averaging of kernel and distance matrices.
     Vayer et al. (2020), Fused Gromov-Wasserstein distance for structured objects.
+    Sejourne, Vialard, Peyre (2021), The unbalanced Gromov Wasserstein distance: conic formulation
+    and relaxation.
+    Chapel, Alaya, Gasso (2020), Partial optimal transport with applications on positive-unlabeled
+    learning.
 
     Examples
     --------

@@ -81,12 +81,9 @@ def solve_partial(
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         starts = [(_extended_state(problem, start), level) for start, level in starts]
-        run = functools.partial(
-            minimize, problem, reg, tol=tol_used, max_iter=max_iter, backend=backend
-        )
-        solution = best_of(
-            starts, run, lambda s: s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
-        )
+        run = functools.partial(minimize, problem, reg, backend=backend)
+        objective = functools.partial(_objective, reg=reg)
+        solution = best_of(starts, run, objective, tol=tol_used, max_iter=max_iter)
         entropy = torch.special.entr(mass * solution.plan).sum((1, 2))
         solution, f = _without_dummies(problem, solution, reg)
     return package(
@@ -109,6 +106,10 @@ def partial_problem(points: RelaxedProblem, mass: float) -> PartialProblem:
     )
     offset[:, -1, -1] = CLOSED * bound
     return PartialProblem(points, offset, points.constant, a, b)
+
+
+def _objective(s: Solution, *, reg: Tensor) -> Tensor:
+    return s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
 
 
 def _extended_state(problem: PartialProblem, start: State) -> State:

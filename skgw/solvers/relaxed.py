@@ -12,6 +12,7 @@ at the end.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,11 +20,13 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._inputs import Inputs, given
-from skgw.solvers.descent import CONVERGED, LEVEL_TOLERANCE, STATUS, Solution, minimize
+from skgw.solvers.descent import CONVERGED, LEVEL_TOLERANCE, MAX_ITER, STATUS, Solution, minimize
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.quadratic import quadratic_problem, split_loss
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.starts import ANNEALING_START, tilt
+
+ROUGH_TOLERANCE = 1e-2  # while there is more than one start
 
 
 class RelaxedProblem(NamedTuple):
@@ -142,14 +145,26 @@ def best_of(
     starts: list[tuple[State, Tensor | None]],
     minimize: Callable[..., Solution],
     objective: Callable[[Solution], Tensor],
+    *,
+    tol: Tensor,
+    max_iter: int,
 ) -> Solution:
-    """Minimise from all `starts`, and keep for each problem the solution of lowest objective."""
-    best, *others = (minimize(start=start, level=level) for start, level in starts)
+    """Minimise roughly from all `starts`, and on from the lowest objective of each problem."""
+    rough = functools.partial(minimize, tol=tol.clamp_min(ROUGH_TOLERANCE), max_iter=max_iter)
+    best, *others = (rough(start=start, level=level) for start, level in starts)
     for other in others:
-        better = objective(other) < objective(best)
+        better = objective(other).nan_to_num(torch.inf) < objective(best).nan_to_num(torch.inf)
         pairs = zip(other, best, strict=True)
         best = Solution(*(torch.where(_along(better, x), x, y) for x, y in pairs))
-    return best
+    left = max_iter - int(best.n_iter.max())
+    if (tol >= ROUGH_TOLERANCE).all():
+        return best
+    if left < 1:
+        rough_only = best.status == CONVERGED
+        return best._replace(status=torch.where(rough_only, MAX_ITER, best.status))
+    state = State(best.cost, best.potential)
+    solution = minimize(start=state, plan=best.plan, tol=tol, max_iter=left)
+    return solution._replace(n_iter=best.n_iter + solution.n_iter)
 
 
 def _along(index: Tensor, x: Tensor) -> Tensor:

@@ -72,10 +72,8 @@ def solve_unbalanced(
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         objective = functools.partial(_objective, problem, reg=reg)
-        run = functools.partial(
-            minimize, problem, reg, tol=tol_used, max_iter=max_iter, linear=_solve_linear
-        )
-        solution = best_of(starts, run, objective)
+        run = functools.partial(minimize, problem, reg, linear=_solve_linear)
+        solution = best_of(starts, run, objective, tol=tol_used, max_iter=max_iter)
         g = objective(solution)
         total = rho[0] + rho[1] + reg
         mass = torch.exp(-g / total)

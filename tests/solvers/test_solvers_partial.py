@@ -126,7 +126,7 @@ def test_the_result_describes_the_plan(pair):
     plan = np.exp((f[:, None] + g - r.state.cost) / r.reg) / (30 * 25)
     assert abs(plan - r.plan).sum() < 1e-4
     again = solve_gromov(*pair, mass=0.7, init=r.state)
-    assert again.n_iter <= 3
+    assert again.n_iter <= 4
     assert again.plan == pytest.approx(r.plan, abs=1e-5)
 
 

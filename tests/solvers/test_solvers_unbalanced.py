@@ -204,7 +204,7 @@ def test_starts(pair):
     Ca, Cb = pair
     first = solve_gromov(Ca, Cb, unbalanced=0.1)
     again = solve_gromov(Ca, Cb, unbalanced=0.1, init=first.state)
-    assert again.n_iter <= 2
+    assert again.n_iter <= 4
     assert again.plan == pytest.approx(first.plan, abs=1e-5)
     heavier = solve_gromov(Ca, Cb, unbalanced=0.1, init=3 * first.plan)
     assert heavier.plan == pytest.approx(first.plan, abs=1e-4)
