@@ -133,13 +133,13 @@ def solve_gromov(
     above for plans of mass 1.
 
     With ``unbalanced=(rho_a, rho_b)`` the objective is ``E(T) + rho_a/2 KL2(T1 | a) + rho_b/2
-    KL2(T'1 | b) + reg/2 KL2(T | ab')``, where KL2 compares the tensor products of its arguments with
-    themselves. This is what ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)`` minimises. As the
-    strengths grow the plan becomes the balanced one, and the value the balanced one plus
+    KL2(T'1 | b) + reg/2 KL2(T | ab')``, where KL2 compares the tensor squares of its arguments.
+    This is what ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)`` minimises. As the strengths
+    grow the plan becomes the balanced one, and the value the balanced one plus
     ``reg * (H(a) + H(b))``.
 
-    With ``mass=s`` it is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the plans of mass
-    s with row sums of at most `a` and column sums of at most `b`.
+    With ``mass=s`` it is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the plans of
+    mass s with row sums of at most `a` and column sums of at most `b`.
 
     References
     ----------
