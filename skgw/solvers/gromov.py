@@ -92,7 +92,8 @@ def solve_gromov(
         by halves. All others start at `reg` itself: "product" from the product coupling,
         "identity" (n = m, equal weights) from every point matched with itself, a plan from there,
         the ``state`` of an earlier result from where that left off. With `unbalanced` or `mass`,
-        "auto" is the better of "anneal" and a start from the balanced problem's plan.
+        "auto" tries "anneal", "product", the balanced problem's plan and plans of less mass, and
+        goes on from the one with the lowest value.
     n_init : int
         Reserved for pools of starts; 1.
     tol : float

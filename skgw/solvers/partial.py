@@ -27,6 +27,7 @@ from skgw.solvers.descent import Solution, attainable_tol, minimize
 from skgw.solvers.relaxed import RelaxedProblem, best_of, first_states, package, relaxed_problem
 from skgw.solvers.result import Array, GromovResult, State
 
+GROWTH = 1 / 3, 2 / 3, 1.0  # shares of the mass, for starts that grow
 CLOSED = 2.0  # cost of matching both dummies, over a bound of all other costs
 
 
@@ -73,17 +74,18 @@ def solve_partial(
     with torch.no_grad():
         free = torch.zeros_like(reg)
         points = relaxed_problem(inputs, free, free, loss=loss, alpha=alpha)
-        problem = partial_problem(points, mass)
+        stages = [partial_problem(points, share * mass) for share in GROWTH]
+        problem = stages[-1]
         starts = first_states(
             init, points, inputs, reg, scale, loss=loss, max_iter=max_iter, backend=backend
         )
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
-        starts = [(_extended_state(problem, start), level) for start, level in starts]
-        run = functools.partial(minimize, problem, reg, backend=backend)
+        starts = [s._replace(state=_extended_state(problem, s.state)) for s in starts]
+        run = functools.partial(minimize, reg=reg, backend=backend)
         objective = functools.partial(_objective, reg=reg)
-        solution = best_of(starts, run, objective, tol=tol_used, max_iter=max_iter)
+        solution = best_of(stages, starts, run, objective, tol=tol_used, max_iter=max_iter)
         entropy = torch.special.entr(mass * solution.plan).sum((1, 2))
         solution, f = _without_dummies(problem, solution, reg)
     return package(

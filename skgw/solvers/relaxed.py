@@ -13,7 +13,7 @@ at the end.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,11 +22,23 @@ from torch import Tensor
 from skgw.solvers._inputs import Inputs, given
 from skgw.solvers.descent import CONVERGED, LEVEL_TOLERANCE, MAX_ITER, STATUS, Solution, minimize
 from skgw.solvers.envelope import envelope_value
-from skgw.solvers.quadratic import quadratic_problem, split_loss
+from skgw.solvers.quadratic import Problem, quadratic_problem, split_loss
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.starts import ANNEALING_START, tilt
 
-ROUGH_TOLERANCE = 1e-2  # while there is more than one start
+ROUGH_TOLERANCE = 1e-2  # until the best start is known
+
+
+class Start(NamedTuple):
+    """First linearised cost, temperature to cool from, and whether to grow the matched part.
+
+    Which points to give up depends on the start, and no single one is good enough. One that grows
+    first matches fewer points than asked for, the most certain ones, and then more.
+    """
+
+    state: State
+    level: Tensor | None = None  # (B,)
+    grows: bool = False
 
 
 class RelaxedProblem(NamedTuple):
@@ -80,32 +92,29 @@ def first_states(
     loss: str,
     max_iter: int,
     backend: str,
-) -> list[tuple[State, Tensor | None]]:
-    """Where to start, and the temperature to cool from, if any; "auto" gives two starts.
-
-    Annealing with relaxed marginals decides while it is hot which points to give up, a balanced
-    solve must not give up any. Each finds minima that the other misses.
-    """
+) -> list[Start]:
+    """Where to start; "auto" gives a pool of starts."""
     if not isinstance(init, str):
-        return [(_given_state(init, problem), None)]
-    product = problem.a[:, :, None] * problem.b[:, None, :]
-    level = ANNEALING_START * scale
-    if init == "product":
-        return [(State(problem.gradient(product) + tilt(problem, reg)), None)]
+        return [Start(_given_state(init, problem))]
     if init == "identity":
         if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
             raise ValueError("init='identity' needs both sides to have the same size and weights.")
-        return [(State(problem.gradient(torch.diag_embed(problem.a))), None)]
-    if init not in ("auto", "anneal"):
+        return [Start(State(problem.gradient(torch.diag_embed(problem.a))))]
+    cost = problem.gradient(problem.a[:, :, None] * problem.b[:, None, :])
+    level = ANNEALING_START * scale
+    annealed, product = Start(State(cost), level), Start(State(cost + tilt(problem, reg)))
+    if init == "anneal":
+        return [annealed]
+    if init == "product":
+        return [product]
+    if init != "auto":
         raise ValueError(
             "init must be 'auto', 'anneal', 'product', 'identity', a plan or a State, "
             f"got {init!r}."
         )
-    annealed = State(problem.gradient(product)), level
-    if init == "anneal":
-        return [annealed]
     coupling = _balanced(inputs, reg, level, loss, problem.alpha, max_iter, backend)
-    return [annealed, (State(problem.gradient(coupling)), None)]
+    grown = [start._replace(grows=True) for start in (annealed, product)]
+    return [annealed, product, Start(State(problem.gradient(coupling))), *grown]
 
 
 def _given_state(init: Array | State, problem: RelaxedProblem) -> State:
@@ -142,16 +151,21 @@ def _balanced(
 
 
 def best_of(
-    starts: list[tuple[State, Tensor | None]],
+    stages: Sequence[Problem],
+    starts: Sequence[Start],
     minimize: Callable[..., Solution],
     objective: Callable[[Solution], Tensor],
     *,
     tol: Tensor,
     max_iter: int,
 ) -> Solution:
-    """Minimise roughly from all `starts`, and on from the lowest objective of each problem."""
+    """Minimise roughly from all `starts`, and on from the lowest objective of each problem.
+
+    The last of the `stages` is the problem, those before it match less of the mass. Only outer
+    steps for the last one count.
+    """
     rough = functools.partial(minimize, tol=tol.clamp_min(ROUGH_TOLERANCE), max_iter=max_iter)
-    best, *others = (rough(start=start, level=level) for start, level in starts)
+    best, *others = (_from_start(stages, start, rough) for start in starts)
     for other in others:
         better = objective(other).nan_to_num(torch.inf) < objective(best).nan_to_num(torch.inf)
         pairs = zip(other, best, strict=True)
@@ -163,8 +177,19 @@ def best_of(
         rough_only = best.status == CONVERGED
         return best._replace(status=torch.where(rough_only, MAX_ITER, best.status))
     state = State(best.cost, best.potential)
-    solution = minimize(start=state, plan=best.plan, tol=tol, max_iter=left)
+    solution = minimize(stages[-1], start=state, plan=best.plan, tol=tol, max_iter=left)
     return solution._replace(n_iter=best.n_iter + solution.n_iter)
+
+
+def _from_start(
+    stages: Sequence[Problem], start: Start, minimize: Callable[..., Solution]
+) -> Solution:
+    state, level, grows = start
+    if grows:
+        for problem in stages[:-1]:
+            solution = minimize(problem, start=state, level=level)
+            state, level = State(solution.cost, solution.potential), None
+    return minimize(stages[-1], start=state, level=level)
 
 
 def _along(index: Tensor, x: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from skgw.solvers.relaxed import RelaxedProblem, best_of, first_states, package,
 from skgw.solvers.result import Array, GromovResult, State
 
 MAX_NEWTON = 20  # per linear problem
+GROWTH = 1 / 16, 1 / 4, 1.0  # shares of the strengths, for starts that grow
 
 
 def strengths(unbalanced: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,8 +73,9 @@ def solve_unbalanced(
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         objective = functools.partial(_objective, problem, reg=reg)
-        run = functools.partial(minimize, problem, reg, linear=_solve_linear)
-        solution = best_of(starts, run, objective, tol=tol_used, max_iter=max_iter)
+        run = functools.partial(minimize, reg=reg, linear=_solve_linear)
+        stages = [problem._replace(rho_a=k * rho[0], rho_b=k * rho[1]) for k in GROWTH]
+        solution = best_of(stages, starts, run, objective, tol=tol_used, max_iter=max_iter)
         g = objective(solution)
         total = rho[0] + rho[1] + reg
         mass = torch.exp(-g / total)
