@@ -24,7 +24,8 @@ from torch.nn.functional import pad
 
 from skgw.solvers._inputs import Inputs
 from skgw.solvers.descent import Solution, attainable_tol, minimize
-from skgw.solvers.relaxed import RelaxedProblem, best_of, first_states, package, relaxed_problem
+from skgw.solvers.relaxed import RelaxedProblem, package, relaxed_problem
+from skgw.solvers.relaxed_starts import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
 
 GROWTH = 1 / 3, 2 / 3, 1.0  # shares of the mass, for starts that grow

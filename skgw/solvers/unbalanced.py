@@ -31,7 +31,8 @@ from skgw.solvers._newton import LinearSolution
 from skgw.solvers._relaxed_newton import row_potential, solve_relaxed
 from skgw.solvers.descent import Solution, attainable_tol, minimize
 from skgw.solvers.linear import newton_steps
-from skgw.solvers.relaxed import RelaxedProblem, best_of, first_states, package, relaxed_problem
+from skgw.solvers.relaxed import RelaxedProblem, package, relaxed_problem
+from skgw.solvers.relaxed_starts import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
 
 MAX_NEWTON = 20  # per linear problem
