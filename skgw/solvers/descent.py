@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ MAX_NEWTON = 12  # per linear problem; the next one profits from what the last o
 FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
 
 
-LinearSolver = Callable[..., LinearSolution]  # `solve_linear` with its options
+LinearSolver = Callable[..., LinearSolution]  # as `solve_coupling`
 STATUS = ("converged", "max_iter", "inner", "non_finite")
 CONVERGED, MAX_ITER, INNER, NON_FINITE = range(4)
 
@@ -89,6 +89,7 @@ def minimize(
     max_iter: int = 100,
     symmetric: bool = False,
     backend: str = "auto",
+    linear: LinearSolver | None = None,
 ) -> Solution:
     """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
 
@@ -111,10 +112,11 @@ def minimize(
         Whether a space is compared with itself under the square loss, from a symmetric start.
     backend : str
         Of `solve_linear`.
+    linear : callable, optional
+        What solves the linear problems, for other constraints than couplings; called as
+        `solve_coupling` is, which is the default.
     """
-    linear = functools.partial(
-        solve_linear, max_iter=MAX_NEWTON, symmetric=symmetric, backend=backend
-    )
+    linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
     it = _first(problem, start, plan, tol)
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
     if levels:
@@ -162,9 +164,7 @@ def _cooled(
     """One step at a temperature above the final one: nothing is judged, there will be more."""
     target = torch.addcmul(it.cost, level[:, None, None], lean)
     tol = torch.full_like(level, LEVEL_TOLERANCE)
-    plan, potential, _ = linear(
-        target, problem.a, problem.b, level, potential=it.potential, tol=tol
-    )
+    plan, potential, _ = linear(problem, target, level, potential=it.potential, tol=tol)
     cost = problem.gradient(plan)
     return it._replace(cost=cost, mixture=plan, potential=potential, last=plan, last_cost=cost)
 
@@ -184,10 +184,7 @@ def _outer_step(
     The first plan of a solve has none before it to be compared with.
     """
     wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), 0.5 * tol)
-    plan, potential, _ = linear(
-        it.cost, problem.a, problem.b, reg, potential=it.potential, tol=wanted
-    )
-    error = _marginal_error(plan, problem)
+    plan, potential, error = linear(problem, it.cost, reg, potential=it.potential, tol=wanted)
     cost = problem.gradient(plan)
     value = energy(problem, plan, cost)
     difference = plan - it.mixture
@@ -206,10 +203,16 @@ def _outer_step(
     return _Iterate(at, mixture, potential, change, plan, cost, streak), outcome
 
 
-def _marginal_error(plan: Tensor, problem: Problem) -> Tensor:
-    """L1 distance from the marginals, (B,): the rows are off, too, by rounding."""
-    rows, columns = plan.sum(2) - problem.a, plan.sum(1) - problem.b
-    return rows.abs().sum(1) + columns.abs().sum(1)
+def solve_coupling(
+    problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor, **options: Any
+) -> LinearSolution:
+    """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
+    a, b = problem.a, problem.b
+    plan, potential, _ = solve_linear(
+        cost, a, b, reg, potential=potential, tol=tol, max_iter=MAX_NEWTON, **options
+    )
+    error = (plan.sum(2) - a).abs().sum(1) + (plan.sum(1) - b).abs().sum(1)
+    return LinearSolution(plan, potential, error)
 
 
 def _advance(
