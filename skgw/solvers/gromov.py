@@ -12,7 +12,14 @@ from torch import Tensor
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
 from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
+from skgw.solvers.descent import (
+    CONVERGED,
+    STATUS,
+    Solution,
+    attainable_tol,
+    entropic_value,
+    minimize,
+)
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
 from skgw.solvers.precision import full_precision
@@ -277,7 +284,7 @@ def _package(
     loss: str,
 ) -> GromovResult:
     """The public result, in the kind of the input."""
-    value = s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
+    value = entropic_value(problem, s, reg)
     if any(x is not None and x.requires_grad for x in (inputs.Ca, inputs.Cb, inputs.M)):
         value = envelope_value(inputs.Ca, inputs.Cb, inputs.M, value, s.plan, problem.alpha, loss)
     rows, columns = s.plan.sum(2), s.plan.sum(1)

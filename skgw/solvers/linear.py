@@ -83,7 +83,10 @@ def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> Linear
     far = solution.error > problem.tol.clamp_min(FAR)
     if far.any():
         rest = problem._replace(potential=solution.potential).take(far)
-        solution.replace(far, _prepared(rest, min(max_iter, PATIENCE), newton))
+        prepared = _prepared(rest, min(max_iter, PATIENCE), newton)
+        closer = prepared.error < solution.error[far]
+        far[far.clone()] = closer
+        solution.replace(far, prepared.take(closer))
     todo = solution.error > problem.tol
     if max_iter > PATIENCE and todo.any():
         rest = problem._replace(potential=solution.potential).take(todo)
