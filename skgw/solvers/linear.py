@@ -58,7 +58,8 @@ def solve_linear(
     max_iter : int
         Newton steps at `reg`; the solution reports the error that is left. A problem that is far
         off after the first `PATIENCE` of them is solved roughly at `WARMER` times the temperature
-        and gets up to `PATIENCE` more from there; neither these nor the steps there are counted.
+        and gets up to `PATIENCE` more from there, which are dropped if they lead no closer; neither
+        these nor the steps there are counted.
     symmetric : bool
         Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
         Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
@@ -84,9 +85,8 @@ def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> Linear
     if far.any():
         rest = problem._replace(potential=solution.potential).take(far)
         prepared = _prepared(rest, min(max_iter, PATIENCE), newton)
-        closer = prepared.error < solution.error[far]
-        far[far.clone()] = closer
-        solution.replace(far, prepared.take(closer))
+        closer = far.masked_scatter(far, prepared.error < solution.error[far])
+        solution.replace(closer, prepared.take(closer[far]))
     todo = solution.error > problem.tol
     if max_iter > PATIENCE and todo.any():
         rest = problem._replace(potential=solution.potential).take(todo)
