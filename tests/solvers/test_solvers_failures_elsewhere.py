@@ -57,7 +57,8 @@ def test_a_warm_start_saves_steps(mixture, seed):
     near = solve_gromov(0.999 * Ca, Cb, reg=1e-2)
     warm, cold = (solve_gromov(Ca, Cb, reg=1e-2, init=start) for start in (near.state, "auto"))
     same = solve_gromov(Ca, Cb, reg=1e-2, init=cold.state)
-    assert same.n_iter <= 3 < warm.n_iter < 0.8 * cold.n_iter
+    assert same.n_iter < 0.5 * cold.n_iter
+    assert warm.n_iter < 0.8 * cold.n_iter
     assert warm.value == pytest.approx(float(cold.value), abs=1e-6)
 
 
