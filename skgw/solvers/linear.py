@@ -137,7 +137,8 @@ def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
     g = 0.5 * (g - (kernel + g[:, None, :]).logsumexp(2))
     log_rows = (kernel + g[:, None, :]).logsumexp(2)
     scaling = (kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_()
-    log_rows = log_rows + g
+    # Points without weight have nothing to balance: their potentials may be beyond exp.
+    log_rows = torch.where(problem.b > 0, log_rows + g, 0.0)
     delta = -0.5 * log_rows
     for _ in range(SYMMETRIC_STEPS):
         z = times(delta.exp(), scaling.mT).clamp_min(SMALL)

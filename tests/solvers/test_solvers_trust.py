@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import linear, solve_gromov
+from skgw.solvers import gw_divergence, linear, solve_gromov
 
 REGS = 1e-1, 1e-2, 1e-3, 1e-4
 
@@ -147,6 +147,27 @@ def test_every_shape_without_numba(mixture, shape):
         for reg in REGS:
             result = check(spaces, dtype, reg, backend="torch")
             assert result.converged or dtype == "float32" or reg < 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_under_the_kl_loss(mixture, shape, dtype):
+    spaces = build(shape, 30, mixture)
+    for reg in REGS:
+        result = check(spaces, dtype, reg, loss="KL")
+        assert result.converged or dtype == "float32" or reg < 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 3, 30])
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s != "weights of all magnitudes"])
+def test_divergence_of_every_shape(mixture, shape, n, dtype):
+    Ca, Cb, a, b = (x.astype(dtype) for x in build(shape, n, mixture)[:4])
+    for reg in REGS[:3]:
+        value, results = gw_divergence(Ca, Cb, a, b, reg=reg, return_results=True)
+        assert all(r.converged for r in results)
+        rounding = 1e-3 if dtype == "float32" else 1e-6
+        assert value > -rounding * results[0].reg / reg
 
 
 @pytest.mark.slow
