@@ -46,6 +46,10 @@ class LinearSolution(NamedTuple):
     potential: Tensor  # (B, m)
     error: Tensor  # (B,)
 
+    def take(self, index: Tensor) -> LinearSolution:
+        """The problems at `index`, integers."""
+        return LinearSolution(*(field[index] for field in self))
+
     def replace(self, index: Tensor, part: LinearSolution) -> None:
         """Overwrite the problems at `index`, integers."""
         for whole, new in zip(self, part, strict=True):

@@ -14,7 +14,7 @@ from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers._inputs import Inputs, read_inputs
 from skgw.solvers._package import differentiable, package
 from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.descent import Solution, attainable_tol, minimize
+from skgw.solvers.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.initial import Setting, read_start
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
 from skgw.solvers.partial import solve_partial
@@ -292,10 +292,10 @@ def _package(
     loss: str,
     report: StartsReport | None,
 ) -> GromovResult:
-    cost = differentiable(s.energy, s.plan, inputs, problem.alpha, loss)
+    value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
     return package(
         s, inputs,
-        plan=s.plan, value=cost - reg * torch.special.entr(s.plan).sum((1, 2)),
+        plan=s.plan, value=differentiable(value, s.plan, inputs, problem.alpha, loss),
         value_quad=s.energy, row_potential=_row_transform(problem, s, reg),
         reg=reg, tol=tol, starts=report,
     )  # fmt: skip

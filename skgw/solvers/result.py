@@ -74,8 +74,10 @@ class GromovResult:
     plan : array of shape (n, m)
         The coupling.
     value : 0-d array
-        The objective, entropy term included. For torch inputs that require gradients it is
-        differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope theorem: the plan is held fixed.
+        The objective, entropy term included. What the plan's marginals are off by is priced by the
+        potentials, so that the error of a rough plan enters in second order only. For torch inputs
+        that require gradients it is differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope
+        theorem: the plan is held fixed.
     value_quad : 0-d array
         The objective without the entropy term, and without the penalties of relaxed marginals: the
         cost of the plan.
