@@ -24,6 +24,7 @@ from skgw.solvers.descent import (
     MAX_COOLING,
     MAX_ITER,
     MAX_MOMENTUM,
+    MAX_NEWTON,
     NON_FINITE,
     SLOW,
     Solution,
@@ -123,8 +124,8 @@ def _minimize(
         temperature = as_type(reg * ratio ** (1 - k / n_levels))
         target = it.cost + temperature * lean
         solve_one(
-            target, problem.weights, temperature, as_type(LEVEL_TOLERANCE), symmetric, exp2,
-            it.plan, it.potential,
+            target, problem.weights, temperature, as_type(LEVEL_TOLERANCE), MAX_NEWTON,
+            symmetric, exp2, it.plan, it.potential,
         )  # fmt: skip
         _differentiate(problem, it.plan, it.gradient)
         _proceed(it, as_type(1), as_type(0))
@@ -133,8 +134,8 @@ def _minimize(
         step += 1
         wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), 0.5 * tol)
         solve_one(
-            it.cost, problem.weights, as_type(reg), as_type(wanted), symmetric, exp2,
-            it.plan, it.potential,
+            it.cost, problem.weights, as_type(reg), as_type(wanted), MAX_NEWTON,
+            symmetric, exp2, it.plan, it.potential,
         )  # fmt: skip
         _differentiate(problem, it.plan, it.gradient)
         energy, error, change, curvature, ahead = _compare(problem, it)

@@ -7,7 +7,7 @@ import numpy as np
 from skgw.solvers._compiled import Array, Exp2, Scalar, Weights, compiled
 from skgw.solvers._newton import SMALL
 from skgw.solvers._newton_numba import absorb, newton_steps
-from skgw.solvers.linear import FAR, PATIENCE, SYMMETRIC_STEPS, WARMER
+from skgw.solvers.linear import FAR, SYMMETRIC_STEPS, WARMER
 
 
 @compiled()
@@ -16,35 +16,36 @@ def solve_one(
     weights: Weights,
     reg: Scalar,
     tol: Scalar,
+    max_iter: int,
     symmetric: bool,
     exp2: Exp2,
     plan: Array,
     potential: Array,
 ) -> None:
-    """Write the plan (n, m) after up to `PATIENCE` Newton steps; update the potential (m,).
+    """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,).
 
     A problem that is far off then is solved roughly at higher and higher temperatures until one
-    is easy, and from there again at all the lower ones.
+    is easy, and from there again at all the lower ones. `max_iter` is at most `PATIENCE`.
     """
     as_type = cost.dtype.type
     if symmetric:
         _symmetric_sinkhorn(cost, weights.log_b, reg, exp2, plan, potential)
     level, warmer = reg, 0
-    error = _newton_at(cost, weights, level, tol, exp2, plan, potential)
+    error = _newton_at(cost, weights, level, tol, max_iter, exp2, plan, potential)
     if not error > max(tol, as_type(FAR)):
         return
     rough, spread = as_type(FAR / 2), cost.max() - cost.min()
     while error > as_type(FAR) and level < spread:
         warmer += 1
         level = reg * as_type(WARMER**warmer)
-        error = _newton_at(cost, weights, level, rough, exp2, plan, potential)
+        error = _newton_at(cost, weights, level, rough, max_iter, exp2, plan, potential)
     if error > as_type(FAR):
         warmer += 1  # once more at the warmest
     while warmer > 0:
         warmer -= 1
         level = reg * as_type(WARMER**warmer)
         goal = rough if warmer > 0 else tol
-        _newton_at(cost, weights, level, goal, exp2, plan, potential)
+        _newton_at(cost, weights, level, goal, max_iter, exp2, plan, potential)
 
 
 @compiled()
@@ -53,6 +54,7 @@ def _newton_at(
     weights: Weights,
     reg: Scalar,
     tol: Scalar,
+    max_iter: int,
     exp2: Exp2,
     plan: Array,
     potential: Array,
@@ -60,7 +62,7 @@ def _newton_at(
     """Newton's steps from a potential in units of the cost, which is updated."""
     rate = cost.dtype.type(1) / reg
     g = potential * rate
-    error = newton_steps(cost, weights, rate, tol, PATIENCE, exp2, plan, g)
+    error = newton_steps(cost, weights, rate, tol, max_iter, exp2, plan, g)
     potential[:] = g * reg
     return error
 

@@ -101,9 +101,18 @@ def _prepared(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> Lin
     return newton(problem, max_iter)
 
 
-@functools.cache
 def newton_steps(backend: str, device: str) -> NewtonSteps:
-    """The Newton steps of `backend` for tensors on `device`.
+    """The Newton steps of `backend` for tensors on `device`; raises as `runs_compiled` does."""
+    if not runs_compiled(backend, device):
+        return newton
+    from skgw.solvers._newton_numba import newton_numba
+
+    return newton_numba
+
+
+@functools.cache
+def runs_compiled(backend: str, device: str) -> bool:
+    """Whether `backend` means numba for tensors on `device`.
 
     Raises
     ------
@@ -119,11 +128,7 @@ def newton_steps(backend: str, device: str) -> NewtonSteps:
         raise ImportError("backend='numba' needs numba: pip install 'skgw[numba]'.")
     if backend == "numba" and device != "cpu":
         raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
-    if backend == "torch" or device != "cpu" or not installed:
-        return newton
-    from skgw.solvers._newton_numba import newton_numba
-
-    return newton_numba
+    return backend != "torch" and device == "cpu" and installed
 
 
 def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
