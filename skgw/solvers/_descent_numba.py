@@ -14,7 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.solvers._compiled import Array, Exp2, Scalar, Weights, compiled, each, exp2_for, log_weights
+from skgw.solvers._compiled import (
+    Array,
+    Exp2,
+    Scalar,
+    Weights,
+    compiled,
+    each,
+    exp2_for,
+    log_weights,
+)
 from skgw.solvers._linear_numba import solve_one
 from skgw.solvers.descent import (
     CONVERGED,
@@ -40,7 +49,7 @@ class _Problem(NamedTuple):
     kernel_a: Array  # (n, n), K1
     kernel_b: Array  # (m, m), K2
     offset: Array  # (n, m)
-    constant: Scalar
+    constant: float
     slope: Scalar
     weights: Weights
 
@@ -74,7 +83,7 @@ def minimize_numba(
         np.ascontiguousarray(field.numpy()) for field in fields
     )
     log_b, slope = log_weights(b), first.dtype.type(-8 * problem.alpha)
-    lean = tilt(problem.take(torch.arange(1)), reg.new_ones(1))[0].numpy()
+    lean = first[0] if level is None else tilt(problem, torch.ones_like(reg[:1]))[0].numpy()
     given = np.zeros_like(first) if plan is None else plan.numpy()
     potential = np.zeros_like(b) if start.potential is None else start.potential.numpy().copy()
     plans, gradients = np.empty_like(first), np.empty_like(first)
@@ -82,7 +91,7 @@ def minimize_numba(
 
     def solve(k: int) -> None:
         weights = Weights(a[k], b[k], log_b[k])
-        one = _Problem(K1[k], K2[k], offset[k], constant[k], slope, weights)
+        one = _Problem(K1[k], K2[k], offset[k], float(constant[k]), slope, weights)
         it = _Iterate(
             first[k].copy(), given[k].copy(), potential[k], given[k].copy(), first[k].copy(),
             plans[k], gradients[k],
@@ -95,8 +104,8 @@ def minimize_numba(
     each(solve, len(regs))
     energy, error = (torch.from_numpy(x).to(reg) for x in outcome[:2])
     status, n_iter = (torch.from_numpy(x).long() for x in outcome[2:])
-    arrays = map(torch.from_numpy, (plans, gradients, potential))
-    return Solution(*arrays, energy, error, status, n_iter)
+    arrays = (torch.from_numpy(x) for x in (plans, gradients, potential))
+    return Solution(*arrays, energy, error, status, n_iter)  # type: ignore[call-arg]
 
 
 @compiled()
@@ -117,37 +126,17 @@ def _minimize(
     Returns the energy, the error, the status and the number of steps.
     """
     as_type = it.cost.dtype.type
-    ratio = max(level / reg, 1.0)
-    n_levels = math.ceil(math.log2(ratio) / MAX_COOLING)
-    step = min(n_levels, max_iter - 1)
-    for k in range(step):
-        temperature = as_type(reg * ratio ** (1 - k / n_levels))
-        target = it.cost + temperature * lean
-        solve_one(
-            target, problem.weights, temperature, as_type(LEVEL_TOLERANCE), MAX_NEWTON,
-            symmetric, exp2, it.plan, it.potential,
-        )  # fmt: skip
-        _differentiate(problem, it.plan, it.gradient)
-        _proceed(it, as_type(1), as_type(0))
+    step = _cool(problem, it, lean, reg, level, max_iter - 1, symmetric, exp2)
     last_change, streak = tol if is_close else 1.0, 0
     while True:
         step += 1
         wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), 0.5 * tol)
-        solve_one(
-            it.cost, problem.weights, as_type(reg), as_type(wanted), MAX_NEWTON,
-            symmetric, exp2, it.plan, it.potential,
-        )  # fmt: skip
-        _differentiate(problem, it.plan, it.gradient)
+        _linearised(problem, it, it.cost, reg, wanted, symmetric, exp2)
         energy, error, change, curvature, ahead = _compare(problem, it)
         is_first = step == 1 and not is_close
-        if is_first:
-            change = 1.0
-        status = MAX_ITER
-        if change < tol:
-            status = CONVERGED if error < tol else INNER
-        if not math.isfinite(energy):
-            status = NON_FINITE
-        if step == max_iter or status == CONVERGED or status == NON_FINITE:
+        change = 1.0 if is_first else change
+        status = _status(energy, error, change, tol)
+        if step == max_iter or status in (CONVERGED, NON_FINITE):
             return energy, error, status, step
         share, momentum = 1.0, 0.0
         if not is_first:
@@ -157,6 +146,57 @@ def _minimize(
             momentum = min(max(streak, 0) / (streak + 3), MAX_MOMENTUM)
         _proceed(it, as_type(share), as_type(momentum))
         last_change = change
+
+
+@compiled()
+def _cool(
+    problem: _Problem,
+    it: _Iterate,
+    lean: Array,
+    reg: float,
+    level: float,
+    max_iter: int,
+    symmetric: bool,
+    exp2: Exp2,
+) -> int:
+    """One step at each temperature from `level` to above `reg`; returns their number."""
+    ratio = max(level / reg, 1.0)
+    n_levels = math.ceil(math.log2(ratio) / MAX_COOLING)
+    n_steps = min(n_levels, max_iter)
+    for k in range(n_steps):
+        temperature = reg * ratio ** (1 - k / n_levels)
+        target = it.cost + it.cost.dtype.type(temperature) * lean
+        _linearised(problem, it, target, temperature, LEVEL_TOLERANCE, symmetric, exp2)
+        _proceed(it, it.cost.dtype.type(1), it.cost.dtype.type(0))
+    return n_steps
+
+
+@compiled()
+def _linearised(
+    problem: _Problem,
+    it: _Iterate,
+    cost: Array,
+    reg: float,
+    tol: float,
+    symmetric: bool,
+    exp2: Exp2,
+) -> None:
+    """Solve the linear problem with this cost: its plan and the gradient there, in `it`."""
+    as_type = cost.dtype.type
+    solve_one(
+        cost, problem.weights, as_type(reg), as_type(tol), MAX_NEWTON, symmetric, exp2,
+        it.plan, it.potential,
+    )  # fmt: skip
+    _differentiate(problem, it.plan, it.gradient)
+
+
+@compiled()
+def _status(energy: float, error: float, change: float, tol: float) -> int:
+    if not math.isfinite(energy):
+        return NON_FINITE
+    if change < tol:
+        return CONVERGED if error < tol else INNER
+    return MAX_ITER
 
 
 @compiled()

@@ -36,6 +36,7 @@ from skgw.solvers._newton import (
     LinearSolution,
 )
 
+
 def newton_numba(problem: LinearProblem, max_iter: int) -> LinearSolution:
     """As `newton`, for tensors on the CPU."""
     cost, a, b, reg, potential, tol = (np.ascontiguousarray(field.numpy()) for field in problem)
