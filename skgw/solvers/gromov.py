@@ -97,8 +97,9 @@ def solve_gromov(
     rank, plan : None, "dense"
         Reserved for low-rank costs and lazy plans.
     backend : {"auto", "torch", "numba"}
-        What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
-        first solve of each dtype compiles for some seconds, once per installation), else torch.
+        What the iterations run in. "auto" is numba on CPUs where it is installed (then the first
+        solve of each dtype compiles for some ten to twenty seconds, once per installation), else
+        torch.
     random_state : None
         Reserved for random starts; the solver is deterministic.
 
