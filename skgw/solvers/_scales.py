@@ -51,9 +51,13 @@ def _scale(inputs: Inputs, loss: str) -> Tensor:
         size = C * C if loss == "L2" else C
         scale = scale + 0.5 * mean(size, p)
     vanished = scale < torch.finfo(scale.dtype).tiny
-    lost = vanished & ((inputs.Ca != 0).any(2).any(1) | (inputs.Cb != 0).any(2).any(1))
-    if lost.any() or not torch.isfinite(scale).all():
+    if _any_nonzero(inputs, vanished) or not torch.isfinite(scale).all():
         raise ValueError(
             f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
         )
     return torch.where(vanished, 1.0, scale)  # all points coincide: any temperature will do
+
+
+def _any_nonzero(inputs: Inputs, index: Tensor) -> bool:
+    """Whether an entry of the matrices at `index`, a boolean (B,), is not zero."""
+    return bool(index.any()) and any(bool(C[index].any()) for C in (inputs.Ca, inputs.Cb))
