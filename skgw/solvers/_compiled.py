@@ -1,7 +1,8 @@
 """What the modules compiled by numba share.
 
-The cache of compiled code looks at the date of a function's own file alone: touch `_newton_numba`
-and `_descent_numba` after a change of what they import, constants included.
+numba keeps compiled code in a cache, and looks at the date of a function's own file alone, though
+the code of all that it calls, and the constants, are part of it: after a change of any of these
+modules, or of a constant they import, touch all of `_*_numba.py`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import descent, solve_gromov
-from skgw.solvers._descent_numba import _product
+from skgw.solvers._passes_numba import _product
 from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
 from skgw.solvers.quadratic import quadratic_problem
 from skgw.solvers.result import State
