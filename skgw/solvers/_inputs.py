@@ -130,11 +130,15 @@ def _check_square(x: Tensor, name: str, loss: str) -> None:
             f"got shape {tuple(x.shape)}."
         )
     _finite(x, name)
-    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
-    if (gap > SYMMETRY_TOLERANCE * size).any():
+    if not torch.equal(x, x.mT) and not _is_nearly_symmetric(x):
         raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 if that is what you mean.")
     if loss == "KL" and (x < 0).any():
         raise ValueError(f"{name} has negative entries; the KL loss needs non-negative ones.")
+
+
+def _is_nearly_symmetric(x: Tensor) -> bool:
+    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
+    return bool((gap <= SYMMETRY_TOLERANCE * size).all())
 
 
 def _weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -115,10 +115,10 @@ def solve_gromov(
     rank, plan : None, "dense"
         Reserved for low-rank costs and lazy plans.
     backend : {"auto", "torch", "numba", "triton"}
-        What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
-        first solve of each dtype compiles for some seconds, once per installation), else torch.
-        "triton" is for batches of small problems on GPUs, and experimental.
-        With `unbalanced` they run in torch.
+        What the iterations run in. "auto" is numba on CPUs where it is installed (then the first
+        solve of each dtype compiles for some ten to twenty seconds, once per installation), else
+        torch. "triton" is for batches of small problems on GPUs, and experimental. With
+        `unbalanced` they run in torch.
     random_state : int, numpy Generator or RandomState, optional
         Seeds what a pool draws at random; None is the same as 0. A single start draws nothing.
 
