@@ -124,7 +124,7 @@ def newton_steps(backend: str, device: str) -> NewtonSteps:
 
 @functools.cache
 def resolved(backend: str, device: str) -> str:
-    """ "torch", "numba" or "triton": what `backend` means for tensors on `device`.
+    """Which of "torch", "numba" and "triton" `backend` means for tensors on `device`.
 
     Raises
     ------

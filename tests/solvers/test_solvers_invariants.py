@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 from skgw.solvers import State, solve_gromov
 from skgw.solvers.invariants import N_QUANTILES, pairs_cost, profile_cost, sign_flips, spectra
 from skgw.solvers.quadratic import quadratic_problem, split_loss
+from skgw.solvers.starts import tilt
 
 
 def centered(cost, a, b):
