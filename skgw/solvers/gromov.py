@@ -14,6 +14,7 @@ from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
+from skgw.solvers.gromov_lazy import as_matrix, check_plan, solve_lazy
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
@@ -44,12 +45,12 @@ def solve_gromov(
     unbalanced: float | tuple[float, float] | None = None,
     init: str | Array | State = "auto",
     n_init: int = 1,
-    tol: float = 1e-5,
+    tol: float | None = None,
     max_iter: int = 100,
     rank: int | None = None,
     plan: str = "dense",
     backend: str = "auto",
-    random_state: Any = None,
+    random_state: int | None = None,
 ) -> GromovResult:
     """Solve the entropic (fused) Gromov-Wasserstein problem, or a batch of them.
 
@@ -60,7 +61,8 @@ def solve_gromov(
     Parameters
     ----------
     Ca, Cb : array of shape (n, n) and (m, m), or (batch, n, n) and (batch, m, m)
-        Symmetric matrices of distances (or other relations), numpy or torch.
+        Symmetric matrices of distances (or other relations), numpy or torch; or spaces, `PointCloud`
+        and `LowRank`, of which a matrix is made unless `plan` is "lazy".
     M : array of shape (n, m), optional
         Cost across the two spaces, for the fused problem.
     a, b : array of shape (n,) and (m,), optional
@@ -88,19 +90,23 @@ def solve_gromov(
         the ``state`` of an earlier result from where that left off.
     n_init : int
         Reserved for pools of starts; 1.
-    tol : float
-        Converged means that the plan changes by less in one step, and that its marginals are off
+    tol : float, optional
+        1e-5, for lazy plans 1e-2. Converged means that the plan changes by less in one step, and that its marginals are off
         by less, both in L1 norm (the plan's mass is 1, so this does not depend on n or m). Raised
         to what the floating point type can resolve; the result says to what.
     max_iter : int
         Outer steps, annealing included.
-    rank, plan : None, "dense"
-        Reserved for low-rank costs and lazy plans.
+    rank : int, optional
+        For lazy plans: coordinates that stand for the Euclidean distances of a `PointCloud`, 64 by
+        default.
+    plan : {"dense", "lazy"}
+        "lazy" is for large spaces: no array of shape (n, n) or (n, m) is made, and the result's
+        plan is a `LazyPlan`. It takes spaces, the square loss, no `M`, no batch, and no gradients.
     backend : {"auto", "torch", "numba"}
         What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
         first solve of each dtype compiles for some seconds, once per installation), else torch.
-    random_state : None
-        Reserved for random starts; the solver is deterministic.
+    random_state : int, optional
+        For lazy plans: seed of the samples of points that the solve starts from, 0 by default.
 
     Returns
     -------
@@ -134,10 +140,18 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    _refuse_reserved(
-        unbalanced=(unbalanced, None), n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense")
-    )
-    alpha = check_options(loss, alpha, M is not None, tol, max_iter)
+    _refuse_reserved(unbalanced=(unbalanced, None), n_init=(n_init, 1))
+    alpha = check_options(loss, alpha, M is not None, 1e-5 if tol is None else tol, max_iter)
+    check_plan(plan, rank, loss, M is not None)
+    if plan == "lazy":
+        result = solve_lazy(
+            Ca, Cb, a, b, reg=reg, reg_scale=reg_scale, init=init, n_init=n_init, tol=tol,
+            max_iter=max_iter, rank=rank, backend=backend, random_state=random_state,
+        )  # fmt: skip
+        warn_if_not_converged(result)
+        return result
+    tol = 1e-5 if tol is None else tol
+    Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
     result = solve_inputs(

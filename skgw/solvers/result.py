@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.solvers.lazy import LazyPlan
 from skgw.solvers.precision import full_precision
 
 Array = Any  # a numpy array or a torch tensor, whichever kind came in
@@ -20,7 +21,8 @@ class State(NamedTuple):
     Attributes
     ----------
     cost : Tensor of shape (..., n, m)
-        Linearised cost, the gradient of the objective without entropy at the current plan.
+        Linearised cost, the gradient of the objective without entropy at the current plan. Of a lazy
+        solve: the small matrix that gives it, of shape (r + 1, s + 1) for factors of rank r and s.
     potential : Tensor of shape (..., m) or None
         Column potential, in units of the cost.
     """
@@ -38,7 +40,7 @@ class GromovResult:
 
     Attributes
     ----------
-    plan : array of shape (n, m)
+    plan : array of shape (n, m), or LazyPlan
         The coupling.
     value : 0-d array
         The objective, entropy term included. For torch inputs that require gradients it is
@@ -47,7 +49,8 @@ class GromovResult:
         The objective without the entropy term.
     potentials : tuple of arrays of shapes (n,) and (m,)
         Dual potentials f, g of the linearised problem, in units of its cost ``C = state.cost``:
-        up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``.
+        up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``. Of a lazy plan:
+        ``-C_ij / reg`` is the product of its factors.
     marginals : tuple of arrays of shapes (n,) and (m,)
         Row and column sums of ``plan``.
     marginal_error : 0-d array
@@ -69,7 +72,7 @@ class GromovResult:
         Start of a later solve, see ``init`` of `solve_gromov`.
     """
 
-    plan: Array
+    plan: Any
     value: Array
     value_quad: Array
     potentials: tuple[Array, Array]
@@ -105,6 +108,8 @@ class GromovResult:
         ValueError
             For shapes that do not fit.
         """
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.apply(x, axis)
         if axis not in (0, 1):
             raise ValueError(f"axis must be 0 or 1, got {axis!r}")
         plan = self.plan if axis == 1 else self.plan.swapaxes(-1, -2)
@@ -127,6 +132,8 @@ class GromovResult:
 
     def argmax(self, axis: int = 1) -> Array:
         """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.argmax(axis)
         if axis not in (0, 1):
             raise ValueError(f"axis must be 0 or 1, got {axis!r}")
         return self.plan.argmax(-1 if axis == 1 else -2)
@@ -144,6 +151,8 @@ class GromovResult:
         array of shape (n,) or (n, k)
             With a leading axis in a batch.
         """
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.barycenter(Y)
         sums = self.apply(Y, axis=1)
         mass = self.marginals[0].clip(torch.finfo(torch.float32).tiny)
         return sums / (mass if sums.ndim == mass.ndim else mass[..., None])
