@@ -116,7 +116,7 @@ class LowRank:
         """Relations of low rank that are close to the given distances.
 
         Classical scaling needs distances of negative type, as Euclidean ones and, nearly, geodesic
-        ones are; directions of negative eigenvalues are left out.
+        ones are; coordinates of negative eigenvalues are zero.
 
         Parameters
         ----------
@@ -198,9 +198,9 @@ class _Scaling:
         K = 0.5 * (means[:, None] + means - 0.5 * (exact + exact.T))
         values, vectors = torch.linalg.eigh(K)
         values, vectors = values.flip(0)[:rank], vectors.flip(1)[:, :rank]
-        kept = values > torch.finfo(D.dtype).eps * values[0].clamp_min(0) * len(D)
-        projection = vectors[:, kept] / values[kept].sqrt()
-        return cls(projection.to(D), means.to(D), half)
+        floor = len(D) * torch.finfo(D.dtype).eps * values[0].clamp_min(0)
+        scale = torch.where(values > floor, values, torch.inf).rsqrt()
+        return cls((vectors * scale).to(D), means.to(D), half)
 
     def extend(self, D: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates and residual from distances D (n, l) to the landmarks."""

@@ -61,8 +61,8 @@ def solve_gromov(
     Parameters
     ----------
     Ca, Cb : array of shape (n, n) and (m, m), or (batch, n, n) and (batch, m, m)
-        Symmetric matrices of distances (or other relations), numpy or torch; or spaces, `PointCloud`
-        and `LowRank`, of which a matrix is made unless `plan` is "lazy".
+        Symmetric matrices of distances (or other relations), numpy or torch; or spaces,
+        `PointCloud` and `LowRank`, of which matrices are made unless `plan` is "lazy".
     M : array of shape (n, m), optional
         Cost across the two spaces, for the fused problem.
     a, b : array of shape (n,) and (m,), optional
@@ -91,9 +91,10 @@ def solve_gromov(
     n_init : int
         Reserved for pools of starts; 1.
     tol : float, optional
-        1e-5, for lazy plans 1e-2. Converged means that the plan changes by less in one step, and that its marginals are off
-        by less, both in L1 norm (the plan's mass is 1, so this does not depend on n or m). Raised
-        to what the floating point type can resolve; the result says to what.
+        1e-5 by default, for lazy plans 1e-2. Converged means that the plan changes by less in one
+        step, and that its marginals are off by less, both in L1 norm (the plan's mass is 1, so this
+        does not depend on n or m). Raised to what the floating point type can resolve; the result
+        says to what.
     max_iter : int
         Outer steps, annealing included.
     rank : int, optional
@@ -140,9 +141,8 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    _refuse_reserved(unbalanced=(unbalanced, None), n_init=(n_init, 1))
     alpha = check_options(loss, alpha, M is not None, 1e-5 if tol is None else tol, max_iter)
-    check_plan(plan, rank, loss, M is not None)
+    check_plan(plan, rank, loss, M, unbalanced)
     if plan == "lazy":
         result = solve_lazy(
             Ca, Cb, a, b, reg=reg, reg_scale=reg_scale, init=init, n_init=n_init, tol=tol,
@@ -150,6 +150,7 @@ def solve_gromov(
         )  # fmt: skip
         warn_if_not_converged(result)
         return result
+    _refuse_reserved(unbalanced=(unbalanced, None), n_init=(n_init, 1))
     tol = 1e-5 if tol is None else tol
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)

@@ -47,14 +47,17 @@ def as_matrix(space: Any, name: str) -> Any:
     return space.toarray()
 
 
-def check_plan(plan: str, rank: int | None, loss: str, fused: bool) -> None:
+def check_plan(plan: str, rank: int | None, loss: str, M: Any, unbalanced: Any) -> None:
     """Raise a ValueError for options that do not go together."""
-    if plan not in ("dense", "lazy"):
+    if not isinstance(plan, str) or plan not in ("dense", "lazy"):
         raise ValueError(f"plan must be 'dense' or 'lazy', got {plan!r}.")
     if plan == "dense" and rank is not None:
         raise ValueError("rank is an option of lazy plans: use plan='lazy', or rank=None.")
-    if plan == "lazy" and (fused or loss != "L2"):
-        raise ValueError("plan='lazy' is for the square loss without M: use plan='dense'.")
+    if plan == "lazy" and (loss != "L2" or M is not None or unbalanced is not None):
+        raise ValueError(
+            "plan='lazy' is for the balanced problem with the square loss and without M: "
+            "use plan='dense', of a sample of the points if they are many."
+        )
 
 
 @torch.no_grad()
@@ -120,11 +123,10 @@ def read_spaces(
     parts = [low_rank(space, rank, noise) for space in (Ca, Cb)]
     dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
     device = parts[0][0].device
-    sides = [
-        center(*(x.detach().to(device, dtype) for x in part),
-               read_weights(p, len(part[0]), name, dtype, device))
-        for part, p, name in zip(parts, (a, b), "ab", strict=True)
-    ]  # fmt: skip
+    sides = []
+    for (factors, residual), p, name in zip(parts, (a, b), "ab", strict=True):
+        weights = read_weights(p, len(factors), name, dtype, device)
+        sides.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
 
     def restore(x: Tensor) -> Any:
         return x if is_torch[0] else x.cpu().numpy()[()]

@@ -29,6 +29,7 @@ GROWTH = 4  # of the number of points from one level to the next
 LEVEL_TOLERANCE = 1e-2  # of samples
 LEVEL_STEPS = 10
 MAX_SWEEPS = 30  # per linear problem
+INNER = 0.25  # share of the tolerance that a linear problem is solved to: its errors move the plan
 
 
 class Side(NamedTuple):
@@ -68,7 +69,8 @@ class FactoredProblem(NamedTuple):
 
     def energy(self, moment: Tensor) -> float:
         """E of a plan with this moment (r + 1, s + 1)."""
-        return self.constant - 8 * float(moment[:-1, :-1].square().sum()) - 4 * float(moment[-1, -1])
+        kernel, offset = moment[:-1, :-1].square().sum(), moment[-1, -1]
+        return self.constant - 8 * float(kernel) - 4 * float(offset)
 
     def linearised(self, moment: Tensor, reg: float) -> StreamedProblem:
         """The linear problem at a plan with this moment."""
@@ -218,14 +220,9 @@ def refine(
     return last, change, max_iter
 
 
-def outer_step(
-    problem: FactoredProblem, reg: float, at: Tensor, g: Tensor, tol: float
-) -> Position:
-    """Solve the linear problem at the moment `at`, and take the moment of its plan.
-
-    Roughly solved problems do not pay: the moment takes their marginal errors for gains.
-    """
+def outer_step(problem: FactoredProblem, reg: float, at: Tensor, g: Tensor, tol: float) -> Position:
+    """Solve the linear problem at the moment `at`, and take the moment of its plan."""
     linear = problem.linearised(at, reg)
-    g, columns, error = solve_streamed(linear, g, tol=0.5 * tol, max_sweeps=MAX_SWEEPS)
+    g, columns, error = solve_streamed(linear, g, tol=INNER * tol, max_sweeps=MAX_SWEEPS)
     f, moment = linear.moment(g, problem.x.factors, problem.y.factors)
     return Position(linear, at, moment, f, g, columns, error)

@@ -109,8 +109,8 @@ class LazyPlan:
         x = self._given(x, axis)
         left, right, scores, a = self._tensors()
         if axis == 1:
-            return self._like((self._means(x).T * a).T)
-        x, out = (x.T * a).T, x.new_zeros(len(right), *x.shape[1:])
+            return self._like(_weighted(self._means(x), a))
+        x, out = _weighted(x, a), x.new_zeros(len(right), *x.shape[1:])
         for rows, block in conditional_blocks(left, right, scores):
             out += block.T @ x[rows]
         return self._like(out)
@@ -217,6 +217,11 @@ class LazyPlan:
 
     def _like(self, x: Tensor) -> Array:
         return x if isinstance(self.left, Tensor) else x.numpy()
+
+
+def _weighted(x: Tensor, weights: Tensor) -> Tensor:
+    """The rows of x (n,) or (n, k) times weights (n,)."""
+    return x * (weights if x.ndim == 1 else weights[:, None])
 
 
 def _check_axis(axis: int) -> None:

@@ -21,8 +21,8 @@ class State(NamedTuple):
     Attributes
     ----------
     cost : Tensor of shape (..., n, m)
-        Linearised cost, the gradient of the objective without entropy at the current plan. Of a lazy
-        solve: the small matrix that gives it, of shape (r + 1, s + 1) for factors of rank r and s.
+        Linearised cost, the gradient of the objective without entropy at the current plan. Of a
+        lazy solve: the small matrix that gives it, (r + 1, s + 1) for factors of rank r and s.
     potential : Tensor of shape (..., m) or None
         Column potential, in units of the cost.
     """

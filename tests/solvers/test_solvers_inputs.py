@@ -250,11 +250,6 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
         ("n_init", 4, "1"),
         ("n_init", "1", "1"),
         ("n_init", np.array([1, 1]), "1"),
-        ("rank", 10, "None"),
-        ("rank", [10, 10], "None"),
-        ("plan", "lazy", "'dense'"),
-        ("plan", np.ones((12, 10)), "'dense'"),
-        ("plan", None, "'dense'"),
     ],
 )
 def test_reserved_options(arrays, name, value, only):
