@@ -84,8 +84,8 @@ class LowRank:
     factors : array of shape (n, r)
         The coordinates F, numpy or torch.
     residual : array of shape (n,), optional
-        What the coordinates of each point miss, rho; zero by default. It stands on the diagonal of
-        C as well, unlike in a distance.
+        What the coordinates of each point miss, rho, of either sign; zero by default. It stands on
+        the diagonal of C as well, unlike in a distance.
 
     Examples
     --------
@@ -206,7 +206,7 @@ class _Scaling:
         """Coordinates and residual from distances D (n, l) to the landmarks."""
         u = D.mean(1) - self.half
         factors = 0.5 * (u[:, None] + self.means - D) @ self.projection
-        return factors, (u - factors.square().sum(1)).clamp_min(0)
+        return factors, u - factors.square().sum(1)
 
 
 @full_precision()

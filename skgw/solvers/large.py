@@ -165,14 +165,22 @@ def solve_levels(
     backend: str,
 ) -> tuple[Position, float, int]:
     """From annealed samples by growing ones to all points; what comes out is that of `refine`."""
+    at = solve_samples(problem, reg, n_draws, noise, backend)
+    g = at.transform(problem.y.factors)
+    return refine(problem, reg, at.moment, g, tol=tol, max_iter=max_iter)
+
+
+def solve_samples(
+    problem: FactoredProblem, reg: float, n_draws: int, noise: torch.Generator, backend: str
+) -> Position:
+    """Solve for samples of growing size, up to less than half of all points."""
     at, size = first_level(problem, reg, n_draws, noise, backend), SAMPLE * GROWTH
     while 2 * size <= max(len(side.weights) for side in problem):
         sample = problem.sample(size, noise)
         g = at.transform(sample.y.factors)
         at, *_ = refine(sample, reg, at.moment, g, tol=LEVEL_TOLERANCE, max_iter=LEVEL_STEPS)
         size *= GROWTH
-    g = at.transform(problem.y.factors)
-    return refine(problem, reg, at.moment, g, tol=tol, max_iter=max_iter)
+    return at
 
 
 def first_level(
