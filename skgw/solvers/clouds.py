@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._inputs import read_tensor
+from skgw.solvers.lazy import as_index
 from skgw.solvers.precision import full_precision
 
 Array = Any  # a numpy array or a torch tensor
@@ -151,7 +152,7 @@ class LowRank:
         >>> bool(np.sqrt(np.mean(error**2) / np.mean(distances**2)) < 0.03)
         True
         """
-        D, index = read_tensor(distances, "distances"), torch.as_tensor(landmarks)
+        D, index = read_tensor(distances, "distances"), as_index(landmarks)
         if D.ndim != 2 or tuple(index.shape) != (D.shape[-1],):
             raise ValueError(
                 f"distances has shape {tuple(D.shape)} and landmarks {tuple(index.shape)}, "
@@ -164,7 +165,7 @@ class LowRank:
     @full_precision()
     def relations(self, rows: Any, columns: Any) -> Array:
         """The entries of C at index arrays (or slices) `rows` and `columns`, as a matrix."""
-        x = read_tensor(self.factors, "factors")
+        x, rows, columns = read_tensor(self.factors, "factors"), as_index(rows), as_index(columns)
         C = torch.cdist(x[rows], x[columns]).square()
         if self.residual is not None:
             rho = read_tensor(self.residual, "residual").to(x)

@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from skgw.solvers._inputs import as_like
 from skgw.solvers.precision import full_precision
 
 Array = Any  # a numpy array or a torch tensor, whichever kind the plan is made of
@@ -87,10 +88,11 @@ class LazyPlan:
     def rows(self, index: Any) -> Array:
         """The rows at `index`, an array of integers or a slice, as an array (len(index), m)."""
         left, right, scores, a = self._tensors()
-        index = index if isinstance(index, slice) else torch.as_tensor(index, device=a.device)
-        out = a.new_empty(len(a[index]), len(right))
-        for rows, block in conditional_blocks(left[index], right, scores):
-            torch.mul(block, a[index][rows, None], out=out[rows])
+        index = as_index(index)
+        left, a = left[index], a[index]
+        out = a.new_empty(len(a), len(right))
+        for rows, block in conditional_blocks(left, right, scores):
+            torch.mul(block, a[rows, None], out=out[rows])
         return self._like(out)
 
     @full_precision()
@@ -199,7 +201,7 @@ class LazyPlan:
         """`x`, which may be a list, as a tensor that fits the plan's axis."""
         _check_axis(axis)
         like, size = self._tensors()[-1], self.shape[axis]
-        x = torch.as_tensor(x, dtype=like.dtype, device=like.device)
+        x = as_like(x, like)
         if x.ndim not in (1, 2) or len(x) != size:
             raise ValueError(
                 f"Got an array of shape {tuple(x.shape)}; to sum over axis {axis} of the plan "
@@ -210,13 +212,20 @@ class LazyPlan:
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The fields as tensors that share their memory, unless that is read-only."""
         left, right, scores, a = (
-            x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements="W"))
+            x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements=["C", "W"]))
             for x in (self.left, self.right, self.scores, self.a)
         )
         return left, right, scores, a
 
     def _like(self, x: Tensor) -> Array:
         return x if isinstance(self.left, Tensor) else x.numpy()
+
+
+def as_index(index: Any) -> Any:
+    """A slice as it is, anything else as a tensor to index with."""
+    if isinstance(index, slice | Tensor):
+        return index
+    return torch.from_numpy(np.array(index))
 
 
 def _weighted(x: Tensor, weights: Tensor) -> Tensor:
