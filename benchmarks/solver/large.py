@@ -203,10 +203,10 @@ def cells(args: Any) -> list[dict[str, Any]]:
         return {"set": "MNIST", "n": n, "m": m, "metric": metric, "route": route, "rank": rank}
 
     n, m = args.size
-    configurations = [cell(k, k, "euclidean") for k in (n // 4, n // 2, n)]
-    configurations += [cell(n, m, metric) for metric in REG]
-    configurations += [cell(n, m, "euclidean", rank=rank) for rank in (16, 128)]
+    configurations = [cell(n, m, metric) for metric in REG]
     configurations += [cell(n, m, "euclidean", route) for route in ROUTES if "extended" in route]
+    configurations += [cell(k, k, "euclidean") for k in (n // 4, n // 2, n)]
+    configurations += [cell(n, m, "euclidean", rank=rank) for rank in (16, 128)]
     others = {"POT, low-rank coupling": "ot", "OTT, low-rank coupling": "ott"}
     configurations += [
         cell(n // 4, n // 4, "sqeuclidean", route, rank=50)

@@ -1,11 +1,12 @@
 """Spaces too large for matrices: from samples of them to all points, in a few sweeps.
 
-With kernels of low rank, K1 = A A' and K2 = B B', the linearised cost of a plan T is known by its
-moment A'TB, a small matrix, and is itself a product of thin ones (see `quadratic` for the kernels):
+With kernels of low rank, AA' and BB' for the relations of either side, the linearised cost of a
+plan T is known by its moment A'TB, a small matrix, and is itself a product of thin ones:
 
-    E(T) = constant - 2 v'Tw - 4 |A'TB|^2,     cost = -2 vw' - 8 A (A'TB) B'.
+    E(T) = constant - 4 v'Tw - 8 |A'TB|^2,     cost = -4 vw' - 16 A (A'TB) B'.
 
-Here v and w are a further column of the factors each. A moment is estimated well by a sample of
+(`quadratic` has half of these factors, as its second kernel is twice BB'.) The vectors v and w are
+made a further column of the factors each. A moment is estimated well by a sample of
 points, and so is the potential of every point: by the transform of the sample's. Each level thus
 starts close to its solution, and only a few outer steps are left for all points.
 """
@@ -140,8 +141,8 @@ class Position(NamedTuple):
     def value(self, energy: float, reg: float) -> float:
         """The objective, corrected to first order for what the column sums are off."""
         b = self.linear.b.double()
-        mass = torch.where(b > 0, self.g.double() + b.log(), 0.0)  # its price, over reg
-        gap = float((b - self.columns.double()) @ mass)
+        price = torch.where(b > 0, self.g.double() + b.log(), 0.0)  # of mass, over reg
+        gap = float((b - self.columns.double()) @ price)
         return energy - reg * self.entropy(reg) + reg * gap
 
     def distance(self, other: Position, reg: float) -> float:
