@@ -191,8 +191,11 @@ class _Scaling:
     @classmethod
     def fit(cls, D: Tensor, rank: int) -> _Scaling:
         """From distances D (l, l) between the landmarks."""
-        if not 1 <= rank < len(D):
-            raise ValueError(f"rank must be at least 1 and less than {len(D)}, got {rank}.")
+        if not 1 <= rank <= max(len(D) - 1, 1):
+            raise ValueError(
+                f"rank must be at least 1 and less than the number of landmarks, {len(D)}, "
+                f"got {rank}."
+            )
         exact = D.to(torch.float64)
         half = float(exact.mean() / 2)
         means = 0.5 * (exact.mean(0) + exact.mean(1)) - half
@@ -223,7 +226,8 @@ def low_rank(space: Space, rank: int | None, noise: torch.Generator) -> tuple[Te
     if space.metric == "sqeuclidean":
         return x, torch.zeros_like(x[:, 0])
     landmarks = x[torch.randperm(len(x), generator=noise)[:N_LANDMARKS].to(x.device)]
-    scaling = _Scaling.fit(torch.cdist(landmarks, landmarks), min(rank or RANK, len(landmarks) - 1))
+    rank = min(RANK if rank is None else rank, max(len(landmarks) - 1, 1))
+    scaling = _Scaling.fit(torch.cdist(landmarks, landmarks), rank)
     parts = [scaling.extend(torch.cdist(chunk, landmarks)) for chunk in x.split(CHUNK)]
     factors, residual = (torch.cat(part) for part in zip(*parts, strict=True))
     return factors, residual

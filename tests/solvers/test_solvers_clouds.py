@@ -103,5 +103,5 @@ def test_errors(points):
         LowRank(points, np.zeros(3))
     with pytest.raises(ValueError, match=r"expected \(n, l\) and \(l,\)"):
         LowRank.from_landmarks(points, np.arange(5))
-    with pytest.raises(ValueError, match="rank must be at least 1 and less than 8, got 8"):
+    with pytest.raises(ValueError, match="less than the number of landmarks, 8, got 8"):
         LowRank.from_landmarks(points, np.arange(8), rank=8)

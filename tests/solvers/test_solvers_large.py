@@ -224,6 +224,15 @@ def test_no_array_of_full_size_is_made(monkeypatch):
         result.plan.toarray()
 
 
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_points_that_coincide(n):
+    """Any plan will do; the product of the weights is the one of largest entropy."""
+    X, Y = PointCloud(np.ones((n, 2))), PointCloud(np.zeros((4, 3)), "sqeuclidean")
+    result = solve_gromov(X, Y, plan="lazy")
+    assert result.converged
+    assert_allclose(result.plan.toarray(), 1 / (4 * n))
+
+
 def test_small_spaces_become_matrices(clouds):
     x, y = clouds
     result = solve_gromov(PointCloud(x), cdist(y, y), reg=2e-2)
@@ -251,6 +260,8 @@ def test_errors(clouds):
         solve_gromov(X, Y, reg_scale="mean", plan="lazy")
     with pytest.raises(ValueError, match="rank is an option of lazy plans"):
         solve_gromov(X, Y, rank=5)
+    with pytest.raises(ValueError, match="rank must be at least 1"):
+        solve_gromov(X, Y, rank=0, plan="lazy")
     for plan in ("sparse", None, np.ones((3, 3))):
         with pytest.raises(ValueError, match="plan must be 'dense' or 'lazy'"):
             solve_gromov(X, Y, plan=plan)
