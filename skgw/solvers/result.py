@@ -45,6 +45,7 @@ class GromovResult:
     value : 0-d array
         The objective, entropy term included. For torch inputs that require gradients it is
         differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope theorem: the plan is held fixed.
+        With a lazy plan it is corrected, to first order, for what the column sums are off.
     value_quad : 0-d array
         The objective without the entropy term.
     potentials : tuple of arrays of shapes (n,) and (m,)

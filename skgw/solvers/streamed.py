@@ -16,7 +16,7 @@ from torch import Tensor
 from skgw.solvers.lazy import conditional_blocks, logit_blocks
 
 MEMORY = 5  # sweeps that are combined
-MAX_STEP = 20.0  # largest change of g in one step: columns that starve ask for more
+REACH = 50.0  # a combination that changes g by more is not to be trusted
 RIDGE = 1e-8
 GROWTH = 2.0  # of the error, at which what was combined is forgotten
 
@@ -97,7 +97,7 @@ def solve_streamed(
 def _sinkhorn_step(columns: Tensor, b: Tensor) -> Tensor:
     tiny = torch.finfo(b.dtype).tiny
     step = b.clamp_min(tiny).log() - columns.clamp_min(tiny).log()
-    return torch.where(b > 0, step.clamp(-MAX_STEP, MAX_STEP), 0.0)
+    return torch.where(b > 0, step, 0.0)
 
 
 def _combined(points: list[Tensor], steps: list[Tensor], b: Tensor) -> Tensor:
@@ -108,6 +108,7 @@ def _combined(points: list[Tensor], steps: list[Tensor], b: Tensor) -> Tensor:
     moves, changes = (torch.stack(x).diff(dim=0).double() for x in (points, steps))  # (k, m)
     weighted = changes * b
     gram = weighted @ changes.T  # (k, k)
-    gram.diagonal().mul_(1 + RIDGE)
+    gram.diagonal().mul_(1 + RIDGE).add_(torch.finfo(gram.dtype).tiny)
     weights = torch.linalg.solve(gram, weighted @ step.double())
-    return g + step - (weights @ (moves + changes)).to(g)
+    move = step - (weights @ (moves + changes)).to(g)
+    return g + (move if move.abs().max() < REACH else step)
