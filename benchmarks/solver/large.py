@@ -149,7 +149,7 @@ def factored(Q: np.ndarray, R: np.ndarray, g: np.ndarray) -> dict[str, Any]:
 ROUTES = {
     "all points": all_points,
     "sample of 2,000, extended": extended(large.first_level),
-    "samples up to 8,000, extended": extended(large.solve_samples),
+    "growing samples, extended": extended(large.solve_samples),
     "POT, low-rank coupling": pot,
     "OTT, low-rank coupling": ott,
 }
@@ -218,7 +218,10 @@ def cells(args: Any) -> list[dict[str, Any]]:
         configurations = []
     if args.clusters:
         size = {"n": args.clusters, "m": args.clusters}
-        configurations.append({**cell(0, 0, "euclidean"), **size, "set": "clusters"})
+        for route in ("growing samples, extended", "all points"):
+            configurations.append(
+                {**cell(**size, metric="euclidean", route=route), "set": "clusters"}
+            )
     return configurations
 
 
