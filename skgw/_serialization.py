@@ -15,6 +15,7 @@ from scipy import sparse
 
 from skgw.coupling import Coupling
 from skgw.nn import FittedGenerator, GeneratorSpec
+from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
 
@@ -22,7 +23,7 @@ CLASSES = {
     cls.__name__: cls
     for cls in (
         Coupling, Extension, FeatureSpace, FittedGenerator, GeneratorSpec, GeodesicSpace,
-        GraphSpace, MatrixSpace,
+        GraphSpace, LazyPlan, MatrixSpace,
     )
 }  # fmt: skip
 FORMAT = "1"

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from skgw.solvers import LazyPlan
+
 Array = NDArray[Any]
 
 
@@ -18,8 +20,8 @@ class Coupling:
 
     Attributes
     ----------
-    plan : array of shape (n, m)
-        Non-negative; its entries sum to one.
+    plan : array of shape (n, m), or LazyPlan
+        Non-negative; its entries sum to one. A lazy plan computes them when they are asked for.
 
     Examples
     --------
@@ -30,7 +32,7 @@ class Coupling:
     (array([0, 1]), array([0.7, 1.5]))
     """
 
-    plan: Array
+    plan: Array | LazyPlan
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -39,24 +41,30 @@ class Coupling:
         return n, m
 
     def toarray(self) -> Array:
-        """The plan as an array (n, m)."""
-        return self.plan.copy()
+        """The plan as an array (n, m); a ValueError if it is lazy and too large for one."""
+        return np.array(self.plan)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.plan, dtype=dtype, copy=copy)
 
     def apply(self, x: Array, axis: int = 0) -> Array:
         """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1."""
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.apply(x, axis)
         self._check_axis(axis)
         return (self.plan.T if axis == 0 else self.plan) @ np.asarray(x)
 
     def argmax(self, axis: int = 1) -> Array:
         """Heaviest partner: of each row for axis 1, of each column for axis 0."""
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.argmax(axis)
         self._check_axis(axis)
         return self.plan.argmax(axis)
 
     def topk(self, k: int) -> tuple[Array, Array]:
         """The k heaviest partners of each row, heaviest first: columns and masses, both (n, k)."""
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.topk(k)
         if not 1 <= k <= self.shape[1]:
             raise ValueError(f"k must be between 1 and {self.shape[1]}, got {k}.")
         columns = np.argpartition(-self.plan, k - 1, axis=1)[:, :k]

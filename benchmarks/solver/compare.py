@@ -2,11 +2,11 @@
 
 All solvers of a group get the same problem, and their runs are interleaved; times are medians, and
 ratios are medians of the ratios within a round. In its turn a solver runs for at least 20 ms, again
-and again, and the mean counts: as in training, what it needs is then in the caches. The objective F = E - reg H is evaluated in float64
-from every plan, once it is rounded to a coupling. The floor is the time of two products of matrices
-(one gradient) and of two of a matrix and a vector (one step of any inner solver), in the same
-process: the last column is the time over the sum of both. Needs POT; OTT (`pip install ott-jax`) is
-left out where it is not installed.
+and again, and the mean counts: as in training, what it needs is then in the caches. The objective
+F = E - reg H is evaluated in float64 from every plan, once it is rounded to a coupling. The floor
+is the time of two products of matrices (one gradient) and of two of a matrix and a vector (one step
+of any inner solver), in the same process: the last column is the time over the sum of both. Needs
+POT; OTT (`pip install ott-jax`) is left out where it is not installed.
 """
 
 from __future__ import annotations
