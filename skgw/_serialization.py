@@ -14,15 +14,15 @@ import numpy as np
 from scipy import sparse
 
 from skgw.coupling import Coupling
-from skgw.nn import FittedGenerator, GeneratorSpec
+from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
 
 CLASSES = {
     cls.__name__: cls
     for cls in (
-        Coupling, Extension, FeatureSpace, FittedGenerator, GeneratorSpec, GeodesicSpace,
-        GraphSpace, MatrixSpace,
+        AutoencoderSpec, Coupling, Extension, FeatureSpace, FittedAutoencoder, FittedGenerator,
+        GeneratorSpec, GeodesicSpace, GraphSpace, MatrixSpace,
     )
 }  # fmt: skip
 FORMAT = "1"

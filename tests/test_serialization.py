@@ -14,7 +14,7 @@ from scipy import sparse
 
 from skgw._serialization import CLASSES, load_state, save_state
 from skgw.coupling import Coupling
-from skgw.nn import FittedGenerator, GeneratorSpec
+from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec, encode
 from skgw.spaces import MatrixSpace
 
 
@@ -134,6 +134,15 @@ def test_classes_of_skgw_field_by_field(there_and_back):
     assert back["generator"].spec == spec
     assert_array_equal(back["generator"].weights["network.0.weight"], np.ones((4, 3)))
     assert_array_equal(back["plan"].plan, np.eye(2))
+
+
+def test_a_fitted_autoencoder_is_rebuilt(there_and_back):
+    spec = AutoencoderSpec(192, 3, "conv", (4, 8), stochastic=True, image_shape=(3, 8, 8))
+    fitted = FittedAutoencoder.of(spec.build(seed=1), spec)
+    for back in there_and_back(fitted):
+        assert back.spec == spec
+        x = np.ones((2, 192), dtype=np.float32)
+        assert_array_equal(encode(back.build(), x), encode(fitted.build(), x))
 
 
 def test_the_table_of_classes_has_all_spaces_of_fitted_estimators():

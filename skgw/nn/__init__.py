@@ -2,7 +2,13 @@
 
 from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, FittedAutoencoder, decode, encode
 from skgw.nn.convolutions import conv_decoder, conv_encoder
-from skgw.nn.divergences import critic_loss, deception_loss, gaussian_kl, mmd
+from skgw.nn.divergences import (
+    critic_loss,
+    deception_loss,
+    gaussian_kl,
+    gradient_penalty,
+    mmd,
+)
 from skgw.nn.generators import FittedGenerator, Generator, GeneratorSpec
 from skgw.nn.geometry import pairwise_distances
 from skgw.nn.networks import mlp
@@ -35,6 +41,7 @@ __all__ = [
     "decode",
     "encode",
     "gaussian_kl",
+    "gradient_penalty",
     "isometry_penalty",
     "mlp",
     "mmd",

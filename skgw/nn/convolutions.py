@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+HALVING: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -35,9 +37,9 @@ def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: in
     shapes = _shapes(image_shape, channels)
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for before, after in itertools.pairwise(shapes):
-        layers += [nn.Conv2d(before[0], after[0], 4, stride=2, padding=1), nn.ReLU()]
-    layers += [nn.Flatten(), nn.Linear(math.prod(shapes[-1]), n_outputs)]
-    return nn.Sequential(*layers).to(torch.float32)
+        layers += [nn.Conv2d(before[0], after[0], **HALVING), nn.ReLU()]
+    last = nn.Linear(math.prod(shapes[-1]), n_outputs, dtype=torch.float32)
+    return nn.Sequential(*layers, nn.Flatten(), last)
 
 
 def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape) -> nn.Sequential:
@@ -52,17 +54,13 @@ def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape
         Channels, height and width.
     """
     shapes = _shapes(image_shape, channels)[::-1]
-    layers: list[nn.Module] = [nn.Linear(n_inputs, math.prod(shapes[0])), nn.ReLU()]
-    layers += [nn.Unflatten(1, shapes[0])]
+    first = nn.Linear(n_inputs, math.prod(shapes[0]), dtype=torch.float32)
+    layers: list[nn.Module] = [first, nn.ReLU(), nn.Unflatten(1, shapes[0])]
     for before, after in itertools.pairwise(shapes):
         rest = after[1] % 2, after[2] % 2  # what halving has rounded off
-        layers += [
-            nn.ConvTranspose2d(
-                before[0], after[0], 4, stride=2, padding=1, output_padding=rest
-            ),
-            nn.ReLU(),
-        ]
-    return nn.Sequential(*layers[:-1], nn.Flatten()).to(torch.float32)
+        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **HALVING)
+        layers += [doubling, nn.ReLU()]
+    return nn.Sequential(*layers[:-1], nn.Flatten())
 
 
 def _shapes(image_shape: ImageShape, channels: Sequence[int]) -> list[ImageShape]:

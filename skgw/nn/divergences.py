@@ -7,7 +7,7 @@ a kernel; a critic learns to tell them apart (both: Tolstikhin et al. 2018).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -42,8 +42,8 @@ def mmd(
 
     The kernel is the sum over the scales s of inverse multiquadratics C / (C + |x - y|^2), where
     C = 2 k s prior_variance: at s = 1, the mean squared distance between two draws of the prior.
-    Its heavy tails give codes far from the prior a gradient. The estimate is a U-statistic, within a
-    sample over pairs of different rows, and so may fall below zero.
+    Its heavy tails give codes far from the prior a gradient. The estimate is a U-statistic: within
+    a sample it takes the mean over pairs of different rows, and so it may fall below zero.
 
     Parameters
     ----------
@@ -107,3 +107,18 @@ def deception_loss(fake: Tensor) -> Tensor:
     sure, other than that of -critic_loss.
     """
     return softplus(-fake).mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """Squared norm of the critic's gradient at real points (n, k), mean over them ("R1").
+
+    It lets the critic come to rest where both samples agree, which it else passes by, and keeps it
+    from driving small samples in circles.
+
+    References
+    ----------
+    Mescheder, Geiger, Nowozin (2018), Which training methods for GANs do actually converge? ICML.
+    """
+    real = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)  # (n, k)
+    return slope.square().sum(1).mean()

@@ -44,9 +44,7 @@ def custom_network(
         return copy.deepcopy(network)
     made = network(n_inputs, n_outputs)
     if not isinstance(made, nn.Module):
-        raise TypeError(
-            f"{name} returned a {type(made).__name__}, expected a torch.nn.Module."
-        )
+        raise TypeError(f"{name} returned a {type(made).__name__}, expected a torch.nn.Module.")
     return made
 
 

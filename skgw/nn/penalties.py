@@ -1,4 +1,4 @@
-"""Penalties on generated samples and on maps: means over the batch, in units of the data's scale."""
+"""Penalties on generated samples and on maps: means over the batch, in units of the scale."""
 
 from __future__ import annotations
 
@@ -89,6 +89,6 @@ def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
 def _turned_towards(y: Tensor, x: Tensor) -> Tensor:
     """``x P^T`` (n, d_y) for the polar factor P of y^T x, through QR: n may be below d."""
     basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
-    basis_x, x_in_basis = torch.linalg.qr(x.T)  # (d_x, s), (s, n)
+    _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)
     left, _, right = torch.linalg.svd(y_in_basis @ x_in_basis.T, full_matrices=False)
     return x_in_basis.T @ (left @ right).T @ basis_y.T

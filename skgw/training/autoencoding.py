@@ -16,6 +16,7 @@ from skgw.nn import (
     critic_loss,
     deception_loss,
     gaussian_kl,
+    gradient_penalty,
     isometry_penalty,
     mlp,
     mmd,
@@ -26,8 +27,9 @@ from skgw.training.batches import draw_batch
 from skgw.training.objective import Objective, Phase
 
 KINDS = ("ae", "vae", "wae-mmd", "wae-gan")
+DECEPTION_UNIT = 0.3  # what a nat of a critic's deception is worth, in squared errors of a feature
 CRITIC_SIZES = (128, 128)  # hidden layers of the critic of codes
-CRITIC_RATE = 0.5  # learning rate of the critic, against that of the autoencoder
+SMOOTHNESS = 0.5  # weight of the penalty on the critic's gradient, as in Mescheder et al. (2018)
 MAX_HELD_OUT = 1000  # rows that a validation looks at
 
 
@@ -42,9 +44,10 @@ class AutoencodingOptions:
         Kullback-Leibler divergence of each row's code ("vae", whose encoder is stochastic), by the
         maximum mean discrepancy, or by a critic.
     prior_weight : float
-        Weight of that. For a "vae" in units of the evidence lower bound: 1 is the bound itself,
-        another value the beta of a beta-VAE. For the others relative to the squared error of a
-        feature, which is of order one for rows that are standardised.
+        Weight of that, such that 1 is a good start. For a "vae", 1 is the evidence lower bound, and
+        other values the beta of a beta-VAE. For the others the weight is relative to the squared
+        error of a feature, which for standardised rows is one at the start; a critic's weight is
+        .3 times this number.
     isometry_weight : float
         Weight of `isometry_penalty` between the distances of codes and those of rows.
     isometry_scale : float or None
@@ -86,6 +89,8 @@ class AutoencoderLoss(nn.Module):
     Kingma, Welling (2014), Auto-encoding variational Bayes. ICLR.
 
     Tolstikhin, Bousquet, Gelly, Schölkopf (2018), Wasserstein auto-encoders. ICLR.
+
+    Mescheder, Geiger, Nowozin (2018), Which training methods for GANs do actually converge? ICML.
 
     Rybkin, Daniilidis, Levine (2021), Simple and effective VAE training with calibrated decoders.
     ICML.
@@ -133,7 +138,8 @@ class AutoencoderLoss(nn.Module):
         with torch.no_grad():
             codes = self.autoencoder.encode(x)
         drawn = self.prior(len(x), generator)
-        return {"loss": critic_loss(self.critic(drawn), self.critic(codes))}
+        loss = critic_loss(self.critic(drawn), self.critic(codes))
+        return {"loss": loss + SMOOTHNESS * gradient_penalty(self.critic, drawn)}
 
     def _draw(self, mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
         return mean + (0.5 * log_variance).exp() * self.prior(len(mean), generator)
@@ -149,9 +155,9 @@ class AutoencoderLoss(nn.Module):
 
     def _prior_weight(self, error: Tensor) -> Tensor | float:
         weight = self.options.prior_weight
-        if self.options.kind != "vae":
-            return weight
-        return weight * 2 * error.detach() / self.autoencoder.n_features
+        if self.options.kind == "vae":
+            return weight * 2 * error.detach() / self.autoencoder.n_features
+        return weight * DECEPTION_UNIT if self.critic is not None else weight
 
 
 class AutoencodingObjective(Objective):
@@ -195,7 +201,7 @@ class AutoencodingObjective(Objective):
         phases = [Phase("autoencoder", list(self.model.autoencoder.parameters()))]
         if self.model.critic is not None:
             critic = list(self.model.critic.parameters())
-            phases.append(Phase("critic", critic, learning_rate_factor=CRITIC_RATE))
+            phases.append(Phase("critic", critic))
         return phases
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
