@@ -49,7 +49,6 @@ def mmd(
     ----------
     x : Tensor of shape (n, k)
     y : Tensor of shape (m, k)
-        Two rows at least, in either.
     prior_variance : float
         Of a coordinate of the prior.
     scales : sequence of float
@@ -58,6 +57,11 @@ def mmd(
     -------
     Tensor of shape ()
         Without unit, and at most twice the number of scales.
+
+    Raises
+    ------
+    ValueError
+        For a single row: it has no pairs.
 
     References
     ----------
@@ -72,6 +76,8 @@ def mmd(
     >>> bool(mmd(x, y).abs() < 0.02), bool(mmd(x, y + 1) > 0.5)
     (True, True)
     """
+    if min(len(x), len(y)) < 2:
+        raise ValueError("The maximum mean discrepancy needs at least two rows of either sample.")
     widths = [2 * x.shape[1] * prior_variance * scale for scale in scales]
     within = (_kernel(torch.pdist(sample), widths).mean() for sample in (x, y))
     return sum(within) - 2 * _kernel(pairwise_distances(x, y), widths).mean()

@@ -174,6 +174,24 @@ class AutoencodingObjective(Objective):
         order that puts similar rows next to each other, it looks like the whole.
     held_out : array of int
         Positions of the rows to validate on (the first 1000 of them).
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from skgw.nn import AutoencoderSpec, encode
+    >>> from skgw.training import TrainingOptions, train
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> spec = AutoencoderSpec(n_features=3, latent_dim=2, hidden_layer_sizes=(16,))
+    >>> model = AutoencoderLoss(spec.build(seed=0), AutoencodingOptions("wae-mmd"))
+    >>> rows = np.arange(50)
+    >>> objective = AutoencodingObjective(
+    ...     X, model, batch_size=20, order=rows[:40], held_out=rows[40:]
+    ... )
+    >>> history = train(objective, TrainingOptions(max_iter=100), torch.Generator().manual_seed(0))
+    >>> sorted(history.losses), len(history.validation)
+    (['loss', 'prior', 'reconstruction'], 2)
+    >>> encode(model.autoencoder, X).shape
+    (50, 2)
     """
 
     rows: Tensor  # (n, p)

@@ -118,6 +118,11 @@ def test_mmd_in_single_precision(k):
     assert_close(mmd(x, y + 0.1).double(), mmd(x.double(), y.double() + 0.1), atol=2e-5, rtol=0)
 
 
+def test_mmd_of_a_single_row_is_refused():
+    with pytest.raises(ValueError, match="at least two rows"):
+        mmd(normal(1, 3), normal(5, 3))
+
+
 # ------------------------------------------------------------------------------------ critics
 
 
