@@ -238,6 +238,6 @@ def _in_chunks(
     module.eval()
     try:
         chunks = torch.as_tensor(rows, dtype=torch.float32).split(CHUNK)
-        return np.concatenate([function(x.to(device)).cpu().numpy() for x in chunks])
+        return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
     finally:
         module.train(training)

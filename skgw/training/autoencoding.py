@@ -105,7 +105,7 @@ class AutoencoderLoss(nn.Module):
         if autoencoder.stochastic != (options.kind == "vae"):
             raise ValueError('A "vae" needs a stochastic encoder, other kinds a deterministic one.')
         self.autoencoder, self.options = autoencoder, options
-        self.prior = GaussianPrior(autoencoder.latent_dim)
+        self.prior = GaussianPrior(autoencoder.latent_dim).float()
         self.critic: nn.Module | None = None
         if options.kind == "wae-gan":
             with seeded_weights(seed):

@@ -210,3 +210,8 @@ def test_codes_are_those_of_evaluation_mode():
     assert len(np.unique(encode(autoencoder, X), axis=0)) == 1
     assert autoencoder.training  # as it was
     assert len(autoencoder.encode(torch.ones(50, 6)).unique(dim=0)) > 1
+
+
+def test_codes_under_autocast_are_arrays_of_numpy():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert encode(spec().build(), np.ones((3, 6))).dtype == np.float32

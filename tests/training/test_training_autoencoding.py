@@ -131,6 +131,18 @@ def test_gradients_reach_what_a_phase_moves(X, kind):
             assert parameter.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_do_not_depend_on_the_default_dtype(X, kind, double_by_default):
+    objective = objective_for(X, model_for(kind, isometry_weight=1.0))
+    losses = {phase.name: objective.losses(phase.name, seeded()) for phase in objective.phases()}
+    torch.set_default_dtype(torch.float32)
+    objective = objective_for(X, model_for(kind, isometry_weight=1.0))
+    for phase, named in losses.items():
+        for name, loss in objective.losses(phase, seeded()).items():
+            assert loss.dtype == torch.float32
+            assert torch.equal(loss, named[name])
+
+
 def test_the_critic_learns_to_tell_codes_from_the_prior(x):
     model = model_for("wae-gan")
     loss = model.critic_loss(x, seeded())["loss"]
