@@ -27,7 +27,7 @@ from skgw.training.batches import draw_batch
 from skgw.training.objective import Objective, Phase
 
 KINDS = ("ae", "vae", "wae-mmd", "wae-gan")
-DECEPTION_UNIT = 0.3  # what a nat of a critic's deception is worth, in squared errors of a feature
+DECEPTION_UNIT = 0.1  # what a nat of a critic's deception is worth, in squared errors of a feature
 CRITIC_SIZES = (128, 128)  # hidden layers of the critic of codes
 SMOOTHNESS = 0.5  # weight of the penalty on the critic's gradient, as in Mescheder et al. (2018)
 MAX_HELD_OUT = 1000  # rows that a validation looks at
@@ -46,8 +46,8 @@ class AutoencodingOptions:
     prior_weight : float
         Weight of that, such that 1 is a good start. For a "vae", 1 is the evidence lower bound, and
         other values the beta of a beta-VAE. For the others the weight is relative to the squared
-        error of a feature, which for standardised rows is one at the start; a critic's weight is
-        .3 times this number.
+        error of a feature, which for standardised rows is one at the start; that of a critic is
+        .1 times this number.
     isometry_weight : float
         Weight of `isometry_penalty` between the distances of codes and those of rows.
     isometry_scale : float or None

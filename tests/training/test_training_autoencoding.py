@@ -300,7 +300,6 @@ def test_codes_follow_the_prior(digits, kind):
     """Near enough to sample from it, at no price in reconstruction."""
     autoencoder, history = fitted_to(digits, kind, latent_dim=4, max_iter=300)
     error, linear = squared_errors(digits, autoencoder, 4)
-    print(kind, error, linear)
     assert error < 0.9 * linear
     with torch.no_grad():
         mean, log_variance = autoencoder.posterior(torch.tensor(digits))
