@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from skgw.nn import (
     AutoencoderSpec,
     GaussianPrior,
+    critic_loss,
     deception_loss,
     decode,
     encode,
@@ -146,6 +147,10 @@ def test_losses_do_not_depend_on_the_default_dtype(X, kind, double_by_default):
 def test_the_critic_learns_to_tell_codes_from_the_prior(x):
     model = model_for("wae-gan")
     loss = model.critic_loss(x, seeded())["loss"]
+    drawn, codes = model.prior(len(x), seeded()), model.autoencoder.encode(x)
+    slope = torch.func.vmap(torch.func.grad(lambda z: model.critic(z)[0]))(drawn)
+    expected = critic_loss(model.critic(drawn), model.critic(codes))
+    assert_close(loss, expected + 0.5 * slope.square().sum(1).mean())
     loss.backward()
     assert all(p.grad is None for p in model.autoencoder.parameters())
     optimizer = torch.optim.Adam(model.critic.parameters(), lr=1e-2)
