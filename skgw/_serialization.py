@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from skgw.coupling import Coupling
-from skgw.nn import FittedGenerator, GeneratorSpec
+from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
@@ -22,8 +22,8 @@ from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
 CLASSES = {
     cls.__name__: cls
     for cls in (
-        Coupling, Extension, FeatureSpace, FittedGenerator, GeneratorSpec, GeodesicSpace,
-        GraphSpace, LazyPlan, MatrixSpace,
+        AutoencoderSpec, Coupling, Extension, FeatureSpace, FittedAutoencoder, FittedGenerator,
+        GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan, MatrixSpace,
     )
 }  # fmt: skip
 FORMAT = "1"
