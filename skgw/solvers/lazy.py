@@ -49,8 +49,9 @@ def conditional_blocks(
 class LazyPlan:
     """A plan that is never held as a whole, but computed from its factors.
 
-    Its entries are ``T_ij = a_i softmax_j(left_i . right_j + scores_j)``. It takes memory for its factors, and for a block of rows while a method runs. Every method costs
-    about as much as one of the solver's sweeps.
+    Its entries are ``T_ij = a_i softmax_j(left_i . right_j + scores_j)``. It takes memory for its
+    factors, and for a block of rows while a method runs. Every method costs about as much as one of
+    the solver's sweeps.
 
     Attributes
     ----------
