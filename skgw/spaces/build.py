@@ -51,16 +51,18 @@ def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpa
     return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors, graph=graph)
 
 
-def geodesic_space(X: Array, n_neighbors: int, rng: np.random.RandomState) -> GeodesicSpace:
+def geodesic_space(
+    X: Array, n_neighbors: int, anchors: Index, *, hops: bool = False
+) -> GeodesicSpace:
     """Points with coordinates, under shortest paths between Euclidean nearest neighbours."""
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
-    anchors = choose_anchors(len(X), rng)
-    matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
+    edge_length = "hops" if hops else "weight"
+    matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
     return GeodesicSpace(
-        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k
+        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k, hops=hops
     )
 
 

@@ -156,6 +156,7 @@ class GeodesicSpace(MatrixSpace):
     points: Array  # (n_rows, d), less `origin`
     origin: Array  # (d,)
     n_neighbors: int
+    hops: bool = False  # every edge has length 1
 
     @cached_property
     def _neighbors(self) -> NearestNeighbors:
@@ -168,6 +169,7 @@ class GeodesicSpace(MatrixSpace):
     def from_new(self, X: Array) -> Array:
         """From features."""
         lengths, index = self._neighbors.kneighbors(X - self.origin)
+        lengths = np.sign(lengths) if self.hops else lengths  # 0 to itself
         out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):
             np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)
