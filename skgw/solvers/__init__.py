@@ -2,6 +2,6 @@
 
 from skgw.solvers.divergence import gw_divergence
 from skgw.solvers.gromov import solve_gromov
-from skgw.solvers.result import GromovResult, State
+from skgw.solvers.result import GromovResult, StartsReport, State
 
-__all__ = ["GromovResult", "State", "gw_divergence", "solve_gromov"]
+__all__ = ["GromovResult", "StartsReport", "State", "gw_divergence", "solve_gromov"]

@@ -107,6 +107,16 @@ def as_like(x: Any, reference: Tensor) -> Tensor:
     return x.detach().to(reference)
 
 
+def given(x: Any, reference: Tensor, name: str) -> Tensor:
+    """An array of `init`, for every problem of the batch."""
+    refuse_sparse(x, name)
+    x = as_like(x, reference)
+    one, each = tuple(reference.shape[1:]), tuple(reference.shape)
+    if tuple(x.shape) not in (one, (1, *one), each):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {one} or {each}.")
+    return _finite(x, name).expand_as(reference)
+
+
 def _finite(x: Tensor, name: str) -> Tensor:
     if not torch.isfinite(x).all():
         raise ValueError(f"{name} contains NaN or infinity; remove or impute those entries.")

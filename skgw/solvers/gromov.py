@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from typing import Any
 
@@ -10,17 +11,17 @@ import torch
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers._inputs import Inputs, as_like, read_inputs, refuse_sparse
+from skgw.solvers._inputs import Inputs, read_inputs
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
 from skgw.solvers.envelope import envelope_value
+from skgw.solvers.initial import Setting, read_start
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
+from skgw.solvers.pool import best_of_pool
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
-from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.starts import matched_start, product_start
+from skgw.solvers.result import Array, GromovResult, StartsReport, State
 
-ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
 BUDGETS = {
     "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
     "inner": "the Newton steps of the linear problem ran out: raise tol or reg",
@@ -81,26 +82,34 @@ def solve_gromov(
         depends on it; it is a constant for gradients.
     unbalanced : None
         Reserved for penalised marginals.
-    init : {"auto", "anneal", "product", "identity"}, plan of shape (n, m), or State
-        Where to start. "auto" is "anneal": from the product coupling at a high temperature, cooled
-        by halves. All others start at `reg` itself: "product" from the product coupling,
-        "identity" (n = m, equal weights) from every point matched with itself, a plan from there,
-        the ``state`` of an earlier result from where that left off.
+    init : str, plan of shape (n, m), or State
+        Where to start: "auto", "anneal", "product", "identity", "tlb", "spectral", or an array.
+
+        - "auto" is "anneal": the product coupling at a high temperature, cooled by halves.
+        - "product" is the product coupling at `reg` itself.
+        - "identity" (n = m, equal weights) matches every point with itself.
+        - "tlb" matches points with similar distributions of distances (the third lower bound).
+        - "spectral" aligns the leading eigenvectors of the centred matrices; it and "tlb" are
+          cooled from half the temperature of "anneal".
+        - A plan, or the ``state`` of an earlier result, is where the solve starts, at `reg`.
     n_init : int
-        Reserved for pools of starts; 1.
+        Number of starts. Several are solved roughly, the one with the lowest objective is solved to
+        `tol`, and ``result.starts`` says how far they agree. The pool consists of `init`, "anneal",
+        "tlb", sign flips of the eigenvectors, and randomly drawn pairs of points that are matched
+        with each other. Each start may take `max_iter` steps, and keeps a plan at half precision.
     tol : float
         Converged means that the plan changes by less in one step, and that its marginals are off
         by less, both in L1 norm (the plan's mass is 1, so this does not depend on n or m). Raised
         to what the floating point type can resolve; the result says to what.
     max_iter : int
-        Outer steps, annealing included.
+        Outer steps of a start, annealing included.
     rank, plan : None, "dense"
         Reserved for low-rank costs and lazy plans.
     backend : {"auto", "torch", "numba"}
         What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
         first solve of each dtype compiles for some seconds, once per installation), else torch.
-    random_state : None
-        Reserved for random starts; the solver is deterministic.
+    random_state : int, numpy Generator or RandomState, optional
+        Seeds what a pool draws at random; None is the same as 0. A single start draws nothing.
 
     Returns
     -------
@@ -134,15 +143,14 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    _refuse_reserved(
-        unbalanced=(unbalanced, None), n_init=(n_init, 1), rank=(rank, None), plan=(plan, "dense")
-    )
+    _refuse_reserved(unbalanced=(unbalanced, None), rank=(rank, None), plan=(plan, "dense"))
+    check_n_init(n_init)
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
     result = solve_inputs(
-        inputs, reg, scale, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter,
-        backend=backend,
+        inputs, reg, scale, loss=loss, alpha=alpha, init=init, n_init=n_init, tol=tol,
+        max_iter=max_iter, backend=backend, random_state=random_state,
     )  # fmt: skip
     warn_if_not_converged(result)
     return result
@@ -158,8 +166,10 @@ def solve_inputs(
     init: str | Array | State,
     tol: float,
     max_iter: int,
+    n_init: int = 1,
     symmetric: bool = False,
     backend: str = "auto",
+    random_state: Any = None,
 ) -> GromovResult:
     """`solve_gromov` on validated tensors, at an absolute `reg` (B,), without a warning.
 
@@ -170,21 +180,28 @@ def solve_inputs(
         problem = quadratic_problem(
             inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
         )
-        start, level = _start(init, problem, inputs, reg, scale, loss)
+        setting = Setting(problem, inputs, reg, scale, loss)
+        start, report = read_start(init, setting), None
+        if n_init > 1:
+            start, report = best_of_pool(
+                start, int(n_init), setting,
+                max_iter=max_iter, backend=backend, random_state=random_state,
+            )  # fmt: skip
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
-        if level is not None and min(problem.offset.shape[1:]) >= MIN_SIZE:
+        is_far = n_init > 1 or bool((start.level > reg).any())
+        if is_far and min(problem.offset.shape[1:]) >= MIN_SIZE:
             solution = minimize_from_truncated(
-                problem, reg, start,
-                level=level, tol=tol_used, max_iter=max_iter, backend=backend,
+                problem, reg, start.state,
+                level=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
             )  # fmt: skip
         else:
             solution = minimize(
-                problem, reg, start, level=level, tol=tol_used, max_iter=max_iter,
+                problem, reg, start.state, level=start.level, tol=tol_used, max_iter=max_iter,
                 symmetric=symmetric, backend=backend,
             )  # fmt: skip
-    return _package(solution, problem, inputs, reg, tol_used, loss)
+    return _package(solution, problem, inputs, reg, tol_used, loss, report)
 
 
 def warn_if_not_converged(*results: GromovResult) -> None:
@@ -208,6 +225,12 @@ def _refuse_reserved(**options: tuple[Any, Any]) -> None:
             raise NotImplementedError(f"{name}={value!r} is not available; use {only!r}.")
 
 
+def check_n_init(n_init: Any) -> None:
+    """Refuse anything but a positive integer."""
+    if not isinstance(n_init, numbers.Integral) or n_init < 1:
+        raise ValueError(f"n_init must be an integer of at least 1, got {n_init!r}.")
+
+
 def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_iter: int) -> float:
     """Validate the options that need no arrays, and return alpha's value."""
     if loss not in ("L2", "KL"):
@@ -224,50 +247,6 @@ def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_i
     return alpha
 
 
-def _start(
-    init: str | Array | State,
-    problem: QuadraticProblem,
-    inputs: Inputs,
-    reg: Tensor,
-    scale: Tensor,
-    loss: str,
-) -> tuple[State, Tensor | None]:
-    """First linearised cost and, where the solve is to be annealed, its first temperature."""
-    if isinstance(init, State):
-        cost, potential = init
-        if potential is not None:
-            potential = _given(potential, problem.b, "init.potential")
-        return State(_given(cost, problem.offset, "init.cost"), potential), None
-    if not isinstance(init, str):
-        plan = _given(init, problem.offset, "init")
-        if (plan < 0).any() or ((plan.sum((1, 2)) - 1).abs() > 1e-2).any():
-            raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
-        return State(problem.gradient(plan)), None
-    if init == "product":
-        return product_start(problem, reg), None
-    if init in ("auto", "anneal"):
-        return State(problem.offset), ANNEALING_START * scale
-    if init == "identity":
-        if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
-            raise ValueError("init='identity' needs both sides to have the same size and weights.")
-        return matched_start(problem, inputs.Ca, inputs.Cb, loss=loss), None
-    raise ValueError(
-        f"init must be 'auto', 'anneal', 'product', 'identity', a plan or a State, got {init!r}."
-    )
-
-
-def _given(x: Array, reference: Tensor, name: str) -> Tensor:
-    """An array of `init`, for every problem of the batch."""
-    refuse_sparse(x, name)
-    x = as_like(x, reference)
-    one, each = tuple(reference.shape[1:]), tuple(reference.shape)
-    if tuple(x.shape) not in (one, (1, *one), each):
-        raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {one} or {each}.")
-    if not torch.isfinite(x).all():
-        raise ValueError(f"{name} contains NaN or infinity.")
-    return x.expand_as(reference)
-
-
 def _package(
     s: Solution,
     problem: QuadraticProblem,
@@ -275,6 +254,7 @@ def _package(
     reg: Tensor,
     tol: Tensor,
     loss: str,
+    report: StartsReport | None,
 ) -> GromovResult:
     """The public result, in the kind of the input."""
     value = s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
@@ -299,6 +279,7 @@ def _package(
         reg=out(reg),
         tol=out(tol),
         state=State(out(s.cost), out(s.potential)),
+        starts=report,
     )
 
 

@@ -30,6 +30,38 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class StartsReport:
+    """How far the starts of a pool agree.
+
+    Each start was solved roughly, to compare them; the best one was then solved on. In a batch of
+    problems every array has a leading axis.
+
+    Attributes
+    ----------
+    names : tuple of str, of length n_init
+        "anneal", "tlb", "spectral" and "pairs", see ``init`` of `solve_gromov`, or what was given
+        as `init`.
+    values : array of shape (n_init,)
+        Objective, entropy included, of the rough plans.
+    distances : array of shape (n_init,)
+        Total variation between each rough plan and the best one: the share of the mass that goes
+        elsewhere, 0 to 1.
+    agreement : float or array
+        Share of the starts whose value is within 0.05 ``reg`` of the best one. Where it is small,
+        more starts may find something better.
+    ambiguous : bool or bool array
+        Whether one of these has a plan at a distance of more than 0.25 from the best one: the data
+        then admit several matchings that differ and are equally good, as symmetric ones do.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    distances: Array
+    agreement: Any
+    ambiguous: Any
+
+
+@dataclass(frozen=True, eq=False)
 class GromovResult:
     """Plan and values of one (batched) entropic Gromov-Wasserstein problem.
 
@@ -59,7 +91,7 @@ class GromovResult:
         "converged", or what ran out: "max_iter" (outer steps), "inner" (Newton steps of the
         linear problem) or "non_finite".
     n_iter : int or int array
-        Outer steps, annealing included.
+        Outer steps, annealing included; with several starts those from the best one on.
     reg : 0-d array
         The entropy's strength that was used, absolute.
     tol : 0-d array
@@ -67,6 +99,8 @@ class GromovResult:
         cannot resolve it.
     state : State
         Start of a later solve, see ``init`` of `solve_gromov`.
+    starts : StartsReport or None
+        How far the starts agree, with ``n_init`` above 1.
     """
 
     plan: Array
@@ -81,6 +115,7 @@ class GromovResult:
     reg: Array
     tol: Array
     state: State
+    starts: StartsReport | None = None
 
     @full_precision()
     def apply(self, x: Array, axis: int = 0) -> Array:

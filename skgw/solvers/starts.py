@@ -9,6 +9,7 @@ from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, QuadraticProblem, split_loss
 from skgw.solvers.result import State
 
+ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
 TILT = 1e-2  # of the temperature: costs that are off by so little make a plan as good to start from
 TILT_RANK = 4
 

@@ -13,10 +13,9 @@ from torch import Tensor
 from skgw.nn import PENALTIES, Generator, pairwise_distances
 from skgw.solvers.descent import Solution, minimize
 from skgw.solvers.envelope import envelope_value
-from skgw.solvers.gromov import ANNEALING_START
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import State
-from skgw.solvers.starts import carried_start, identity_start
+from skgw.solvers.starts import ANNEALING_START, carried_start, identity_start
 from skgw.spaces import Space
 from skgw.training.batches import draw_batch, stratified_order
 from skgw.training.objective import Objective, Phase
