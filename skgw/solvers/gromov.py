@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from typing import Any
 
@@ -17,7 +16,7 @@ from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, mi
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.initial import Setting, read_start
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
-from skgw.solvers.pool import best_of_pool
+from skgw.solvers.pool import best_of_pool, check_n_init
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
@@ -223,12 +222,6 @@ def _refuse_reserved(**options: tuple[Any, Any]) -> None:
     for name, (value, only) in options.items():
         if not np.array_equal(value, only):  # `value` may be an array
             raise NotImplementedError(f"{name}={value!r} is not available; use {only!r}.")
-
-
-def check_n_init(n_init: Any) -> None:
-    """Refuse anything but a positive integer."""
-    if not isinstance(n_init, numbers.Integral) or n_init < 1:
-        raise ValueError(f"n_init must be an integer of at least 1, got {n_init!r}.")
 
 
 def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_iter: int) -> float:

@@ -133,8 +133,11 @@ def _centered(h: Tensor, p: Tensor) -> Tensor:
 
 
 def _draw(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """One index per row of `weights` (B, n), (B,); the generator is the CPU's on any device."""
-    u = torch.rand(len(weights), 1, generator=generator, dtype=torch.float64).to(weights)
+    """One index per row of `weights` (B, n), (B,), by the same number in (0, 1) for all of them.
+
+    A problem of a batch is thus given what it would be given alone, on any device.
+    """
+    u = torch.rand((), generator=generator, dtype=torch.float64).to(weights)
     mass = weights.cumsum(1)
     index = torch.searchsorted(mass, u * mass[:, -1:], right=True)[:, 0]
     return index.clamp_max(weights.shape[1] - 1)
