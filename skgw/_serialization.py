@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skgw.coupling import Coupling
+from skgw.alignment import Correspondence, ReferenceDomain
+from skgw.coupling import Coupling, ExtendedPlan
 from skgw.nn import FittedGenerator, GeneratorSpec
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
+from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
 
 CLASSES = {
     cls.__name__: cls
     for cls in (
-        Coupling, Extension, FeatureSpace, FittedGenerator, GeneratorSpec, GeodesicSpace,
-        GraphSpace, MatrixSpace,
+        ConsensusSpace, Correspondence, Coupling, ExtendedPlan, Extension, FeatureSpace,
+        FittedGenerator, GeneratorSpec, GeodesicSpace, GraphSpace, MatrixSpace, Preparation,
+        PreparedSpace, ReferenceDomain,
     )
 }  # fmt: skip
 FORMAT = "1"

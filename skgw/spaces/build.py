@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -16,6 +18,7 @@ from skgw.spaces.finite import (
     Index,
     MatrixSpace,
     Metric,
+    Space,
 )
 from skgw.spaces.graphs import SYMMETRY_TOLERANCE, graph_distances
 
@@ -24,6 +27,17 @@ FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on
 MAX_GRAPH_ANCHORS = 2048  # rows of shortest paths that are computed; memory grows with n times this
 DIAGONAL_TOLERANCE = 1e-2  # relative; a root turns float32 rounding of squares into about 1e-3
 N_LOOKED_AT = 1000  # rows whose zeros are looked at
+
+
+def make_space(X: Any, *, metric: Metric, n_neighbors: int, rng: np.random.RandomState) -> Space:
+    """The space of validated training points."""
+    if sparse.issparse(X):
+        return graph_space(X, rng)
+    if metric == "precomputed":
+        return matrix_space(X)
+    if metric == "geodesic":
+        return geodesic_space(X, n_neighbors, rng)
+    return feature_space(X, metric)
 
 
 def feature_space(X: Array, metric: Metric) -> FeatureSpace:
@@ -52,12 +66,16 @@ def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpa
 
 
 def geodesic_space(
-    X: Array, n_neighbors: int, anchors: Index, *, hops: bool = False
+    X: Array, n_neighbors: int, rng: np.random.RandomState, *, hops: bool = False
 ) -> GeodesicSpace:
-    """Points with coordinates, under shortest paths between Euclidean nearest neighbours."""
+    """Points with coordinates, under shortest paths between Euclidean nearest neighbours.
+
+    Paths are as long as their edges together, or have one unit per edge if `hops`.
+    """
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
+    anchors = choose_anchors(len(X), rng)
     edge_length = "hops" if hops else "weight"
     matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)

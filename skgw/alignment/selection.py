@@ -1,0 +1,97 @@
+"""Which of several distances to see two domains under, judged without any truth.
+
+The value of the best plan alone misleads: distances that tell little apart, such as those of a
+ring, are matched well in many ways. A good pair of spaces has one matching that is much better
+than any other one. So each candidate is judged by
+
+    contrast = (F of the best plan that is *another* matching - F of the best plan) / E of it,
+
+F being the objective and E its part without the entropy, times 1 - E / E_product: the share of the
+discrepancy that the matching explains at all. Both are taken from a pool of starts on subsamples.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from skgw.exceptions import GWConvergenceWarning
+from skgw.solvers import GromovResult, solve_gromov
+
+Array = NDArray[Any]
+
+SAME_MATCHING = 0.5  # total variation up to which two plans count as the same matching
+EPSILON = 5e-3
+TOLERANCE, MAX_ITER = 1e-3, 100
+SMALL = 1e-6  # misfits below are rounding
+
+
+class Trial(NamedTuple):
+    """What a pool of starts tells about one pair of spaces.
+
+    Attributes
+    ----------
+    score, contrast, misfit : float
+        As above; the misfit is E / E_product.
+    plan : array of shape (n, m)
+        The best one.
+    """
+
+    score: float
+    contrast: float
+    misfit: float
+    plan: Array
+
+
+def attempt(
+    Dx: Array,
+    Dy: Array,
+    n_init: int,
+    seed: int,
+    *,
+    M: Array | None = None,
+    alpha: float | None = None,
+) -> Trial:
+    """Judge one pair of matrices of distances, (n, n) and (m, m), in float32 and roughly.
+
+    Parameters
+    ----------
+    Dx, Dy : array of shapes (n, n) and (m, m)
+    n_init : int
+        Size of the pool of starts.
+    seed : int
+    M, alpha : array of shape (n, m) and float, optional
+        Cost across the domains, as for `solve_gromov`.
+    """
+    A, B = (torch.from_numpy(unit(D).astype(np.float32)) for D in (Dx, Dy))
+    cost = None if M is None else torch.from_numpy(M.astype(np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
+        result = solve_gromov(
+            A, B, cost, alpha=alpha, reg=EPSILON, n_init=n_init, tol=TOLERANCE,
+            max_iter=MAX_ITER, random_state=seed,
+        )  # fmt: skip
+    misfit = float(result.value_quad)
+    product = float(2 - 2 * A.mean() * B.mean())
+    contrast = _gap(result, product) / max(misfit, SMALL)
+    explained = 1 - misfit / product if product > 0 else 0.0
+    return Trial(contrast * explained, contrast, misfit, result.plan.double().numpy())
+
+
+def _gap(result: GromovResult, default: float) -> float:
+    """How much worse the best other matching is; `default` if no start ended in one."""
+    starts = result.starts
+    if starts is None:
+        return default
+    others = starts.values[starts.distances > SAME_MATCHING]
+    return float(others.min() - starts.values.min()) if len(others) else default
+
+
+def unit(D: Array) -> Array:
+    """Distances over their root mean square."""
+    scale = float(np.sqrt(np.mean(np.square(D, dtype=np.float64))))
+    return D / (scale or 1.0)
