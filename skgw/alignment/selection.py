@@ -7,7 +7,8 @@ than any other one. So each candidate is judged by
     contrast = (F of the best plan that is *another* matching - F of the best plan) / E of it,
 
 F being the objective and E its part without the entropy, times 1 - E / E_product: the share of the
-discrepancy that the matching explains at all. Both are taken from a pool of starts on subsamples.
+discrepancy that the matching explains at all. The product coupling, which matches everything with
+everything, always counts as another one. All are taken from a pool of starts on subsamples.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from skgw.solvers import GromovResult, solve_gromov
 
 Array = NDArray[Any]
 
-SAME_MATCHING = 0.5  # total variation up to which two plans count as the same matching
-EPSILON = 5e-3
+SAME_MATCHING = 0.5, 0.25  # total variation up to which plans count as the same matching; the
+# second where there are no others by the first
+TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
 SMALL = 1e-6  # misfits below are rounding
 
@@ -68,27 +70,31 @@ def attempt(
         Cost across the domains, as for `solve_gromov`.
     """
     A, B = (torch.from_numpy(unit(D).astype(np.float32)) for D in (Dx, Dy))
+    product = float(2 - 2 * A.mean() * B.mean())
     cost = None if M is None else torch.from_numpy(M.astype(np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
         result = solve_gromov(
-            A, B, cost, alpha=alpha, reg=EPSILON, n_init=n_init, tol=TOLERANCE,
+            A, B, cost, alpha=alpha, reg=max(TEMPERATURE * product, COLDEST), n_init=n_init, tol=TOLERANCE,
             max_iter=MAX_ITER, random_state=seed,
         )  # fmt: skip
-    misfit = float(result.value_quad)
-    product = float(2 - 2 * A.mean() * B.mean())
-    contrast = _gap(result, product) / max(misfit, SMALL)
+    misfit, value = float(result.value_quad), float(result.value)
+    of_product = product - float(result.reg) * np.log(len(A) * len(B))
+    contrast = max(min(_gap(result), of_product - value), 0.0) / max(misfit, SMALL)
     explained = 1 - misfit / product if product > 0 else 0.0
     return Trial(contrast * explained, contrast, misfit, result.plan.double().numpy())
 
 
-def _gap(result: GromovResult, default: float) -> float:
-    """How much worse the best other matching is; `default` if no start ended in one."""
+def _gap(result: GromovResult) -> float:
+    """How much worse the best other matching is, as far as the starts know any."""
     starts = result.starts
     if starts is None:
-        return default
-    others = starts.values[starts.distances > SAME_MATCHING]
-    return float(others.min() - starts.values.min()) if len(others) else default
+        return np.inf
+    for same in SAME_MATCHING:
+        others = starts.values[starts.distances > same]
+        if len(others):
+            return float(others.min() - starts.values.min())
+    return np.inf
 
 
 def unit(D: Array) -> Array:
