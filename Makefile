@@ -14,9 +14,10 @@ PLOT := $(INSTALLED)-plot
 TEST := $(INSTALLED)-test
 DEV := $(INSTALLED)-dev
 DOCS := $(INSTALLED)-docs
+GPU := $(INSTALLED)-gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint format types docs-examples docs clean
+.PHONY: help demo test slow gpu-report lint format types docs-examples docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +30,9 @@ test: $(TEST) ## the fast tests
 
 slow: $(TEST) ## the slow tests
 	$(PYTEST) -n $(JOBS) -m slow
+
+gpu-report: $(TEST) $(GPU) ## the solver on this machine's GPU: right? how fast? writes gpu_report.json
+	$(BIN)/python -m benchmarks.gpu_report --out gpu_report.json
 
 lint: $(DEV) ## ruff (rules and format) and codespell
 	$(BIN)/ruff check .
@@ -44,7 +48,7 @@ types: $(DEV) ## mypy
 
 docs-examples: export MPLBACKEND = Agg
 docs-examples: $(TEST) ## run the examples in the docstrings and in the pages of docs/
-	$(PYTEST) --doctest-modules skgw
+	$(PYTEST) --doctest-modules skgw --ignore=skgw/solvers/_newton_triton.py
 	$(PYTEST) --doctest-glob="*.rst" docs
 
 docs: $(DOCS) ## build the documentation into docs/_build/html; a warning is an error

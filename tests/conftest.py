@@ -16,6 +16,9 @@ import hypothesis
 import pytest
 import torch
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # GPU kernels run too, slowly; before triton is imported
+
 # A shared machine is no place to time a test, and a failure has to come back on the next run.
 hypothesis.settings.register_profile("skgw", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("skgw")

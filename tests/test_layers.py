@@ -60,7 +60,7 @@ OTHERS = {
     "datasets": ARRAYS | {"sklearn", "networkx"},
     "metrics": ARRAYS | {"sklearn", "ot"},
     "plotting": ARRAYS | {"sklearn", "networkx", "matplotlib", "mpl_toolkits"},
-    "solvers": ARRAYS | {"numba"},
+    "solvers": ARRAYS | {"numba", "triton"},
     "nn": ARRAYS,
     "alignment": ARRAYS | {"sklearn"},
     "training": ARRAYS | {"safetensors"},

@@ -1,113 +1,154 @@
-"""Pairs of spaces with many local minima: copies, noisy copies, resamples, symmetric graphs."""
+"""Problems of all shapes, ordinary and degenerate, with the true matching where there is one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from typing import NamedTuple
 
-import networkx as nx
 import numpy as np
-from sklearn.datasets import load_digits, make_moons
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_swiss_roll
+from sklearn.neighbors import kneighbors_graph
 
-from benchmarks.solver.families import distances, mixture
+from benchmarks.solver.families import mixture, noisy_copy, resamples, unequal_sizes
 from skgw.spaces import graph_distances
 
-N_POINTS = 100
-NOISE = 0.3
-Trial = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # distances; true partners of columns
-Sampler = Callable[[np.random.Generator], np.ndarray]
+FAR_OUT = 1e6
+APART = 1e4
+TINY = 1e-12
 
 
-def asymmetric(rng: np.random.Generator) -> np.ndarray:
-    return mixture(N_POINTS, rng)
+class Instance(NamedTuple):
+    Ca: np.ndarray  # (n, n)
+    Cb: np.ndarray  # (m, m)
+    a: np.ndarray  # (n,)
+    b: np.ndarray  # (m,)
+    matching: np.ndarray | None = None  # (n, m), a plan
 
 
-def four_fold(rng: np.random.Generator) -> np.ndarray:
-    """Equal Gaussians at the corners of a square."""
-    corners = np.array([[2, 2], [2, -2], [-2, 2], [-2, -2]])
-    return corners[rng.choice(4, N_POINTS)] + 0.5 * rng.normal(size=(N_POINTS, 2))
+Shape = Callable[[int, np.random.Generator], Instance]
 
 
-def isotropic(rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(size=(N_POINTS, 3))
+def uniform(Ca: np.ndarray, Cb: np.ndarray, matching: np.ndarray | None = None) -> Instance:
+    n, m = len(Ca), len(Cb)
+    return Instance(Ca, Cb, np.full(n, 1 / n), np.full(m, 1 / m), matching)
 
 
-def anisotropic(rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(size=(N_POINTS, 10)) * 0.8 ** np.arange(10)
+def shuffled(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Instance:
+    """Distances within two clouds whose rows belong together, after a shuffle of the second."""
+    return shuffled_distances(cdist(x, x), cdist(y, y), rng)
 
 
-def spiral(rng: np.random.Generator) -> np.ndarray:
-    t = 3 * np.pi * np.sqrt(rng.random(N_POINTS))
-    return np.c_[t * np.cos(t), t * np.sin(t)]
+def shuffled_distances(Ca: np.ndarray, Cb: np.ndarray, rng: np.random.Generator) -> Instance:
+    order = rng.permutation(len(Ca))
+    return uniform(Ca, Cb[np.ix_(order, order)], np.eye(len(Ca))[:, order] / len(Ca))
 
 
-def ellipsoid(rng: np.random.Generator) -> np.ndarray:
-    x = rng.normal(size=(N_POINTS, 3))
-    return x / np.linalg.norm(x, axis=1, keepdims=True) * [1, 0.7, 0.4]
+def turned(x: np.ndarray, rng: np.random.Generator, noise: float = 0.05) -> np.ndarray:
+    """A rotated copy in space, with noise."""
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    return np.c_[x, np.zeros(len(x))] @ turn + noise * rng.normal(size=(len(x), 3))
 
 
-def digits(rng: np.random.Generator) -> np.ndarray:
-    data = load_digits().data
-    return data[rng.choice(len(data), N_POINTS, replace=False)]
+def copies(n: int, rng: np.random.Generator) -> Instance:
+    x = mixture(n, rng)
+    return shuffled(x, turned(x, rng), rng)
 
 
-def bimodal(rng: np.random.Generator) -> np.ndarray:
-    """Two Gaussians that hold 45 and 55 per cent of the points."""
-    shift = np.where(rng.random(N_POINTS) < 0.45, 4.0, 0.0)
-    return np.c_[shift, np.zeros(N_POINTS)] + 0.7 * rng.normal(size=(N_POINTS, 2))
+def geodesic_copies(n: int, rng: np.random.Generator) -> Instance:
+    """Shortest paths on a swiss roll and on a copy of it with noise."""
+    x = make_swiss_roll(n, random_state=int(rng.integers(2**31)))[0]
+    y = x + 0.1 * rng.normal(size=x.shape)
+    if n < 3:
+        return shuffled(x, y, rng)
+    return shuffled_distances(*(_shortest_paths(z) for z in (x, y)), rng)
 
 
-def moons(rng: np.random.Generator) -> np.ndarray:
-    return make_moons(N_POINTS, noise=0.05, random_state=int(rng.integers(2**31)))[0]
+def _shortest_paths(x: np.ndarray) -> np.ndarray:
+    graph = kneighbors_graph(x, min(12, len(x) - 1), mode="distance")
+    return graph_distances(graph, edge_length="weight")
 
 
-def copies(sample: Sampler, noise: float = 0.0) -> Callable[[np.random.Generator], Trial]:
-    """A sample, and its rotated and shuffled copy, with noise of that standard deviation."""
-
-    def draw(rng: np.random.Generator) -> Trial:
-        x = sample(rng)
-        turn, _ = np.linalg.qr(rng.normal(size=(x.shape[1], x.shape[1])))
-        order = rng.permutation(len(x))
-        y = x @ turn + noise * rng.normal(size=x.shape)
-        return distances(x), distances(y[order]), order
-
-    return draw
+def equal_points(n: int, rng: np.random.Generator) -> Instance:
+    return uniform(np.zeros((n, n)), np.zeros((n, n)))
 
 
-def resamples(sample: Sampler) -> Callable[[np.random.Generator], Trial]:
-    """Two independent samples."""
-    return lambda rng: (distances(sample(rng)), distances(sample(rng)), None)
+def equal_points_on_one_side(n: int, rng: np.random.Generator) -> Instance:
+    return uniform(np.zeros((n, n)), noisy_copy(n, rng)[1] if n > 1 else np.zeros((1, 1)))
 
 
-def shuffled(build: Callable[[], nx.Graph]) -> Callable[[np.random.Generator], Trial]:
-    """Hop distances of a graph, and of the same graph with its nodes in another order."""
-    hops = cache(lambda: graph_distances(build()))
-
-    def draw(rng: np.random.Generator) -> Trial:
-        order = rng.permutation(len(hops()))
-        return hops(), hops()[np.ix_(order, order)], order
-
-    return draw
+def duplicates(n: int, rng: np.random.Generator) -> Instance:
+    """A third of the points, each of them three times."""
+    x = np.resize(mixture(-(-n // 3), rng), (n, 2))
+    return shuffled(x, np.c_[-x, np.zeros(n)], rng)
 
 
-SHAPES: dict[str, Callable[[np.random.Generator], Trial]] = {
-    "copy, asymmetric mixture": copies(asymmetric),
-    "copy, 4-fold mixture": copies(four_fold),
-    "copy, N(0, I) in R^3": copies(isotropic),
-    "copy, spiral": copies(spiral),
-    "copy, ellipsoid": copies(ellipsoid),
-    "copy, digits": copies(digits),
-    "copy, bimodal": copies(bimodal),
-    "copy, moons": copies(moons),
-    "noisy copy, asymmetric mixture": copies(asymmetric, NOISE),
-    "noisy copy, N(0, I) in R^3": copies(isotropic, NOISE),
-    "noisy copy, anisotropic in R^10": copies(anisotropic, NOISE),
-    "resamples, asymmetric mixture": resamples(asymmetric),
-    "resamples, 4-fold mixture": resamples(four_fold),
-    "resamples, bimodal": resamples(bimodal),
-    "resamples, anisotropic in R^10": resamples(anisotropic),
-    "graph, hypercube of 16": shuffled(lambda: nx.hypercube_graph(4)),
-    "graph, hypercube of 32": shuffled(lambda: nx.hypercube_graph(5)),
-    "graph, torus 6 x 6": shuffled(lambda: nx.grid_2d_graph(6, 6, periodic=True)),
-    "graph, Petersen": shuffled(nx.petersen_graph),
+def even_line(n: int, rng: np.random.Generator) -> Instance:
+    """Evenly spaced points on a line: its two ends cannot be told apart."""
+    x = np.linspace(0, 1, n)[:, None]
+    return shuffled(x, x, rng)
+
+
+def one_dimension(n: int, rng: np.random.Generator) -> Instance:
+    x = rng.exponential(size=(n, 1))
+    return shuffled(x, x + 1e-3 * rng.normal(size=(n, 1)), rng)
+
+
+def outlier(n: int, rng: np.random.Generator) -> Instance:
+    """One point a million times further out than the others."""
+    x = mixture(n, rng)
+    x[0] += FAR_OUT
+    return shuffled(x, turned(x, rng), rng)
+
+
+def far_clusters(n: int, rng: np.random.Generator) -> Instance:
+    """Two clusters, of two thirds and one third of the points, ten thousand times apart."""
+    x = mixture(n, rng)
+    x[: n // 3] += APART
+    return shuffled(x, turned(x, rng), rng)
+
+
+def scaled(factor: float) -> Shape:
+    def shape(n: int, rng: np.random.Generator) -> Instance:
+        instance = copies(n, rng)
+        return instance._replace(Ca=factor * instance.Ca, Cb=factor * instance.Cb)
+
+    return shape
+
+
+def weighted(smallest: float, zero: float = 0.0) -> Shape:
+    """Weights over all magnitudes down to `smallest`, a share of them zero."""
+
+    def shape(n: int, rng: np.random.Generator) -> Instance:
+        Ca, Cb, _, _, matching = copies(n, rng)
+        a = smallest ** rng.random(n) * (rng.random(n) >= zero)
+        a[rng.integers(n)] = 1.0
+        a /= a.sum()
+        matching = n * a[:, None] * matching
+        return Instance(Ca, Cb, a, matching.sum(0), matching)
+
+    return shape
+
+
+def of_pair(family: Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray]]) -> Shape:
+    """A family without known matching; a single point has no scale to normalise by."""
+    return lambda n, rng: uniform(*family(n, rng)) if n > 2 else copies(n, rng)
+
+
+SHAPES: dict[str, Shape] = {
+    "noisy copy": copies,
+    "resamples in R^50": of_pair(resamples),
+    "unequal sizes": of_pair(unequal_sizes),
+    "geodesics": geodesic_copies,
+    "all points equal": equal_points,
+    "one side's points equal": equal_points_on_one_side,
+    "points three times": duplicates,
+    "even line": even_line,
+    "one dimension": one_dimension,
+    "outlier at 1e6": outlier,
+    "clusters 1e4 apart": far_clusters,
+    "unit 1e-12": scaled(TINY),
+    "unit 1e12": scaled(1 / TINY),
+    "weights to 1e-12": weighted(TINY),
+    "weights with zeros": weighted(0.1, zero=0.3),
 }

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Figures, groups, mean, parser, print_table, run, seeds
-from benchmarks.solver.shapes import SHAPES
+from benchmarks.solver.landscapes import SHAPES
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, solve_gromov
 

@@ -35,7 +35,7 @@ class LinearProblem(NamedTuple):
     tol: Tensor  # (B,)
 
     def take(self, index: Tensor) -> LinearProblem:
-        """The problems at `index`, a boolean (B,)."""
+        """The problems at `index`, integers."""
         return LinearProblem(*(field[index] for field in self))
 
 
@@ -46,8 +46,12 @@ class LinearSolution(NamedTuple):
     potential: Tensor  # (B, m)
     error: Tensor  # (B,)
 
+    def take(self, index: Tensor) -> LinearSolution:
+        """The problems at `index`, integers."""
+        return LinearSolution(*(field[index] for field in self))
+
     def replace(self, index: Tensor, part: LinearSolution) -> None:
-        """Overwrite the problems at `index`, a boolean (B,)."""
+        """Overwrite the problems at `index`, integers."""
         for whole, new in zip(self, part, strict=True):
             whole[index] = new
 
@@ -84,8 +88,9 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
     plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
     if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
-        rest = problem._replace(potential=solution.potential).take(todo)
-        solution.replace(todo, newton(rest, max_iter, radius[todo]))
+        left = indices(todo)
+        rest = problem._replace(potential=solution.potential).take(left)
+        solution.replace(left, newton(rest, max_iter, radius[left]))
     return solution
 
 
@@ -121,7 +126,7 @@ def _step(
     if failed.any():
         safe = _sinkhorn(scaling, at, a, b)
         new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
-    grown = torch.where(step < 1, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
+    grown = torch.where(todo & (step < 1), 4.0 * radius, radius).clamp_max(MAX_RADIUS)
     shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
     return new, torch.where(failed, shrunk, grown)
 
@@ -180,6 +185,14 @@ def _log_sinkhorn(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> Tensor:
     log_rows = a.log() - (kernel + g[:, None, :]).logsumexp(2)
     log_columns = (kernel + log_rows[:, :, None]).logsumexp(1)
     return torch.where(b > 0, b.log() - log_columns, 0.0)
+
+
+def indices(mask: Tensor) -> Tensor:
+    """The problems that `mask`, a boolean (B,), holds for.
+
+    A GPU is waited for once, here, instead of with every tensor that is indexed with the mask.
+    """
+    return mask.nonzero(as_tuple=True)[0]
 
 
 def times(x: Tensor, matrices: Tensor) -> Tensor:

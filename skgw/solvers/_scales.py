@@ -47,12 +47,13 @@ def absolute_reg(
 def _scale(inputs: Inputs, loss: str) -> Tensor:
     """Average over both sides of the mean squared entry (mean entry for the KL loss), (B,)."""
     scale = torch.zeros_like(inputs.a[:, 0])
+    apart = torch.zeros_like(scale, dtype=torch.bool)
     for C, p in ((inputs.Ca, inputs.a), (inputs.Cb, inputs.b)):
         size = C * C if loss == "L2" else C
         scale = scale + 0.5 * mean(size, p)
+        apart = apart | (mean((C != 0).to(p), (p > 0).to(p)) > 0)
     vanished = scale < torch.finfo(scale.dtype).tiny
-    lost = vanished & ((inputs.Ca != 0).any(2).any(1) | (inputs.Cb != 0).any(2).any(1))
-    if lost.any() or not torch.isfinite(scale).all():
+    if (vanished & apart).any() or not torch.isfinite(scale).all():
         raise ValueError(
             f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
         )

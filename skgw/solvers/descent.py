@@ -18,12 +18,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import LinearSolution
+from skgw.solvers._newton import LinearSolution, indices
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, energy
@@ -35,11 +35,11 @@ INEXACTNESS = 0.1  # the linear problem need not be solved closer than this shar
 LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
 SLOW = 0.8  # rate of convergence from which on momentum is built up
 MAX_MOMENTUM = 0.9
-MAX_NEWTON = 12  # per linear problem; the next one profits from what the last one has reached
+MAX_NEWTON = 24  # per linear problem; the next one profits from what the last one has reached
 FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
 
 
-LinearSolver = Callable[..., LinearSolution]  # `solve_linear` with its options
+LinearSolver = Callable[..., LinearSolution]  # as `solve_coupling`
 STATUS = ("converged", "max_iter", "inner", "non_finite")
 CONVERGED, MAX_ITER, INNER, NON_FINITE = range(4)
 
@@ -89,6 +89,7 @@ def minimize(
     max_iter: int = 100,
     symmetric: bool = False,
     backend: str = "auto",
+    linear: LinearSolver | None = None,
 ) -> Solution:
     """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
 
@@ -111,10 +112,11 @@ def minimize(
         Whether a space is compared with itself under the square loss, from a symmetric start.
     backend : str
         Of `solve_linear`.
+    linear : callable, optional
+        What solves the linear problems, for other constraints than couplings; called as
+        `solve_coupling` is, which is the default.
     """
-    linear = functools.partial(
-        solve_linear, max_iter=MAX_NEWTON, symmetric=symmetric, backend=backend
-    )
+    linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
     it = _first(problem, start, plan, tol)
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
     if levels:
@@ -130,10 +132,10 @@ def minimize(
         done = ended | (step == max_iter)
         if not done.any():
             continue
-        finished.append((active[done], Solution(*(field[done] for field in outcome))))
-        if done.all():
+        ready, keep = indices(done), indices(~done)
+        finished.append((active[ready], Solution(*(field[ready] for field in outcome))))
+        if len(keep) == 0:
             break
-        keep = ~done
         problem, reg, tol, active = problem.take(keep), reg[keep], tol[keep], active[keep]
         it = _Iterate(*(field[keep] for field in it))
     if len(finished) == 1:
@@ -162,9 +164,7 @@ def _cooled(
     """One step at a temperature above the final one: nothing is judged, there will be more."""
     target = torch.addcmul(it.cost, level[:, None, None], lean)
     tol = torch.full_like(level, LEVEL_TOLERANCE)
-    plan, potential, _ = linear(
-        target, problem.a, problem.b, level, potential=it.potential, tol=tol
-    )
+    plan, potential, _ = linear(problem, target, level, potential=it.potential, tol=tol)
     cost = problem.gradient(plan)
     return it._replace(cost=cost, mixture=plan, potential=potential, last=plan, last_cost=cost)
 
@@ -184,10 +184,7 @@ def _outer_step(
     The first plan of a solve has none before it to be compared with.
     """
     wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), 0.5 * tol)
-    plan, potential, _ = linear(
-        it.cost, problem.a, problem.b, reg, potential=it.potential, tol=wanted
-    )
-    error = _marginal_error(plan, problem)
+    plan, potential, error = linear(problem, it.cost, reg, potential=it.potential, tol=wanted)
     cost = problem.gradient(plan)
     value = energy(problem, plan, cost)
     difference = plan - it.mixture
@@ -206,10 +203,30 @@ def _outer_step(
     return _Iterate(at, mixture, potential, change, plan, cost, streak), outcome
 
 
-def _marginal_error(plan: Tensor, problem: Problem) -> Tensor:
-    """L1 distance from the marginals, (B,): the rows are off, too, by rounding."""
-    rows, columns = plan.sum(2) - problem.a, plan.sum(1) - problem.b
-    return rows.abs().sum(1) + columns.abs().sum(1)
+def solve_coupling(
+    problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor, **options: Any
+) -> LinearSolution:
+    """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
+    a, b = problem.a, problem.b
+    plan, potential, _ = solve_linear(
+        cost, a, b, reg, potential=potential, tol=tol, max_iter=MAX_NEWTON, **options
+    )
+    error = (plan.sum(2) - a).abs().sum(1) + (plan.sum(1) - b).abs().sum(1)
+    return LinearSolution(plan, potential, error)
+
+
+def entropic_value(
+    plan: Tensor, potential: Tensor, energy: Tensor, b: Tensor, reg: Tensor
+) -> Tensor:
+    """E - reg H of the coupling that `plan` is close to, (B,), from its `energy` (B,).
+
+    At a solution the gradient of E - reg H is constant along rows and, but for the potential and
+    the column's weight, along columns. That prices what the plan's columns are off by, and leaves
+    an error of second order where that of the plan itself would be of first.
+    """
+    missing = b - plan.sum(1)  # (B, m)
+    price = potential + reg[:, None] * b.clamp_min(torch.finfo(b.dtype).tiny).log()
+    return energy - reg * torch.special.entr(plan).sum((1, 2)) + (missing * price).sum(1)
 
 
 def _advance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -11,15 +12,17 @@ from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers._inputs import Inputs, read_inputs
+from skgw.solvers._package import differentiable, package
 from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.descent import CONVERGED, STATUS, Solution, attainable_tol, minimize
-from skgw.solvers.envelope import envelope_value
+from skgw.solvers.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.initial import Setting, read_start
 from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
+from skgw.solvers.partial import solve_partial
 from skgw.solvers.pool import best_of_pool, check_n_init
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
+from skgw.solvers.unbalanced import solve_unbalanced, strengths
 
 BUDGETS = {
     "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
@@ -42,6 +45,7 @@ def solve_gromov(
     reg_scale: str | None = "auto",
     kl_shift: float = 1e-2,
     unbalanced: float | tuple[float, float] | None = None,
+    mass: float | None = None,
     init: str | Array | State = "auto",
     n_init: int = 1,
     tol: float = 1e-5,
@@ -79,8 +83,11 @@ def solve_gromov(
         The KL loss compares ``x + s`` with ``y + s``, s being `kl_shift` times the mean entry of
         both matrices: without it zeros on the diagonals make the value meaningless. The value
         depends on it; it is a constant for gradients.
-    unbalanced : None
-        Reserved for penalised marginals.
+    unbalanced : float or pair of floats, optional
+        Relax the marginals: strength of the penalty on their deviation, of both sides or of each.
+        Relative like `reg`; 0 leaves a side free, infinity keeps it fixed. See the notes.
+    mass : float in (0, 1], optional
+        Transport this part of the mass only, the best one. Not together with `unbalanced`.
     init : str, plan of shape (n, m), or State
         Where to start: "auto", "anneal", "product", "identity", "tlb", "spectral", or an array.
 
@@ -90,6 +97,9 @@ def solve_gromov(
         - "tlb" matches points with similar distributions of distances (the third lower bound).
         - "spectral" aligns the leading eigenvectors of the centred matrices; it and "tlb" are
           cooled from half the temperature of "anneal".
+        - With `unbalanced` or `mass`, "auto" tries "anneal", "product", the balanced problem's plan
+          and plans of less mass, and goes on from the one with the lowest value; "tlb" and
+          "spectral" are not available.
         - A plan, or the ``state`` of an earlier result, is where the solve starts, at `reg`.
     n_init : int
         Number of starts. Several are solved roughly, the one with the lowest objective is solved to
@@ -104,9 +114,11 @@ def solve_gromov(
         Outer steps of a start, annealing included.
     rank, plan : None, "dense"
         Reserved for low-rank costs and lazy plans.
-    backend : {"auto", "torch", "numba"}
+    backend : {"auto", "torch", "numba", "triton"}
         What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
         first solve of each dtype compiles for some seconds, once per installation), else torch.
+        "triton" is for batches of small problems on GPUs, and experimental.
+        With `unbalanced` they run in torch.
     random_state : int, numpy Generator or RandomState, optional
         Seeds what a pool draws at random; None is the same as 0. A single start draws nothing.
 
@@ -126,10 +138,29 @@ def solve_gromov(
     GWConvergenceWarning
         Once per call, when a problem has not converged; names the budget that ran out.
 
+    Notes
+    -----
+    Where not all mass has to be transported, the cost of a plan T is quadratic as a whole,
+    ``E(T) = sum_ijkl ((1 - alpha) M_ij + alpha L(Ca_ik, Cb_jl)) T_ij T_kl``, which is the same as
+    above for plans of mass 1.
+
+    With ``unbalanced=(rho_a, rho_b)`` the objective is ``E(T) + rho_a/2 KL2(T1 | a) + rho_b/2
+    KL2(T'1 | b) + reg/2 KL2(T | ab')``, where KL2 compares the tensor squares of its arguments.
+    This is what ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)`` minimises. As the strengths
+    grow the plan becomes the balanced one, and the value the balanced one plus
+    ``reg * (H(a) + H(b))``.
+
+    With ``mass=s`` it is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the plans of
+    mass s with row sums of at most `a` and column sums of at most `b`.
+
     References
     ----------
     Peyre, Cuturi, Solomon (2016), Gromov-Wasserstein averaging of kernel and distance matrices.
     Vayer et al. (2020), Fused Gromov-Wasserstein distance for structured objects.
+    Sejourne, Vialard, Peyre (2021), The unbalanced Gromov Wasserstein distance: conic formulation
+    and relaxation.
+    Chapel, Alaya, Gasso (2020), Partial optimal transport with applications on positive-unlabeled
+    learning.
 
     Examples
     --------
@@ -142,15 +173,27 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    _refuse_reserved(unbalanced=(unbalanced, None), rank=(rank, None), plan=(plan, "dense"))
+    _refuse_reserved(rank=(rank, None), plan=(plan, "dense"))
+    relaxed = unbalanced is not None or mass is not None
+    if unbalanced is not None and mass is not None:
+        raise ValueError("Give unbalanced or mass, not both: each says what may stay unmatched.")
     check_n_init(n_init)
+    if relaxed and n_init > 1:
+        raise ValueError("n_init must be 1 with unbalanced or mass: init='auto' is a pool there.")
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
-    result = solve_inputs(
-        inputs, reg, scale, loss=loss, alpha=alpha, init=init, n_init=n_init, tol=tol,
-        max_iter=max_iter, backend=backend, random_state=random_state,
-    )  # fmt: skip
+    solve = functools.partial(
+        solve_inputs, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter, backend=backend
+    )
+    if unbalanced is not None:
+        rho = strengths(unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale))
+        solve = functools.partial(solve_unbalanced, rho=rho, **solve.keywords)
+    elif mass is not None:
+        solve = functools.partial(solve_partial, mass=mass, **solve.keywords)
+    else:
+        solve = functools.partial(solve, n_init=n_init, random_state=random_state)
+    result = solve(inputs, reg, scale)
     warn_if_not_converged(result)
     return result
 
@@ -249,31 +292,13 @@ def _package(
     loss: str,
     report: StartsReport | None,
 ) -> GromovResult:
-    """The public result, in the kind of the input."""
-    value = s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
-    if any(x is not None and x.requires_grad for x in (inputs.Ca, inputs.Cb, inputs.M)):
-        value = envelope_value(inputs.Ca, inputs.Cb, inputs.M, value, s.plan, problem.alpha, loss)
-    rows, columns = s.plan.sum(2), s.plan.sum(1)
-    row_potential = _row_transform(problem, s, reg)
-    out = inputs.restore
-    names = tuple(STATUS[k] for k in s.status.tolist())
-    is_batch = out(reg).ndim > 0
-    converged = out(s.status == CONVERGED)
-    return GromovResult(
-        plan=out(s.plan),
-        value=out(value),
-        value_quad=out(s.energy),
-        potentials=(out(row_potential), out(s.potential)),
-        marginals=(out(rows), out(columns)),
-        marginal_error=out(s.error),
-        converged=converged if is_batch else bool(converged),
-        status=names if is_batch else names[0],
-        n_iter=out(s.n_iter) if is_batch else int(s.n_iter[0]),
-        reg=out(reg),
-        tol=out(tol),
-        state=State(out(s.cost), out(s.potential)),
-        starts=report,
-    )
+    value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
+    return package(
+        s, inputs,
+        plan=s.plan, value=differentiable(value, s.plan, inputs, problem.alpha, loss),
+        value_quad=s.energy, row_potential=_row_transform(problem, s, reg),
+        reg=reg, tol=tol, starts=report,
+    )  # fmt: skip
 
 
 def _row_transform(problem: QuadraticProblem, s: Solution, reg: Tensor) -> Tensor:

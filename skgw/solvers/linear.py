@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, newton, times
+from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, indices, newton, times
 
 NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
-BACKENDS = ("auto", "torch", "numba")
+BACKENDS = ("auto", "torch", "numba", "triton")
 PATIENCE = 12  # Newton steps, after which a problem further off than FAR is to be prepared for
-FAR = 2e-2
+FAR = 2e-3  # L1 error: points of little weight are a small error, wherever they are
 WARMER = 4.0  # factor to the temperature at which to prepare for a colder one
 SYMMETRIC_STEPS = 8
 
@@ -58,13 +59,15 @@ def solve_linear(
     max_iter : int
         Newton steps at `reg`; the solution reports the error that is left. A problem that is far
         off after the first `PATIENCE` of them is solved roughly at `WARMER` times the temperature
-        and gets up to `PATIENCE` more from there; neither these nor the steps there are counted.
+        and gets up to `PATIENCE` more from there, which are dropped if they lead no closer; neither
+        these nor the steps there are counted.
     symmetric : bool
         Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
         Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
         2014; Feydy et al. 2019).
-    backend : {"auto", "torch", "numba"}
-        "auto" is numba on CPUs where it is installed, else torch.
+    backend : {"auto", "torch", "numba", "triton"}
+        "auto" is numba on CPUs where it is installed, else torch. "triton" is for GPUs, in which
+        it keeps problems of up to 256 points a side; larger ones are left to torch.
 
     Returns
     -------
@@ -82,12 +85,16 @@ def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> Linear
     solution = newton(problem, min(max_iter, PATIENCE))
     far = solution.error > problem.tol.clamp_min(FAR)
     if far.any():
-        rest = problem._replace(potential=solution.potential).take(far)
-        solution.replace(far, _prepared(rest, min(max_iter, PATIENCE), newton))
+        index = indices(far)
+        rest = problem._replace(potential=solution.potential).take(index)
+        prepared = _prepared(rest, min(max_iter, PATIENCE), newton)
+        closer = indices(prepared.error < solution.error[index])
+        solution.replace(index[closer], prepared.take(closer))
     todo = solution.error > problem.tol
     if max_iter > PATIENCE and todo.any():
-        rest = problem._replace(potential=solution.potential).take(todo)
-        solution.replace(todo, newton(rest, max_iter - PATIENCE))
+        index = indices(todo)
+        rest = problem._replace(potential=solution.potential).take(index)
+        solution.replace(index, newton(rest, max_iter - PATIENCE))
     return solution
 
 
@@ -108,22 +115,38 @@ def newton_steps(backend: str, device: str) -> NewtonSteps:
     Raises
     ------
     ImportError
-        If numba is asked for and not installed.
+        If numba or triton is asked for and not installed.
     ValueError
-        If it is asked for on a GPU, and for unknown names.
+        If numba is asked for on a GPU, or triton without one, and for unknown names.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}.")
-    installed = importlib.util.find_spec("numba") is not None
-    if backend == "numba" and not installed:
-        raise ImportError("backend='numba' needs numba: pip install 'skgw[numba]'.")
-    if backend == "numba" and device != "cpu":
-        raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
-    if backend == "torch" or device != "cpu" or not installed:
-        return newton
-    from skgw.solvers._newton_numba import newton_numba
+    if backend == "auto":
+        backend = "numba" if device == "cpu" and _is_installed("numba") else "torch"
+    if backend == "numba":
+        _require("numba", extra="numba")
+        if device != "cpu":
+            raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
+        from skgw.solvers._newton_numba import newton_numba
 
-    return newton_numba
+        return newton_numba
+    if backend == "triton":
+        _require("triton", extra="gpu")
+        if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":  # its slow interpreter
+            raise ValueError(f"backend='triton' is for GPUs, the input is on {device}; use 'auto'.")
+        from skgw.solvers._newton_triton import newton_triton
+
+        return newton_triton
+    return newton
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _require(package: str, *, extra: str) -> None:
+    if not _is_installed(package):
+        raise ImportError(f"backend={package!r} needs {package}: pip install 'skgw[{extra}]'.")
 
 
 def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
@@ -134,7 +157,8 @@ def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
     g = 0.5 * (g - (kernel + g[:, None, :]).logsumexp(2))
     log_rows = (kernel + g[:, None, :]).logsumexp(2)
     scaling = (kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_()
-    log_rows = log_rows + g
+    # Points without weight have nothing to balance: their potentials may be beyond exp.
+    log_rows = torch.where(problem.b > 0, log_rows + g, 0.0)
     delta = -0.5 * log_rows
     for _ in range(SYMMETRIC_STEPS):
         z = times(delta.exp(), scaling.mT).clamp_min(SMALL)

@@ -10,19 +10,22 @@ gradient now and then, and held; plan and gradient that are returned are exact.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skgw.solvers.descent import CONVERGED, NON_FINITE, Solution, minimize
+from skgw.solvers.descent import NON_FINITE, Solution, minimize
 from skgw.solvers.quadratic import QuadraticProblem, energy
 from skgw.solvers.result import State
 
 MIN_SIZE = 300  # below it products of full matrices are cheap
 RANK = 64
 ROUGH_TOLERANCE = 1e-2  # of the first solve with truncated kernels
+CLOSER = 1e-2  # tolerance of a corrected solve, in terms of what the last one moved
 MAX_CORRECTIONS = 6
+RESERVE = 4  # one step in so many is kept for the exact kernels, should the corrections not settle
 OVERHANG = 8  # columns that the range finder is given above the rank
 
 
@@ -91,28 +94,50 @@ def minimize_from_truncated(
 ) -> Solution:
     """As `minimize`, with a handful of products of full matrices."""
     solve = functools.partial(minimize, reg=reg, backend=backend)
-    rough = truncate(problem, RANK)
-    solution = solve(
-        rough, start=start, level=level, tol=tol.clamp_min(ROUGH_TOLERANCE), max_iter=max_iter
-    )
+    if max_iter == 1:
+        return solve(problem, start=start, level=level, tol=tol, max_iter=1)
+    rough, allowed = truncate(problem, RANK), max_iter - max(1, max_iter // RESERVE)
+    wanted = tol.clamp_min(ROUGH_TOLERANCE)
+    solution = solve(rough, start=start, level=level, tol=wanted, max_iter=allowed)
     if (solution.status == NON_FINITE).any():
         return solve(problem, start=start, level=level, tol=tol, max_iter=max_iter)
-    settled, n_iter = False, solution.n_iter
+    solution, settled = _corrected(problem, rough, solution, solve, tol, allowed)
+    plan, n_iter = solution.plan, solution.n_iter
+    gradient = problem.gradient(plan)
+    if settled:
+        return solution._replace(cost=gradient, energy=energy(problem, plan, gradient))
+    state, left = State(gradient, solution.potential), max_iter - int(n_iter.max())
+    exact = solve(problem, start=state, plan=plan, tol=tol, max_iter=left)
+    return exact._replace(n_iter=n_iter + exact.n_iter)
+
+
+def _corrected(
+    problem: QuadraticProblem,
+    rough: LowRankProblem,
+    solution: Solution,
+    solve: Callable[..., Solution],
+    tol: Tensor,
+    max_iter: int,
+) -> tuple[Solution, bool]:
+    """Solve `rough` with the exact gradient at the last plan, again and again.
+
+    Returns the solution, whose `n_iter` counts all steps, and whether nothing moves any more.
+    """
+    wanted, n_iter = torch.full_like(tol, ROUGH_TOLERANCE), solution.n_iter
     for _ in range(MAX_CORRECTIONS):
-        left = max_iter - int(n_iter.max())
-        if settled or left < 1:
+        if int(n_iter.max()) >= max_iter:
             break
         plan, gradient = solution.plan, problem.gradient(solution.plan)
         state = State(gradient, solution.potential)
-        corrected = rough.corrected(plan, gradient)
-        solution = solve(corrected, start=state, plan=plan, tol=tol, max_iter=left)
+        # The next correction moves the plan, too, by a share of what this one does.
+        wanted, left = torch.maximum(tol, CLOSER * wanted), max_iter - int(n_iter.max())
+        solution = solve(
+            rough.corrected(plan, gradient), start=state, plan=plan, tol=wanted, max_iter=left
+        )
         n_iter = n_iter + solution.n_iter
+        wanted = (solution.plan - plan).abs().sum((1, 2)).clamp_max(ROUGH_TOLERANCE)
         # The first step is from the exact gradient: if it moved nothing, it was the last.
-        settled = bool(((solution.n_iter == 1) & (solution.status == CONVERGED)).all())
-    plan, gradient = solution.plan, problem.gradient(solution.plan)
-    if settled:
-        value = energy(problem, plan, gradient)
-        return solution._replace(cost=gradient, energy=value, n_iter=n_iter)
-    state, left = State(gradient, solution.potential), max(1, max_iter - int(n_iter.max()))
-    exact = solve(problem, start=state, plan=plan, tol=tol, max_iter=left)
-    return exact._replace(n_iter=n_iter + exact.n_iter)
+        at_rest = (solution.n_iter == 1) & (wanted < tol) & (solution.error < tol)
+        if at_rest.all():
+            return solution._replace(n_iter=n_iter), True
+    return solution._replace(n_iter=n_iter), False

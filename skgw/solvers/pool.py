@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.solvers.descent import minimize
+from skgw.solvers.descent import entropic_value, minimize
 from skgw.solvers.initial import WARM_START, Setting, Start, named_start
 from skgw.solvers.invariants import pairs_cost, sign_flips, spectra
 from skgw.solvers.lowrank import MIN_SIZE, RANK, truncate
@@ -147,15 +147,9 @@ def _stacked(starts: list[Start], like: Tensor) -> State:
 
 
 def _outcome(problem: QuadraticProblem, reg: Tensor, plan: Tensor, potential: Tensor) -> _Outcome:
-    """With the exact gradient and value also where kernels were truncated.
-
-    Column sums that are off make the value too low or too high, to first order by their potential
-    (Lagrange multiplier) each: that is taken away, and rough plans can be compared.
-    """
+    """With the exact gradient and value also where kernels were truncated."""
     cost = problem.gradient(plan)
-    value = energy(problem, plan, cost) - reg * torch.special.entr(plan).sum((1, 2))
-    gap = problem.b - plan.sum(1)  # (B, m)
-    value = value + (gap * potential).sum(1) + reg * torch.xlogy(gap, problem.b).sum(1)
+    value = entropic_value(plan, potential, energy(problem, plan, cost), problem.b, reg)
     return _Outcome(plan, cost, potential, value.nan_to_num(nan=torch.inf))
 
 

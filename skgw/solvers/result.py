@@ -20,7 +20,8 @@ class State(NamedTuple):
     Attributes
     ----------
     cost : Tensor of shape (..., n, m)
-        Linearised cost, the gradient of the objective without entropy at the current plan.
+        Linearised cost, the gradient of the objective without entropy at the current plan, divided
+        by the plan's mass.
     potential : Tensor of shape (..., m) or None
         Column potential, in units of the cost.
     """
@@ -73,17 +74,23 @@ class GromovResult:
     plan : array of shape (n, m)
         The coupling.
     value : 0-d array
-        The objective, entropy term included. For torch inputs that require gradients it is
-        differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope theorem: the plan is held fixed.
+        The objective, entropy term included. What the plan's marginals are off by is priced by the
+        potentials, so that the error of a rough plan enters in second order only. For torch inputs
+        that require gradients it is differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope
+        theorem: the plan is held fixed.
     value_quad : 0-d array
-        The objective without the entropy term.
+        The objective without the entropy term, and without the penalties of relaxed marginals: the
+        cost of the plan.
     potentials : tuple of arrays of shapes (n,) and (m,)
         Dual potentials f, g of the linearised problem, in units of its cost ``C = state.cost``:
         up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``.
     marginals : tuple of arrays of shapes (n,) and (m,)
-        Row and column sums of ``plan``.
+        Row and column sums of ``plan``. Divided by the weights they are the matched share of each
+        point, where not all mass has to be transported.
     marginal_error : 0-d array
-        L1 distance between the plan's marginals and the prescribed ones, both sides added.
+        L1 distance between the plan's marginals and the prescribed ones, both sides added. With
+        `unbalanced` the latter are those that the penalties ask for at the potentials, with
+        `mass` they include what is left of each point; it is relative to the plan's mass then.
     converged : bool or bool array
         Whether the last step changed the plan by less than ``tol`` (in L1 norm), and
         ``marginal_error`` is less than ``tol``.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skgw.nn import PENALTIES, Generator, pairwise_distances
-from skgw.solvers.descent import Solution, minimize
+from skgw.solvers.descent import Solution, entropic_value, minimize
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import State
@@ -151,16 +151,16 @@ class GenerativeObjective(Objective):
     def _terms(self, rows: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """GW_eps between the batch and the generated points, and of the latter with themselves."""
         D, E = self.distances(rows, rows), pairwise_distances(points)
-        problem, reg = uniform_problem(D, E.detach()), self._reg(D)
+        problem, epsilon = uniform_problem(D, E.detach()), self.options.epsilon
         is_race = int(self.n_batches) % RACE_EVERY == 0
         if self.n_batches == 0:
-            solution = fresh_solve(problem, self.options.epsilon)
+            solution = fresh_solve(problem, epsilon)
         else:
             start = self.carried(rows, points.detach())
-            tol = torch.full_like(reg, TOLERANCE)
+            reg, tol = (D.new_full((1,), x) for x in (epsilon, TOLERANCE))
             solution = minimize(problem, reg, start, tol=tol, max_iter=CARRIED_STEPS)
             if is_race:
-                solution = better(solution, fresh_solve(problem, self.options.epsilon), reg)
+                solution = better(solution, fresh_solve(problem, epsilon), epsilon)
         if is_race:  # constant for the generator, so that an occasional look is enough
             self.self_value.copy_(self._value(self._self_solve(D), D, D))
         self.carried_rows.copy_(rows)
@@ -171,7 +171,7 @@ class GenerativeObjective(Objective):
 
     def _value(self, solution: Solution, D: Tensor, E: Tensor) -> Tensor:
         """GW_eps, with its envelope gradient in both matrices."""
-        value = entropic_value(solution, self._reg(D))
+        value = uniform_value(solution, self.options.epsilon)
         return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
 
     def _self_solve(self, D: Tensor) -> Solution:
@@ -180,9 +180,6 @@ class GenerativeObjective(Objective):
         # push the generated points apart without bound.
         epsilon = self.options.epsilon
         return self_solve(D, epsilon, max_iter=1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS)
-
-    def _reg(self, D: Tensor) -> Tensor:
-        return torch.full((1,), self.options.epsilon, dtype=D.dtype, device=D.device)
 
     def _cache(self, space: Space) -> Tensor | None:
         n = len(space.anchors)
@@ -223,12 +220,14 @@ def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: i
     return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
 
 
-def better(one: Solution, other: Solution, reg: float | Tensor) -> Solution:
-    """The one with the lower GW_eps."""
-    first, second = entropic_value(one, reg), entropic_value(other, reg)
+def better(one: Solution, other: Solution, epsilon: float) -> Solution:
+    """The one with the lower GW_eps, of solutions of a `uniform_problem`."""
+    first, second = uniform_value(one, epsilon), uniform_value(other, epsilon)
     return other if bool(second < first) or not bool(first.isfinite()) else one
 
 
-def entropic_value(solution: Solution, reg: float | Tensor) -> Tensor:
-    """GW_eps of a solution, (B,)."""
-    return solution.energy - reg * torch.special.entr(solution.plan).sum((1, 2))
+def uniform_value(solution: Solution, epsilon: float) -> Tensor:
+    """GW_eps of a solution of a `uniform_problem`, (1,)."""
+    m = solution.plan.shape[2]
+    b, reg = solution.energy.new_full((1, m), 1 / m), solution.energy.new_full((1,), epsilon)
+    return entropic_value(solution.plan, solution.potential, solution.energy, b, reg)

@@ -18,10 +18,10 @@ from skgw.solvers.result import State
 from skgw.training.generation import (
     GenerativeObjective,
     better,
-    entropic_value,
     fresh_solve,
     self_solve,
     uniform_problem,
+    uniform_value,
 )
 
 TOLERANCE = 1e-4
@@ -67,7 +67,7 @@ def project(
     cross = _cross_plan(D, E, epsilon, objective.carried(rows, points))
     self_terms = [self_solve(C, epsilon, tol=TOLERANCE, max_iter=MAX_ITER) for C in (D, E)]
     value, *self_values = (
-        float(entropic_value(solution, epsilon)) for solution in (cross, *self_terms)
+        float(uniform_value(solution, epsilon)) for solution in (cross, *self_terms)
     )
     plan = cross.plan[0]
     to_cloud, error = extend_plan(D, plan, E, epsilon, tol=TOLERANCE)

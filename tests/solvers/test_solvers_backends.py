@@ -70,3 +70,12 @@ def test_the_choice(monkeypatch):
     assert choose("auto", "cpu") is plain
     with pytest.raises(ImportError, match=r"pip install 'skgw\[numba\]'"):
         choose("numba", "cpu")
+    with pytest.raises(ImportError, match=r"pip install 'skgw\[gpu\]'"):
+        choose("triton", "cuda")
+
+
+def test_triton_is_for_gpus(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)  # as if it were installed
+    with pytest.raises(ValueError, match="for GPUs, the input is on cpu"):
+        newton_steps.__wrapped__("triton", "cpu")

@@ -243,10 +243,6 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
 @pytest.mark.parametrize(
     ("name", "value", "only"),
     [
-        ("unbalanced", 1.0, "None"),
-        ("unbalanced", (1.0, 2.0), "None"),
-        ("unbalanced", np.array([1.0, 2.0]), "None"),
-        ("unbalanced", torch.tensor([1.0, 2.0]), "None"),
         ("rank", 10, "None"),
         ("rank", [10, 10], "None"),
         ("plan", "lazy", "'dense'"),

@@ -43,7 +43,7 @@ def test_same_solution_as_with_full_matrices(monkeypatch, matrices, loss):
     assert result.converged
     assert again.n_iter <= 6
     assert np.abs(result.plan - again.plan).sum() < 1e-3
-    assert result.value == pytest.approx(float(again.value), abs=1e-7)
+    assert result.value == pytest.approx(float(again.value), abs=1e-6)
     expected = solve_gromov(*matrices, loss=loss, reg=0.02, max_iter=300)
     assert result.value <= expected.value + 1e-4  # nor is it a worse minimum
 
@@ -76,8 +76,18 @@ def test_a_budget_that_runs_out(matrices, max_iter):
     with pytest.warns(GWConvergenceWarning, match="raise max_iter"):
         result = solve_gromov(*matrices, reg=0.001, tol=1e-7, max_iter=max_iter)
     assert not result.converged
-    assert result.n_iter <= max_iter + 1
+    assert result.n_iter <= max_iter
     assert result.marginal_error < 0.1
+
+
+def test_steps_are_left_for_the_exact_kernels():
+    """In many dimensions a small rank misses much, and progress is slow."""
+    rng = np.random.default_rng(0)
+    scale = 0.9 ** np.arange(50)
+    Ca, Cb = (cdist(x, x) for x in scale * rng.normal(size=(2, 300, 50)))
+    result = solve_gromov(Ca, Cb, reg=1e-3)
+    assert result.converged
+    assert result.n_iter <= 100
 
 
 def test_corrections_that_do_not_settle(monkeypatch, matrices):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.special import entr
 
 from skgw.solvers import solve_gromov
 
@@ -123,7 +124,18 @@ def test_potentials_and_cost_give_the_plan(noisy_copies):
 
 def test_value_is_energy_minus_entropy(result):
     entropy = -(result.plan * np.log(np.maximum(result.plan, 1e-300))).sum()
-    assert result.value == pytest.approx(result.value_quad - result.reg * entropy, rel=1e-12)
+    assert result.value == pytest.approx(result.value_quad - result.reg * entropy, rel=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_value_of_a_rough_plan(noisy_copies, weighted):
+    Ca, Cb, _ = noisy_copies(40, 30, noise=0.1)
+    b = np.arange(1, 31) / 465 if weighted else None
+    exact = solve_gromov(Ca, Cb, b=b, reg=0.01, tol=1e-10, max_iter=1000)
+    rough = solve_gromov(Ca, Cb, b=b, reg=0.01, tol=1e-2)
+    of_plan = rough.value_quad - rough.reg * entr(rough.plan).sum()
+    assert 5e-5 < rough.marginal_error < 1e-2
+    assert abs(rough.value - exact.value) < 0.1 * abs(of_plan - exact.value)
 
 
 def test_frozen_and_compared_by_identity(result):

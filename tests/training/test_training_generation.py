@@ -9,7 +9,14 @@ from torch.testing import assert_close
 from skgw.nn import Generator, MixturePrior, pairwise_distances
 from skgw.solvers import gw_divergence, solve_gromov
 from skgw.training import TrainingOptions, train
-from skgw.training.generation import RACE_EVERY, better, entropic_value, self_solve
+from skgw.training.generation import (
+    RACE_EVERY,
+    better,
+    fresh_solve,
+    self_solve,
+    uniform_problem,
+    uniform_value,
+)
 
 # ------------------------------------------------------------------------------------ the loss
 
@@ -220,15 +227,14 @@ def test_the_state_holds_no_data(X):
     }  # fmt: skip
 
 
-def test_entropic_value_is_energy_minus_entropy():
-    D = np.array([[0.0, 1.0], [1.0, 0.0]])
-    result = solve_gromov(D, D, reg=0.1, reg_scale=None, init="identity")
-
-    class Solution:
-        energy = torch.tensor([float(result.value_quad)])
-        plan = torch.tensor(result.plan)[None]
-
-    assert float(entropic_value(Solution, 0.1)) == pytest.approx(float(result.value), abs=1e-6)
+def test_the_value_of_a_rough_solution_is_that_of_an_exact_one(X):
+    """What its column sums are off by is priced by the potential."""
+    problem = uniform_problem(*(torch.tensor(cdist(Z, Z)) for Z in (X, X[:25] ** 2)))
+    rough, exact = (fresh_solve(problem, EPSILON, tol=tol, max_iter=99) for tol in (1e-2, 1e-10))
+    value = exact.energy - EPSILON * torch.special.entr(exact.plan).sum()
+    assert float(uniform_value(rough, EPSILON)) == pytest.approx(float(value), abs=2e-4)
+    unpriced = rough.energy - EPSILON * torch.special.entr(rough.plan).sum()
+    assert float(unpriced) != pytest.approx(float(value), abs=4e-4)
 
 
 def test_the_better_of_two_solutions_has_the_lower_value(X):

@@ -1,0 +1,52 @@
+"""From what a solver ends with to the public result."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from skgw.solvers._inputs import Inputs
+from skgw.solvers.descent import CONVERGED, STATUS, Solution
+from skgw.solvers.envelope import envelope_value
+from skgw.solvers.result import GromovResult, StartsReport, State
+
+
+def differentiable(energy: Tensor, plan: Tensor, inputs: Inputs, alpha: float, loss: str) -> Tensor:
+    """`energy` (B,), with its gradient in those of the inputs that require one."""
+    matrices = (inputs.Ca, inputs.Cb, inputs.M)
+    if not any(x is not None and x.requires_grad for x in matrices):
+        return energy
+    return envelope_value(*matrices, energy, plan, alpha, loss)
+
+
+def package(
+    s: Solution,
+    inputs: Inputs,
+    *,
+    plan: Tensor,
+    value: Tensor,
+    value_quad: Tensor,
+    row_potential: Tensor,
+    reg: Tensor,
+    tol: Tensor,
+    starts: StartsReport | None = None,
+) -> GromovResult:
+    """The result, in the kind of the input; what is not given is taken from the solution."""
+    out = inputs.restore
+    names = tuple(STATUS[k] for k in s.status.tolist())
+    is_batch = out(reg).ndim > 0
+    converged = out(s.status == CONVERGED)
+    return GromovResult(
+        plan=out(plan),
+        value=out(value),
+        value_quad=out(value_quad),
+        potentials=(out(row_potential), out(s.potential)),
+        marginals=(out(plan.sum(2)), out(plan.sum(1))),
+        marginal_error=out(s.error),
+        converged=converged if is_batch else bool(converged),
+        status=names if is_batch else names[0],
+        n_iter=out(s.n_iter) if is_batch else int(s.n_iter[0]),
+        reg=out(reg),
+        tol=out(tol),
+        state=State(out(s.cost), out(s.potential)),
+        starts=starts,
+    )
