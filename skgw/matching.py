@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, check_random_state
@@ -27,7 +25,7 @@ from skgw.alignment import (
     align,
     read_hints,
 )
-from skgw.alignment.confidence import agreement, distances_of_means
+from skgw.alignment.confidence import distances_of_means
 from skgw.coupling import Coupling, ExtendedPlan
 from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
@@ -73,7 +71,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     alpha : float
         Weight of the distances against `pairs` or `shared`.
     unbalanced : float, pair of floats or None
-        Penalty on the marginals of the plan, which lets rows without counterpart go unmatched.
+        Penalty on the marginals of the plan, of both sides or of each, relative like `epsilon`:
+        lets rows without counterpart go unmatched, the smaller, the more of them.
+    mass : float in (0, 1] or None
+        Match this part of the mass only, the best one; not together with `unbalanced`.
     transformer_x, transformer_y : transformer or None
         Cloned and fitted to either domain's features before distances are taken. Translated points
         have the features of before.
@@ -97,7 +98,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         By how much the objective of the best *other* matching that was found exceeds that of the
         one taken, over the latter's discrepancy.
     confidence_ : array of shape (n,)
-        Between 0 and 1: how closely the partners of a row agree.
+        How sure the partner of each row is, between 0 and 1: the share of its mass that the partner
+        gets, less where at a higher temperature the row would go elsewhere as well. It cannot see
+        that a whole matching is wrong; that is what `contrast_` warns of.
     matched_mass_ : array of shape (n,)
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool
@@ -140,6 +143,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "method": [StrOptions({"auto", "full", "reference"})],
         "alpha": [Interval(Real, 0, 1, closed="left")],
         "unbalanced": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
+        "mass": [Interval(Real, 0, 1, closed="right"), None],
         "transformer_x": [HasMethods(["fit", "transform"]), None],
         "transformer_y": [HasMethods(["fit", "transform"]), None],
         "device": [str],
@@ -157,6 +161,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         method: str = "auto",
         alpha: float = 0.5,
         unbalanced: float | tuple[float, float] | None = None,
+        mass: float | None = None,
         transformer_x: Any = None,
         transformer_y: Any = None,
         device: str = "auto",
@@ -170,6 +175,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.method = method
         self.alpha = alpha
         self.unbalanced = unbalanced
+        self.mass = mass
         self.transformer_x = transformer_x
         self.transformer_y = transformer_y
         self.device = device
@@ -319,7 +325,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         """
         check_is_fitted(self)
         parts = X.parts if isinstance(X, Domains) else (X, y)
-        weights = (sample_weight, None)
+        weights: list[Any] = [sample_weight, None]
         if isinstance(X, Domains) and sample_weight is not None:
             weights = np.split(np.asarray(sample_weight), [X.X.shape[0]])
         scores = [
@@ -353,6 +359,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             n_init=self.n_init,
             max_reference=n_rows if full else MAX_REFERENCE,
             unbalanced=self.unbalanced,
+            mass=self.mass,
             device=resolve_device(self.device),
         )
 
@@ -363,12 +370,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         metrics = self._metrics()[0], self._metric_y
         self.transformer_x_ = _fitted(self.transformer_x, X, metrics[0], "transformer_x")
         self.transformer_y_ = _fitted(self.transformer_y, Y, metrics[1], "transformer_y")
-        x = TrainingDomain(
-            _transformed(self.transformer_x_, X), metrics[0], self.n_neighbors, rng
-        )
-        y = TrainingDomain(
-            _transformed(self.transformer_y_, Y), metrics[1], self.n_neighbors, rng
-        )
+        x = TrainingDomain(_transformed(self.transformer_x_, X), metrics[0], self.n_neighbors, rng)
+        y = TrainingDomain(_transformed(self.transformer_y_, Y), metrics[1], self.n_neighbors, rng)
         return x, y
 
     def _store(self, found: Alignment) -> None:
@@ -381,7 +384,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             self.plan_ = Coupling(found.plan.astype(np.float32))
         else:
             self.plan_ = Coupling(ExtendedPlan(found.distances[0], found.rule.to_y))
-        self.confidence_ = agreement(found.rule, found.distances[0], found.domains[1].between())
+        self.confidence_ = found.confidence
+        self.matched_mass_ = _matched_mass(found)
 
     def _rule(self, here: int) -> Correspondence:
         return self._correspondence.reversed() if here else self._correspondence
@@ -409,9 +413,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         domain, other = self._domains[here], self._domains[1 - here]
         D, D_reference = domain.distances(self._read(X, here)), domain.between()
         extension = self._rule(here).onto_reference()
-        E = distances_of_means(
-            extension.rows(D), extension.rows(D_reference), other.between()
-        )
+        E = distances_of_means(extension.rows(D), extension.rows(D_reference), other.between())
         if weight is not None:
             root = np.sqrt(check_sample_weight(weight, X))[:, None]
             D, E = root * D, root * E
@@ -431,6 +433,14 @@ def _transformed(transformer: Any, X: Any) -> Any:
     if transformer is None:
         return X
     return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
+
+
+def _matched_mass(found: Alignment) -> Array:
+    """Mass that the plan gives to each row, over that which the row has, (n,)."""
+    mass = found.plan.sum(1) * len(found.plan)  # of the reference rows
+    nearest = found.distances[0].argmin(1)
+    nearest[found.domains[0].rows] = np.arange(len(mass))
+    return mass[nearest]
 
 
 def _points(X: Any, domain: ReferenceDomain) -> Array:

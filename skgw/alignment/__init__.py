@@ -1,8 +1,8 @@
 """Alignment of two domains known by the distances inside each: which distances, which plan."""
 
-from skgw.alignment.align import Alignment, AlignOptions, align
 from skgw.alignment.correspondence import Correspondence, correspond
 from skgw.alignment.domains import ReferenceDomain, TrainingDomain
+from skgw.alignment.fitting import Alignment, AlignOptions, align
 from skgw.alignment.hints import Hints, read_hints
 
 __all__ = [

@@ -1,9 +1,9 @@
 """Distances that a domain of features may be seen under, where the user names none.
 
-Three preparations of the features (as they are, standardised, each row put on the unit sphere) times three
-ways to measure: straight, along shortest paths between nearest neighbours, and by the number of
-their edges. Paths depend on how many neighbours are linked, so that the mean over several numbers
-is taken: what one graph gets wrong, a short cut or a gap, others get right.
+Three preparations of the features (as they are, standardised, each row put on the unit sphere)
+times three ways to measure: straight, along shortest paths between nearest neighbours, and by the
+number of their edges. Paths depend on how many neighbours are linked, so that the mean over several
+numbers is taken: what one graph gets wrong, a short cut or a gap, others get right.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from skgw.spaces.finite import Array
 PREPARATIONS = ("raw", "standard", "sphere")
 NEIGHBORS = {"geodesic": (5, 10, 20, 40), "hops": (10, 20, 40)}
 CANDIDATES = tuple(
-    f"{prepared} {measured}"
-    for prepared in PREPARATIONS
-    for measured in ("euclidean", *NEIGHBORS)
+    f"{prepared} {measured}" for prepared in PREPARATIONS for measured in ("euclidean", *NEIGHBORS)
 )
 
 

@@ -91,7 +91,7 @@ def _read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
     for index, n in zip((i, j), shape, strict=True):
         if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(i):
             raise ValueError("pairs must be two arrays of int of the same length.")
-        if len(index) and not (0 <= index.min() and index.max() < n):
+        if len(index) and not (index.min() >= 0 and index.max() < n):
             raise ValueError(f"pairs names rows outside of a domain of {n}.")
         if len(np.unique(index)) < len(index):
             raise ValueError("pairs names a row twice.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ def couple(
     M: Array | None = None,
     alpha: float | None = None,
     unbalanced: Any = None,
+    mass: float | None = None,
     device: torch.device | str = "cpu",
 ) -> GromovResult:
     """Couple the reference rows: from what is known of some of them or annealed, as is better.
@@ -63,16 +65,21 @@ def couple(
     epsilon : float
     known : Known
     seed : int
-    M, alpha, unbalanced
-        As for `solve_gromov`.
+    M, alpha, unbalanced, mass
+        As for `solve_gromov`; with the last two, the better of
+        starts from the balanced plan and from the solver's own pool.
     device : torch.device
     """
     A, B = (torch.from_numpy(np.asarray(D, dtype=np.float64)).to(device) for D in (Dx, Dy))
-    cost = None if M is None else torch.from_numpy(M).to(A)
-    return solve_gromov(
-        A, B, cost, alpha=alpha, reg=epsilon, unbalanced=unbalanced,
-        init=_carried(A, B, known), n_init=2, tol=TOLERANCE, max_iter=MAX_ITER, random_state=seed,
+    solve = functools.partial(
+        solve_gromov, A, B, None if M is None else torch.from_numpy(M).to(A),
+        alpha=alpha, reg=epsilon, tol=TOLERANCE, max_iter=MAX_ITER,
     )  # fmt: skip
+    result = solve(init=_carried(A, B, known), n_init=2, random_state=seed)
+    if unbalanced is None and mass is None:
+        return result
+    relaxed = (solve(init=init, unbalanced=unbalanced, mass=mass) for init in (result.plan, "auto"))
+    return min(relaxed, key=lambda outcome: float(outcome.value))
 
 
 def _carried(A: torch.Tensor, B: torch.Tensor, known: Known) -> State:

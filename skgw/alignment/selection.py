@@ -29,7 +29,7 @@ SAME_MATCHING = 0.5, 0.25  # total variation up to which plans count as the same
 # second where there are no others by the first
 TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
-SMALL = 1e-6  # misfits below are rounding
+SMALL = 1e-3  # misfits below are as good as none
 
 
 class Trial(NamedTuple):
@@ -37,16 +37,21 @@ class Trial(NamedTuple):
 
     Attributes
     ----------
-    score, contrast, misfit : float
-        As above; the misfit is E / E_product.
+    contrast, explained, misfit : float
+        As above; `explained` is 1 - E / E_product, and the misfit E.
     plan : array of shape (n, m)
         The best one.
     """
 
-    score: float
     contrast: float
+    explained: float
     misfit: float
     plan: Array
+
+    @property
+    def score(self) -> float:
+        """What candidates are compared by."""
+        return self.contrast * self.explained
 
 
 def attempt(
@@ -72,17 +77,18 @@ def attempt(
     A, B = (torch.from_numpy(unit(D).astype(np.float32)) for D in (Dx, Dy))
     product = float(2 - 2 * A.mean() * B.mean())
     cost = None if M is None else torch.from_numpy(M.astype(np.float32))
+    reg = max(TEMPERATURE * product, COLDEST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
         result = solve_gromov(
-            A, B, cost, alpha=alpha, reg=max(TEMPERATURE * product, COLDEST), n_init=n_init, tol=TOLERANCE,
-            max_iter=MAX_ITER, random_state=seed,
+            A, B, cost, alpha=alpha, reg=reg, n_init=n_init, tol=TOLERANCE, max_iter=MAX_ITER,
+            random_state=seed,
         )  # fmt: skip
     misfit, value = float(result.value_quad), float(result.value)
     of_product = product - float(result.reg) * np.log(len(A) * len(B))
-    contrast = max(min(_gap(result), of_product - value), 0.0) / max(misfit, SMALL)
+    contrast = max(min(_gap(result), of_product - value), 0.0) / (misfit + SMALL)
     explained = 1 - misfit / product if product > 0 else 0.0
-    return Trial(contrast * explained, contrast, misfit, result.plan.double().numpy())
+    return Trial(contrast, explained, misfit, result.plan.double().numpy())
 
 
 def _gap(result: GromovResult) -> float:

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from skgw.alignment.confidence import HEAT, confidence
 from skgw.alignment.correspondence import Correspondence, correspond
 from skgw.alignment.domains import (
     ReferenceDomain,
@@ -24,10 +26,10 @@ from skgw.alignment.domains import (
 from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
 from skgw.alignment.selection import Trial, attempt
-from skgw.solvers import GromovResult
 from skgw.spaces.finite import Array, Index, Metric
 
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried
+PLAIN = "raw euclidean"
 FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
 
 Pair = tuple[TrainingDomain, TrainingDomain]
@@ -40,6 +42,7 @@ class AlignOptions(NamedTuple):
     n_init: int
     max_reference: int
     unbalanced: Any
+    mass: float | None
     device: torch.device
 
 
@@ -61,6 +64,7 @@ class Alignment(NamedTuple):
         Between the reference rows.
     value : float
         Gromov-Wasserstein discrepancy of the plan, without entropy.
+    confidence : array of shape (n,)
     converged : bool
     """
 
@@ -72,6 +76,7 @@ class Alignment(NamedTuple):
     distances: tuple[Array, Array]
     plan: Array
     value: float
+    confidence: Array
     converged: bool
 
 
@@ -86,18 +91,20 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     at = tuple(np.searchsorted(i, j) for i, j in zip(rows, tried, strict=True))
     result = couple(
         Dx, Dy, M=hints.cost(Dx, Dy, *rows), alpha=hints.weight, epsilon=epsilon,
-        known=Known(trial.plan, *at), unbalanced=options.unbalanced, seed=seed,
-        device=options.device,
+        known=Known(trial.plan, *at), unbalanced=options.unbalanced, mass=options.mass,
+        seed=seed, device=options.device,
     )  # fmt: skip
     plan = result.plan.cpu().numpy()
-    distances = tuple(d.distances(z.X) for d, z in zip(domains, pair, strict=True))
-    rule, error = correspond(
-        distances, rows, hints.extend(plan, *rows), float(result.reg),
-        weights=(plan.sum(1), plan.sum(0)),
-    )  # fmt: skip
+    distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
+    weights = plan.sum(1), plan.sum(0)
+    reg, acting = float(result.reg), hints.extend(plan, *rows)
+    rule, error = correspond(distances, rows, acting, reg, weights)
+    warm, _ = correspond(distances, rows, acting, HEAT * reg, weights)
     return Alignment(
-        metrics, trial, epsilon, domains, rule, distances, plan, _discrepancy(Dx, Dy, plan),
-        _converged(result, error),
+        metrics, trial, epsilon, domains, rule, distances, plan,
+        value=_discrepancy(Dx, Dy, plan),
+        confidence=confidence(rule, warm, distances[0], Dy),
+        converged=bool(result.converged) and error < FITTING,
     )  # fmt: skip
 
 
@@ -109,20 +116,26 @@ def choose(
     Where both are to be chosen they are of the same kind.
     """
     one, other = pair
-    both = len(one.metrics) == len(other.metrics)
-    candidates = zip(one.metrics, other.metrics) if both else itertools.product(
-        one.metrics, other.metrics
-    )
-    best: tuple[tuple[Metric, Metric], Trial] | None = None
+    candidates: Iterable[tuple[Metric, Metric]] = itertools.product(one.metrics, other.metrics)
+    if len(one.metrics) == len(other.metrics):
+        candidates = zip(one.metrics, other.metrics, strict=True)
+    trials = {}
     for metrics in candidates:
         Dx, Dy = (domain.between() for domain in _references(pair, metrics, tried))
-        trial = attempt(
-            Dx, Dy, n_init, seed, M=hints.cost(Dx, Dy, *tried), alpha=hints.weight
-        )
-        if best is None or trial.score > best[1].score:
-            best = metrics, trial
-    assert best is not None  # there is at least one pair
-    return best
+        M = hints.cost(Dx, Dy, *tried)
+        trials[metrics] = attempt(Dx, Dy, n_init, seed, M=M, alpha=hints.weight)
+    best = max(trials, key=lambda metrics: trials[metrics].score)
+    return best, _doubted(trials[best], trials.get((PLAIN, PLAIN)))
+
+
+def _doubted(trial: Trial, plain: Trial | None) -> Trial:
+    """The trial, with the contrast of the plain distances if these fit as well.
+
+    Paths between points that are symmetric may single one matching out by chance.
+    """
+    if plain is None or plain.explained < trial.explained:
+        return trial
+    return trial._replace(contrast=min(trial.contrast, plain.contrast))
 
 
 def _sample(pair: Pair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:
@@ -145,8 +158,5 @@ def _discrepancy(Dx: Array, Dy: Array, plan: Array) -> float:
     """Sum over pairs of pairs of squared differences, weighted by the plan."""
     p, q = plan.sum(1), plan.sum(0)
     squares = p @ (Dx * Dx) @ p + q @ (Dy * Dy) @ q
-    return float(max(squares - 2 * np.sum((Dx @ plan @ Dy) * plan), 0.0))
-
-
-def _converged(result: GromovResult, error: float) -> bool:
-    return bool(result.converged) and error < FITTING
+    cost = squares - 2 * np.sum((Dx @ plan @ Dy) * plan)
+    return float(max(cost, 0.0) / plan.sum() ** 2)
