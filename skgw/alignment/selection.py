@@ -75,7 +75,7 @@ def attempt(
         Cost across the domains, as for `solve_gromov`.
     """
     A, B = (torch.from_numpy(unit(D).astype(np.float32)) for D in (Dx, Dy))
-    product = float(2 - 2 * A.mean() * B.mean())
+    product = float((A * A).mean() + (B * B).mean() - 2 * A.mean() * B.mean())
     cost = None if M is None else torch.from_numpy(M.astype(np.float32))
     reg = max(TEMPERATURE * product, COLDEST)
     with warnings.catch_warnings():

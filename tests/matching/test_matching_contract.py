@@ -69,7 +69,7 @@ def test_parts_of_domains_are_trained_on(quick, both):
     matcher = quick().fit(train)
     assert matcher.plan_.shape == (45, 37)
     assert matcher.translate(test.X).shape == (15, 5)
-    assert matcher.score(test) < matcher.score(train) < 0
+    assert -0.5 < matcher.score(test) < 0
 
 
 def test_transformers_see_features_and_translation_undoes_nothing(quick, copies):
@@ -83,8 +83,8 @@ def test_transformers_see_features_and_translation_undoes_nothing(quick, copies)
     assert warped.min(0) == pytest.approx(translated.min(0), rel=0.5, abs=1)  # its own units
     same = quick().fit(copies.X, scaler.transform(warped))
     assert_array_equal(matcher.match(), same.match())
+    D = pairwise_distances(copies.X)
     with pytest.raises(ValueError, match="transformer_x transforms features"):
-        D = pairwise_distances(copies.X)
         quick(metric="precomputed", transformer_x=scaler).fit(D, D)
 
 
@@ -176,7 +176,7 @@ def test_mistakes_are_named(quick, copies):
             call(X, source="z")
     with pytest.raises(ValueError, match="match needs X with y"):
         matcher.match(y=Y)
-    with pytest.raises(ValueError, match="3 features, but SecondDomain|5 features"):
+    with pytest.raises(ValueError, match="expecting 5 features"):
         matcher.match(X, X)
     with pytest.raises(ValueError, match="one or a pair"):
         quick(metric=("euclidean",) * 3).fit(X, Y)
