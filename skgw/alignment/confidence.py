@@ -7,7 +7,7 @@ import numpy as np
 from skgw.alignment.correspondence import Correspondence
 from skgw.spaces.finite import Array
 
-HEAT = 10.0  # factor to the temperature at which doubts about partners show
+HEAT = 3.0  # factor to the temperature at which doubts about partners show
 
 
 def confidence(
