@@ -26,10 +26,12 @@ from skgw.alignment import (
     read_hints,
 )
 from skgw.alignment.confidence import distances_of_means
-from skgw.coupling import Coupling, ExtendedPlan
+from skgw.coupling import Coupling
 from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
 from skgw.metrics import relative_distortion
+from skgw.solvers import LazyPlan
+from skgw.solvers.projection import Extension
 from skgw.spaces import GeodesicSpace, MatrixSpace
 from skgw.spaces.finite import Metric
 
@@ -383,7 +385,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         if found.plan.shape == tuple(len(D) for D in found.distances):
             self.plan_ = Coupling(found.plan.astype(np.float32))
         else:
-            self.plan_ = Coupling(ExtendedPlan(found.distances[0], found.rule.to_y))
+            self.plan_ = Coupling(_lazy(found.rule.to_y, found.distances[0]))
         self.confidence_ = found.confidence
         self.matched_mass_ = _matched_mass(found)
 
@@ -433,6 +435,13 @@ def _transformed(transformer: Any, X: Any) -> Any:
     if transformer is None:
         return X
     return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
+
+
+def _lazy(extension: Extension, distances: Array) -> LazyPlan:
+    """The plan of rows at these distances (n, r), all of the same mass."""
+    link, log_scaling, reg = extension
+    weights = np.full(len(distances), 1 / len(distances), dtype=distances.dtype)
+    return LazyPlan((4 / reg) * distances, link.T, log_scaling, weights)
 
 
 def _matched_mass(found: Alignment) -> Array:

@@ -15,6 +15,7 @@ from scipy import sparse
 from skgw._serialization import CLASSES, load_state, save_state
 from skgw.coupling import Coupling
 from skgw.nn import FittedGenerator, GeneratorSpec
+from skgw.solvers import LazyPlan
 from skgw.spaces import MatrixSpace
 
 
@@ -134,6 +135,13 @@ def test_classes_of_skgw_field_by_field(there_and_back):
     assert back["generator"].spec == spec
     assert_array_equal(back["generator"].weights["network.0.weight"], np.ones((4, 3)))
     assert_array_equal(back["plan"].plan, np.eye(2))
+
+
+def test_a_lazy_coupling(there_and_back):
+    plan = LazyPlan(np.ones((3, 1)), np.ones((2, 1)), np.array([0.0, 1.0]), np.full(3, 1 / 3))
+    back, _ = there_and_back(Coupling(plan))
+    assert type(back.plan) is LazyPlan
+    assert_array_equal(back.toarray(), plan.toarray())
 
 
 def test_the_table_of_classes_has_all_spaces_of_fitted_estimators():

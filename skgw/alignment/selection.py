@@ -87,7 +87,7 @@ def attempt(
     misfit, value = float(result.value_quad), float(result.value)
     of_product = product - float(result.reg) * np.log(len(A) * len(B))
     contrast = max(min(_gap(result), of_product - value), 0.0) / (misfit + SMALL)
-    explained = 1 - misfit / product if product > 0 else 0.0
+    explained = 1 - misfit / product if product > 0 else 1.0
     return Trial(contrast, explained, misfit, result.plan.double().numpy())
 
 

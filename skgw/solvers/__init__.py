@@ -1,7 +1,18 @@
 """Entropic Gromov-Wasserstein solvers: pure functions from arrays to one frozen result."""
 
+from skgw.solvers.clouds import LowRank, PointCloud
 from skgw.solvers.divergence import gw_divergence
 from skgw.solvers.gromov import solve_gromov
+from skgw.solvers.lazy import LazyPlan
 from skgw.solvers.result import GromovResult, StartsReport, State
 
-__all__ = ["GromovResult", "StartsReport", "State", "gw_divergence", "solve_gromov"]
+__all__ = [
+    "GromovResult",
+    "LazyPlan",
+    "LowRank",
+    "PointCloud",
+    "StartsReport",
+    "State",
+    "gw_divergence",
+    "solve_gromov",
+]

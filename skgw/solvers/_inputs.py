@@ -39,7 +39,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
     is_torch = [isinstance(x, Tensor) for x in given]
     if any(is_torch) and not all(is_torch):
         raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
-    tensors = {"Ca": _tensor(Ca, "Ca"), "Cb": _tensor(Cb, "Cb")}
+    tensors = {"Ca": read_tensor(Ca, "Ca"), "Cb": read_tensor(Cb, "Cb")}
     dtype = torch.promote_types(tensors["Ca"].dtype, tensors["Cb"].dtype)
     device = tensors["Ca"].device
     for name, x in tensors.items():
@@ -59,9 +59,9 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
 
     Ca, Cb = batched(tensors["Ca"], "Ca", (n, n)), batched(tensors["Cb"], "Cb", (m, m))
     if M is not None:
-        M = batched(_finite(_tensor(M, "M"), "M"), "M", (n, m))
+        M = batched(_finite(read_tensor(M, "M"), "M"), "M", (n, m))
     a, b = (
-        batched(_weights(w, size, name, dtype, device), name, (size,))
+        batched(read_weights(w, size, name, dtype, device), name, (size,))
         for w, size, name in ((a, n, "a"), (b, m, "b"))
     )
 
@@ -72,7 +72,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
     return Inputs(Ca, Cb, M, a, b, restore)
 
 
-def _tensor(x: Any, name: str) -> Tensor:
+def read_tensor(x: Any, name: str) -> Tensor:
     """A float32 or float64 tensor; integers become float64."""
     refuse_sparse(x, name)
     if not isinstance(x, Tensor):
@@ -130,17 +130,21 @@ def _check_square(x: Tensor, name: str, loss: str) -> None:
             f"got shape {tuple(x.shape)}."
         )
     _finite(x, name)
-    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
-    if (gap > SYMMETRY_TOLERANCE * size).any():
+    if not torch.equal(x, x.mT) and not _is_nearly_symmetric(x):
         raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 if that is what you mean.")
     if loss == "KL" and (x < 0).any():
         raise ValueError(f"{name} has negative entries; the KL loss needs non-negative ones.")
 
 
-def _weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _is_nearly_symmetric(x: Tensor) -> bool:
+    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
+    return bool((gap <= SYMMETRY_TOLERANCE * size).all())
+
+
+def read_weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     if w is None:
         return torch.full((size,), 1 / size, dtype=dtype, device=device)
-    w = _finite(_tensor(w, name), name).to(device=device, dtype=dtype)
+    w = _finite(read_tensor(w, name), name).to(device=device, dtype=dtype)
     total = w.sum(-1, keepdim=True)
     if (w < 0).any() or ((total - 1).abs() > 1e-3).any():
         raise ValueError(f"{name} must be non-negative and sum to 1; divide it by its sum.")

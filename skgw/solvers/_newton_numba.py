@@ -7,16 +7,21 @@ per operation, which is what small problems spend their time on in torch.
 
 from __future__ import annotations
 
-import functools
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
 import numpy as np
 import torch
-from numba import njit
-from numpy.polynomial import Chebyshev, Polynomial
-from numpy.typing import NDArray
 
+from skgw.solvers._compiled import (
+    FAR_BELOW,
+    LOG2_E,
+    Array,
+    Exp2,
+    Scalar,
+    Weights,
+    compiled,
+    each,
+    exp2_for,
+    log_weights,
+)
 from skgw.solvers._newton import (
     ABSORB_AT,
     CG_TOLERANCE,
@@ -31,61 +36,27 @@ from skgw.solvers._newton import (
     LinearSolution,
 )
 
-Array = NDArray[Any]
-Scalar = np.floating[Any]
-Exp2 = tuple[Array, np.integer[Any], np.integer[Any], Array]  # series, bias, position, workspace
-
-FAR_BELOW = -1e30  # instead of log 0, as compiled code must not meet an infinity
-LOG2_E = 1.4426950408889634
-
-# The cache looks at the date of this file alone: touch it after a change of the constants above.
-compiled = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
-
-
-def _exp2_series(degree: int, dtype: Any) -> Any:
-    """Coefficients of 2**x on [-.5, .5], highest first."""
-    series = Chebyshev.interpolate(np.exp2, degree, domain=[-0.5, 0.5])
-    return series.convert(kind=Polynomial, domain=[-1, 1]).coef[::-1].astype(dtype)
-
-
-# By dtype: the series, the bias of the exponent's bits, their position, and integers of that size.
-EXP2: dict[Any, tuple[Array, int, int, Any]] = {
-    np.dtype(np.float32): (_exp2_series(6, np.float32), 127, 23, np.int32),
-    np.dtype(np.float64): (_exp2_series(12, np.float64), 1023, 52, np.int64),
-}
-
 
 def newton_numba(problem: LinearProblem, max_iter: int) -> LinearSolution:
     """As `newton`, for tensors on the CPU."""
     cost, a, b, reg, potential, tol = (np.ascontiguousarray(field.numpy()) for field in problem)
-    log_b = np.log(b, where=b > 0, out=np.full_like(b, FAR_BELOW))
+    log_b, rate = log_weights(b), 1 / reg
     plan, g, error = np.empty_like(cost), potential / reg[:, None], np.empty_like(reg)
-    series, bias, position, integer = EXP2[cost.dtype]
-    rate = 1 / reg
 
     def solve(k: int) -> None:
-        bits = np.empty(len(b[k]), integer)
-        exp2: Exp2 = (series, integer(bias), integer(position), bits)
-        error[k] = _newton(
-            cost[k], a[k], b[k], log_b[k], rate[k], tol[k], max_iter, exp2, plan[k], g[k]
+        weights = Weights(a[k], b[k], log_b[k])
+        error[k] = newton_steps(
+            cost[k], weights, rate[k], tol[k], max_iter, exp2_for(b[k]), plan[k], g[k]
         )
 
-    n_threads = min(torch.get_num_threads(), len(reg))
-    if n_threads == 1:
-        for k in range(len(reg)):
-            solve(k)
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:  # the compiled code holds no lock
-            list(pool.map(solve, range(len(reg))))
+    each(solve, len(reg))
     return LinearSolution(*map(torch.from_numpy, (plan, g * reg[:, None], error)))
 
 
 @compiled()
-def _newton(
+def newton_steps(
     cost: Array,
-    a: Array,
-    b: Array,
-    log_b: Array,
+    weights: Weights,
     rate: Scalar,
     tol: Scalar,
     max_iter: int,
@@ -94,9 +65,10 @@ def _newton(
     g: Array,
 ) -> Scalar:
     """Solve one problem; write its plan (n, m) to P and its potential over reg (m,) to g."""
+    a, b, log_b = weights
     as_type = cost.dtype.type
     radius = as_type(FIRST_RADIUS)
-    _absorb(cost, g + log_b, rate, exp2, P)
+    absorb(cost, g + log_b, rate, exp2, P)
     delta = np.zeros_like(b)
     v, w, columns, value = _evaluate(P, delta, a, b)
     error = np.abs(b - columns).sum()
@@ -127,7 +99,7 @@ def _newton(
             g += delta
             if starved:
                 _log_sinkhorn(cost, log_b, rate, a, b, g)
-            _absorb(cost, g + log_b, rate, exp2, P)
+            absorb(cost, g + log_b, rate, exp2, P)
             delta = np.zeros_like(b)
             v, w, columns, value = _evaluate(P, delta, a, b)
             error = np.abs(b - columns).sum()
@@ -137,13 +109,14 @@ def _newton(
 
 
 @compiled(fastmath=True)
-def _absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> None:
-    """Write the softmax of h - rate * cost along each row to P."""
+def absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> Array:
+    """Write the softmax of h - rate * cost along each row to P; return its log normalisers (n,)."""
     series, bias, position, bits = exp2
     as_type = cost.dtype.type
     lowest, log2_e, half = as_type(1 - bias), as_type(LOG2_E), as_type(0.5)
     power = bits.view(cost.dtype)
     x = np.empty_like(h)
+    log_rows = np.empty(len(P), cost.dtype)
     for i in range(len(P)):
         row = P[i]
         top = h[0] - rate * cost[i, 0]
@@ -167,6 +140,8 @@ def _absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> None:
             total += row[j]
         for j in range(len(h)):
             row[j] /= total
+        log_rows[i] = top + np.log(total)
+    return log_rows
 
 
 @compiled(fastmath=True)
@@ -189,18 +164,42 @@ def _evaluate(P: Array, delta: Array, a: Array, b: Array) -> tuple[Array, Array,
 
 
 @compiled(fastmath=True)
-def _hessian(P: Array, v: Array, inner: Array, columns: Array, s: Array) -> Array:
-    """The semi-dual's negative Hessian, times s (m,)."""
-    out, vs = np.zeros_like(s), v * s
-    for i in range(len(P)):
-        row = P[i]
-        y = P.dtype.type(0)
-        for j in range(len(s)):
+def _hessian(P: Array, v: Array, inner: Array, columns: Array, s: Array, hs: Array) -> Scalar:
+    """Write the semi-dual's negative Hessian times s to hs (m,); return the curvature along s.
+
+    Two rows at a time, which halves the traffic to s and hs.
+    """
+    n, m = P.shape
+    as_type = P.dtype.type
+    vs = v * s
+    hs[:] = 0
+    for i in range(0, n, 2):
+        k = min(i + 1, n - 1)  # without a partner the last row is its own, of weight zero
+        row, other = P[i], P[k]
+        y = z = as_type(0)
+        for j in range(m):
             y += row[j] * vs[j]
+            z += other[j] * vs[j]
         y *= inner[i]
-        for j in range(len(s)):
-            out[j] += y * row[j]
-    return columns * s - v * out
+        z *= inner[k] * as_type(k - i)
+        for j in range(m):
+            hs[j] += y * row[j] + z * other[j]
+    curvature = as_type(0)
+    for j in range(m):
+        hs[j] = columns[j] * s[j] - v[j] * hs[j]
+        curvature += hs[j] * s[j]
+    return curvature
+
+
+@compiled(fastmath=True)
+def _along(step: Scalar, s: Array, hs: Array, jacobi: Array, d: Array, residual: Array) -> Scalar:
+    """Move d and its residual by a step along s; return the residual's preconditioned square."""
+    rz = residual.dtype.type(0)
+    for j in range(len(d)):
+        d[j] += step * s[j]
+        residual[j] -= step * hs[j]
+        rz += residual[j] * residual[j] * jacobi[j]
+    return rz
 
 
 @compiled()
@@ -212,21 +211,20 @@ def _direction(
     small, flat = as_type(SMALL), as_type(np.finfo(P.dtype).eps)
     inner = w * w / np.maximum(a, small)
     jacobi = as_type(1) / np.maximum(columns, small)
-    d = np.zeros_like(b)
+    d, hs = np.zeros_like(b), np.empty_like(b)
     residual = b - columns
     s = residual * jacobi
     rz = (residual * s).sum()
     stop = as_type(CG_TOLERANCE**2) * rz
     for k in range(MAX_CG):
-        hs = _hessian(P, v, inner, columns, s)
-        step = rz / max((s * hs).sum(), flat * rz + small)
-        d += step * s
-        residual -= step * hs
-        z = residual * jacobi
-        rz_new = (residual * z).sum()
+        curvature = _hessian(P, v, inner, columns, s, hs)
+        step = rz / max(curvature, flat * rz + small)
+        rz_new = _along(step, s, hs, jacobi, d, residual)
         if k % 4 == 3 and not (rz_new > stop and np.abs(d).max() < radius):
             break
-        s = z + (rz_new / max(rz, small)) * s
+        ratio = rz_new / max(rz, small)
+        for j in range(len(s)):
+            s[j] = residual[j] * jacobi[j] + ratio * s[j]
         rz = rz_new
     if not np.isfinite(d).all():
         d[:] = 0

@@ -1,13 +1,22 @@
-"""From what a solver ends with to the public result."""
+"""From what a solver ends with to the public result, and to a warning."""
 
 from __future__ import annotations
 
+import warnings
+
 from torch import Tensor
 
+from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers._inputs import Inputs
 from skgw.solvers.descent import CONVERGED, STATUS, Solution
 from skgw.solvers.envelope import envelope_value
 from skgw.solvers.result import GromovResult, StartsReport, State
+
+BUDGETS = {
+    "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
+    "inner": "the Newton steps of the linear problem ran out: raise tol or reg",
+    "non_finite": "the values overflowed: rescale the matrices or raise reg",
+}
 
 
 def differentiable(energy: Tensor, plan: Tensor, inputs: Inputs, alpha: float, loss: str) -> Tensor:
@@ -50,3 +59,18 @@ def package(
         state=State(out(s.cost), out(s.potential)),
         starts=starts,
     )
+
+
+def warn_if_not_converged(*results: GromovResult) -> None:
+    """Warn once for all `results`, naming the budgets that ran out."""
+    status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]
+    failed = [s for s in status if s != "converged"]
+    if failed:
+        reasons = "; ".join(BUDGETS[s] for s in sorted(set(failed)))
+        tol = max(float(r.tol.max()) for r in results)
+        warnings.warn(
+            f"{len(failed)} of {len(status)} Gromov-Wasserstein problems did not converge "
+            f"to tol={tol:.1e} ({reasons}).",
+            GWConvergenceWarning,
+            stacklevel=4,  # 3, and the frame of the caller's decorator
+        )

@@ -47,14 +47,18 @@ def absolute_reg(
 def _scale(inputs: Inputs, loss: str) -> Tensor:
     """Average over both sides of the mean squared entry (mean entry for the KL loss), (B,)."""
     scale = torch.zeros_like(inputs.a[:, 0])
-    apart = torch.zeros_like(scale, dtype=torch.bool)
     for C, p in ((inputs.Ca, inputs.a), (inputs.Cb, inputs.b)):
         size = C * C if loss == "L2" else C
         scale = scale + 0.5 * mean(size, p)
-        apart = apart | (mean((C != 0).to(p), (p > 0).to(p)) > 0)
     vanished = scale < torch.finfo(scale.dtype).tiny
-    if (vanished & apart).any() or not torch.isfinite(scale).all():
+    if (vanished.any() and _any_apart(inputs, vanished)) or not torch.isfinite(scale).all():
         raise ValueError(
             f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
         )
     return torch.where(vanished, 1.0, scale)  # all points coincide: any temperature will do
+
+
+def _any_apart(inputs: Inputs, index: Tensor) -> bool:
+    """Whether points with weight are apart in one of the problems at `index`, a boolean (B,)."""
+    sides = ((inputs.Ca[index], inputs.a[index]), (inputs.Cb[index], inputs.b[index]))
+    return any(bool(mean((C != 0).to(p), (p > 0).to(p)).any()) for C, p in sides)

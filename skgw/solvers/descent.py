@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._newton import LinearSolution, indices
-from skgw.solvers.linear import solve_linear
+from skgw.solvers.linear import resolved, solve_linear
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import Problem, energy
+from skgw.solvers.quadratic import Problem, QuadraticProblem, energy
 from skgw.solvers.result import State
 from skgw.solvers.starts import tilt
 
@@ -36,6 +36,7 @@ LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are furth
 SLOW = 0.8  # rate of convergence from which on momentum is built up
 MAX_MOMENTUM = 0.9
 MAX_NEWTON = 24  # per linear problem; the next one profits from what the last one has reached
+MAX_COMPILED = 500  # points per side: above, products are left to BLAS and its threads
 FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
 
 
@@ -111,11 +112,19 @@ def minimize(
     symmetric : bool
         Whether a space is compared with itself under the square loss, from a symmetric start.
     backend : str
-        Of `solve_linear`.
+        As for `solve_linear`. With numba, dense problems of up to `MAX_COMPILED` points are solved
+        by `_descent_numba`, which does as below, in compiled code.
     linear : callable, optional
         What solves the linear problems, for other constraints than couplings; called as
         `solve_coupling` is, which is the default.
     """
+    if isinstance(problem, QuadraticProblem) and _is_small(problem.offset, backend):
+        from skgw.solvers._descent_numba import minimize_numba
+
+        return minimize_numba(
+            problem, reg, start, plan=plan, level=level, tol=tol, max_iter=max_iter,
+            symmetric=symmetric,
+        )  # fmt: skip
     linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
     it = _first(problem, start, plan, tol)
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
@@ -142,6 +151,12 @@ def minimize(
         return finished[0][1]
     order = torch.cat([index for index, _ in finished]).argsort()
     return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
+
+
+def _is_small(offset: Tensor, backend: str) -> bool:
+    """Whether a dense problem is one for compiled code."""
+    compiled = resolved(backend, offset.device.type) == "numba"
+    return compiled and max(offset.shape[1:]) <= MAX_COMPILED
 
 
 def _first(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> _Iterate:

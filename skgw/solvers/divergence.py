@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from skgw.solvers._inputs import read_inputs
+from skgw.solvers._options import check_options
+from skgw.solvers._package import warn_if_not_converged
 from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.gromov import check_options, solve_inputs, warn_if_not_converged
+from skgw.solvers.dense import solve_dense
 from skgw.solvers.precision import full_precision
 from skgw.solvers.result import Array, GromovResult, State
 
@@ -93,7 +95,7 @@ def gw_divergence(
         (cross._replace(Ca=cross.Cb, a=cross.b), "identity"),
     )
     results: list[GromovResult] = [
-        solve_inputs(
+        solve_dense(
             inputs, reg, scale,
             loss=loss, alpha=1.0, init=start, tol=tol, max_iter=max_iter,
             symmetric=loss == "L2" and inputs is not cross, backend=backend,

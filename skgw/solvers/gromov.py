@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import warnings
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers._inputs import Inputs, read_inputs
-from skgw.solvers._package import differentiable, package
+from skgw.solvers._inputs import read_inputs
+from skgw.solvers._options import check_n_init, check_options, check_plan
+from skgw.solvers._package import warn_if_not_converged
 from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.descent import Solution, attainable_tol, entropic_value, minimize
-from skgw.solvers.initial import Setting, read_start
-from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
+from skgw.solvers.dense import solve_dense
+from skgw.solvers.gromov_lazy import as_matrix, solve_lazy
 from skgw.solvers.partial import solve_partial
-from skgw.solvers.pool import best_of_pool, check_n_init
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
-from skgw.solvers.result import Array, GromovResult, StartsReport, State
+from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.unbalanced import solve_unbalanced, strengths
 
-BUDGETS = {
-    "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
-    "inner": "the Newton steps of the linear problem ran out: raise tol or reg",
-    "non_finite": "the values overflowed: rescale the matrices or raise reg",
-}
+DENSE_TOLERANCE = 1e-5
 
 
 @full_precision()
@@ -48,7 +37,7 @@ def solve_gromov(
     mass: float | None = None,
     init: str | Array | State = "auto",
     n_init: int = 1,
-    tol: float = 1e-5,
+    tol: float | None = None,
     max_iter: int = 100,
     rank: int | None = None,
     plan: str = "dense",
@@ -64,7 +53,8 @@ def solve_gromov(
     Parameters
     ----------
     Ca, Cb : array of shape (n, n) and (m, m), or (batch, n, n) and (batch, m, m)
-        Symmetric matrices of distances (or other relations), numpy or torch.
+        Symmetric matrices of distances (or other relations), numpy or torch; or spaces,
+        `PointCloud` and `LowRank`, of which matrices are made unless `plan` is "lazy".
     M : array of shape (n, m), optional
         Cost across the two spaces, for the fused problem.
     a, b : array of shape (n,) and (m,), optional
@@ -106,21 +96,28 @@ def solve_gromov(
         `tol`, and ``result.starts`` says how far they agree. The pool consists of `init`, "anneal",
         "tlb", sign flips of the eigenvectors, and randomly drawn pairs of points that are matched
         with each other. Each start may take `max_iter` steps, and keeps a plan at half precision.
-    tol : float
-        Converged means that the plan changes by less in one step, and that its marginals are off
-        by less, both in L1 norm (the plan's mass is 1, so this does not depend on n or m). Raised
-        to what the floating point type can resolve; the result says to what.
+        Lazy plans start from so many pairs of samples.
+    tol : float, optional
+        1e-5 by default, for lazy plans 1e-2. Converged means that the plan changes by less in one
+        step, and that its marginals are off by less, both in L1 norm (the plan's mass is 1, so this
+        does not depend on n or m). Raised to what the floating point type can resolve; the result
+        says to what.
     max_iter : int
         Outer steps of a start, annealing included.
-    rank, plan : None, "dense"
-        Reserved for low-rank costs and lazy plans.
+    rank : int, optional
+        For lazy plans: coordinates that stand for the Euclidean distances of a `PointCloud`, 64 by
+        default.
+    plan : {"dense", "lazy"}
+        "lazy" is for large spaces: no array of shape (n, n) or (n, m) is made, and the result's
+        plan is a `LazyPlan`. It takes spaces, the square loss, no `M`, no batch, and no gradients.
     backend : {"auto", "torch", "numba", "triton"}
-        What the inner iterations run in. "auto" is numba on CPUs where it is installed (then the
-        first solve of each dtype compiles for some seconds, once per installation), else torch.
-        "triton" is for batches of small problems on GPUs, and experimental.
-        With `unbalanced` they run in torch.
+        What the iterations run in. "auto" is numba on CPUs where it is installed (then the first
+        solve of each dtype compiles for some ten to twenty seconds, once per installation), else
+        torch. "triton" is for batches of small problems on GPUs, and experimental. With
+        `unbalanced` they run in torch.
     random_state : int, numpy Generator or RandomState, optional
-        Seeds what a pool draws at random; None is the same as 0. A single start draws nothing.
+        Seeds what a pool draws at random, and the samples that lazy plans start from; None is the
+        same as 0. A single start of a dense plan draws nothing.
 
     Returns
     -------
@@ -173,135 +170,30 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    _refuse_reserved(rank=(rank, None), plan=(plan, "dense"))
     relaxed = unbalanced is not None or mass is not None
+    alpha = check_options(loss, alpha, M is not None, tol, max_iter)
+    check_plan(plan, rank, loss, M is not None, relaxed)
+    check_n_init(n_init, relaxed)
     if unbalanced is not None and mass is not None:
         raise ValueError("Give unbalanced or mass, not both: each says what may stay unmatched.")
-    check_n_init(n_init)
-    if relaxed and n_init > 1:
-        raise ValueError("n_init must be 1 with unbalanced or mass: init='auto' is a pool there.")
-    alpha = check_options(loss, alpha, M is not None, tol, max_iter)
+    common: dict[str, Any] = {"init": init, "max_iter": max_iter, "backend": backend}
+    pooled: dict[str, Any] = {"n_init": n_init, "random_state": random_state}
+    if plan == "lazy":
+        result = solve_lazy(
+            Ca, Cb, a, b, reg=reg, reg_scale=reg_scale, tol=tol, rank=rank, **pooled, **common
+        )
+        warn_if_not_converged(result)
+        return result
+    Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
-    solve = functools.partial(
-        solve_inputs, loss=loss, alpha=alpha, init=init, tol=tol, max_iter=max_iter, backend=backend
-    )
+    common |= {"loss": loss, "alpha": alpha, "tol": DENSE_TOLERANCE if tol is None else tol}
     if unbalanced is not None:
         rho = strengths(unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale))
-        solve = functools.partial(solve_unbalanced, rho=rho, **solve.keywords)
+        result = solve_unbalanced(inputs, reg, scale, rho, **common)
     elif mass is not None:
-        solve = functools.partial(solve_partial, mass=mass, **solve.keywords)
+        result = solve_partial(inputs, reg, scale, mass, **common)
     else:
-        solve = functools.partial(solve, n_init=n_init, random_state=random_state)
-    result = solve(inputs, reg, scale)
+        result = solve_dense(inputs, reg, scale, **pooled, **common)
     warn_if_not_converged(result)
     return result
-
-
-def solve_inputs(
-    inputs: Inputs,
-    reg: Tensor,
-    scale: Tensor,
-    *,
-    loss: str,
-    alpha: float,
-    init: str | Array | State,
-    tol: float,
-    max_iter: int,
-    n_init: int = 1,
-    symmetric: bool = False,
-    backend: str = "auto",
-    random_state: Any = None,
-) -> GromovResult:
-    """`solve_gromov` on validated tensors, at an absolute `reg` (B,), without a warning.
-
-    `symmetric` says that a space is compared with itself under the square loss, from a symmetric
-    start.
-    """
-    with torch.no_grad():
-        problem = quadratic_problem(
-            inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
-        )
-        setting = Setting(problem, inputs, reg, scale, loss)
-        start, report = read_start(init, setting), None
-        if n_init > 1:
-            start, report = best_of_pool(
-                start, int(n_init), setting,
-                max_iter=max_iter, backend=backend, random_state=random_state,
-            )  # fmt: skip
-        if inputs.M is not None:
-            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
-        tol_used = attainable_tol(tol, reg, scale)
-        is_far = n_init > 1 or bool((start.level > reg).any())
-        if is_far and min(problem.offset.shape[1:]) >= MIN_SIZE:
-            solution = minimize_from_truncated(
-                problem, reg, start.state,
-                level=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
-            )  # fmt: skip
-        else:
-            solution = minimize(
-                problem, reg, start.state, level=start.level, tol=tol_used, max_iter=max_iter,
-                symmetric=symmetric, backend=backend,
-            )  # fmt: skip
-    return _package(solution, problem, inputs, reg, tol_used, loss, report)
-
-
-def warn_if_not_converged(*results: GromovResult) -> None:
-    """Warn once for all `results`, naming the budgets that ran out."""
-    status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]
-    failed = [s for s in status if s != "converged"]
-    if failed:
-        reasons = "; ".join(BUDGETS[s] for s in sorted(set(failed)))
-        tol = max(float(r.tol.max()) for r in results)
-        warnings.warn(
-            f"{len(failed)} of {len(status)} Gromov-Wasserstein problems did not converge "
-            f"to tol={tol:.1e} ({reasons}).",
-            GWConvergenceWarning,
-            stacklevel=4,  # 3, and the frame of the caller's decorator
-        )
-
-
-def _refuse_reserved(**options: tuple[Any, Any]) -> None:
-    for name, (value, only) in options.items():
-        if not np.array_equal(value, only):  # `value` may be an array
-            raise NotImplementedError(f"{name}={value!r} is not available; use {only!r}.")
-
-
-def check_options(loss: str, alpha: float | None, fused: bool, tol: float, max_iter: int) -> float:
-    """Validate the options that need no arrays, and return alpha's value."""
-    if loss not in ("L2", "KL"):
-        raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
-    if alpha is None:
-        alpha = 0.5 if fused else 1.0
-    if not 0 <= alpha <= 1 or (alpha < 1) != fused:
-        raise ValueError(
-            f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
-            "0 <= alpha < 1, the plain one neither."
-        )
-    if not tol > 0 or max_iter < 1:
-        raise ValueError("tol must be positive and max_iter at least 1.")
-    return alpha
-
-
-def _package(
-    s: Solution,
-    problem: QuadraticProblem,
-    inputs: Inputs,
-    reg: Tensor,
-    tol: Tensor,
-    loss: str,
-    report: StartsReport | None,
-) -> GromovResult:
-    value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
-    return package(
-        s, inputs,
-        plan=s.plan, value=differentiable(value, s.plan, inputs, problem.alpha, loss),
-        value_quad=s.energy, row_potential=_row_transform(problem, s, reg),
-        reg=reg, tol=tol, starts=report,
-    )  # fmt: skip
-
-
-def _row_transform(problem: QuadraticProblem, s: Solution, reg: Tensor) -> Tensor:
-    """Row potential that goes with the column potential, (B, n)."""
-    scores = (s.potential[:, None, :] - s.cost) / reg[:, None, None] + problem.b.log()[:, None, :]
-    return -reg[:, None] * scores.logsumexp(2)

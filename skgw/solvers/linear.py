@@ -108,9 +108,23 @@ def _prepared(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> Lin
     return newton(problem, max_iter)
 
 
-@functools.cache
 def newton_steps(backend: str, device: str) -> NewtonSteps:
-    """The Newton steps of `backend` for tensors on `device`.
+    """The Newton steps of `backend` for tensors on `device`; raises as `resolved` does."""
+    kind = resolved(backend, device)
+    if kind == "numba":
+        from skgw.solvers._newton_numba import newton_numba
+
+        return newton_numba
+    if kind == "triton":
+        from skgw.solvers._newton_triton import newton_triton
+
+        return newton_triton
+    return newton
+
+
+@functools.cache
+def resolved(backend: str, device: str) -> str:
+    """Which of "torch", "numba" and "triton" `backend` means for tensors on `device`.
 
     Raises
     ------
@@ -122,22 +136,16 @@ def newton_steps(backend: str, device: str) -> NewtonSteps:
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}.")
     if backend == "auto":
-        backend = "numba" if device == "cpu" and _is_installed("numba") else "torch"
+        return "numba" if device == "cpu" and _is_installed("numba") else "torch"
     if backend == "numba":
         _require("numba", extra="numba")
         if device != "cpu":
             raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
-        from skgw.solvers._newton_numba import newton_numba
-
-        return newton_numba
     if backend == "triton":
         _require("triton", extra="gpu")
         if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":  # its slow interpreter
             raise ValueError(f"backend='triton' is for GPUs, the input is on {device}; use 'auto'.")
-        from skgw.solvers._newton_triton import newton_triton
-
-        return newton_triton
-    return newton
+    return backend
 
 
 def _is_installed(package: str) -> bool:

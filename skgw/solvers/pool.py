@@ -41,12 +41,6 @@ class _Outcome(NamedTuple):
     value: Tensor  # (B,), entropy included
 
 
-def check_n_init(n_init: Any) -> None:
-    """Refuse anything but a positive integer."""
-    if not isinstance(n_init, numbers.Integral) or n_init < 1:
-        raise ValueError(f"n_init must be an integer of at least 1, got {n_init!r}.")
-
-
 def best_of_pool(
     first: Start,
     n_init: int,

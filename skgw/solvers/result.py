@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.solvers.lazy import LazyPlan
 from skgw.solvers.precision import full_precision
 
 Array = Any  # a numpy array or a torch tensor, whichever kind came in
@@ -21,7 +22,8 @@ class State(NamedTuple):
     ----------
     cost : Tensor of shape (..., n, m)
         Linearised cost, the gradient of the objective without entropy at the current plan, divided
-        by the plan's mass.
+        by the plan's mass. Of a lazy solve: the small matrix that gives it, (r + 1, s + 1) for
+        factors of rank r and s.
     potential : Tensor of shape (..., m) or None
         Column potential, in units of the cost.
     """
@@ -71,7 +73,7 @@ class GromovResult:
 
     Attributes
     ----------
-    plan : array of shape (n, m)
+    plan : array of shape (n, m), or LazyPlan
         The coupling.
     value : 0-d array
         The objective, entropy term included. What the plan's marginals are off by is priced by the
@@ -83,7 +85,8 @@ class GromovResult:
         cost of the plan.
     potentials : tuple of arrays of shapes (n,) and (m,)
         Dual potentials f, g of the linearised problem, in units of its cost ``C = state.cost``:
-        up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``.
+        up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``. Of a lazy plan:
+        ``-C_ij / reg`` is the product of its factors.
     marginals : tuple of arrays of shapes (n,) and (m,)
         Row and column sums of ``plan``. Divided by the weights they are the matched share of each
         point, where not all mass has to be transported.
@@ -110,7 +113,7 @@ class GromovResult:
         How far the starts agree, with ``n_init`` above 1.
     """
 
-    plan: Array
+    plan: Any
     value: Array
     value_quad: Array
     potentials: tuple[Array, Array]
@@ -147,6 +150,8 @@ class GromovResult:
         ValueError
             For shapes that do not fit.
         """
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.apply(x, axis)
         if axis not in (0, 1):
             raise ValueError(f"axis must be 0 or 1, got {axis!r}")
         plan = self.plan if axis == 1 else self.plan.swapaxes(-1, -2)
@@ -169,6 +174,8 @@ class GromovResult:
 
     def argmax(self, axis: int = 1) -> Array:
         """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.argmax(axis)
         if axis not in (0, 1):
             raise ValueError(f"axis must be 0 or 1, got {axis!r}")
         return self.plan.argmax(-1 if axis == 1 else -2)
@@ -186,6 +193,8 @@ class GromovResult:
         array of shape (n,) or (n, k)
             With a leading axis in a batch.
         """
+        if isinstance(self.plan, LazyPlan):
+            return self.plan.barycenter(Y)
         sums = self.apply(Y, axis=1)
         mass = self.marginals[0].clip(torch.finfo(torch.float32).tiny)
         return sums / (mass if sums.ndim == mass.ndim else mass[..., None])

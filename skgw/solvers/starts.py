@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -27,13 +29,18 @@ def tilt(problem: Problem, reg: Tensor) -> Tensor:
     symmetric spaces do the same. Any generic perturbation, here a fixed one of low rank, lets the
     iteration leave such a saddle.
     """
-    noise = torch.Generator().manual_seed(0)
-    u, v = (
-        torch.randn(p.shape[1], TILT_RANK, generator=noise, dtype=torch.float32).to(p.device)
-        for p in (problem.a, problem.b)
-    )
+    thin = _directions(problem.a.shape[1], problem.b.shape[1])
+    u, v = (x.to(problem.offset.device) for x in thin)
     direction = (u @ v.T).to(problem.offset) / TILT_RANK**0.5
     return (TILT * reg)[:, None, None] * direction
+
+
+@functools.lru_cache(maxsize=16)
+def _directions(n: int, m: int) -> tuple[Tensor, Tensor]:
+    """Factors of the tilt, (n, TILT_RANK) and (m, TILT_RANK)."""
+    noise = torch.Generator().manual_seed(0)
+    u, v = (torch.randn(k, TILT_RANK, generator=noise, dtype=torch.float32) for k in (n, m))
+    return u, v
 
 
 @full_precision()

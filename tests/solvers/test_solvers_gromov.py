@@ -297,7 +297,8 @@ def test_inner_budget_is_named(monkeypatch, noisy_copies):
     M = np.random.default_rng(0).random((20, 20))
     with pytest.warns(GWConvergenceWarning, match="raise tol or reg"):
         result = solve_gromov(
-            Ca, Cb, M, alpha=0, reg=0.1, reg_scale=None, init="product", max_iter=5
-        )
+            Ca, Cb, M, alpha=0, reg=0.1, reg_scale=None, init="product", max_iter=5,
+            backend="torch",
+        )  # fmt: skip
     assert result.status == "inner"  # alpha = 0 is one linear problem: its plan settles at once
     assert result.marginal_error > 0.01

@@ -240,21 +240,6 @@ def test_alpha_and_m_belong_together(arrays, alpha, fused):
         solve_gromov(arrays["Ca"], arrays["Cb"], M, alpha=alpha)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "only"),
-    [
-        ("rank", 10, "None"),
-        ("rank", [10, 10], "None"),
-        ("plan", "lazy", "'dense'"),
-        ("plan", np.ones((12, 10)), "'dense'"),
-        ("plan", None, "'dense'"),
-    ],
-)
-def test_reserved_options(arrays, name, value, only):
-    with pytest.raises(NotImplementedError, match=f"(?s){name}=.* is not available; use {only}"):
-        solve_gromov(arrays["Ca"], arrays["Cb"], **{name: value})
-
-
 def test_each_matrix_of_a_batch_is_symmetric(arrays):
     C = arrays["Ca"]
     with pytest.raises(ValueError, match="not symmetric"):

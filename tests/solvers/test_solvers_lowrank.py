@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import gromov, lowrank, solve_gromov
+from skgw.solvers import dense, lowrank, solve_gromov
 from skgw.solvers.lowrank import truncate
 from skgw.solvers.quadratic import QuadraticProblem, energy, quadratic_problem
 
@@ -31,7 +31,7 @@ def matrices(request):
 
 
 def without_truncation(monkeypatch):
-    monkeypatch.setattr(gromov, "MIN_SIZE", 10**9)
+    monkeypatch.setattr(dense, "MIN_SIZE", 10**9)
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])

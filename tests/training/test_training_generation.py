@@ -229,12 +229,12 @@ def test_the_state_holds_no_data(X):
 
 def test_the_value_of_a_rough_solution_is_that_of_an_exact_one(X):
     """What its column sums are off by is priced by the potential."""
-    problem = uniform_problem(*(torch.tensor(cdist(Z, Z)) for Z in (X, X[:25] ** 2)))
+    problem = uniform_problem(*(torch.tensor(cdist(Z, Z)) for Z in (X, X[:25] * [1, 2])))
     rough, exact = (fresh_solve(problem, EPSILON, tol=tol, max_iter=99) for tol in (1e-2, 1e-10))
     value = exact.energy - EPSILON * torch.special.entr(exact.plan).sum()
-    assert float(uniform_value(rough, EPSILON)) == pytest.approx(float(value), abs=2e-4)
+    assert float(uniform_value(rough, EPSILON)) == pytest.approx(float(value), abs=0.02 * EPSILON)
     unpriced = rough.energy - EPSILON * torch.special.entr(rough.plan).sum()
-    assert float(unpriced) != pytest.approx(float(value), abs=4e-4)
+    assert float(unpriced) != pytest.approx(float(value), abs=0.1 * EPSILON)
 
 
 def test_the_better_of_two_solutions_has_the_lower_value(X):

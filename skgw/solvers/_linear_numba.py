@@ -1,0 +1,118 @@
+"""The linear problem of one outer step, compiled: `linear.solve_linear` for one dense problem."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skgw.solvers._compiled import Array, Exp2, Scalar, Weights, compiled
+from skgw.solvers._newton import SMALL
+from skgw.solvers._newton_numba import absorb, newton_steps
+from skgw.solvers.linear import FAR, PATIENCE, SYMMETRIC_STEPS, WARMER
+
+
+@compiled()
+def solve_one(
+    cost: Array,
+    weights: Weights,
+    reg: Scalar,
+    tol: Scalar,
+    max_iter: int,
+    symmetric: bool,
+    exp2: Exp2,
+    plan: Array,
+    potential: Array,
+) -> None:
+    """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,)."""
+    as_type = cost.dtype.type
+    if symmetric:
+        _symmetric_sinkhorn(cost, weights, reg, exp2, plan, potential)
+    first = min(max_iter, PATIENCE)
+    error = _newton_at(cost, weights, reg, tol, first, exp2, plan, potential)
+    if error > max(tol, as_type(FAR)):
+        other, other_potential = np.empty_like(plan), potential.copy()
+        prepared = _prepared(cost, weights, reg, tol, first, exp2, other, other_potential)
+        if prepared < error:
+            error = prepared
+            plan[:], potential[:] = other, other_potential
+    if error > tol and max_iter > PATIENCE:
+        _newton_at(cost, weights, reg, tol, max_iter - PATIENCE, exp2, plan, potential)
+
+
+@compiled()
+def _prepared(
+    cost: Array,
+    weights: Weights,
+    reg: Scalar,
+    tol: Scalar,
+    max_iter: int,
+    exp2: Exp2,
+    plan: Array,
+    potential: Array,
+) -> Scalar:
+    """As `linear._prepared`, without its recursion; returns the error.
+
+    Rough solves go to higher and higher temperatures until one is easy, and back. On the way back
+    each temperature keeps the better of what it reached then and before.
+    """
+    as_type = cost.dtype.type
+    far, spread = as_type(FAR), cost.max() - cost.min()
+    levels, errors, potentials = [reg], [far + far], [potential.copy()]
+    while errors[-1] > far and levels[-1] < spread:
+        levels.append(as_type(WARMER) * levels[-1])
+        errors.append(
+            _newton_at(cost, weights, levels[-1], far / 2, max_iter, exp2, plan, potential)
+        )
+        potentials.append(potential.copy())
+    warmest = len(levels) - 1
+    for k in range(warmest if errors[-1] > far else warmest - 1, 0, -1):
+        error = _newton_at(cost, weights, levels[k], far / 2, max_iter, exp2, plan, potential)
+        if not error < errors[k]:
+            potential[:] = potentials[k]
+    return _newton_at(cost, weights, reg, tol, max_iter, exp2, plan, potential)
+
+
+@compiled()
+def _newton_at(
+    cost: Array,
+    weights: Weights,
+    reg: Scalar,
+    tol: Scalar,
+    max_iter: int,
+    exp2: Exp2,
+    plan: Array,
+    potential: Array,
+) -> Scalar:
+    """Newton's steps from a potential in units of the cost, which is updated."""
+    rate = cost.dtype.type(1) / reg
+    g = potential * rate
+    error = newton_steps(cost, weights, rate, tol, max_iter, exp2, plan, g)
+    potential[:] = g * reg
+    return error
+
+
+@compiled()
+def _symmetric_sinkhorn(
+    cost: Array, weights: Weights, reg: Scalar, exp2: Exp2, P: Array, potential: Array
+) -> None:
+    """As `linear._symmetric_sinkhorn`; P is workspace."""
+    as_type = cost.dtype.type
+    rate, half = as_type(1) / reg, as_type(0.5)
+    log_b, g = weights.log_b, potential * rate
+    g = half * (g - absorb(cost, g + log_b, rate, exp2, P))
+    log_rows = absorb(cost, g + log_b, rate, exp2, P) + g
+    log_rows[weights.b == 0] = 0  # these have nothing to balance
+    delta = -half * log_rows
+    for _ in range(SYMMETRIC_STEPS):
+        z = np.maximum(_times(P, np.exp(delta)), as_type(SMALL))
+        delta = half * (delta - log_rows - np.log(z))
+    potential[:] = (g + delta) * reg
+
+
+@compiled(fastmath=True)
+def _times(P: Array, v: Array) -> Array:
+    """P v, (n,)."""
+    out = np.zeros(len(P), P.dtype)
+    for i in range(len(P)):
+        for j in range(len(v)):
+            out[i] += P[i, j] * v[j]
+    return out

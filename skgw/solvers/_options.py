@@ -1,0 +1,45 @@
+"""What the options of `solve_gromov` may be, before any array is looked at."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+
+def check_options(
+    loss: str, alpha: float | None, fused: bool, tol: float | None, max_iter: int
+) -> float:
+    """Validate the options that need no arrays, and return alpha's value."""
+    if loss not in ("L2", "KL"):
+        raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
+    if alpha is None:
+        alpha = 0.5 if fused else 1.0
+    if not 0 <= alpha <= 1 or (alpha < 1) != fused:
+        raise ValueError(
+            f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
+            "0 <= alpha < 1, the plain one neither."
+        )
+    if (tol is not None and not tol > 0) or max_iter < 1:
+        raise ValueError("tol must be positive and max_iter at least 1.")
+    return alpha
+
+
+def check_plan(plan: Any, rank: int | None, loss: str, fused: bool, relaxed: bool) -> None:
+    """Raise a ValueError for options that do not go together."""
+    if not isinstance(plan, str) or plan not in ("dense", "lazy"):
+        raise ValueError(f"plan must be 'dense' or 'lazy', got {plan!r}.")
+    if plan == "dense" and rank is not None:
+        raise ValueError("rank is an option of lazy plans: use plan='lazy', or rank=None.")
+    if plan == "lazy" and (loss != "L2" or fused or relaxed):
+        raise ValueError(
+            "plan='lazy' is for the balanced problem with the square loss and without M: "
+            "use plan='dense', of a sample of the points if they are many."
+        )
+
+
+def check_n_init(n_init: Any, relaxed: bool) -> None:
+    """Raise a ValueError for anything but a positive integer; 1, with relaxed marginals."""
+    if not isinstance(n_init, numbers.Integral) or int(n_init) < 1:
+        raise ValueError(f"n_init must be an integer of at least 1, got {n_init!r}.")
+    if relaxed and n_init != 1:
+        raise ValueError("n_init must be 1 with unbalanced or mass: init='auto' is a pool there.")
