@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +28,8 @@ from skgw.alignment.selection import Trial, attempt
 from skgw.spaces.finite import Array, Index, Metric
 
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried
+N_ROUNDS = 3  # of trials, each on other rows
+CLOSE = 0.2  # share of the best score from which on a candidate is tried again
 PLAIN = "raw euclidean"
 FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
 
@@ -82,8 +83,7 @@ class Alignment(NamedTuple):
 
 def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignment:
     """Align two domains."""
-    tried = _sample(pair, N_TRIED, hints.pairs)
-    metrics, trial = choose(pair, tried, hints, options.n_init, seed)
+    metrics, tried, trial = choose(pair, hints, options.n_init, seed)
     epsilon = choose_epsilon(trial.misfit) if options.epsilon is None else options.epsilon
     rows = _sample(pair, options.max_reference, tried)
     domains = _references(pair, metrics, rows)
@@ -108,24 +108,56 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     )  # fmt: skip
 
 
-def choose(
-    pair: Pair, tried: tuple[Index, Index], hints: Hints, n_init: int, seed: int
-) -> tuple[tuple[Metric, Metric], Trial]:
-    """The candidate pair of metrics whose best matching stands out most, and its trial.
+class Choice(NamedTuple):
+    """A pair of metrics, and one of its trials: on which rows, and what came out."""
 
-    Where both are to be chosen they are of the same kind.
+    metrics: tuple[Metric, Metric]
+    tried: tuple[Index, Index]
+    trial: Trial
+
+
+def choose(pair: Pair, hints: Hints, n_init: int, seed: int) -> Choice:
+    """The candidate pair of metrics whose best matching stands out most.
+
+    Where both are to be chosen they are of the same kind. If rows have to be drawn, candidates that
+    came close are tried on other ones, too, and the median score decides: one draw may single out
+    a matching by chance.
     """
+    first = _round(pair, _candidates(pair), hints, n_init, seed)
+    best = max(choice.trial.score for choice in first)
+    close = [choice.metrics for choice in first if choice.trial.score >= CLOSE * best]
+    drawn = any(len(i) < domain.X.shape[0] for i, domain in zip(first[0].tried, pair, strict=True))
+    rounds = [[choice for choice in first if choice.metrics in close]]
+    if drawn and len(close) > 1:
+        rounds += [_round(pair, close, hints, n_init, seed) for _ in range(N_ROUNDS - 1)]
+    tries = list(zip(*rounds, strict=True))  # of each candidate
+    medians = [float(np.median([choice.trial.score for choice in each])) for each in tries]
+    winner = tries[int(np.argmax(medians))]
+    chosen = max(winner, key=lambda choice: choice.trial.score)
+    contrast = float(np.median([choice.trial.contrast for choice in winner]))
+    plain = next((c.trial for c in first if c.metrics == (PLAIN, PLAIN)), None)
+    return chosen._replace(trial=_doubted(chosen.trial._replace(contrast=contrast), plain))
+
+
+def _candidates(pair: Pair) -> list[tuple[Metric, Metric]]:
     one, other = pair
-    candidates: Iterable[tuple[Metric, Metric]] = itertools.product(one.metrics, other.metrics)
     if len(one.metrics) == len(other.metrics):
-        candidates = zip(one.metrics, other.metrics, strict=True)
-    trials = {}
+        return list(zip(one.metrics, other.metrics, strict=True))
+    return list(itertools.product(one.metrics, other.metrics))
+
+
+def _round(
+    pair: Pair, candidates: list[tuple[Metric, Metric]], hints: Hints, n_init: int, seed: int
+) -> list[Choice]:
+    """Try every candidate on the same rows."""
+    tried = _sample(pair, N_TRIED, hints.pairs)
+    choices = []
     for metrics in candidates:
         Dx, Dy = (domain.between() for domain in _references(pair, metrics, tried))
         M = hints.cost(Dx, Dy, *tried)
-        trials[metrics] = attempt(Dx, Dy, n_init, seed, M=M, alpha=hints.weight)
-    best = max(trials, key=lambda metrics: trials[metrics].score)
-    return best, _doubted(trials[best], trials.get((PLAIN, PLAIN)))
+        trial = attempt(Dx, Dy, n_init, seed, M=M, alpha=hints.weight)
+        choices.append(Choice(metrics, tried, trial))
+    return choices
 
 
 def _doubted(trial: Trial, plain: Trial | None) -> Trial:

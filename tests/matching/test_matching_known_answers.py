@@ -67,14 +67,14 @@ def test_into_distances_rows_are_means_of_rows(copies, quick):
 
 
 def test_new_rows_are_matched_with_new_rows(copies, quick):
-    train, test = np.arange(45), np.arange(45, 60)
-    matcher = quick(epsilon=1e-3).fit(copies.X[train], copies.move(copies.X[train]))
-    order = np.random.default_rng(1).permutation(len(test))
-    new = copies.X[test]
+    matcher = quick(epsilon=1e-3).fit(copies.X, copies.Y)
+    rng = np.random.default_rng(1)
+    new = copies.X[:20] + 0.2 * rng.normal(size=(20, 3))
+    order = rng.permutation(20)
     found = matcher.match(new, copies.move(new)[order])
-    assert (order[found] == np.arange(len(test))).mean() > 0.7
+    assert (order[found] == np.arange(20)).mean() > 0.8
     found = matcher.match(copies.move(new)[order], new, source="y")
-    assert (found == order).mean() > 0.7
+    assert (found == order).mean() > 0.8
 
 
 def test_reference_rows_speak_for_the_others(quick, monkeypatch):
