@@ -15,10 +15,10 @@ def confidence(
 ) -> Array:
     """How sure the partner of each row is, (n,) between 0 and 1.
 
-    The share of the row's mass that goes to its partner, times one minus the spread of all its
-    partners in the rule `warm`, which belongs to a temperature `HEAT` times as high. A plan at a
-    low temperature is sharp also where another partner would do nearly as well; a little warmer, a
-    row that could as well go elsewhere does.
+    The product of three numbers. The share of the row's mass that goes to its partner. One minus
+    the spread of its partners in the rule `warm`, of a temperature `HEAT` times as high: a cold plan
+    is sharp also where another partner would do nearly as well. And 1 / (1 + misfit), the misfit
+    being how badly the row's distances agree with those of its partners, relative to the mean.
 
     Parameters
     ----------
@@ -28,11 +28,26 @@ def confidence(
     between : array of shape (s, s)
         Between the reference points of the other space.
     """
-    share = rule.onto_reference().rows(distances).max(1)
-    W = warm.onto_reference().rows(distances)  # (n, s)
+    W = rule.onto_reference().rows(distances)  # (n, s)
+    misfit = _misfit(rule, W, distances, between)
+    misfit /= misfit.mean() or 1.0
+    spread = _spread(warm.onto_reference().rows(distances), between)
+    return np.clip(W.max(1) * (1 - spread) / (1 + misfit), 0, 1)
+
+
+def _spread(W: Array, between: Array) -> Array:
+    """Mean squared distance of two partners, over that of any two points, (n,)."""
     squares = between * between
-    spread = np.einsum("ij,ij->i", W @ squares, W) / (squares.mean() or 1.0)
-    return np.clip(share * (1 - spread), 0, 1)
+    return np.einsum("ij,ij->i", W @ squares, W) / (squares.mean() or 1.0)
+
+
+def _misfit(rule: Correspondence, W: Array, distances: Array, between: Array) -> Array:
+    """Linearised cost of the partners of each row, (n,)."""
+    own = (distances * distances) @ rule.plan.sum(1)
+    partners = (between * between) @ rule.plan.sum(0)
+    scores = distances @ rule.onto_reference().link  # (n, s)
+    cost = own + W @ partners - 2 * np.einsum("ij,ij->i", W, scores)
+    return np.maximum(cost, 0)
 
 
 def distances_of_means(W: Array, V: Array, between: Array) -> Array:
