@@ -16,9 +16,10 @@ def confidence(
     """How sure the partner of each row is, (n,) between 0 and 1.
 
     The product of three numbers. The share of the row's mass that goes to its partner. One minus
-    the spread of its partners in the rule `warm`, of a temperature `HEAT` times as high: a cold plan
-    is sharp also where another partner would do nearly as well. And 1 / (1 + misfit), the misfit
-    being how badly the row's distances agree with those of its partners, relative to the mean.
+    the spread of its partners in the rule `warm`, of a temperature `HEAT` times as high: a cold
+    plan is sharp also where another partner would do nearly as well. And 1 / (1 + misfit), the
+    misfit being how badly the row's distances agree with those of its partners, relative to the
+    mean.
 
     Parameters
     ----------
