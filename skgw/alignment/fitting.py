@@ -30,6 +30,7 @@ from skgw.spaces.finite import Array, Index, Metric
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried
 N_ROUNDS = 3  # of trials, each on other rows
 CLOSE = 0.2  # share of the best score from which on a candidate is tried again
+MARGIN = 1.25  # factor by which a candidate must exceed the score of simpler ones
 PLAIN = "raw euclidean"
 FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
 
@@ -132,11 +133,20 @@ def choose(pair: Pair, hints: Hints, n_init: int, seed: int) -> Choice:
         rounds += [_round(pair, close, hints, n_init, seed) for _ in range(N_ROUNDS - 1)]
     tries = list(zip(*rounds, strict=True))  # of each candidate
     medians = [float(np.median([choice.trial.score for choice in each])) for each in tries]
-    winner = tries[int(np.argmax(medians))]
+    winner = tries[_simplest(medians)]
     chosen = max(winner, key=lambda choice: choice.trial.score)
     contrast = float(np.median([choice.trial.contrast for choice in winner]))
     plain = next((c.trial for c in first if c.metrics == (PLAIN, PLAIN)), None)
     return chosen._replace(trial=_doubted(chosen.trial._replace(contrast=contrast), plain))
+
+
+def _simplest(scores: list[float]) -> int:
+    """The first of those whose score no later one exceeds by `MARGIN`; candidates begin simple."""
+    best = 0
+    for k, score in enumerate(scores):
+        if score > MARGIN * scores[best]:
+            best = k
+    return best
 
 
 def _candidates(pair: Pair) -> list[tuple[Metric, Metric]]:
