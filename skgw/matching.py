@@ -37,7 +37,7 @@ from skgw.spaces.finite import Metric
 
 MAX_FULL = 2000  # rows of either domain up to which "auto" couples all
 MAX_REFERENCE = 1000  # rows of either domain that are coupled otherwise
-CLEAR = 0.05  # contrast below which a matching is called ambiguous
+CLEAR = 0.1  # contrast below which a matching is called ambiguous
 
 Array = NDArray[Any]
 
