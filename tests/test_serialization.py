@@ -14,7 +14,7 @@ from scipy import sparse
 
 from skgw._serialization import CLASSES, load_state, save_state
 from skgw.coupling import Coupling
-from skgw.nn import FittedGenerator, GeneratorSpec
+from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec, encode
 from skgw.solvers import LazyPlan
 from skgw.spaces import MatrixSpace
 
@@ -142,6 +142,15 @@ def test_a_lazy_coupling(there_and_back):
     back, _ = there_and_back(Coupling(plan))
     assert type(back.plan) is LazyPlan
     assert_array_equal(back.toarray(), plan.toarray())
+
+
+def test_a_fitted_autoencoder_is_rebuilt(there_and_back):
+    spec = AutoencoderSpec(192, 3, "conv", (4, 8), stochastic=True, image_shape=(3, 8, 8))
+    fitted = FittedAutoencoder.of(spec.build(seed=1), spec)
+    for back in there_and_back(fitted):
+        assert back.spec == spec
+        x = np.ones((2, 192), dtype=np.float32)
+        assert_array_equal(encode(back.build(), x), encode(fitted.build(), x))
 
 
 def test_the_table_of_classes_has_all_spaces_of_fitted_estimators():

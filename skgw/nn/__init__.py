@@ -1,13 +1,31 @@
 """Networks, priors and penalties: plain torch modules and functions."""
 
+from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, FittedAutoencoder, decode, encode
+from skgw.nn.convolutions import conv_decoder, conv_encoder
+from skgw.nn.divergences import (
+    critic_loss,
+    deception_loss,
+    gaussian_kl,
+    gradient_penalty,
+    mmd,
+)
 from skgw.nn.generators import FittedGenerator, Generator, GeneratorSpec
 from skgw.nn.geometry import pairwise_distances
 from skgw.nn.networks import mlp
-from skgw.nn.penalties import PENALTIES, centering_l1, centering_mean
+from skgw.nn.penalties import (
+    PENALTIES,
+    centering_l1,
+    centering_mean,
+    isometry_penalty,
+    procrustes_penalty,
+)
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 
 __all__ = [
     "PENALTIES",
+    "Autoencoder",
+    "AutoencoderSpec",
+    "FittedAutoencoder",
     "FittedGenerator",
     "GaussianPrior",
     "Generator",
@@ -16,6 +34,17 @@ __all__ = [
     "Prior",
     "centering_l1",
     "centering_mean",
+    "conv_decoder",
+    "conv_encoder",
+    "critic_loss",
+    "deception_loss",
+    "decode",
+    "encode",
+    "gaussian_kl",
+    "gradient_penalty",
+    "isometry_penalty",
     "mlp",
+    "mmd",
     "pairwise_distances",
+    "procrustes_penalty",
 ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skgw.nn.networks import mlp
+from skgw.nn.networks import (
+    NetworkFactory,
+    check_layer_sizes,
+    custom_network,
+    mlp,
+    restore_weights,
+    seeded_weights,
+    weights_of,
+)
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 
 MIXTURE_SCALE = 0.5  # standard deviation of a component, against 1 for the means
-NetworkFactory = Callable[[int, int], nn.Module]
 
 
 class Generator(nn.Module):
@@ -91,8 +95,7 @@ class GeneratorSpec:
         TypeError
             If a callable returns something else than a module.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # that of the CPU alone
+        with seeded_weights(seed):
             return Generator(self._prior(), self._network(), self.n_outputs).float()
 
     def _prior(self) -> Prior:
@@ -101,19 +104,11 @@ class GeneratorSpec:
         return MixturePrior(self.latent_dim, self.n_prior_components, MIXTURE_SCALE)
 
     def _network(self) -> nn.Module:
-        if isinstance(self.network, nn.Module):
-            return copy.deepcopy(self.network)
-        if callable(self.network):
-            network = self.network(self.latent_dim, self.n_outputs)
-            if not isinstance(network, nn.Module):
-                raise TypeError(
-                    f"generator returned a {type(network).__name__}, expected a torch.nn.Module."
-                )
-            return network
-        sizes: tuple[Any, ...] = self.hidden_layer_sizes  # as the user gave them
-        if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
-        return mlp((self.latent_dim, *sizes, self.n_outputs))
+        if not isinstance(self.network, str):
+            dims = self.latent_dim, self.n_outputs
+            return custom_network(self.network, *dims, name="generator")
+        check_layer_sizes(self.hidden_layer_sizes)
+        return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
 
 
 @dataclass(frozen=True)
@@ -132,11 +127,10 @@ class FittedGenerator:
     @classmethod
     def of(cls, generator: Generator, spec: GeneratorSpec) -> FittedGenerator:
         """Take the weights out of `generator`."""
-        state = generator.state_dict()
-        return cls(spec, {name: x.detach().cpu().numpy().copy() for name, x in state.items()})
+        return cls(spec, weights_of(generator))
 
     def build(self, device: str | torch.device = "cpu") -> Generator:
         """The generator on `device`, ready for evaluation."""
         generator = self.spec.build()
-        generator.load_state_dict({name: torch.tensor(x) for name, x in self.weights.items()})
+        restore_weights(generator, self.weights)
         return generator.to(device).eval()

@@ -1,9 +1,10 @@
-"""Penalties on generated samples: means over the batch, in units of the data's scale."""
+"""Penalties on generated samples and on maps: means over the batch, in units of the scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 
@@ -18,3 +19,76 @@ def centering_l1(y: Tensor) -> Tensor:
 
 
 PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {"mean": centering_mean, "l1": centering_l1}
+
+
+def isometry_penalty(Dz: Tensor, Dx: Tensor, *, scale: float | None = None) -> Tensor:
+    """Squared relative distortion of distances by a map, from x to z.
+
+    With a scale s it is ``||Dz - s Dx||^2 / ||s Dx||^2``. Without one it is the smallest value of
+    ``||Dz - s Dx||^2 / ||Dz||^2`` over all s, one minus the squared cosine between both matrices:
+    it is at most one, and does not change with the units of x or z.
+
+    Parameters
+    ----------
+    Dz, Dx : Tensor of shape (n, n)
+        Distances after the map, and before.
+    scale : float, optional
+        What a unit of x shall be in z.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Without unit; zero for an isometry, up to the scale, and for rows that are all equal.
+    """
+    tiny = torch.finfo(Dz.dtype).tiny
+    if scale is not None:
+        target = scale * Dx
+        return (Dz - target).square().sum() / target.square().sum().clamp_min(tiny)
+    best = (Dz * Dx).sum() / Dx.square().sum().clamp_min(tiny)
+    return (Dz - best * Dx).square().sum() / Dz.square().sum().clamp_min(tiny)
+
+
+def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
+    """How far a map from x to y is from turning and shifting: ``||y - x P^T||^2 / n``, centred.
+
+    P (d_y, d_x) is the polar factor of the cross product y^T x, the orthogonal matrix that turns x
+    closest to y; it is held constant, and the gradient pulls y towards x as turned. Where
+    d_y < d_x, P has orthonormal rows and projects x; where d_y > d_x, it has orthonormal columns.
+    Singular values are those of a square matrix of size min(n, d) at most.
+
+    Parameters
+    ----------
+    y : Tensor of shape (n, d_y)
+        What the map makes of x.
+    x : Tensor of shape (n, d_x)
+        No gradient flows to it.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Squared units of y, mean over the rows.
+
+    References
+    ----------
+    Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
+    spaces. ICML. Equation 5; here both sides are centred, as distances do not see a shift.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.eye(3)
+    >>> turned = x[:, [1, 2, 0]] + 5
+    >>> round(float(procrustes_penalty(turned, x)), 6)
+    0.0
+    """
+    y, x = y - y.mean(0), x - x.mean(0)
+    return (y - _turned_towards(y, x)).square().sum() / len(y)
+
+
+@torch.no_grad()
+def _turned_towards(y: Tensor, x: Tensor) -> Tensor:
+    """``x P^T`` (n, d_y) for the polar factor P of y^T x, through QR: n may be below d."""
+    basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
+    _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)
+    left, _, right = torch.linalg.svd(y_in_basis @ x_in_basis.T, full_matrices=False)
+    return x_in_basis.T @ (left @ right).T @ basis_y.T

@@ -59,8 +59,8 @@ def solve_dense(
             )  # fmt: skip
         else:
             solution = minimize(
-                problem, reg, start.state, level=start.level, tol=tol_used, max_iter=max_iter,
-                symmetric=symmetric, backend=backend,
+                problem, reg, start.state, level=start.level if is_far else None,
+                tol=tol_used, max_iter=max_iter, symmetric=symmetric, backend=backend,
             )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss, report)
 

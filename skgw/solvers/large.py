@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.descent import Solution, minimize
+from skgw.solvers.descent import Solution, entropic_value, minimize
 from skgw.solvers.lowrank import LowRankProblem
 from skgw.solvers.result import State
 from skgw.solvers.starts import ANNEALING_START
@@ -192,7 +192,8 @@ def first_level(
         n_draws = 1  # they would all be the same
     draws = [problem.sample(SAMPLE, noise) for _ in range(n_draws)]
     solved = [annealed(draw, reg, backend) for draw in draws]
-    objectives = [float(s.energy - reg * torch.special.entr(s.plan).sum()) for s in solved]
+    regs, b = problem.x.weights.new_full((1,), reg), draws[0].y.weights[None]
+    objectives = [float(entropic_value(s.plan, s.potential, s.energy, b, regs)) for s in solved]
     best = min(range(n_draws), key=objectives.__getitem__)
     sample, solution = draws[best], solved[best]
     moment = sample.x.factors.T @ solution.plan[0] @ sample.y.factors

@@ -77,6 +77,7 @@ def test_new_rows_are_matched_with_new_rows(copies, quick):
     assert (found == order).mean() > 0.8
 
 
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_reference_rows_speak_for_the_others(quick, monkeypatch):
     monkeypatch.setattr("skgw.matching.MAX_REFERENCE", 100)
     monkeypatch.setattr("skgw.alignment.fitting.N_TRIED", 100)
@@ -140,6 +141,7 @@ def test_shared_features_decide(square, quick):
     assert np.linalg.norm(square[order][matcher.match()] - square, axis=1).max() < 0.5
 
 
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_rows_without_counterpart_lose_their_mass(quick):
     rng = np.random.default_rng(0)
     centers = np.array([[0, 0], [6, 0], [0, 11]])

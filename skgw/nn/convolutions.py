@@ -1,0 +1,76 @@
+"""Small convolutional encoders and decoders of images that come as flat rows.
+
+Each hidden layer halves the image, rounding down, with 4 x 4 filters of stride 2; the decoder
+is the mirror image, and ends at the size that the encoder began with, odd or even.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+HALVING: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
+ImageShape = tuple[int, int, int]  # channels, height, width
+
+
+def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: int) -> nn.Sequential:
+    """From images as rows (n, c * h * w) to (n, n_outputs), in float32.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width.
+    channels : sequence of int
+        Of the hidden layers.
+    n_outputs : int
+
+    Raises
+    ------
+    ValueError
+        If the image cannot be halved that often.
+    """
+    shapes = _shapes(image_shape, channels)
+    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
+    for before, after in itertools.pairwise(shapes):
+        layers += [nn.Conv2d(before[0], after[0], **HALVING), nn.ReLU()]
+    last = nn.Linear(math.prod(shapes[-1]), n_outputs, dtype=torch.float32)
+    return nn.Sequential(*layers, nn.Flatten(), last)
+
+
+def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape) -> nn.Sequential:
+    """From (n, n_inputs) to images as rows (n, c * h * w): the mirror image of the encoder.
+
+    Parameters
+    ----------
+    n_inputs : int
+    channels : sequence of int
+        Of the encoder's hidden layers, in the encoder's order.
+    image_shape : (int, int, int)
+        Channels, height and width.
+    """
+    shapes = _shapes(image_shape, channels)[::-1]
+    first = nn.Linear(n_inputs, math.prod(shapes[0]), dtype=torch.float32)
+    layers: list[nn.Module] = [first, nn.ReLU(), nn.Unflatten(1, shapes[0])]
+    for before, after in itertools.pairwise(shapes):
+        rest = after[1] % 2, after[2] % 2  # what halving has rounded off
+        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **HALVING)
+        layers += [doubling, nn.ReLU()]
+    return nn.Sequential(*layers[:-1], nn.Flatten())
+
+
+def _shapes(image_shape: ImageShape, channels: Sequence[int]) -> list[ImageShape]:
+    """What passes between the layers of the encoder."""
+    _, height, width = image_shape
+    if not channels or min(height, width) < 2 ** len(channels):
+        raise ValueError(
+            f"Images of {height} x {width} pixels cannot be halved {len(channels)} times: "
+            "hidden_layer_sizes needs at least one layer, and here at most "
+            f"{int(math.log2(min(height, width)))}."
+        )
+    halved = [(c, height >> i, width >> i) for i, c in enumerate(channels, start=1)]
+    return [image_shape, *halved]

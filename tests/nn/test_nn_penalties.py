@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import ortho_group
+from torch.testing import assert_close
+
+from skgw.nn import isometry_penalty, pairwise_distances, procrustes_penalty
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def rotation(d, seed=0):
+    return torch.as_tensor(ortho_group.rvs(d, random_state=np.random.RandomState(seed)))
+
+
+# ----------------------------------------------------------------------------------- isometry
+
+
+def test_isometries_cost_nothing():
+    x = normal(9, 4)
+    Dx = pairwise_distances(x)
+    turned = pairwise_distances(3 * x @ rotation(4) + 1)
+    assert isometry_penalty(turned, Dx) < 1e-20
+    assert isometry_penalty(turned, Dx, scale=3.0) < 1e-20
+    assert_close(isometry_penalty(turned, Dx, scale=1.0).item(), 4.0)  # (3 - 1)^2
+
+
+def test_the_free_scale_is_the_best_one():
+    Dz, Dx = pairwise_distances(normal(9, 2)), pairwise_distances(normal(9, 4, seed=1))
+    penalty = isometry_penalty(Dz, Dx)
+    residuals = [(Dz - s * Dx).square().sum() for s in np.linspace(0, 2, 2001)]
+    assert_close(penalty, min(residuals) / Dz.square().sum(), rtol=1e-5, atol=0)
+    cosine = (Dz * Dx).sum() / (Dz.norm() * Dx.norm())
+    assert_close(penalty, 1 - cosine**2)
+
+
+def test_the_free_scale_has_no_units():
+    Dz, Dx = pairwise_distances(normal(9, 2)), pairwise_distances(normal(9, 4, seed=1))
+    assert_close(isometry_penalty(7 * Dz, Dx / 5), isometry_penalty(Dz, Dx))
+
+
+@pytest.mark.parametrize("scale", [None, 0.7])
+def test_isometry_has_the_right_gradient(scale):
+    x = normal(6, 4)
+
+    def penalty(z):
+        return isometry_penalty(pairwise_distances(z), pairwise_distances(x), scale=scale)
+
+    assert torch.autograd.gradcheck(penalty, normal(6, 2, seed=1).requires_grad_())
+
+
+@pytest.mark.parametrize("scale", [None, 0.7])
+def test_equal_rows_cost_nothing(scale):
+    z = torch.zeros(5, 2, requires_grad=True)
+    penalty = isometry_penalty(pairwise_distances(z), torch.zeros(5, 5), scale=scale)
+    penalty.backward()
+    assert penalty == 0
+    assert_close(z.grad, torch.zeros(5, 2))
+
+
+# ---------------------------------------------------------------------------------- Procrustes
+
+
+def brute_force(y, x):
+    """Equation 5 of Bunne et al. (2019) for centred points, from the SVD of all of y^T x."""
+    y, x = y - y.mean(0), x - x.mean(0)
+    left, _, right = torch.linalg.svd(y.T @ x, full_matrices=False)
+    return (y - x @ (left @ right).T).square().sum() / len(y)
+
+
+SIZES = [
+    (20, 4, 4), (20, 3, 7), (20, 7, 3), (8, 8, 8), (5, 9, 9), (5, 9, 12), (5, 12, 9), (5, 3, 12),
+    (5, 12, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "d_y", "d_x"), SIZES)
+def test_procrustes_equals_brute_force(n, d_y, d_x):
+    y, x = normal(n, d_y), normal(n, d_x, seed=1)
+    assert_close(procrustes_penalty(y, x), brute_force(y, x))
+
+
+@pytest.mark.parametrize("n", [5, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_turned_mirrored_and_shifted_points_cost_nothing(n, dtype):
+    x = normal(n, 8)
+    y = x @ rotation(8) * torch.tensor([-1.0] + 7 * [1.0]) + 3
+    penalty = procrustes_penalty(y.to(dtype), x.to(dtype))
+    assert penalty.dtype == dtype
+    assert penalty < 1e3 * torch.finfo(dtype).eps ** 2
+
+
+def test_an_isometric_embedding_in_more_dimensions_costs_nothing():
+    x = normal(30, 3)
+    assert procrustes_penalty(x @ rotation(7)[:3], x) < 1e-20
+
+
+def test_a_projection_to_fewer_dimensions_is_matched_along_its_principal_axes():
+    x = normal(30, 5)
+    x = x - x.mean(0)
+    _, _, axes = torch.linalg.svd(x)
+    assert procrustes_penalty(x @ axes[:2].T, x) < 1e-20
+
+
+def test_a_stretch_costs_what_it_changes():
+    """y = x diag(s) has P = 1, and the penalty is the sum of (s - 1)^2 times the variances."""
+    x = normal(50, 3)
+    stretch = torch.tensor([2.0, 1.0, 0.5])
+    expected = ((stretch - 1) ** 2 * x.var(0, correction=0)).sum()
+    x = x - x.mean(0)
+    _, _, axes = torch.linalg.svd(x)
+    x = x @ axes.T  # uncorrelated, so that the cross product is diagonal
+    expected = ((stretch - 1) ** 2 * x.var(0, correction=0)).sum()
+    assert_close(procrustes_penalty(x * stretch, x), expected)
+
+
+def test_no_other_rotation_is_closer():
+    y, x = normal(20, 4), normal(20, 4, seed=1)
+    centred_y, centred_x = y - y.mean(0), x - x.mean(0)
+    for seed in range(50):
+        turned = centred_x @ rotation(4, seed)
+        assert (centred_y - turned).square().sum() / 20 > procrustes_penalty(y, x)
+
+
+@pytest.mark.parametrize(("n", "d_y", "d_x"), [(20, 4, 4), (20, 7, 3), (5, 9, 9)])
+def test_procrustes_has_the_right_gradient(n, d_y, d_x):
+    """To hold P constant is exact where P is the minimiser: not for fewer dimensions than x."""
+    x = normal(n, d_x, seed=1)
+    y = normal(n, d_y).requires_grad_()
+    assert torch.autograd.gradcheck(lambda y: procrustes_penalty(y, x), y)
+
+
+def test_procrustes_of_a_collapsed_map_is_the_variance_of_the_data():
+    x = normal(20, 3)
+    y = torch.ones(20, 3, dtype=torch.float64, requires_grad=True)
+    penalty = procrustes_penalty(y, x)
+    penalty.backward()
+    assert_close(penalty.item(), x.var(0, correction=0).sum().item())
+    assert torch.isfinite(y.grad).all()
