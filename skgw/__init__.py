@@ -4,5 +4,13 @@ from skgw._version import __version__
 from skgw.coupling import Coupling
 from skgw.domains import DomainKFold, Domains
 from skgw.embedding import GWGenerativeEmbedding
+from skgw.matching import GWMatcher
 
-__all__ = ["Coupling", "DomainKFold", "Domains", "GWGenerativeEmbedding", "__version__"]
+__all__ = [
+    "Coupling",
+    "DomainKFold",
+    "Domains",
+    "GWGenerativeEmbedding",
+    "GWMatcher",
+    "__version__",
+]

@@ -9,17 +9,11 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from skgw.spaces import (
-    Space,
-    edge_lengths,
-    feature_space,
-    geodesic_space,
-    graph_space,
-    is_networkx,
-    matrix_space,
-)
+from skgw.spaces import Space, edge_lengths, is_networkx, make_space
 from skgw.spaces.build import check_distances
 from skgw.spaces.finite import Metric
+
+__all__ = ["estimate_scale", "make_space", "read_points"]
 
 SCALE_SAMPLE = 1000  # anchors from which the scale of the distances is estimated
 
@@ -61,17 +55,6 @@ def read_points(
     if edge_length == "hops":  # rows of edges from new nodes
         X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
     return X
-
-
-def make_space(X: Any, *, metric: Metric, n_neighbors: int, rng: np.random.RandomState) -> Space:
-    """The space of validated training points."""
-    if sparse.issparse(X):
-        return graph_space(X, rng)
-    if metric == "precomputed":
-        return matrix_space(X)
-    if metric == "geodesic":
-        return geodesic_space(X, n_neighbors, rng)
-    return feature_space(X, metric)
 
 
 def estimate_scale(space: Space, rng: np.random.RandomState) -> float:

@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skgw.alignment import Correspondence, ReferenceDomain
 from skgw.coupling import Coupling
 from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
+from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
 
 CLASSES = {
     cls.__name__: cls
     for cls in (
-        AutoencoderSpec, Coupling, Extension, FeatureSpace, FittedAutoencoder, FittedGenerator,
-        GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan, MatrixSpace,
+        AutoencoderSpec, ConsensusSpace, Correspondence, Coupling, Extension, FeatureSpace,
+        FittedAutoencoder, FittedGenerator, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
+        MatrixSpace, Preparation, PreparedSpace, ReferenceDomain,
     )
 }  # fmt: skip
 FORMAT = "1"

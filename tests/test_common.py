@@ -5,29 +5,40 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skgw import GWGenerativeEmbedding
+from skgw import GWGenerativeEmbedding, GWMatcher
 
 QUICK = {"max_iter": 3, "n_generated": 50}  # the contract is checked here, not the embedding
 ESTIMATORS = {
     "features": GWGenerativeEmbedding(**QUICK),
     "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
     "precomputed": GWGenerativeEmbedding(metric="precomputed", **QUICK),
+    "matcher": GWMatcher(metric="euclidean", n_init=2),
+    "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
+    "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
 }
 EXPECTED_FAILURES = {}  # name of a check: the reason; there is none so far
 
 # scikit-learn runs these on its own estimators only; others have to ask for them.
 BY_HAND = [
     "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+]
+FOR_TRANSFORMERS = [
     "check_get_feature_names_out_error",
     "check_global_output_transform_pandas",
     "check_global_set_output_transform_polars",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
     "check_set_output_transform",
     "check_set_output_transform_pandas",
     "check_set_output_transform_polars",
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
+]
+
+# The checks hand out labels and noise: that is what these warn of.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skgw.exceptions.LabelsAsDomainWarning"),
+    pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning"),
 ]
 
 
@@ -47,8 +58,14 @@ def test_checks_that_run_by_themselves(estimator, check):
 
 # The checks of set_output themselves fit to a data frame and transform an array, and the reverse.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
-@pytest.mark.parametrize("check", BY_HAND)
-@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        (kind, check)
+        for kind, estimator in ESTIMATORS.items()
+        for check in BY_HAND + FOR_TRANSFORMERS * hasattr(estimator, "transform")
+    ],
+)
 def test_checks_to_be_asked_for(kind, check):
     estimator = clone(ESTIMATORS[kind])
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)

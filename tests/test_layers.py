@@ -37,15 +37,17 @@ BELOW = {
     "metrics": {"spaces", "solvers"},
     "plotting": {"spaces", "metrics"},
     # floor 3
+    "alignment": {"spaces", "solvers"},
     "training": {"spaces", "solvers", "nn"},
     # floor 4
     "coupling": {"solvers"},
     "domains": {"spaces", "_sklearn"},
     "_input": {"spaces"},
-    "_serialization": {"coupling", "nn", "solvers", "spaces"},
+    "_serialization": {"alignment", "coupling", "nn", "solvers", "spaces"},
+    "_two_domains": {"_input", "domains", "spaces"},
 }
 BELOW["_run"] = {"_sklearn", "_version", "training"}
-BELOW["_base"] = set(BELOW) - {"datasets", "plotting", "_input", "_run"}
+BELOW["_base"] = set(BELOW) - {"datasets", "plotting", "_input", "_run", "_two_domains"}
 SHARED = set(BELOW) - {"datasets", "plotting"}
 BELOW |= {name: SHARED | (ESTIMATORS - {name}) for name in ESTIMATORS}
 BELOW["__init__"] = set(BELOW)
@@ -60,6 +62,7 @@ OTHERS = {
     "plotting": ARRAYS | {"sklearn", "networkx", "matplotlib", "mpl_toolkits"},
     "solvers": ARRAYS | {"numba", "triton"},
     "nn": ARRAYS,
+    "alignment": ARRAYS | {"sklearn"},
     "training": ARRAYS | {"safetensors"},
 }
 

@@ -1,6 +1,12 @@
 """How input becomes a space with distances: features, distance matrices and graphs."""
 
-from skgw.spaces.build import feature_space, geodesic_space, graph_space, matrix_space
+from skgw.spaces.build import (
+    feature_space,
+    geodesic_space,
+    graph_space,
+    make_space,
+    matrix_space,
+)
 from skgw.spaces.finite import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace, Space
 from skgw.spaces.graphs import edge_lengths, graph_distances, is_networkx
 
@@ -16,5 +22,6 @@ __all__ = [
     "graph_distances",
     "graph_space",
     "is_networkx",
+    "make_space",
     "matrix_space",
 ]

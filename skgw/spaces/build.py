@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 from sklearn.metrics import pairwise_distances_argmin_min
-from sklearn.neighbors import kneighbors_graph
+from sklearn.neighbors import NearestNeighbors
 
 from skgw.spaces.finite import (
     Array,
@@ -16,6 +18,7 @@ from skgw.spaces.finite import (
     Index,
     MatrixSpace,
     Metric,
+    Space,
 )
 from skgw.spaces.graphs import SYMMETRY_TOLERANCE, graph_distances
 
@@ -23,7 +26,19 @@ BY_PRODUCTS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn goes by inner p
 FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on all rows
 MAX_GRAPH_ANCHORS = 2048  # rows of shortest paths that are computed; memory grows with n times this
 DIAGONAL_TOLERANCE = 1e-2  # relative; a root turns float32 rounding of squares into about 1e-3
+TIE = 1e-6  # relative; distances that differ by less are equal
 N_LOOKED_AT = 1000  # rows whose zeros are looked at
+
+
+def make_space(X: Any, *, metric: Metric, n_neighbors: int, rng: np.random.RandomState) -> Space:
+    """The space of validated training points."""
+    if sparse.issparse(X):
+        return graph_space(X, rng)
+    if metric == "precomputed":
+        return matrix_space(X)
+    if metric == "geodesic":
+        return geodesic_space(X, n_neighbors, rng)
+    return feature_space(X, metric)
 
 
 def feature_space(X: Array, metric: Metric) -> FeatureSpace:
@@ -51,16 +66,22 @@ def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpa
     return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors, graph=graph)
 
 
-def geodesic_space(X: Array, n_neighbors: int, rng: np.random.RandomState) -> GeodesicSpace:
-    """Points with coordinates, under shortest paths between Euclidean nearest neighbours."""
+def geodesic_space(
+    X: Array, n_neighbors: int, rng: np.random.RandomState, *, hops: bool = False
+) -> GeodesicSpace:
+    """Points with coordinates, under shortest paths between Euclidean nearest neighbours.
+
+    Paths are as long as their edges together, or have one unit per edge if `hops`.
+    """
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
     anchors = choose_anchors(len(X), rng)
-    matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
+    edge_length = "hops" if hops else "weight"
+    matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
     return GeodesicSpace(
-        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k
+        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k, hops=hops
     )
 
 
@@ -76,8 +97,7 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
     Clusters far apart are not linked by nearest neighbours. Each component is given its shortest
     edge to the rest until one is left (Boruvka's algorithm, started from the components).
     """
-    graph = kneighbors_graph(X, n_neighbors, mode="distance").tocoo()
-    edges = [(*graph.coords, graph.data)]
+    edges = [_nearest(X, n_neighbors)]
     while True:
         i, j, length = (np.concatenate(part) for part in zip(*edges, strict=True))
         linked = sparse.csr_array((length, (i, j)), shape=(len(X), len(X)))
@@ -89,6 +109,18 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
             nearest, gap = pairwise_distances_argmin_min(X[inside], X[outside])
             k = gap.argmin()
             edges.append((inside[[k]], outside[nearest[[k]]], gap[[k]]))
+
+
+def _nearest(X: Array, n_neighbors: int) -> tuple[Array, Array, Array]:
+    """Edges i, j and their lengths, from each point to its nearest neighbours.
+
+    Neighbours that are as far as the last one count as well, up to twice as many: points of a grid
+    would lose its symmetries if some of them were left out.
+    """
+    more = min(2 * n_neighbors, len(X) - 1)
+    length, j = NearestNeighbors(n_neighbors=more).fit(X).kneighbors()
+    near = length <= (1 + TIE) * length[:, [n_neighbors - 1]]
+    return np.nonzero(near)[0], j[near], length[near]
 
 
 def choose_anchors(n: int, rng: np.random.RandomState) -> Index:

@@ -23,6 +23,8 @@ Array = NDArray[Any]
 Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
 
+SAME_POINT = 1e-3  # of the mean distance to neighbours: below it is rounding of float32 products
+
 
 class Space(ABC):
     """The training rows of one domain, seen through their distances."""
@@ -156,6 +158,7 @@ class GeodesicSpace(MatrixSpace):
     points: Array  # (n_rows, d), less `origin`
     origin: Array  # (d,)
     n_neighbors: int
+    hops: bool = False  # every edge has length 1
 
     @cached_property
     def _neighbors(self) -> NearestNeighbors:
@@ -168,6 +171,9 @@ class GeodesicSpace(MatrixSpace):
     def from_new(self, X: Array) -> Array:
         """From features."""
         lengths, index = self._neighbors.kneighbors(X - self.origin)
+        if self.hops:  # a point that is among the training points is at none from itself
+            apart = lengths > SAME_POINT * lengths.mean(1, keepdims=True)
+            lengths = apart.astype(lengths.dtype)
         out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):
             np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)

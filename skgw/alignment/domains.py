@@ -1,0 +1,111 @@
+"""One of two domains during a fit, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import gen_batches
+
+from skgw.alignment.candidates import CANDIDATES, candidate_space
+from skgw.spaces import Space, make_space
+from skgw.spaces.finite import Array, Index, Metric
+
+N_NEIGHBORS = 15  # of metric="geodesic"
+CHUNK = 2048  # rows whose distances are computed at a time
+
+
+class TrainingDomain:
+    """The training rows of one domain, and spaces on some of them.
+
+    Parameters
+    ----------
+    X : array or sparse matrix
+        Validated.
+    metric : str or callable
+        "auto" leaves the choice among `CANDIDATES`.
+    n_neighbors : int or None
+    rng : RandomState
+    """
+
+    def __init__(
+        self, X: Any, metric: Metric, n_neighbors: int | None, rng: np.random.RandomState
+    ) -> None:
+        self.X, self.n_neighbors, self.rng = X, n_neighbors, rng
+        self.metrics: tuple[Metric, ...] = CANDIDATES if metric == "auto" else (metric,)
+        self.whole = self._build(X, metric) if metric == "precomputed" else None
+
+    def sample(self, size: int, always: Index) -> Index:
+        """The training rows, in order: all, or the rows `always` and random ones up to `size`."""
+        rows = np.arange(self.X.shape[0]) if self.whole is None else self.whole.anchors
+        if len(rows) <= size:
+            return rows
+        others = self.rng.permutation(np.setdiff1d(rows, always))
+        return np.sort(np.r_[always, others[: max(0, size - len(always))]])
+
+    def space(self, metric: Metric, rows: Index) -> Space:
+        """The space of these rows alone, each of them an anchor."""
+        if self.whole is not None:
+            return self.whole.restrict(np.searchsorted(self.whole.anchors, rows))
+        return self._build(self.X[rows], metric)
+
+    def _build(self, X: Any, metric: Metric) -> Space:
+        if metric in CANDIDATES:
+            return candidate_space(X, str(metric), self.rng, self.n_neighbors)
+        n_neighbors = self.n_neighbors or N_NEIGHBORS
+        return make_space(X, metric=metric, n_neighbors=n_neighbors, rng=self.rng)
+
+
+class ReferenceDomain(NamedTuple):
+    """What is kept of a domain, to compare rows with its reference rows.
+
+    Attributes
+    ----------
+    space : Space
+        Its anchors are the reference rows.
+    scale : float
+        Root mean square distance between them.
+    rows : array of int of shape (r,)
+        Which training rows these are.
+    """
+
+    space: Space
+    scale: float
+    rows: Index
+
+    def distances(self, X: Any) -> Array:
+        """From validated rows to the reference rows, over the scale, (len(X), r)."""
+        return np.concatenate(list(self.chunks(X)))
+
+    def chunks(self, X: Any) -> Iterator[Array]:
+        """The same in chunks; a graph stays whole, it may be the training graph."""
+        if sparse.issparse(X):
+            yield self.space.from_new(X) / self.scale
+            return
+        for rows in gen_batches(X.shape[0], CHUNK):
+            yield self.space.from_new(X[rows]) / self.scale
+
+    def between(self) -> Array:
+        """Distances between the reference rows, over the scale, (r, r)."""
+        return all_distances(self.space) / self.scale
+
+
+def all_distances(space: Space) -> Array:
+    """Distances between the anchors of a space."""
+    every = np.arange(len(space.anchors))
+    return space.between(every, every)
+
+
+def root_mean_square(D: Array) -> float:
+    """Root mean square of distances; 1 if all vanish.
+
+    Raises
+    ------
+    ValueError
+        If they are no distances.
+    """
+    if not np.isfinite(D).all() or D.min() < 0:
+        raise ValueError("The metric gave distances that are negative, NaN or infinite.")
+    return float(np.sqrt(np.mean(np.square(D, dtype=np.float64)))) or 1.0

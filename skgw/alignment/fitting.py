@@ -1,0 +1,204 @@
+"""The whole way from two domains to a rule that says which points belong together.
+
+1. Rows are drawn from either domain, and each candidate pair of metrics is tried on them with a
+   pool of starts; the one whose best matching stands out most is taken (`selection`).
+2. The reference rows, all or a random part, are coupled from there (`reference`).
+3. The coupling is extended to all rows, new ones included (`correspondence`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from skgw.alignment.confidence import HEAT, confidence
+from skgw.alignment.correspondence import Correspondence, correspond
+from skgw.alignment.domains import (
+    ReferenceDomain,
+    TrainingDomain,
+    all_distances,
+    root_mean_square,
+)
+from skgw.alignment.hints import Hints
+from skgw.alignment.reference import Known, choose_epsilon, couple
+from skgw.alignment.selection import Trial, attempt
+from skgw.spaces.finite import Array, Index, Metric
+
+N_TRIED = 300  # rows of either domain on which candidates and starts are tried
+N_ROUNDS = 3  # of trials, each on other rows
+CLOSE = 0.2  # share of the best score from which on a candidate is tried again
+MARGIN = 1.25  # factor by which a candidate must exceed the score of simpler ones
+PLAIN = "raw euclidean"
+FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
+
+Pair = tuple[TrainingDomain, TrainingDomain]
+
+
+class AlignOptions(NamedTuple):
+    """How two domains are to be aligned; see `GWMatcher`."""
+
+    epsilon: float | None
+    n_init: int
+    max_reference: int
+    unbalanced: Any
+    mass: float | None
+    device: torch.device
+
+
+class Alignment(NamedTuple):
+    """What aligns two domains.
+
+    Attributes
+    ----------
+    metrics : tuple
+        Those that were chosen.
+    trial : Trial
+        What tells how clear the choice was.
+    epsilon : float
+    domains : tuple of ReferenceDomain
+    rule : Correspondence
+    distances : tuple of arrays of shapes (n, r) and (m, s)
+        From all training rows to the reference rows.
+    plan : array of shape (r, s)
+        Between the reference rows.
+    value : float
+        Gromov-Wasserstein discrepancy of the plan, without entropy.
+    confidence : array of shape (n,)
+    converged : bool
+    """
+
+    metrics: tuple[Metric, Metric]
+    trial: Trial
+    epsilon: float
+    domains: tuple[ReferenceDomain, ReferenceDomain]
+    rule: Correspondence
+    distances: tuple[Array, Array]
+    plan: Array
+    value: float
+    confidence: Array
+    converged: bool
+
+
+def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignment:
+    """Align two domains."""
+    metrics, tried, trial = choose(pair, hints, options.n_init, seed)
+    epsilon = choose_epsilon(trial.misfit) if options.epsilon is None else options.epsilon
+    rows = _sample(pair, options.max_reference, tried)
+    domains = _references(pair, metrics, rows)
+    Dx, Dy = (domain.between() for domain in domains)
+    at = tuple(np.searchsorted(i, j) for i, j in zip(rows, tried, strict=True))
+    result = couple(
+        Dx, Dy, M=hints.cost(Dx, Dy, *rows), alpha=hints.weight, epsilon=epsilon,
+        known=Known(trial.plan, *at), unbalanced=options.unbalanced, mass=options.mass,
+        seed=seed, device=options.device,
+    )  # fmt: skip
+    plan = result.plan.cpu().numpy()
+    distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
+    weights = plan.sum(1), plan.sum(0)
+    reg, acting = float(result.reg), hints.extend(plan, *rows)
+    rule, error = correspond(distances, rows, acting, reg, weights)
+    warm, _ = correspond(distances, rows, acting, HEAT * reg, weights)
+    return Alignment(
+        metrics, trial, epsilon, domains, rule, distances, plan,
+        value=_discrepancy(Dx, Dy, plan),
+        confidence=confidence(rule, warm, distances[0], Dy),
+        converged=bool(result.converged) and error < FITTING,
+    )  # fmt: skip
+
+
+class Choice(NamedTuple):
+    """A pair of metrics, and one of its trials: on which rows, and what came out."""
+
+    metrics: tuple[Metric, Metric]
+    tried: tuple[Index, Index]
+    trial: Trial
+
+
+def choose(pair: Pair, hints: Hints, n_init: int, seed: int) -> Choice:
+    """The candidate pair of metrics whose best matching stands out most.
+
+    Where both are to be chosen they are of the same kind. If rows have to be drawn, candidates that
+    came close are tried on other ones, too, and the median score decides: one draw may single out
+    a matching by chance.
+    """
+    first = _round(pair, _candidates(pair), hints, n_init, seed)
+    best = max(choice.trial.score for choice in first)
+    close = [choice.metrics for choice in first if choice.trial.score >= CLOSE * best]
+    drawn = any(len(i) < domain.X.shape[0] for i, domain in zip(first[0].tried, pair, strict=True))
+    rounds = [[choice for choice in first if choice.metrics in close]]
+    if drawn and len(close) > 1:
+        rounds += [_round(pair, close, hints, n_init, seed) for _ in range(N_ROUNDS - 1)]
+    tries = list(zip(*rounds, strict=True))  # of each candidate
+    medians = [float(np.median([choice.trial.score for choice in each])) for each in tries]
+    winner = tries[_simplest(medians)]
+    chosen = max(winner, key=lambda choice: choice.trial.score)
+    contrast = float(np.median([choice.trial.contrast for choice in winner]))
+    plain = next((c.trial for c in first if c.metrics == (PLAIN, PLAIN)), None)
+    return chosen._replace(trial=_doubted(chosen.trial._replace(contrast=contrast), plain))
+
+
+def _simplest(scores: list[float]) -> int:
+    """The first of those whose score no later one exceeds by `MARGIN`; candidates begin simple."""
+    best = 0
+    for k, score in enumerate(scores):
+        if score > MARGIN * scores[best]:
+            best = k
+    return best
+
+
+def _candidates(pair: Pair) -> list[tuple[Metric, Metric]]:
+    one, other = pair
+    if len(one.metrics) == len(other.metrics):
+        return list(zip(one.metrics, other.metrics, strict=True))
+    return list(itertools.product(one.metrics, other.metrics))
+
+
+def _round(
+    pair: Pair, candidates: list[tuple[Metric, Metric]], hints: Hints, n_init: int, seed: int
+) -> list[Choice]:
+    """Try every candidate on the same rows."""
+    tried = _sample(pair, N_TRIED, hints.pairs)
+    choices = []
+    for metrics in candidates:
+        Dx, Dy = (domain.between() for domain in _references(pair, metrics, tried))
+        M = hints.cost(Dx, Dy, *tried)
+        trial = attempt(Dx, Dy, n_init, seed, M=M, alpha=hints.weight)
+        choices.append(Choice(metrics, tried, trial))
+    return choices
+
+
+def _doubted(trial: Trial, plain: Trial | None) -> Trial:
+    """The trial, with the contrast of the plain distances if these fit as well.
+
+    Paths between points that are symmetric may single one matching out by chance.
+    """
+    if plain is None or plain.explained < trial.explained:
+        return trial
+    return trial._replace(contrast=min(trial.contrast, plain.contrast))
+
+
+def _sample(pair: Pair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:
+    one, other = (domain.sample(size, i) for domain, i in zip(pair, always, strict=True))
+    return one, other
+
+
+def _references(
+    pair: Pair, metrics: tuple[Metric, Metric], rows: tuple[Index, Index]
+) -> tuple[ReferenceDomain, ReferenceDomain]:
+    spaces = [d.space(metric, i) for d, metric, i in zip(pair, metrics, rows, strict=True)]
+    one, other = (
+        ReferenceDomain(space, root_mean_square(all_distances(space)), i)
+        for space, i in zip(spaces, rows, strict=True)
+    )
+    return one, other
+
+
+def _discrepancy(Dx: Array, Dy: Array, plan: Array) -> float:
+    """Sum over pairs of pairs of squared differences, weighted by the plan."""
+    p, q = plan.sum(1), plan.sum(0)
+    squares = p @ (Dx * Dx) @ p + q @ (Dy * Dy) @ q
+    cost = squares - 2 * np.sum((Dx @ plan @ Dy) * plan)
+    return float(max(cost, 0.0) / plan.sum() ** 2)

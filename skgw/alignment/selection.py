@@ -1,0 +1,109 @@
+"""Which of several distances to see two domains under, judged without any truth.
+
+The value of the best plan alone misleads: distances that tell little apart, such as those of a
+ring, are matched well in many ways. A good pair of spaces has one matching that is much better
+than any other one. So each candidate is judged by
+
+    contrast = (F of the best plan that is *another* matching - F of the best plan) / E of it,
+
+F being the objective and E its part without the entropy, times 1 - E / E_product: the share of the
+discrepancy that the matching explains at all. The product coupling, which matches everything with
+everything, always counts as another one. All are taken from a pool of starts on subsamples.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from skgw.exceptions import GWConvergenceWarning
+from skgw.solvers import GromovResult, solve_gromov
+
+Array = NDArray[Any]
+
+SAME_MATCHING = 0.5, 0.25  # total variation up to which plans count as the same matching; the
+# second where there are no others by the first
+TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
+TOLERANCE, MAX_ITER = 1e-3, 100
+SMALL = 1e-3  # misfits below are as good as none
+
+
+class Trial(NamedTuple):
+    """What a pool of starts tells about one pair of spaces.
+
+    Attributes
+    ----------
+    contrast, explained, misfit : float
+        As above; `explained` is 1 - E / E_product, and the misfit E.
+    plan : array of shape (n, m)
+        The best one.
+    """
+
+    contrast: float
+    explained: float
+    misfit: float
+    plan: Array
+
+    @property
+    def score(self) -> float:
+        """What candidates are compared by."""
+        return self.contrast * self.explained
+
+
+def attempt(
+    Dx: Array,
+    Dy: Array,
+    n_init: int,
+    seed: int,
+    *,
+    M: Array | None = None,
+    alpha: float | None = None,
+) -> Trial:
+    """Judge one pair of matrices of distances, (n, n) and (m, m), in float32 and roughly.
+
+    Parameters
+    ----------
+    Dx, Dy : array of shapes (n, n) and (m, m)
+    n_init : int
+        Size of the pool of starts.
+    seed : int
+    M, alpha : array of shape (n, m) and float, optional
+        Cost across the domains, as for `solve_gromov`.
+    """
+    A, B = (torch.from_numpy(unit(D).astype(np.float32)) for D in (Dx, Dy))
+    product = float((A * A).mean() + (B * B).mean() - 2 * A.mean() * B.mean())
+    cost = None if M is None else torch.from_numpy(M.astype(np.float32))
+    reg = max(TEMPERATURE * product, COLDEST)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
+        result = solve_gromov(
+            A, B, cost, alpha=alpha, reg=reg, n_init=n_init, tol=TOLERANCE, max_iter=MAX_ITER,
+            random_state=seed,
+        )  # fmt: skip
+    misfit, value = float(result.value_quad), float(result.value)
+    of_product = product - float(result.reg) * np.log(len(A) * len(B))
+    contrast = max(min(_gap(result), of_product - value), 0.0) / (misfit + SMALL)
+    explained = 1 - misfit / product if product > 0 else 1.0
+    return Trial(contrast, explained, misfit, result.plan.double().numpy())
+
+
+def _gap(result: GromovResult) -> float:
+    """How much worse the best other matching is, as far as the starts know any."""
+    starts = result.starts
+    if starts is None:
+        return np.inf
+    for same in SAME_MATCHING:
+        others = starts.values[starts.distances > same]
+        if len(others):
+            return float(others.min() - starts.values.min())
+    return np.inf
+
+
+def unit(D: Array) -> Array:
+    """Distances over their root mean square."""
+    scale = float(np.sqrt(np.mean(np.square(D, dtype=np.float64))))
+    return D / (scale or 1.0)

@@ -1,0 +1,199 @@
+"""What scikit-learn's own checks do not look at: kinds of input, splits, searches, files."""
+
+import copy
+import pickle
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances
+from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgw import DomainKFold, Domains, GWMatcher
+from skgw.exceptions import AmbiguousMatchingWarning, LabelsAsDomainWarning
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skgw.exceptions.AmbiguousMatchingWarning"  # of small folds
+)
+
+
+@pytest.fixture
+def both(copies):
+    return Domains(copies.X, copies.Y[:50])
+
+
+def test_domains_are_the_same_as_two_arguments(quick, both):
+    one, other = quick().fit(both), quick().fit(both.X, both.Y)
+    assert_array_equal(np.asarray(one.plan_), np.asarray(other.plan_))
+    assert one.score(both) == other.score(both.X, both.Y)
+    assert one.plan_.shape == (60, 50)
+    assert (one.n_features_in_, one.n_features_y_in_) == (3, 5)
+
+
+def test_the_second_domain_must_be_given_once(quick, both):
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        quick().fit(both.X)
+    with pytest.raises(ValueError, match="both domains already"):
+        quick().fit(both, both.Y)
+
+
+def test_cross_validation_with_different_lengths(quick, both):
+    scores = cross_validate(quick(), both, cv=DomainKFold(3), return_train_score=True)
+    assert len(scores["test_score"]) == 3
+    assert (scores["test_score"] > -0.6).all()
+    assert (scores["train_score"] > scores["test_score"]).all()
+
+
+def test_distances_are_cross_validated(quick, both):
+    distances = Domains(*(pairwise_distances(Z) for Z in both.parts), precomputed=True)
+    by_distances = cross_validate(quick(metric="precomputed"), distances, cv=DomainKFold(3))
+    by_points = cross_validate(quick(), both, cv=DomainKFold(3))
+    assert_allclose(by_distances["test_score"], by_points["test_score"], rtol=1e-3)
+
+
+def test_a_search_prefers_what_distorts_less(quick, both):
+    grid = {"epsilon": [5e-3, 0.5], "transformer_x": [None, PCA(1)]}
+    search = GridSearchCV(quick(), grid, cv=DomainKFold(2)).fit(both)
+    assert search.best_params_ == {"epsilon": 5e-3, "transformer_x": None}
+    assert search.best_estimator_.match(both.X[:3]).shape == (3,)
+
+
+def test_parts_of_domains_are_trained_on(quick, both):
+    train, test = train_test_split(both, stratify=both.domain, random_state=0)
+    matcher = quick().fit(train)
+    assert matcher.plan_.shape == (45, 37)
+    assert matcher.translate(test.X).shape == (15, 5)
+    assert -0.5 < matcher.score(test) < 0
+
+
+def test_transformers_see_features_and_translation_undoes_nothing(quick, copies):
+    warped = copies.Y * [1, 100, 1, 1, 1]
+    scaler = StandardScaler(with_mean=False)
+    scaler.fit(warped)
+    matcher = quick(transformer_y=scaler).fit(copies.X, warped)
+    assert matcher.transformer_y_ is not scaler
+    assert matcher.transformer_x_ is None
+    translated = matcher.translate(copies.X)
+    assert warped.min(0) == pytest.approx(translated.min(0), rel=0.5, abs=1)  # its own units
+    same = quick().fit(copies.X, scaler.transform(warped))
+    assert_array_equal(matcher.match(), same.match())
+    D = pairwise_distances(copies.X)
+    with pytest.raises(ValueError, match="transformer_x transforms features"):
+        quick(metric="precomputed", transformer_x=scaler).fit(D, D)
+
+
+def test_tensors_in_tensors_out(quick, copies):
+    X, Y = torch.tensor(copies.X), torch.tensor(copies.Y)
+    matcher, arrays = quick().fit(X, Y), quick().fit(copies.X, copies.Y)
+    translated = matcher.translate(X)
+    assert isinstance(translated, torch.Tensor)
+    assert_array_equal(translated.numpy(), arrays.translate(copies.X))
+    assert_array_equal(matcher.match(X, Y).numpy(), arrays.match(copies.X, copies.Y))
+    assert matcher.score(X, Y) == arrays.score(copies.X, copies.Y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_points_keep_their_dtype(quick, copies, dtype):
+    matcher = quick().fit(copies.X.astype(dtype), copies.Y.astype(dtype))
+    assert matcher.translate(copies.X.astype(dtype)).dtype == dtype
+
+
+def test_data_frames_and_pipelines(quick, copies):
+    X = pd.DataFrame(copies.X, columns=list("abc"))
+    pipeline = make_pipeline(StandardScaler(), quick(transformer_y=StandardScaler()))
+    pipeline.fit(X, pd.DataFrame(copies.Y[:40]))
+    assert pipeline[-1].plan_.shape == (60, 40)
+    assert isinstance(pipeline.score(X, copies.Y), float)
+    assert_array_equal(quick().fit(X, copies.Y).feature_names_in_, list("abc"))
+
+
+def test_weights_count_in_the_score(quick, copies):
+    Y = copies.Y.copy()
+    Y[copies.partner[:20]] += 3 * np.random.default_rng(0).normal(size=(20, 5))
+    matcher = quick().fit(copies.X, Y)
+    weights = np.r_[np.zeros(20), np.ones(40)]
+    assert matcher.score(copies.X, sample_weight=weights) > matcher.score(copies.X)
+    doubled = matcher.score(np.concatenate([copies.X, copies.X]))
+    assert doubled == pytest.approx(matcher.score(copies.X))
+    everything = np.r_[weights, np.ones(60)]
+    assert matcher.score(Domains(copies.X, Y), sample_weight=everything) != matcher.score(copies.X)
+
+
+def test_labels_are_suspected(quick, copies):
+    with pytest.warns(LabelsAsDomainWarning, match="is it labels"):
+        quick().fit(copies.X, np.arange(60) % 3)
+    one_feature = quick().fit(copies.X, copies.X[:, 0])  # floats: no warning
+    assert one_feature.translate(copies.X).shape == (60, 1)
+
+
+def test_the_same_seed_gives_the_same_result(copies):
+    one, other = (GWMatcher(n_init=2, random_state=7).fit(copies.X, copies.Y) for _ in range(2))
+    assert one.metric_ == other.metric_
+    assert_array_equal(np.asarray(one.plan_), np.asarray(other.plan_))
+
+
+FILES = {
+    "features": {},
+    "geodesic": {"metric": "geodesic"},
+    "auto": {"metric": "auto", "n_init": 2},
+    "reference": {"method": "reference"},
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_holds_everything(quick, copies, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("skgw.matching.MAX_REFERENCE", 30)
+    monkeypatch.setattr("skgw.alignment.fitting.N_TRIED", 30)
+    matcher = quick(**FILES[kind]).fit(copies.X, copies.Y)
+    matcher.save(tmp_path / "matcher")
+    loaded = GWMatcher.load(tmp_path / "matcher")
+    for other in (loaded, copy.deepcopy(matcher), pickle.loads(pickle.dumps(matcher))):
+        assert_array_equal(other.translate(copies.X), matcher.translate(copies.X))
+        assert_array_equal(other.match(source="y"), matcher.match(source="y"))
+        assert_array_equal(other.match(copies.X, copies.Y), matcher.match(copies.X, copies.Y))
+        assert other.score(copies.X, copies.Y) == matcher.score(copies.X, copies.Y)
+        assert other.get_params() == matcher.get_params()
+
+
+def test_a_graph_against_points(quick):
+    graph = nx.path_graph(30)
+    matcher = quick(metric=("precomputed", "euclidean")).fit(graph, np.arange(30.0)[::-1] ** 1.01)
+    assert matcher.match(graph).shape == (30,)
+    assert abs(np.corrcoef(matcher.match(), np.arange(30))[0, 1]) > 0.99
+
+
+def test_mistakes_are_named(quick, copies):
+    X, Y = copies.X, copies.Y
+    matcher = quick().fit(X, Y)
+    for call in (matcher.match, matcher.translate):
+        with pytest.raises(ValueError, match="source must be 'x' or 'y'"):
+            call(X, source="z")
+    with pytest.raises(ValueError, match="match needs X with y"):
+        matcher.match(y=Y)
+    with pytest.raises(ValueError, match="expecting 5 features"):
+        matcher.match(X, X)
+    with pytest.raises(ValueError, match="one or a pair"):
+        quick(metric=("euclidean",) * 3).fit(X, Y)
+    for pairs, message in [
+        (([0, 1], [0]), "same length"),
+        (([0], [60]), "outside of a domain of 60"),
+        (([0, 0], [0, 1]), "twice"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            quick().fit(X, Y, pairs=pairs)
+    with pytest.raises(ValueError, match="rows of the same features"):
+        quick().fit(X, Y, shared=(X, Y))
+
+
+def test_points_that_coincide_are_no_trouble(quick):
+    X = np.zeros((10, 2))
+    with pytest.warns(AmbiguousMatchingWarning):
+        matcher = quick(metric="auto").fit(X, np.ones((8, 3)))
+    assert_allclose(matcher.translate(X), 1)
+    assert np.isfinite(matcher.confidence_).all()
