@@ -21,7 +21,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, indices, newton, times
+from skgw.solvers._direction import SMALL
+from skgw.solvers._newton import LinearProblem, LinearSolution, indices, newton, times
 
 NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
 BACKENDS = ("auto", "torch", "numba", "triton")
