@@ -74,23 +74,24 @@ class _Point(NamedTuple):
 def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) -> LinearSolution:
     """Maximise the semi-dual until every error is below its tolerance."""
     cost, a, b, reg, potential, tol = problem
-    kernel = b.log()[:, None, :] - cost / reg[:, None, None]  # (B, n, m), in log domain
+    kernel = torch.addcdiv(b.log()[:, None, :], cost, reg[:, None, None], value=-1)  # (B, n, m)
     g = potential / reg[:, None]
     scaling, at = _absorb(kernel, g, a, b)
     radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
     least = STARVED * b
+    plan = torch.empty_like(cost)  # room for Newton's steps before it is filled
     todo = at.error > tol
     while max_iter > 0 and 2 * int(todo.sum()) > len(todo):
         max_iter -= 1
         starved = (at.columns < least).any(1) & todo
-        at, radius = _step(scaling, at, radius, todo & ~starved, problem)
+        at, radius = _step(scaling, at, radius, todo & ~starved, problem, plan)
         if (at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved).any():
             g = g + at.delta
             if starved.any():
                 g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
             scaling, at = _absorb(kernel, g, a, b)
         todo = at.error > tol
-    plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
+    torch.mul(scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
     if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
         left = indices(todo)
@@ -121,11 +122,19 @@ def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
 
 
 def _step(
-    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, problem: LinearProblem
+    scaling: Tensor,
+    at: _Point,
+    radius: Tensor,
+    todo: Tensor,
+    problem: LinearProblem,
+    room: Tensor,
 ) -> tuple[_Point, Tensor]:
-    """One globalised Newton step of the problems in `todo`, and the new trust radius."""
+    """One globalised Newton step of the problems in `todo`, and the new trust radius.
+
+    `room`, (B, n, m), is overwritten.
+    """
     a, b = problem.a, problem.b
-    direction = _direction(scaling, at, radius, todo, a, b)
+    direction = _direction(scaling, at, radius, todo, a, b, room)
     length = direction.abs().amax(1)
     step = (radius / length.clamp_min(SMALL)).clamp_max(1.0)
     new = _evaluate(scaling, torch.addcmul(at.delta, step[:, None], direction), a, b)
@@ -146,17 +155,20 @@ def _step(
 
 
 def _direction(
-    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, a: Tensor, b: Tensor
+    scaling: Tensor,
+    at: _Point,
+    radius: Tensor,
+    todo: Tensor,
+    a: Tensor,
+    b: Tensor,
+    room: Tensor,
 ) -> Tensor:
     """Newton's direction, (B, m), zero for the problems that are not in `todo`."""
-    down = (at.w * a.clamp_min(SMALL).rsqrt())[:, :, None]
-    scale = at.columns.clamp_min(SMALL).rsqrt()
-    along = (at.v * scale)[:, None, :]
-    A = (scaling * along).mul_(down)
-    scale = scale[:, None, :]
-    d = conjugate_gradients(
-        A, at.gradient[:, None, :] * scale, scale, radius[:, None, None], todo[:, None, None]
-    )[:, 0]
+    scale = at.columns.clamp_min(SMALL).rsqrt()[:, None, :]
+    A = torch.mul(scaling, at.v[:, None, :] * scale, out=room)
+    A.mul_((a.sqrt() / at.z)[:, :, None])
+    residual = at.gradient[:, None, :] * scale
+    d = conjugate_gradients(A, residual, scale, radius[:, None, None], todo[:, None, None])[:, 0]
     return d - (d * b).sum(1, keepdim=True)  # potentials are defined up to a constant
 
 

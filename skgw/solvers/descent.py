@@ -206,10 +206,9 @@ def _outer_step(
     change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
     settled = change < tol
-    status = torch.full(reg.shape, MAX_ITER, device=reg.device)
-    status[settled] = INNER
-    status[settled & (error < tol)] = CONVERGED
-    status[~torch.isfinite(value)] = NON_FINITE
+    status = torch.full(reg.shape, MAX_ITER, device=reg.device).masked_fill_(settled, INNER)
+    status.masked_fill_(settled & (error < tol), CONVERGED)
+    status.masked_fill_(~torch.isfinite(value), NON_FINITE)
     outcome = Solution(plan, cost, potential, value, error, status, torch.full_like(status, step))
     if is_first:
         mixture, at, streak = plan, cost, it.streak

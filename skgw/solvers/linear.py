@@ -84,6 +84,8 @@ def solve_linear(
 
 def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
     solution = newton(problem, min(max_iter, PATIENCE))
+    if (solution.error <= problem.tol).all():
+        return solution
     far = solution.error > problem.tol.clamp_min(FAR)
     if far.any():
         index = indices(far)
