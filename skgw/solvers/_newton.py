@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers._direction import SMALL, conjugate_gradients
+from skgw.solvers._conjugate_gradients import SMALL, conjugate_gradients
 
 FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
 MAX_RADIUS = 40.0
@@ -76,10 +76,10 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
     cost, a, b, reg, potential, tol = problem
     kernel = torch.addcdiv(b.log()[:, None, :], cost, reg[:, None, None], value=-1)  # (B, n, m)
     g = potential / reg[:, None]
-    scaling, at = _absorb(kernel, g, a, b)
+    plan = torch.empty_like(cost)  # before it is filled at the end, room for intermediate results
+    scaling, at = _absorb(kernel, g, a, b, plan)
     radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
     least = STARVED * b
-    plan = torch.empty_like(cost)  # room for Newton's steps before it is filled
     todo = at.error > tol
     while max_iter > 0 and 2 * int(todo.sum()) > len(todo):
         max_iter -= 1
@@ -89,7 +89,7 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
             g = g + at.delta
             if starved.any():
                 g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
-            scaling, at = _absorb(kernel, g, a, b)
+            scaling, at = _absorb(kernel, g, a, b, plan)
         todo = at.error > tol
     torch.mul(scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
@@ -100,15 +100,13 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
     return solution
 
 
-def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, _Point]:
+def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, room: Tensor) -> tuple[Tensor, _Point]:
     """The row-normalised kernel P at `g`, (B, n, m), and the point there."""
-    scaling = torch.softmax(kernel + g[:, None, :], -1)
+    scaling = torch.softmax(torch.add(kernel, g[:, None, :], out=room), -1)
     columns = times(a, scaling)
     gradient = b - columns
     one_a, one_b = torch.ones_like(a), torch.ones_like(b)
-    point = _Point(
-        torch.zeros_like(b), one_b, one_a, a, columns, gradient, gradient.abs().sum(1)
-    )
+    point = _Point(torch.zeros_like(b), one_b, one_a, a, columns, gradient, gradient.abs().sum(1))
     return scaling, point
 
 

@@ -22,7 +22,7 @@ from skgw.solvers._compiled import (
     exp2_for,
     log_weights,
 )
-from skgw.solvers._direction import CG_TOLERANCE, MAX_CG, SMALL
+from skgw.solvers._conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
 from skgw.solvers._newton import (
     ABSORB_AT,
     FIRST_RADIUS,

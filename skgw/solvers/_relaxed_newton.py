@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers._direction import CG_TOLERANCE, MAX_CG, SMALL
+from skgw.solvers._conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
 from skgw.solvers._newton import (
     FIRST_RADIUS,
     MAX_RADIUS,

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skgw.solvers._direction import SMALL
+from skgw.solvers._conjugate_gradients import SMALL
 from skgw.solvers._newton import LinearProblem, LinearSolution, indices, newton, times
 
 NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
