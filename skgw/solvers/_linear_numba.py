@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skgw.solvers._compiled import Array, Exp2, Scalar, Weights, compiled
-from skgw.solvers._newton import SMALL
+from skgw.solvers._conjugate_gradients import SMALL
 from skgw.solvers._newton_numba import absorb, newton_steps
 from skgw.solvers.linear import FAR, PATIENCE, SYMMETRIC_STEPS, WARMER
 

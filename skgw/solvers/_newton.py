@@ -13,15 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CG_TOLERANCE = 0.1  # relative residual of a Newton direction; tighter does not pay
-MAX_CG = 50
+from skgw.solvers._conjugate_gradients import SMALL, conjugate_gradients
+
 FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
 MAX_RADIUS = 40.0
 SUFFICIENT_GAIN = 0.1  # share of the gain that the gradient promises (Armijo)
 ABSORB_AT = 15.0  # log scalings beyond it are absorbed into the kernel
 SINKHORN_STEPS = 4
 STARVED = 1e-12  # a column with less than this share of its mass is out of Newton's reach
-SMALL = 1e-30  # guards divisions; a normal number in float32
 
 
 class LinearProblem(NamedTuple):
@@ -57,35 +56,42 @@ class LinearSolution(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """The plan diag(w) P diag(v) at log v = delta, and the semi-dual there."""
+    """The plan diag(w) P diag(v) at log v = delta; its rows sum to a."""
 
     delta: Tensor  # (B, m)
     v: Tensor  # (B, m)
-    w: Tensor  # (B, n)
-    columns: Tensor  # (B, m), column sums; b minus them is the gradient of the semi-dual
-    error: Tensor  # (B,), L1 norm of that gradient
-    value: Tensor  # (B,), gain of the semi-dual over reg since the last absorption
+    z: Tensor  # (B, n), P v
+    w: Tensor  # (B, n), a / z
+    columns: Tensor  # (B, m), column sums
+    gradient: Tensor  # (B, m), of the semi-dual: b - columns
+    error: Tensor  # (B,), its L1 norm
+
+    def gain(self, a: Tensor, b: Tensor) -> Tensor:
+        """The semi-dual's gain over reg since the last absorption, (B,)."""
+        return (b * self.delta).sum(1) - (a * self.z.log()).sum(1)
 
 
 def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) -> LinearSolution:
     """Maximise the semi-dual until every error is below its tolerance."""
     cost, a, b, reg, potential, tol = problem
-    kernel = b.log()[:, None, :] - cost / reg[:, None, None]  # (B, n, m), in log domain
+    kernel = torch.addcdiv(b.log()[:, None, :], cost, reg[:, None, None], value=-1)  # (B, n, m)
     g = potential / reg[:, None]
-    scaling, at = _absorb(kernel, g, a, b)
+    plan = torch.empty_like(cost)  # before it is filled at the end, room for intermediate results
+    scaling, at = _absorb(kernel, g, a, b, plan)
     radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
+    least = STARVED * b
     todo = at.error > tol
-    while max_iter > 0 and 2 * todo.sum() > len(todo):
+    while max_iter > 0 and 2 * int(todo.sum()) > len(todo):
         max_iter -= 1
-        starved = (at.columns < STARVED * b).any(1) & todo
-        at, radius = _step(scaling, at, radius, todo & ~starved, problem)
+        starved = (at.columns < least).any(1) & todo
+        at, radius = _step(scaling, at, radius, todo & ~starved, problem, plan)
         if (at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved).any():
             g = g + at.delta
             if starved.any():
                 g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
-            scaling, at = _absorb(kernel, g, a, b)
+            scaling, at = _absorb(kernel, g, a, b, plan)
         todo = at.error > tol
-    plan = (scaling * at.v[:, None, :]).mul_(at.w[:, :, None])
+    torch.mul(scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
     if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
         left = indices(todo)
@@ -94,10 +100,14 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
     return solution
 
 
-def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, _Point]:
+def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, room: Tensor) -> tuple[Tensor, _Point]:
     """The row-normalised kernel P at `g`, (B, n, m), and the point there."""
-    scaling = torch.softmax(kernel + g[:, None, :], -1)
-    return scaling, _evaluate(scaling, torch.zeros_like(b), a, b)
+    scaling = torch.softmax(torch.add(kernel, g[:, None, :], out=room), -1)
+    columns = times(a, scaling)
+    gradient = b - columns
+    one_a, one_b = torch.ones_like(a), torch.ones_like(b)
+    point = _Point(torch.zeros_like(b), one_b, one_a, a, columns, gradient, gradient.abs().sum(1))
+    return scaling, point
 
 
 def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
@@ -105,69 +115,58 @@ def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
     z = times(v, scaling.mT).clamp_min(SMALL)  # (B, n)
     w = a / z
     columns = v * times(w, scaling)
-    value = (b * delta).sum(1) - (a * z.log()).sum(1)
-    return _Point(delta, v, w, columns, (b - columns).abs().sum(1), value)
+    gradient = b - columns
+    return _Point(delta, v, z, w, columns, gradient, gradient.abs().sum(1))
 
 
 def _step(
-    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, problem: LinearProblem
+    scaling: Tensor,
+    at: _Point,
+    radius: Tensor,
+    todo: Tensor,
+    problem: LinearProblem,
+    room: Tensor,
 ) -> tuple[_Point, Tensor]:
-    """One globalised Newton step of the problems in `todo`, and the new trust radius."""
+    """One globalised Newton step of the problems in `todo`, and the new trust radius.
+
+    `room`, (B, n, m), is overwritten.
+    """
     a, b = problem.a, problem.b
-    direction = _direction(scaling, at, radius, todo, a, b)
+    direction = _direction(scaling, at, radius, todo, a, b, room)
     length = direction.abs().amax(1)
-    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0) * todo
-    new = _evaluate(scaling, at.delta + step[:, None] * direction, a, b)
-    promised = step * ((b - at.columns) * direction).sum(1)
+    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0)
+    new = _evaluate(scaling, torch.addcmul(at.delta, step[:, None], direction), a, b)
+    grown = torch.where(length > radius, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
     # Either test will do: the error may stand still on the way to a far solution, and the value
     # drowns in rounding close to it.
-    closer = new.error < torch.maximum(0.9 * at.error, problem.tol)
-    failed = todo & ~closer & ~(new.value - at.value > SUFFICIENT_GAIN * promised)
-    if failed.any():
-        safe = _sinkhorn(scaling, at, a, b)
-        new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
-    grown = torch.where(todo & (step < 1), 4.0 * radius, radius).clamp_max(MAX_RADIUS)
+    doubtful = todo & ~(new.error < torch.maximum(0.9 * at.error, problem.tol))
+    if not doubtful.any():
+        return new, grown
+    promised = step * (at.gradient * direction).sum(1)
+    failed = doubtful & ~(new.gain(a, b) - at.gain(a, b) > SUFFICIENT_GAIN * promised)
+    if not failed.any():
+        return new, grown
+    safe = _sinkhorn(scaling, at, a, b)
+    new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
     shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
     return new, torch.where(failed, shrunk, grown)
 
 
 def _direction(
-    scaling: Tensor, at: _Point, radius: Tensor, todo: Tensor, a: Tensor, b: Tensor
+    scaling: Tensor,
+    at: _Point,
+    radius: Tensor,
+    todo: Tensor,
+    a: Tensor,
+    b: Tensor,
+    room: Tensor,
 ) -> Tensor:
-    """Solve (diag(T'1) - T' diag(1/a) T) d = b - T'1 by Jacobi-preconditioned CG.
-
-    A problem is left alone where it leaves its trust region (Steihaug 1983): between groups of
-    points that hardly exchange mass the Hessian is nearly singular, and its exact solution far
-    outside of where the quadratic model holds.
-    """
-    scaling_t, outer = scaling.mT, at.v
-    inner = at.w * at.w / a.clamp_min(SMALL)  # (B, n)
-    jacobi = 1 / at.columns.clamp_min(SMALL)
-    flat = torch.finfo(b.dtype).eps  # a relative curvature that rounding cannot tell from zero
-
-    d = torch.zeros_like(b)
-    residual = b - at.columns
-    z = s = residual * jacobi
-    rz = (residual * z).sum(1, keepdim=True)  # (B, 1)
-    stop = CG_TOLERANCE**2 * rz
-    going = todo[:, None]
-    for k in range(MAX_CG):
-        hs = times(outer * s, scaling_t) * inner
-        hs = at.columns * s - outer * times(hs, scaling)
-        curvature = (s * hs).sum(1, keepdim=True)
-        step = going * rz / torch.maximum(curvature, flat * rz + SMALL)
-        d = torch.addcmul(d, step, s)
-        residual = torch.addcmul(residual, step, hs, value=-1)
-        z = residual * jacobi
-        rz_new = (residual * z).sum(1, keepdim=True)
-        if k % 4 == 3:  # each look costs a synchronisation on GPUs
-            inside = d.abs().amax(1, keepdim=True) < radius[:, None]
-            going = going & inside & (rz_new > stop)
-            if not going.any():
-                break
-        s = torch.addcmul(z, rz_new / rz.clamp_min(SMALL), s)
-        rz = rz_new
-    d = torch.where(d.isfinite().all(1, keepdim=True), d, 0.0)  # overflow: Sinkhorn will step in
+    """Newton's direction, (B, m), zero for the problems that are not in `todo`."""
+    scale = at.columns.clamp_min(SMALL).rsqrt()[:, None, :]
+    A = torch.mul(scaling, at.v[:, None, :] * scale, out=room)
+    A.mul_((a.sqrt() / at.z)[:, :, None])
+    residual = at.gradient[:, None, :] * scale
+    d = conjugate_gradients(A, residual, scale, radius[:, None, None], todo[:, None, None])[:, 0]
     return d - (d * b).sum(1, keepdim=True)  # potentials are defined up to a constant
 
 

@@ -22,14 +22,12 @@ from skgw.solvers._compiled import (
     exp2_for,
     log_weights,
 )
+from skgw.solvers._conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
 from skgw.solvers._newton import (
     ABSORB_AT,
-    CG_TOLERANCE,
     FIRST_RADIUS,
-    MAX_CG,
     MAX_RADIUS,
     SINKHORN_STEPS,
-    SMALL,
     STARVED,
     SUFFICIENT_GAIN,
     LinearProblem,

@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.language import constexpr, tensor
 
-from skgw.solvers import _newton
+from skgw.solvers import _conjugate_gradients, _newton
 from skgw.solvers._newton import LinearProblem, LinearSolution, newton
 
 MAX_SIZE = 256  # of a side: a larger plan is more than one multiprocessor should work on
@@ -27,15 +27,15 @@ TILE = 16384  # bytes of the plan that go by at a time: twice as many do not fit
 
 # Compiled code reads only marked constants from outside. They stand on the right of a product, as
 # older interpreters of Triton want it.
-MAX_CG = constexpr(_newton.MAX_CG)
-CG_STOP = constexpr(_newton.CG_TOLERANCE**2)
+MAX_CG = constexpr(_conjugate_gradients.MAX_CG)
+CG_STOP = constexpr(_conjugate_gradients.CG_TOLERANCE**2)
 FIRST_RADIUS = constexpr(_newton.FIRST_RADIUS)
 MAX_RADIUS = constexpr(_newton.MAX_RADIUS)
 SUFFICIENT_GAIN = constexpr(_newton.SUFFICIENT_GAIN)
 ABSORB_AT = constexpr(_newton.ABSORB_AT)
 SINKHORN_STEPS = constexpr(_newton.SINKHORN_STEPS)
 STARVED = constexpr(_newton.STARVED)
-SMALL = constexpr(_newton.SMALL)
+SMALL = constexpr(_conjugate_gradients.SMALL)
 FAR_BELOW = constexpr(-1e30)  # instead of log 0, where the difference of two may be taken
 
 

@@ -22,12 +22,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers._conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
 from skgw.solvers._newton import (
-    CG_TOLERANCE,
     FIRST_RADIUS,
-    MAX_CG,
     MAX_RADIUS,
-    SMALL,
     SUFFICIENT_GAIN,
     LinearSolution,
     times,

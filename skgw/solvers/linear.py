@@ -21,7 +21,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skgw.solvers._newton import SMALL, LinearProblem, LinearSolution, indices, newton, times
+from skgw.solvers._conjugate_gradients import SMALL
+from skgw.solvers._newton import LinearProblem, LinearSolution, indices, newton, times
 
 NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
 BACKENDS = ("auto", "torch", "numba", "triton")
@@ -83,6 +84,8 @@ def solve_linear(
 
 def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
     solution = newton(problem, min(max_iter, PATIENCE))
+    if (solution.error <= problem.tol).all():
+        return solution
     far = solution.error > problem.tol.clamp_min(FAR)
     if far.any():
         index = indices(far)

@@ -166,3 +166,13 @@ def test_no_gradient_flows_through_plans(noisy_copies):
     Ca, Cb, _ = noisy_copies(12)
     result = solve_gromov(torch.tensor(Ca).requires_grad_(), torch.tensor(Cb), reg=0.05)
     assert not result.plan.requires_grad
+
+
+def test_what_comes_out_can_be_used_with_gradients():
+    problem, scale = batched(*NOT_OF_NEGATIVE_TYPE["graphs"])
+    for max_iter in (1, 100):
+        solution = descend(problem, 0.2 * scale, max_iter=max_iter)
+        weight = torch.ones_like(solution.plan, requires_grad=True)
+        (weight * solution.plan).sum().backward()
+        torch.testing.assert_close(weight.grad, solution.plan)
+        assert not any(field.is_inference() for field in solution)
