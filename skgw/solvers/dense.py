@@ -11,7 +11,7 @@ from skgw.solvers._inputs import Inputs
 from skgw.solvers._package import differentiable, package
 from skgw.solvers.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.initial import Setting, read_start
-from skgw.solvers.lowrank import MIN_SIZE, minimize_from_truncated
+from skgw.solvers.lowrank import minimize_from_truncated, pays
 from skgw.solvers.pool import best_of_pool
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
@@ -52,7 +52,7 @@ def solve_dense(
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         is_far = n_init > 1 or bool((start.level > reg).any())
-        if is_far and min(problem.offset.shape[1:]) >= MIN_SIZE:
+        if is_far and pays(problem, backend):
             solution = minimize_from_truncated(
                 problem, reg, start.state,
                 level=start.level, tol=tol_used, max_iter=max_iter, backend=backend,

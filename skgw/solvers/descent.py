@@ -118,7 +118,7 @@ def minimize(
         What solves the linear problems, for other constraints than couplings; called as
         `solve_coupling` is, which is the default.
     """
-    if isinstance(problem, QuadraticProblem) and _is_small(problem.offset, backend):
+    if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend):
         from skgw.solvers._descent_numba import minimize_numba
 
         return minimize_numba(
@@ -169,8 +169,8 @@ def _descend(
     return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
 
 
-def _is_small(offset: Tensor, backend: str) -> bool:
-    """Whether a dense problem is one for compiled code."""
+def is_compiled(offset: Tensor, backend: str) -> bool:
+    """Whether a dense problem with this offset is solved in compiled code altogether."""
     compiled = resolved(backend, offset.device.type) == "numba"
     return compiled and max(offset.shape[1:]) <= MAX_COMPILED
 

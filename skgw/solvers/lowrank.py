@@ -16,17 +16,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.descent import NON_FINITE, Solution, minimize
+from skgw.solvers.descent import NON_FINITE, Solution, is_compiled, minimize
 from skgw.solvers.quadratic import QuadraticProblem, energy
 from skgw.solvers.result import State
 
-MIN_SIZE = 300  # below it products of full matrices are cheap
+MIN_SIZE = 300  # points a side; below it products of full matrices are cheap
 RANK = 64
 ROUGH_TOLERANCE = 1e-2  # of the first solve with truncated kernels
 CLOSER = 1e-2  # tolerance of a corrected solve, in terms of what the last one moved
 MAX_CORRECTIONS = 6
 RESERVE = 4  # one step in so many is kept for the exact kernels, should the corrections not settle
 OVERHANG = 8  # columns that the range finder is given above the rank
+
+
+def pays(problem: QuadraticProblem, backend: str) -> bool:
+    """Whether truncated kernels save time: in compiled code full ones are quicker."""
+    size = min(problem.offset.shape[1:])
+    return size >= MIN_SIZE and not is_compiled(problem.offset, backend)
 
 
 class LowRankProblem(NamedTuple):

@@ -20,7 +20,7 @@ from torch import Tensor
 from skgw.solvers.descent import entropic_value, minimize
 from skgw.solvers.initial import WARM_START, Setting, Start, named_start
 from skgw.solvers.invariants import pairs_cost, sign_flips, spectra
-from skgw.solvers.lowrank import MIN_SIZE, RANK, truncate
+from skgw.solvers.lowrank import RANK, pays, truncate
 from skgw.solvers.quadratic import Problem, QuadraticProblem, energy
 from skgw.solvers.result import StartsReport, State
 
@@ -115,8 +115,7 @@ def _solved(
 ) -> Iterator[tuple[Start, _Outcome]]:
     """Solve roughly from each start, as many at once as memory allows."""
     problem, reg = setting.problem, setting.reg
-    is_large = min(problem.offset.shape[1:]) >= MIN_SIZE
-    rough: Problem = truncate(problem, RANK) if is_large else problem
+    rough: Problem = truncate(problem, RANK) if pays(problem, backend) else problem
     size = max(1, PIECE // problem.offset.numel())
     everyone = torch.arange(len(reg), device=reg.device)
     while piece := list(itertools.islice(starts, size)):

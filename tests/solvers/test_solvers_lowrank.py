@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import dense, lowrank, solve_gromov
+from skgw.solvers import descent, lowrank, solve_gromov
 from skgw.solvers.lowrank import truncate
 from skgw.solvers.quadratic import QuadraticProblem, energy, quadratic_problem
 
@@ -30,8 +30,14 @@ def matrices(request):
     return distances(x)[0], distances(y)[0]
 
 
+@pytest.fixture(autouse=True)
+def not_compiled(monkeypatch):
+    """Compiled solves of this size take full matrices."""
+    monkeypatch.setattr(descent, "MAX_COMPILED", 0)
+
+
 def without_truncation(monkeypatch):
-    monkeypatch.setattr(dense, "MIN_SIZE", 10**9)
+    monkeypatch.setattr(lowrank, "MIN_SIZE", 10**9)
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])

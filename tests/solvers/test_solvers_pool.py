@@ -118,8 +118,8 @@ def test_pieces_are_the_whole(monkeypatch, noisy_copies):
 def test_truncated_kernels_give_exact_values(monkeypatch, noisy_copies):
     Ca, Cb, _ = noisy_copies(60, 50, noise=0.1)
     dense = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
-    for name in ("dense", "pool"):
-        monkeypatch.setattr(f"skgw.solvers.{name}.MIN_SIZE", 50)
+    monkeypatch.setattr("skgw.solvers.descent.MAX_COMPILED", 0)
+    monkeypatch.setattr("skgw.solvers.lowrank.MIN_SIZE", 50)
     monkeypatch.setattr("skgw.solvers.pool.RANK", 8)
     truncated = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
     assert truncated.converged
