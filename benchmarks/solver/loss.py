@@ -108,7 +108,7 @@ def main() -> None:
     lines = []
     for n in SIZES:
         records = [figures for cell, figures in rows if cell["n"] == n]
-        for name in records[0] if records else ():
+        for name in [k for k in records[0] if k != "warnings"] if records else ():
             own = [record[name] for record in records]
             lines.append(
                 [

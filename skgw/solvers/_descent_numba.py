@@ -35,6 +35,7 @@ from skgw.solvers.descent import (
     INEXACTNESS,
     INNER,
     LEVEL_TOLERANCE,
+    MARGINAL_SHARE,
     MAX_COOLING,
     MAX_ITER,
     MAX_MOMENTUM,
@@ -112,7 +113,7 @@ def _minimize(
     last_change, streak = tol if is_close else 1.0, 0
     while True:
         step += 1
-        wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), 0.5 * tol)
+        wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), MARGINAL_SHARE * tol)
         _linearised(problem, it, it.cost, reg, wanted, symmetric, exp2)
         energy, error, change, curvature, ahead = compare(problem, it)
         is_first = step == 1 and not is_close

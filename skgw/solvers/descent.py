@@ -32,6 +32,7 @@ from skgw.solvers.starts import tilt
 
 MAX_COOLING = 1.0  # octaves from one annealing level to the next, one outer step each
 INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
+MARGINAL_SHARE = 0.2  # of the tolerance, that it is solved to at last
 LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
 SLOW = 0.8  # rate of convergence from which on momentum is built up
 MAX_MOMENTUM = 0.9
@@ -214,7 +215,8 @@ def _outer_step(
 
     The first plan of a solve has none before it to be compared with.
     """
-    wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), 0.5 * tol)
+    least = MARGINAL_SHARE * tol
+    wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), least)
     plan, potential, error = linear(problem, it.cost, reg, potential=it.potential, tol=wanted)
     cost = problem.gradient(plan)
     value = energy(problem, plan, cost)
