@@ -1,7 +1,7 @@
 """
-=============================
+==============================
 Matching without common ground
-=============================
+==============================
 
 Two instruments have measured the same kind of thing, in different features, and nobody knows which
 row of one belongs to which row of the other. `GWMatcher` finds out from the distances inside each.
