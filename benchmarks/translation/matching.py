@@ -155,8 +155,9 @@ def profile_costs(Dx: Array, Dy: Array, size: int = 200) -> Array:
 def main() -> None:
     options = parser(__doc__ or "", "matching")
     options.add_argument("--data", type=Path, required=True, help="folder with the .npz files")
-    options.add_argument("--sets", nargs="+", default=list(SETS), metavar="NAME")
-    options.add_argument("--methods", nargs="+", default=[OURS, *BASELINES], metavar="NAME")
+    options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS, metavar="NAME")
+    names = [OURS, *BASELINES]
+    options.add_argument("--methods", nargs="+", default=names, choices=names, metavar="NAME")
     args = options.parse_args()
     if not args.data.is_dir():
         sys.exit(f"--data {args.data}: no such folder. The sets are listed in sets.py.")

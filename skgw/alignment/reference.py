@@ -15,7 +15,7 @@ from skgw.solvers.starts import carried_start
 Array = NDArray[Any]
 
 TOLERANCE, MAX_ITER = 1e-4, 200
-EPSILON_RANGE = (1e-3, 2e-2)
+EPSILON_RANGE = (1e-4, 2e-2)
 SHARE = 0.1  # of the misfit
 
 

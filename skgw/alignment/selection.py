@@ -30,6 +30,7 @@ SAME_MATCHING = 0.5, 0.25  # total variation up to which plans count as the same
 TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
 SMALL = 1e-3  # misfits below are as good as none
+CERTAIN = 10.0  # contrast from which on a matching is as good as certain
 
 
 class Trial(NamedTuple):
@@ -51,7 +52,7 @@ class Trial(NamedTuple):
     @property
     def score(self) -> float:
         """What candidates are compared by."""
-        return self.contrast * self.explained
+        return min(self.contrast, CERTAIN) * self.explained
 
 
 def attempt(
