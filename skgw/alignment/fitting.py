@@ -25,6 +25,7 @@ from skgw.alignment.domains import (
 from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
 from skgw.alignment.selection import Trial, attempt
+from skgw.solvers.quadratic import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried
@@ -103,7 +104,7 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     warm, _ = correspond(distances, rows, acting, HEAT * reg, weights)
     return Alignment(
         metrics, trial, epsilon, domains, rule, distances, plan,
-        value=_discrepancy(Dx, Dy, plan),
+        value=plan_cost(Dx, Dy, plan) / plan.sum() ** 2,
         confidence=confidence(rule, warm, distances[0], Dy),
         converged=bool(result.converged) and error < FITTING,
     )  # fmt: skip
@@ -194,11 +195,3 @@ def _references(
         for space, i in zip(spaces, rows, strict=True)
     )
     return one, other
-
-
-def _discrepancy(Dx: Array, Dy: Array, plan: Array) -> float:
-    """Sum over pairs of pairs of squared differences, weighted by the plan."""
-    p, q = plan.sum(1), plan.sum(0)
-    squares = p @ (Dx * Dx) @ p + q @ (Dy * Dy) @ q
-    cost = squares - 2 * np.sum((Dx @ plan @ Dy) * plan)
-    return float(max(cost, 0.0) / plan.sum() ** 2)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skgw.alignment.domains import root_mean_square
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, solve_gromov
 
@@ -75,7 +76,7 @@ def attempt(
     M, alpha : array of shape (n, m) and float, optional
         Cost across the domains, as for `solve_gromov`.
     """
-    A, B = (torch.from_numpy(unit(D).astype(np.float32)) for D in (Dx, Dy))
+    A, B = (torch.from_numpy((D / root_mean_square(D)).astype(np.float32)) for D in (Dx, Dy))
     product = float((A * A).mean() + (B * B).mean() - 2 * A.mean() * B.mean())
     cost = None if M is None else torch.from_numpy(M.astype(np.float32))
     reg = max(TEMPERATURE * product, COLDEST)
@@ -102,9 +103,3 @@ def _gap(result: GromovResult) -> float:
         if len(others):
             return float(others.min() - starts.values.min())
     return np.inf
-
-
-def unit(D: Array) -> Array:
-    """Distances over their root mean square."""
-    scale = float(np.sqrt(np.mean(np.square(D, dtype=np.float64))))
-    return D / (scale or 1.0)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_consistent_length, column_or_1d
+
+from skgw.solvers.quadratic import plan_cost
 
 from ._checks import Floats, float_matrix, same_width, square_distances
 
@@ -241,15 +241,8 @@ def gw_ratio(
     columns = np.arange(n) if partners is None else column_or_1d(partners)
     true = np.zeros((n, m))
     true[np.arange(n), columns] = 1 / n
-    cost, best = (_quadratic_cost(first, second, T) for T in (found, true))
+    cost, best = (plan_cost(first, second, T) for T in (found, true))
     rounding = np.finfo(float).eps * n * (np.square(first).max() + np.square(second).max())
     if best <= rounding:
         return 1.0 if cost <= rounding else float("inf")
     return cost / best
-
-
-def _quadratic_cost(Dx: Floats, Dy: Floats, plan: NDArray[Any]) -> float:
-    """Sum over pairs of pairs of squared differences, weighted by a plan of any mass."""
-    p, q = plan.sum(1), plan.sum(0)
-    squares = p @ (Dx * Dx) @ p + q @ (Dy * Dy) @ q
-    return float(max(squares - 2 * np.sum((Dx @ plan @ Dy) * plan), 0.0))

@@ -17,7 +17,7 @@ and makes a small error of the plan's marginals harmless. Where K1 and K2 are po
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -133,3 +133,10 @@ def _center(h: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def mean(f: Tensor, p: Tensor) -> Tensor:
     """Mean p'fp of the entries of f under weights p, (B,)."""
     return (torch.bmm(f, p[:, :, None])[:, :, 0] * p).sum(1)
+
+
+def plan_cost(Ca: Any, Cb: Any, plan: Any) -> float:
+    """E of a plan of any mass under the square loss; symmetric matrices, numpy or torch."""
+    p, q = plan.sum(1), plan.sum(0)
+    squares = p @ (Ca * Ca) @ p + q @ (Cb * Cb) @ q
+    return max(float(squares - 2 * ((Ca @ plan @ Cb) * plan).sum()), 0.0)

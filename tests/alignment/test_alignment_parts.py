@@ -8,9 +8,10 @@ from sklearn.metrics import pairwise_distances
 from skgw.alignment import correspond
 from skgw.alignment.candidates import CANDIDATES, candidate_space
 from skgw.alignment.confidence import distances_of_means
+from skgw.alignment.domains import root_mean_square
 from skgw.alignment.hints import read_hints
 from skgw.alignment.reference import choose_epsilon
-from skgw.alignment.selection import attempt, unit
+from skgw.alignment.selection import attempt
 from skgw.solvers import solve_gromov
 
 
@@ -57,8 +58,8 @@ def test_one_number_of_neighbours_is_no_mean(X):
 
 
 def test_the_rule_reproduces_the_plan(X):
-    D = unit(pairwise_distances(X))
-    E = unit(pairwise_distances(X[:40, :2]))
+    D, E = (pairwise_distances(Z) for Z in (X, X[:40, :2]))
+    D, E = (C / root_mean_square(C) for C in (D, E))
     result = solve_gromov(D, E, reg=5e-3, tol=1e-8, max_iter=500)
     every = np.arange(50), np.arange(40)
     rule, error = correspond((D, E), every, result.plan, float(result.reg), result.marginals)
