@@ -27,7 +27,7 @@ class TrainingRun:
     estimator : BaseEstimator
         Has the parameters `learning_rate_init`, `optimizer`, `early_stopping`, `n_iter_no_change`,
         `tol`, `verbose` and `checkpoint`.
-    X : array or sparse matrix
+    X : array or sparse matrix, or pair of arrays
         The training data, as validated.
     max_iter : int
         Updates to make.
@@ -86,8 +86,10 @@ class TrainingRun:
 
     def _start(self) -> Any:
         """Weights that a warm start continues."""
+        if not getattr(self.estimator, "warm_start", False):
+            return None
         fitted = getattr(self.estimator, "_generator", None)
-        return fitted.weights if self.estimator.warm_start and fitted is not None else None
+        return None if fitted is None else fitted.weights
 
 
 def _stable(value: Any) -> Any:

@@ -14,8 +14,10 @@ import numpy as np
 from scipy import sparse
 
 from skgw.alignment import Correspondence, ReferenceDomain
+from skgw.alignment.codes import CodeMap
 from skgw.coupling import Coupling
 from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec
+from skgw.nn.coding import CodedDomain, NormalMixture, Unit
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
@@ -24,9 +26,10 @@ from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
 CLASSES = {
     cls.__name__: cls
     for cls in (
-        AutoencoderSpec, ConsensusSpace, Correspondence, Coupling, Extension, FeatureSpace,
-        FittedAutoencoder, FittedGenerator, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
-        MatrixSpace, Preparation, PreparedSpace, ReferenceDomain,
+        AutoencoderSpec, CodedDomain, CodeMap, ConsensusSpace, Correspondence, Coupling,
+        Extension, FeatureSpace, FittedAutoencoder, FittedGenerator, GeneratorSpec,
+        GeodesicSpace, GraphSpace, LazyPlan,
+        MatrixSpace, NormalMixture, Preparation, PreparedSpace, ReferenceDomain, Unit,
     )
 }  # fmt: skip
 FORMAT = "1"

@@ -44,7 +44,7 @@ class SecondDomain(BaseEstimator):
     def read(self, y: Any, *, reset: bool) -> Any:
         """Validate as `read_points` does; what has one dimension is one feature."""
         y = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
-        if not (sparse.issparse(y) or is_networkx(y)) and np.ndim(y) == 1:
+        if not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             if reset and y.dtype.kind in "biu":
                 warnings.warn(

@@ -440,7 +440,8 @@ def _transformed(transformer: Any, X: Any) -> Any:
 def _lazy(extension: Extension, distances: Array) -> LazyPlan:
     """The plan of rows at these distances (n, r), all of the same mass."""
     link, log_scaling, reg = extension
-    weights = np.full(len(distances), 1 / len(distances), dtype=distances.dtype)
+    distances = distances.astype(link.dtype, copy=False)  # float32 for features of that type
+    weights = np.full(len(distances), 1 / len(distances), dtype=link.dtype)
     return LazyPlan((4 / reg) * distances, link.T, log_scaling, weights)
 
 

@@ -82,11 +82,12 @@ def read_hints(pairs: Any, shared: Any, shape: tuple[int, int], alpha: float) ->
         If it does not fit the domains.
     """
     none = np.empty(0, dtype=np.intp)
-    known = (none, none) if pairs is None else _read_pairs(pairs, shape)
+    known = (none, none) if pairs is None else read_pairs(pairs, shape)
     return Hints(known, None if shared is None else _read_shared(shared, shape), alpha)
 
 
-def _read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
+def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Validate rows (k,) and (k,) of domains of `shape` rows that belong together."""
     i, j = (np.asarray(index) for index in pairs)
     for index, n in zip((i, j), shape, strict=True):
         if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(i):

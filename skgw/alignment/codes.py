@@ -1,0 +1,176 @@
+"""The matching of two sets of codes: from several Gromov-Wasserstein plans, by registration.
+
+Codes of two autoencoders that agree in their distances differ by a rigid motion. Plans between
+them, found under several distances, are starts for it; the motion under which the codes fit each
+other best, by the cost of optimal transport, is taken. If another one that matches most points
+otherwise fits about as well, the domains do not tell which is right.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+from sklearn.metrics.pairwise import euclidean_distances
+from torch import Tensor
+
+from skgw.alignment.domains import TrainingDomain
+from skgw.alignment.fitting import AlignOptions, align
+from skgw.alignment.hints import Hints
+from skgw.alignment.registration import Registration, register
+from skgw.solvers import LazyPlan
+
+Array = NDArray[Any]
+
+SAME_MATCHING = 0.5  # total variation up to which plans count as the same matching
+OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
+
+
+class CodeMatching(NamedTuple):
+    """The best registration, and how clear it is.
+
+    Attributes
+    ----------
+    registration : Registration
+    contrast : float
+        By how much the cost of the best other matching exceeds that of this one, over it;
+        infinite if all starts lead to the same matching.
+    """
+
+    registration: Registration
+    contrast: float
+
+
+def match_codes(
+    codes: tuple[Tensor, Tensor],
+    rows: tuple[Tensor, Tensor],
+    *,
+    n_pairs: int = 0,
+    n_init: int = 16,
+    alpha: float = 0.5,
+    seed: int = 0,
+) -> CodeMatching:
+    """Match codes from nothing.
+
+    Parameters
+    ----------
+    codes : pair of Tensors of shapes (r, kx) and (s, ky)
+        Centred and of unit size.
+    rows : pair of Tensors of shapes (r, p) and (s, q)
+        What they are the codes of: their distances give one more start.
+    n_pairs : int
+        The first so many rows of either side are known to belong together.
+    n_init : int
+        Size of the pool of starts of each Gromov-Wasserstein problem.
+    alpha : float
+        Weight of the distances against the pairs.
+    seed : int
+    """
+    known = np.arange(n_pairs)
+    options = AlignOptions(None, n_init, max(len(z) for z in codes), None, None, codes[0].device)
+    found = []
+    for points, metrics in ((codes, OF_CODES), (rows, OF_ROWS)):
+        for metric in metrics:
+            rng = np.random.RandomState(seed)
+            arrays = [x.double().cpu().numpy() for x in points]
+            one, other = (TrainingDomain(x, metric, None, rng) for x in arrays)
+            aligned = align((one, other), Hints((known, known), None, alpha), options, seed)
+            plan = torch.as_tensor(aligned.plan).to(codes[0])
+            found.append(register(*codes, plan=plan, n_pairs=n_pairs))
+    found.sort(key=lambda registration: float(registration.cost))
+    return CodeMatching(found[0], _contrast(found))
+
+
+def _contrast(found: list[Registration]) -> float:
+    best = found[0]
+    for other in found[1:]:
+        if (best.transport.plan - other.transport.plan).abs().sum() > 2 * SAME_MATCHING:
+            return float((other.cost - best.cost) / best.cost.clamp_min(1e-6))
+    return math.inf
+
+
+class CodeMap(NamedTuple):
+    """Maps codes of one domain to those of the other, and to partners among reference codes.
+
+    Attributes
+    ----------
+    means : tuple of arrays of shapes (kx,) and (ky,)
+        Of the codes.
+    sizes : tuple of float
+        Root mean square distances of the codes.
+    rotation : array of shape (kx, ky)
+    reference : tuple of arrays of shapes (r, d) and (s, d)
+        Reference codes, both in the space of the second domain, centred and of unit size.
+    scores : tuple of arrays of shapes (r,) and (s,)
+        Potentials over `reg`, with which the conditional plan of a row is a softmax.
+    reg : float
+    """
+
+    means: tuple[Array, Array]
+    sizes: tuple[float, float]
+    rotation: Array
+    reference: tuple[Array, Array]
+    scores: tuple[Array, Array]
+    reg: float
+
+    @classmethod
+    def of(
+        cls,
+        registration: Registration,
+        codes: tuple[Tensor, Tensor],
+        means: tuple[Tensor, Tensor],
+        sizes: tuple[float, float],
+    ) -> CodeMap:
+        """Keep what a registration of normalised codes (r, kx) and (s, ky) has found."""
+        moved = codes[0] @ registration.rotation
+        _, g, reg, _ = registration.transport
+        f = -torch.logsumexp((g - torch.cdist(moved, codes[1]).square()) / reg, 1)
+        return cls(
+            means=_arrays(*means),
+            sizes=sizes,
+            rotation=_arrays(registration.rotation)[0],
+            reference=_arrays(moved, codes[1]),
+            scores=_arrays(f, g / reg),
+            reg=float(reg),
+        )
+
+    def shared(self, codes: Array, here: int) -> Array:
+        """Codes (b, k) of either domain in the space that both share, centred, of unit size."""
+        normal = (codes.astype(np.float64) - self.means[here]) / self.sizes[here]
+        return normal if here else np.asarray(normal @ self.rotation)
+
+    def codes(self, shared: Array, here: int) -> Array:
+        """Points of the shared space (b, k) as codes of either domain."""
+        normal = shared if here else shared @ self.rotation.T
+        return np.asarray(normal * self.sizes[here] + self.means[here])
+
+    def across(self, codes: Array, here: int) -> Array:
+        """Codes (b, k) of one domain as codes of the other."""
+        return self.codes(self.shared(codes, here), 1 - here)
+
+    def partners(self, shared: Array, here: int) -> Array:
+        """Conditional plan (b, r) of points over the reference points of the other domain."""
+        return np.asarray(softmax(self._logits(shared, 1 - here), axis=1))
+
+    def plan(self, shared: Array, others: Array, here: int) -> LazyPlan:
+        """Between points of one domain and all of some `others` of the other one.
+
+        The potentials of these are those that the plan of the reference points implies.
+        """
+        scores = -logsumexp(self._logits(others, here), axis=1)
+        scores = scores - (others * others).sum(1) / self.reg
+        weights = np.full(len(shared), 1 / len(shared))
+        return LazyPlan((2 / self.reg) * shared, others, scores, weights)
+
+    def _logits(self, points: Array, there: int) -> Array:
+        """Of points (b, k) and the reference points of a domain, (b, r)."""
+        distances = euclidean_distances(points, self.reference[there], squared=True)
+        return np.asarray(self.scores[there] - distances / self.reg)
+
+
+def _arrays(*tensors: Tensor) -> Any:
+    return tuple(x.double().cpu().numpy() for x in tensors)

@@ -1,0 +1,165 @@
+"""Bring one cloud of points onto another one by an orthogonal map, from a rough matching.
+
+Where distances agree, a matching of points comes from a rigid motion, and a motion has far fewer
+unknowns than a plan has entries: the one that fits a noisy plan best is closer to the truth than
+the plan. Motion and plan are improved in turn (Wasserstein-Procrustes): the plan is the entropic
+optimal transport between the moved points and the others, and the motion the one that brings points
+closest to the means of their partners.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.linear import solve_linear
+from skgw.solvers.precision import full_precision
+
+TEMPERATURES = (0.1, 0.05, 0.02, 0.01, 0.005)  # of the plans in turn, over the mean cost
+REFINING = (0.01, 0.005)  # those of a matching that is good already
+TOLERANCE, MAX_NEWTON = 1e-3, 50
+HOLD = 4.0  # what it costs to give a row with a known partner to another one, in mean costs
+ANCHORED = 0.3  # weight of known pairs against the plan, in the motion
+
+
+class Transport(NamedTuple):
+    """An entropic optimal plan between points of one space, uniform weights, squared distances.
+
+    Attributes
+    ----------
+    plan : Tensor of shape (n, m)
+    potential : Tensor of shape (m,)
+        Of the columns, in units of the cost.
+    reg : Tensor of shape ()
+        Strength of the entropy, in units of the cost.
+    error : Tensor of shape ()
+        L1 error of the column sums.
+    """
+
+    plan: Tensor
+    potential: Tensor
+    reg: Tensor
+    error: Tensor
+
+
+class Registration(NamedTuple):
+    """An orthogonal map between centred points of two spaces, and the plan that goes with it.
+
+    Attributes
+    ----------
+    rotation : Tensor of shape (kx, ky)
+        From rows of the first space to those of the second; with orthonormal rows or columns.
+    transport : Transport
+        Between the moved points and the others.
+    cost : Tensor of shape ()
+        Mean squared distance of partners over the sum of both variances: 0 for a copy, 1 for a plan
+        that matches everything with everything.
+    """
+
+    rotation: Tensor
+    transport: Transport
+    cost: Tensor
+
+
+@torch.no_grad()
+@full_precision()
+def register(
+    Z: Tensor,
+    W: Tensor,
+    *,
+    plan: Tensor | None = None,
+    rotation: Tensor | None = None,
+    n_pairs: int = 0,
+    temperatures: tuple[float, ...] = TEMPERATURES,
+) -> Registration:
+    """Improve a matching of points, or an orthogonal map between them.
+
+    Parameters
+    ----------
+    Z, W : Tensor of shapes (n, kx) and (m, ky)
+        Centred, and of similar size.
+    plan : Tensor of shape (n, m), optional
+        Where to start, unless it is from a rotation.
+    rotation : Tensor of shape (kx, ky), optional
+    n_pairs : int
+        The first so many rows of either side are known to belong together.
+    temperatures : tuple of float
+        One step for each: how far the plan looks, over the mean cost.
+
+    Returns
+    -------
+    Registration
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to start from.
+
+    References
+    ----------
+    Alvarez-Melis, Jaakkola (2018), Gromov-Wasserstein alignment of word embedding spaces. EMNLP.
+
+    Grave, Joulin, Berthet (2019), Unsupervised alignment of embeddings with Wasserstein Procrustes.
+    AISTATS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Z = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3, 2, 1])
+    >>> turn = torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    >>> found = register(Z, Z @ turn, rotation=turn + 0.3)
+    >>> bool((found.rotation - turn).abs().max() < 0.05)
+    True
+    """
+    if rotation is None:
+        if plan is None:
+            raise ValueError("register needs a plan or a rotation to start from.")
+        rotation = _motion(Z, W, plan, n_pairs)
+    if not temperatures:
+        raise ValueError("register needs a temperature.")
+    for temperature in temperatures:
+        found = transport(Z @ rotation, W, temperature, n_pairs=n_pairs)
+        rotation = _motion(Z, W, found.plan, n_pairs)
+    cost = torch.cdist(Z @ rotation, W).square()
+    cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
+    return Registration(rotation, found, cost)
+
+
+def transport(H: Tensor, W: Tensor, temperature: float, *, n_pairs: int = 0) -> Transport:
+    """The plan between points H (n, k) and W (m, k) at a temperature, over the mean cost."""
+    cost = torch.cdist(H, W).square()
+    n, m = cost.shape
+    unit = cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
+    if n_pairs:
+        cost = _hold(cost, n_pairs, HOLD * unit)
+    a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
+    reg = temperature * unit[None]
+    tol = torch.full_like(reg, TOLERANCE)
+    found = solve_linear(cost[None], a, b, reg, tol=tol, max_iter=MAX_NEWTON)
+    return Transport(found.plan[0], found.potential[0], reg[0], found.error[0])
+
+
+def polar_factor(cross: Tensor) -> Tensor:
+    """The matrix R (kx, ky) with orthonormal rows or columns that maximises <R, cross>."""
+    left, _, right = torch.linalg.svd(cross, full_matrices=False)
+    return left @ right
+
+
+def _motion(Z: Tensor, W: Tensor, plan: Tensor, n_pairs: int) -> Tensor:
+    cross = Z.T @ plan @ W
+    if n_pairs:
+        known = Z[:n_pairs].T @ W[:n_pairs] / n_pairs
+        cross = (1 - ANCHORED) * cross + ANCHORED * known
+    return polar_factor(cross)
+
+
+def _hold(cost: Tensor, n_pairs: int, price: Tensor) -> Tensor:
+    """The cost with known pairs, the first rows of either side, held together."""
+    cost = cost.clone()
+    known = torch.arange(n_pairs, device=cost.device)
+    cost[:n_pairs] += price
+    cost[:, :n_pairs] += price
+    cost[known, known] -= 2 * price
+    return cost

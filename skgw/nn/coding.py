@@ -1,0 +1,91 @@
+"""A domain as an autoencoder sees it: rows in units of their own, and codes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from skgw.nn.autoencoders import FittedAutoencoder, decode, encode
+
+Array = NDArray[Any]
+
+
+class Unit(NamedTuple):
+    """How rows are centred, and put over one number.
+
+    Attributes
+    ----------
+    mean : array of shape (p,)
+    scale : float
+        Root of the mean variance of a feature; 1 if all rows are the same.
+    """
+
+    mean: Array
+    scale: float
+
+    @classmethod
+    def of(cls, X: Array) -> Unit:
+        """From training rows (n, p)."""
+        mean = X.mean(0)
+        return cls(mean, float(np.sqrt(np.mean(np.square(X - mean, dtype=np.float64)))) or 1.0)
+
+    def forth(self, X: Array) -> Array:
+        """Rows in these units."""
+        return np.asarray((X - self.mean) / self.scale)
+
+    def back(self, rows: Array) -> Array:
+        """Rows as they were."""
+        return np.asarray(rows * self.scale + self.mean)
+
+
+class CodedDomain(NamedTuple):
+    """A trained autoencoder, with the units and the type of its rows."""
+
+    unit: Unit
+    autoencoder: FittedAutoencoder
+    dtype: str
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of columns of codes."""
+        return self.autoencoder.spec.latent_dim
+
+    def encode(self, X: Array, device: torch.device) -> Array:
+        """Codes (n, k) of rows (n, p)."""
+        codes = encode(self.autoencoder.build(device), self.unit.forth(X))
+        return codes.astype(self.dtype, copy=False)
+
+    def decode(self, Z: Array, device: torch.device) -> Array:
+        """Rows (n, p) of codes (n, k)."""
+        rows = decode(self.autoencoder.build(device), Z)
+        return self.unit.back(rows).astype(self.dtype, copy=False)
+
+
+class NormalMixture(NamedTuple):
+    """A mixture of normal distributions of codes.
+
+    Attributes
+    ----------
+    weights : array of shape (c,)
+    means : array of shape (c, k)
+    factors : array of shape (c, k, k)
+        Of the covariances, L with L L^T.
+    """
+
+    weights: Array
+    means: Array
+    factors: Array
+
+    @classmethod
+    def standard(cls, latent_dim: int) -> NormalMixture:
+        """The standard normal distribution."""
+        return cls(np.ones(1), np.zeros((1, latent_dim)), np.eye(latent_dim)[None])
+
+    def draw(self, n: int, rng: np.random.RandomState) -> Array:
+        """Codes (n, k)."""
+        component = rng.choice(len(self.weights), n, p=self.weights)
+        noise = rng.standard_normal((n, self.means.shape[1]))
+        return self.means[component] + np.einsum("nij,nj->ni", self.factors[component], noise)
