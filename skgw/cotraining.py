@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
@@ -634,7 +635,8 @@ class GWCoTrainedAutoencoders(
         n_components = min(N_MIXTURE, max(1, len(codes) // (10 * codes.shape[1])))
         floor = REGULARITY * float(codes.var()) or 1.0  # all codes are the same
         mixture = GaussianMixture(n_components, reg_covar=floor, random_state=rng)
-        with warnings.catch_warnings():  # any mixture that the search stops at will do
+        # Any mixture that the search stops at will do; codes are numpy, whatever went in.
+        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(codes)
         return NormalMixture(
