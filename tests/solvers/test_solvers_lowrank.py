@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import descent, lowrank, solve_gromov
-from skgw.solvers.lowrank import truncate
+from skgw.solvers._truncated import truncate
 from skgw.solvers.quadratic import QuadraticProblem, energy, quadratic_problem
 
 N, M = 330, 310
