@@ -120,7 +120,7 @@ def given(x: Any, reference: Tensor, name: str) -> Tensor:
 
 def _finite(x: Tensor, name: str) -> Tensor:
     # The sum is the quicker test; finite entries may overflow in it, but never the other way round.
-    if not math.isfinite(x.sum()) and not torch.isfinite(x).all():
+    if not math.isfinite(x.detach().sum().item()) and not torch.isfinite(x).all():
         raise ValueError(f"{name} contains NaN or infinity; remove or impute those entries.")
     return x
 
