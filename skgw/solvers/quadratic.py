@@ -110,7 +110,7 @@ def quadratic_problem(
     parts = split_loss(Ca, Cb, loss)
     u1, mean1, kernel_a = _center(parts.h1, a)
     u2, mean2, kernel_b = _center(parts.h2, b)
-    offset = (-2 * alpha * u1).mT * u2
+    offset = (-2 * alpha) * u1[:, :, None] * u2[:, None, :]
     constant = alpha * (mean(parts.f1, a) + mean(parts.f2, b) - 4 * mean1 * mean2)
     if M is not None:
         rows = torch.bmm(M, b[:, :, None])  # (B, n, 1)
@@ -122,18 +122,17 @@ def quadratic_problem(
 
 
 def _center(h: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The centred u (B, 1, n), its mean before centring, and the twice-centred kernel of h."""
-    u = torch.bmm(p.unsqueeze(1), h.mT)  # a row: products with columns are slower
-    half = 0.5 * torch.bmm(u, p.unsqueeze(2))  # (B, 1, 1), = p'u after the subtraction below
-    u = u - half
-    kernel = (u.mT + u).sub_(h).mul_(0.5)
-    return u - half, half[:, 0, 0], kernel
+    """The centred u, its mean before centring, and the twice-centred kernel of h."""
+    u = torch.bmm(h, p[:, :, None])[:, :, 0]  # (B, n)
+    half = 0.5 * (u * p).sum(1)  # = p'u after the subtraction below
+    u = u - half[:, None]
+    kernel = (u[:, :, None] + u[:, None, :]).sub_(h).mul_(0.5)
+    return u - half[:, None], half, kernel
 
 
 def mean(f: Tensor, p: Tensor) -> Tensor:
     """Mean p'fp of the entries of f under weights p, (B,)."""
-    row = torch.bmm(p.unsqueeze(1), f)
-    return torch.bmm(row, p.unsqueeze(2))[:, 0, 0]
+    return (torch.bmm(f, p[:, :, None])[:, :, 0] * p).sum(1)
 
 
 def plan_cost(Ca: Any, Cb: Any, plan: Any) -> float:

@@ -42,10 +42,13 @@ def solve_both(problem, reg, start=None, *, tol=None, **options):
 
 
 def assert_same(one, other, reg):
-    """Same plans, values, statuses; a step more or less is a matter of rounding."""
+    """Same plans, values, statuses; in float32 a step more or less is a matter of rounding."""
     exact = reg.dtype == torch.float64
     assert one.status.tolist() == other.status.tolist()
-    assert (one.n_iter - other.n_iter).abs().max() <= 1
+    if exact:
+        assert one.n_iter.tolist() == other.n_iter.tolist()
+    else:
+        assert (one.n_iter - other.n_iter).abs().max() <= 1
     distance = (one.plan - other.plan).abs().sum((1, 2))
     assert distance.max() < (1e-7 if exact else 2e-3)
     for name in ("cost", "potential", "energy", "error"):
