@@ -29,10 +29,15 @@ def tilt(problem: Problem, reg: Tensor) -> Tensor:
     symmetric spaces do the same. Any generic perturbation, here a fixed one of low rank, lets the
     iteration leave such a saddle.
     """
-    thin = _directions(problem.a.shape[1], problem.b.shape[1])
-    u, v = (x.to(problem.offset.device) for x in thin)
-    direction = (u @ v.T).to(problem.offset) / TILT_RANK**0.5
-    return (TILT * reg)[:, None, None] * direction
+    n, m = problem.a.shape[1], problem.b.shape[1]
+    direction = tilt_direction(n, m, problem.offset.device).to(problem.offset)
+    return reg[:, None, None] * direction
+
+
+def tilt_direction(n: int, m: int, device: torch.device | None = None) -> Tensor:
+    """The tilt at temperature 1, (n, m), float32."""
+    u, v = (x.to(device) for x in _directions(n, m))
+    return (TILT / TILT_RANK**0.5) * (u @ v.T)
 
 
 @functools.lru_cache(maxsize=16)
