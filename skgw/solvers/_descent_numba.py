@@ -25,8 +25,10 @@ from skgw.solvers._linear_numba import solve_one
 from skgw.solvers._passes_numba import (
     DenseProblem,
     Iterate,
+    bending,
     compare,
     differentiate,
+    energy,
     proceed,
     shortened,
 )
@@ -79,20 +81,20 @@ def minimize_numba(
             first[k].copy(), given[k].copy(), potential[k], given[k].copy(), first[k].copy(),
             plans[k], gradients[k],
         )  # fmt: skip
-        outcome[:, k] = _minimize(
+        outcome[:, k] = _solve(
             one, it, lean, float(regs[k]), float(top[k]), float(tols[k]), max_iter, symmetric,
             plan is not None, exp2_for(b[k]),
         )  # fmt: skip
 
     each(solve, len(regs))
-    energy, error = (torch.from_numpy(x).to(reg) for x in outcome[:2])
+    value, error = (torch.from_numpy(x).to(reg) for x in outcome[:2])
     status, n_iter = (torch.from_numpy(x).long() for x in outcome[2:])
     arrays = (torch.from_numpy(x) for x in (plans, gradients, potential))
-    return Solution(*arrays, energy, error, status, n_iter)  # type: ignore[call-arg]
+    return Solution(*arrays, value, error, status, n_iter)  # type: ignore[call-arg]
 
 
 @compiled()
-def _minimize(
+def _solve(
     problem: DenseProblem,
     it: Iterate,
     lean: Array,
@@ -104,9 +106,32 @@ def _minimize(
     is_close: bool,
     exp2: Exp2,
 ) -> tuple[float, float, int, int]:
+    """Solve one problem; returns the energy, the error, the status and the number of steps."""
+    error, status, step = find_plan(
+        problem, it, lean, reg, level, tol, max_iter, symmetric, is_close, exp2
+    )
+    differentiate(problem, it.plan, it.gradient, symmetric)
+    value = energy(problem, it)
+    return value, error, status if math.isfinite(value) else NON_FINITE, step
+
+
+@compiled()
+def find_plan(
+    problem: DenseProblem,
+    it: Iterate,
+    lean: Array,
+    reg: float,
+    level: float,
+    tol: float,
+    max_iter: int,
+    symmetric: bool,
+    is_close: bool,
+    exp2: Exp2,
+) -> tuple[float, int, int]:
     """Solve one problem, in the arrays of `it`; `is_close` says that its first mixture is a plan.
 
-    Returns the energy, the error, the status and the number of steps.
+    Returns the error, the status and the number of steps. The gradient at the last plan, which is
+    the dearest part of a step, is left to those who need it.
     """
     as_type = it.cost.dtype.type
     step = _cool(problem, it, lean, reg, level, max_iter - 1, symmetric, exp2)
@@ -114,21 +139,22 @@ def _minimize(
     while True:
         step += 1
         wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), MARGINAL_SHARE * tol)
-        _linearised(problem, it, it.cost, reg, wanted, symmetric, exp2)
-        energy, error, change, curvature, ahead = compare(problem, it)
+        _linear(problem, it, it.cost, reg, wanted, symmetric, exp2)
+        error, change = compare(problem, it)
         is_first = step == 1 and not is_close
-        change = 1.0 if is_first else change
-        status = _status(energy, error, change, tol)
+        status = _status(error, 1.0 if is_first else change, tol)
         if step == max_iter or status in (CONVERGED, NON_FINITE):
-            return energy, error, status, step
+            return error, status, step
+        differentiate(problem, it.plan, it.gradient, symmetric)
         share, momentum = 1.0, 0.0
         if not is_first:
+            curvature, ahead = bending(it)
             if curvature > 0:
                 share = shortened(it, reg, curvature)
             streak = _streak(streak, curvature > 0, change > SLOW * last_change, ahead < 0)
             momentum = min(max(streak, 0) / (streak + 3), MAX_MOMENTUM)
+            last_change = change
         proceed(it, as_type(share), as_type(momentum))
-        last_change = change
 
 
 @compiled()
@@ -149,13 +175,14 @@ def _cool(
     for k in range(n_steps):
         temperature = reg * ratio ** (1 - k / n_levels)
         target = it.cost + it.cost.dtype.type(temperature) * lean
-        _linearised(problem, it, target, temperature, LEVEL_TOLERANCE, symmetric, exp2)
+        _linear(problem, it, target, temperature, LEVEL_TOLERANCE, symmetric, exp2)
+        differentiate(problem, it.plan, it.gradient, symmetric)
         proceed(it, it.cost.dtype.type(1), it.cost.dtype.type(0))
     return n_steps
 
 
 @compiled()
-def _linearised(
+def _linear(
     problem: DenseProblem,
     it: Iterate,
     cost: Array,
@@ -164,18 +191,17 @@ def _linearised(
     symmetric: bool,
     exp2: Exp2,
 ) -> None:
-    """Solve the linear problem with this cost: its plan and the gradient there, in `it`."""
+    """Solve the linear problem with this cost: its plan and potential, in `it`."""
     as_type = cost.dtype.type
     solve_one(
         cost, problem.weights, as_type(reg), as_type(tol), MAX_NEWTON, symmetric, exp2,
         it.plan, it.potential,
     )  # fmt: skip
-    differentiate(problem, it.plan, it.gradient)
 
 
 @compiled()
-def _status(energy: float, error: float, change: float, tol: float) -> int:
-    if not math.isfinite(energy):
+def _status(error: float, change: float, tol: float) -> int:
+    if not math.isfinite(error + change):
         return NON_FINITE
     if change < tol:
         return CONVERGED if error < tol else INNER

@@ -64,3 +64,29 @@ def envelope_value(
 ) -> Tensor:
     """Attach the envelope gradient in Ca (B, n, n), Cb (B, m, m), M (B, n, m) to `value` (B,)."""
     return _EnvelopeValue.apply(Ca, Cb, M, value, plan, alpha, loss)
+
+
+class _GivenGradients(torch.autograd.Function):
+    """Pass a value through; its gradients in Ca and Cb are known already."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, Ca: Tensor, Cb: Tensor, value: Tensor, grad_a: Tensor, grad_b: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(grad_a, grad_b)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_value: Tensor) -> tuple[Any, ...]:
+        scale = grad_value[:, None, None]
+        grads = zip(ctx.needs_input_grad, ctx.saved_tensors, strict=False)
+        grad_a, grad_b = (scale * g if needed else None for needed, g in grads)
+        return grad_a, grad_b, None, None, None
+
+
+def given_gradients(
+    Ca: Tensor, Cb: Tensor, value: Tensor, grad_a: Tensor, grad_b: Tensor
+) -> Tensor:
+    """Attach gradients in Ca (B, n, n) and Cb (B, m, m) that were computed with `value` (B,)."""
+    return _GivenGradients.apply(Ca, Cb, value, grad_a, grad_b)

@@ -29,10 +29,14 @@ def tilt(problem: Problem, reg: Tensor) -> Tensor:
     symmetric spaces do the same. Any generic perturbation, here a fixed one of low rank, lets the
     iteration leave such a saddle.
     """
-    thin = _directions(problem.a.shape[1], problem.b.shape[1])
-    u, v = (x.to(problem.offset.device) for x in thin)
-    direction = (u @ v.T).to(problem.offset) / TILT_RANK**0.5
-    return (TILT * reg)[:, None, None] * direction
+    lean = lean_cost(problem.a.shape[1], problem.b.shape[1], problem.offset)
+    return reg[:, None, None] * lean
+
+
+def lean_cost(n: int, m: int, like: Tensor) -> Tensor:
+    """The tilt at a temperature of one, (n, m), with the dtype and on the device of `like`."""
+    u, v = (x.to(like.device) for x in _directions(n, m))
+    return TILT * (u @ v.T).to(like) / TILT_RANK**0.5
 
 
 @functools.lru_cache(maxsize=16)

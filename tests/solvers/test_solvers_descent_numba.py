@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import descent, solve_gromov
-from skgw.solvers._passes_numba import _product
+from skgw.solvers._passes_numba import product
 from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
 from skgw.solvers.quadratic import quadratic_problem
 from skgw.solvers.result import State
@@ -215,7 +215,7 @@ def test_product(shape):
     n, m, depth = shape
     rng = np.random.default_rng(0)
     A, B, out = rng.normal(size=(n, depth)), rng.normal(size=(m, depth)), np.empty((n, m))
-    _product(A, B, out)
+    product(A, B, out, False)
     np.testing.assert_allclose(out, A @ B.T, atol=1e-12)
 
 
