@@ -140,9 +140,9 @@ def find_plan(
         step += 1
         wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), MARGINAL_SHARE * tol)
         _linear(problem, it, it.cost, reg, wanted, symmetric, exp2)
-        error, change = compare(problem, it)
+        error, change, price = compare(problem, it)
         is_first = step == 1 and not is_close
-        status = _status(error, 1.0 if is_first else change, tol)
+        status = _status(price, error, 1.0 if is_first else change, tol)
         if step == max_iter or status in (CONVERGED, NON_FINITE):
             return error, status, step
         differentiate(problem, it.plan, it.gradient, symmetric)
@@ -200,8 +200,8 @@ def _linear(
 
 
 @compiled()
-def _status(error: float, change: float, tol: float) -> int:
-    if not math.isfinite(error + change):
+def _status(price: float, error: float, change: float, tol: float) -> int:
+    if not math.isfinite(price):
         return NON_FINITE
     if change < tol:
         return CONVERGED if error < tol else INNER

@@ -108,12 +108,13 @@ def _symmetric_sinkhorn(
     a, b, log_b = weights
     rate, half = as_type(1) / reg, as_type(0.5)
     g = potential * rate
-    log_rows = _balance(cost, g, weights, rate, exp2, plan)
+    log_rows, n_steps = _balance(cost, g, weights, rate, exp2, plan), SYMMETRIC_STEPS + 1
     if np.abs(log_rows).max() > ABSORB_AT:
+        n_steps -= 1
         g -= half * log_rows
         log_rows = _balance(cost, g, weights, rate, exp2, plan)
     delta = -half * log_rows
-    for _ in range(SYMMETRIC_STEPS):
+    for _ in range(n_steps):
         z = np.maximum(_times(plan, np.exp(delta)), as_type(SMALL))
         delta = half * (delta - log_rows - np.log(z))
     v, w, columns, _ = evaluate(plan, delta, a, b)

@@ -93,22 +93,24 @@ def product(A: Array, B: Array, out: Array, symmetric: bool) -> None:
 
 
 @compiled(fastmath=True)
-def compare(problem: DenseProblem, it: Iterate) -> tuple[float, float]:
-    """Marginal error of the plan, and its distance from the mixture."""
+def compare(problem: DenseProblem, it: Iterate) -> tuple[float, float, float]:
+    """Marginal error of the plan, its distance from the mixture, and its linearised cost."""
     a, b, _ = problem.weights
     zero = it.plan.dtype.type(0)
     columns = np.zeros_like(b)
-    error = change = 0.0
+    error = change = price = 0.0
     for i in range(len(a)):
-        mass = moved = zero
+        mass = moved = paid = zero
         for j in range(len(b)):
             plan = it.plan[i, j]
             mass += plan
             columns[j] += plan
             moved += abs(plan - it.mixture[i, j])
+            paid += it.cost[i, j] * plan
         error += abs(mass - a[i])
         change += moved
-    return error + np.abs(columns - b).sum(), change
+        price += paid
+    return error + np.abs(columns - b).sum(), change, price
 
 
 @compiled(fastmath=True)
