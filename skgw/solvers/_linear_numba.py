@@ -10,6 +10,8 @@ from skgw.solvers._newton import ABSORB_AT
 from skgw.solvers._newton_numba import absorb, evaluate, newton_steps, scale
 from skgw.solvers.linear import FAR, PATIENCE, SYMMETRIC_STEPS, WARMER
 
+BALANCED = 0.1  # share of the tolerance at which a symmetric plan is balanced enough
+
 
 @compiled()
 def solve_one(
@@ -25,7 +27,7 @@ def solve_one(
 ) -> None:
     """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,)."""
     as_type = cost.dtype.type
-    if symmetric and _symmetric_sinkhorn(cost, weights, reg, exp2, plan, potential) <= tol:
+    if symmetric and _symmetric_sinkhorn(cost, weights, reg, tol, exp2, plan, potential) <= tol:
         return
     first = min(max_iter, PATIENCE)
     error = _newton_at(cost, weights, reg, tol, first, exp2, plan, potential)
@@ -96,6 +98,7 @@ def _symmetric_sinkhorn(
     cost: Array,
     weights: Weights,
     reg: Scalar,
+    tol: Scalar,
     exp2: Exp2,
     plan: Array,
     potential: Array,
@@ -116,7 +119,10 @@ def _symmetric_sinkhorn(
     delta = -half * log_rows
     for _ in range(n_steps):
         z = np.maximum(_times(plan, np.exp(delta)), as_type(SMALL))
-        delta = half * (delta - log_rows - np.log(z))
+        excess = delta + log_rows + np.log(z)  # of the mass of each row, in log
+        if (b * np.abs(excess)).sum() < as_type(BALANCED) * tol:
+            break
+        delta -= half * excess
     v, w, columns, _ = evaluate(plan, delta, a, b)
     scale(plan, v, w)
     potential[:] = (g + delta) * reg
