@@ -135,5 +135,5 @@ def _compiled(
     )
     value = found.value
     if any(needed):
-        value = given_gradients(Ca, Cb, value, found.grad_a, found.grad_b)
+        value = given_gradients(value, (Ca, Cb), (found.grad_a, found.grad_b))
     return value, found.status, tols

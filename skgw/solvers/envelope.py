@@ -66,27 +66,36 @@ def envelope_value(
     return _EnvelopeValue.apply(Ca, Cb, M, value, plan, alpha, loss)
 
 
+def self_value(C: Tensor, value: Tensor, plan: Tensor) -> Tensor:
+    """As `envelope_value` of a space with itself, square loss, at a plan that is symmetric.
+
+    Both slots have the same gradient then, which takes half of the products.
+    """
+    if not (C.requires_grad and torch.is_grad_enabled()):
+        return value
+    gradient, _ = matrix_gradients(C.detach(), C.detach(), plan, "L2", (True, False))
+    assert gradient is not None
+    return given_gradients(value, (C,), (2 * gradient,))
+
+
 class _GivenGradients(torch.autograd.Function):
-    """Pass a value through; its gradients in Ca and Cb are known already."""
+    """Pass a value through; its gradients are known already."""
 
     @staticmethod
-    def forward(
-        ctx: Any, Ca: Tensor, Cb: Tensor, value: Tensor, grad_a: Tensor, grad_b: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(grad_a, grad_b)
+    def forward(ctx: Any, value: Tensor, *arrays: Tensor) -> Tensor:
+        ctx.save_for_backward(*arrays[len(arrays) // 2 :])
         return value.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Any, ...]:
-        scale = grad_value[:, None, None]
-        grads = zip(ctx.needs_input_grad, ctx.saved_tensors, strict=False)
-        grad_a, grad_b = (scale * g if needed else None for needed, g in grads)
-        return grad_a, grad_b, None, None, None
+        scale, gradients = grad_value[:, None, None], ctx.saved_tensors
+        given = zip(ctx.needs_input_grad[1:], gradients, strict=False)
+        return None, *(scale * g if needed else None for needed, g in given), *(None,) * len(gradients)
 
 
 def given_gradients(
-    Ca: Tensor, Cb: Tensor, value: Tensor, grad_a: Tensor, grad_b: Tensor
+    value: Tensor, matrices: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
 ) -> Tensor:
-    """Attach gradients in Ca (B, n, n) and Cb (B, m, m) that were computed with `value` (B,)."""
-    return _GivenGradients.apply(Ca, Cb, value, grad_a, grad_b)
+    """Attach the gradients in some matrices (B, n, n), computed before, to `value` (B,)."""
+    return _GivenGradients.apply(value, *matrices, *gradients)
