@@ -1,9 +1,9 @@
 """The three terms of the discrepancy and its gradients, compiled: what training asks for.
 
 A side is centred once for the two terms it enters. With its final plan T a term needs X = T' K1 T
-alone: the energy is constant + <offset, T> - 8 <X, K2>, and as C1 = u 1' + 1 u' - 2 K1, the gradient
-in C2 at a fixed plan, 2 C2 * qq' - 2 T' C1 T with q = T'1, takes X and vectors. So value and gradient
-together cost what the linearised cost at T would, which is not needed any more.
+alone: the energy is constant + <offset, T> - 8 <X, K2>, and as C1 = u 1' + 1 u' - 2 K1, the
+gradient in C2 at a fixed plan, 2 C2 * qq' - 2 T' C1 T with q = T'1, takes X and vectors. So value
+and gradient together cost less than the linearised cost at T, which is not needed any more.
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ def _divergence(
     problem = _problem(one, other)
     potential = np.zeros_like(b.a)
     it = _iterate(problem.offset.copy(), potential)
-    _, crossed, _ = find_plan(
-        problem, it, lean, reg, level, tol, max_iter, False, False, exp2_b
-    )
+    _, crossed, _ = find_plan(problem, it, lean, reg, level, tol, max_iter, False, False, exp2_b)
     value = 2 * _entropy(it, reg, b)
     if len(grad_a):
         energy = _differentiate(other, one, it.plan, 2.0, grad_a)

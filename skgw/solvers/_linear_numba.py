@@ -108,7 +108,7 @@ def _symmetric_sinkhorn(
     The kernel is absorbed anew only where the first step leads too far for the scalings.
     """
     as_type = cost.dtype.type
-    a, b, log_b = weights
+    a, b, _ = weights
     rate, half = as_type(1) / reg, as_type(0.5)
     g = potential * rate
     log_rows, n_steps = _balance(cost, g, weights, rate, exp2, plan), SYMMETRIC_STEPS + 1
@@ -130,9 +130,7 @@ def _symmetric_sinkhorn(
 
 
 @compiled()
-def _balance(
-    cost: Array, g: Array, weights: Weights, rate: Scalar, exp2: Exp2, P: Array
-) -> Array:
+def _balance(cost: Array, g: Array, weights: Weights, rate: Scalar, exp2: Exp2, P: Array) -> Array:
     """Absorb g, and return what its rows lack to be symmetric with the columns, in log (n,)."""
     log_rows = absorb(cost, g + weights.log_b, rate, exp2, P) + g
     log_rows[weights.b == 0] = 0  # these have nothing to balance

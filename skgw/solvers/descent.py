@@ -178,6 +178,7 @@ def is_compiled(offset: Tensor, backend: str) -> bool:
 
 
 def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> _Iterate:
+    """Where a solve begins: at a start, or from a `plan` with its cost."""
     potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
     change = torch.ones_like(tol) if plan is None else tol
     plan = torch.zeros_like(start.cost) if plan is None else plan
@@ -245,9 +246,8 @@ def solve_coupling(
     problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor, **options: Any
 ) -> LinearSolution:
     """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
-    solution = solve_linear(
-        cost, problem.a, problem.b, reg, potential=potential, tol=tol, max_iter=MAX_NEWTON, **options
-    )
+    options |= {"potential": potential, "tol": tol, "max_iter": MAX_NEWTON}
+    solution = solve_linear(cost, problem.a, problem.b, reg, **options)
     return with_both_errors(problem, solution)
 
 

@@ -96,8 +96,9 @@ def gw_divergence(
     reg, scale = absolute_reg(reg, reg_scale, cross, loss)
     is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
     if is_plain and not return_results and _are_compiled(cross, backend):
-        value, status, tol = _compiled(cross, reg, scale, tol, max_iter)
-        warn_of([STATUS[k] for k in status.flatten().tolist()], float(tol.max()))
+        tols = attainable_tol(tol, reg, scale)
+        value, status = _compiled(cross, reg, scale, tols, max_iter)
+        warn_of([STATUS[k] for k in status.flatten().tolist()], float(tols.max()))
         return cross.restore(value)
     terms = (
         (cross, init),
@@ -122,18 +123,17 @@ def _are_compiled(inputs: Inputs, backend: str) -> bool:
 
 
 def _compiled(
-    inputs: Inputs, reg: Tensor, scale: Tensor, tol: float, max_iter: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Value (B,), status of the terms (3, B) and tolerance (B,), without results on the way."""
+    inputs: Inputs, reg: Tensor, scale: Tensor, tol: Tensor, max_iter: int
+) -> tuple[Tensor, Tensor]:
+    """Value (B,) and status of the terms (3, B), without results on the way."""
     from skgw.solvers._divergence_numba import divergence_numba
 
     Ca, Cb, _, a, b, _ = inputs
     needed = tuple(torch.is_grad_enabled() and C.requires_grad for C in (Ca, Cb))
-    tols = attainable_tol(tol, reg, scale)
     found = divergence_numba(
-        Ca, Cb, a, b, reg=reg, scale=scale, tol=tols, max_iter=max_iter, needed=needed
+        Ca, Cb, a, b, reg=reg, scale=scale, tol=tol, max_iter=max_iter, needed=needed
     )
     value = found.value
     if any(needed):
         value = given_gradients(value, (Ca, Cb), (found.grad_a, found.grad_b))
-    return value, found.status, tols
+    return value, found.status

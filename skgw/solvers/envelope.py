@@ -89,9 +89,10 @@ class _GivenGradients(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Any, ...]:
-        scale, gradients = grad_value[:, None, None], ctx.saved_tensors
-        given = zip(ctx.needs_input_grad[1:], gradients, strict=False)
-        return None, *(scale * g if needed else None for needed, g in given), *(None,) * len(gradients)
+        scale, given = grad_value[:, None, None], ctx.saved_tensors
+        needed = ctx.needs_input_grad[1 : len(given) + 1]
+        gradients = (scale * g if n else None for n, g in zip(needed, given, strict=True))
+        return None, *gradients, *(None for _ in given)
 
 
 def given_gradients(

@@ -29,7 +29,7 @@ from skgw.solvers.descent import (
     with_both_errors,
 )
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic import Problem, QuadraticProblem, mean, quadratic_problem
+from skgw.solvers.quadratic import Problem, mean, quadratic_problem
 from skgw.solvers.result import State
 from skgw.solvers.starts import ANNEALING_START, lean_cost
 
@@ -53,7 +53,7 @@ class Schedule(NamedTuple):
     n_levels: int = 5
     n_outer: int = 12
     n_newton: int = 6
-    n_products: int = 24
+    n_products: int = 12
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The solve by a fixed schedule: it never looks at a value, and says whether the schedule sufficed."""
+"""The solve by a fixed schedule: it never looks at a value, and says whether that was enough."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,9 @@ class Recorder(TorchDispatchMode):
 
 def arrays(pairs, dtype=torch.float64, device="cpu", weights=None):
     """What `solve_fixed` takes, of some pairs of matrices."""
-    Ca, Cb = (torch.tensor(np.stack(C), dtype=dtype, device=device) for C in zip(*pairs))
+    Ca, Cb = (
+        torch.tensor(np.stack(C), dtype=dtype, device=device) for C in zip(*pairs, strict=True)
+    )
     a, b = (torch.full(C.shape[:2], 1 / C.shape[1], dtype=dtype, device=device) for C in (Ca, Cb))
     if weights is not None:
         a = torch.tensor(weights, dtype=dtype, device=device).expand_as(a)
@@ -119,7 +121,7 @@ def test_one_bad_problem_spoils_no_other(easy):
 
 @pytest.mark.parametrize("schedule", [Schedule(n_outer=1), Schedule(n_products=6)])
 def test_schedules_that_make_no_sense(easy, schedule):
-    with pytest.raises(ValueError, match="schedule|n_products"):
+    with pytest.raises(ValueError, match=r"schedule|n_products"):
         solve(easy, schedule=schedule)
 
 
