@@ -23,6 +23,7 @@ from skgw.solvers import GromovResult, solve_gromov
 STARTS: dict[str, dict[str, Any]] = {
     "product": {"init": "product"},
     "anneal": {"init": "anneal"},
+    "flb": {"init": "flb"},
     "tlb": {"init": "tlb"},
     "spectral": {"init": "spectral"},
     "n_init=4": {"n_init": 4},

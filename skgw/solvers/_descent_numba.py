@@ -6,7 +6,9 @@ problem of a batch goes its own way here, through its own levels, on whichever t
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,13 +27,16 @@ from skgw.solvers._linear_numba import solve_one
 from skgw.solvers._passes_numba import (
     DenseProblem,
     Iterate,
+    ThinKernels,
     bending,
     compare,
     differentiate,
+    differentiate_roughly,
     energy,
     proceed,
     shortened,
 )
+from skgw.solvers._truncated import LowRankProblem
 from skgw.solvers.descent import (
     CONVERGED,
     INEXACTNESS,
@@ -48,7 +53,7 @@ from skgw.solvers.descent import (
 )
 from skgw.solvers.quadratic import QuadraticProblem
 from skgw.solvers.result import State
-from skgw.solvers.starts import tilt
+from skgw.solvers.starts import tilt_direction
 
 
 def minimize_numba(
@@ -58,6 +63,7 @@ def minimize_numba(
     *,
     plan: Tensor | None,
     level: Tensor | None,
+    rough: LowRankProblem | None,
     tol: Tensor,
     max_iter: int,
     symmetric: bool,
@@ -68,11 +74,12 @@ def minimize_numba(
         np.ascontiguousarray(field.detach().numpy()) for field in fields
     )
     log_b, slope = log_weights(b), first.dtype.type(-8 * problem.alpha)
-    lean = first[0] if level is None else tilt(problem, torch.ones_like(reg[:1]))[0].numpy()
+    lean = first[0] if level is None else lean_cost(*first.shape[1:], first.dtype)
     given = np.zeros_like(first) if plan is None else plan.numpy()
     potential = np.zeros_like(b) if start.potential is None else start.potential.numpy().copy()
     plans, gradients = np.empty_like(first), np.empty_like(first)
     outcome = np.empty((4, len(regs)))
+    thin = _thin_kernels(problem, rough)
 
     def solve(k: int) -> None:
         weights = Weights(a[k], b[k], log_b[k])
@@ -82,8 +89,8 @@ def minimize_numba(
             plans[k], gradients[k],
         )  # fmt: skip
         outcome[:, k] = _solve(
-            one, it, lean, float(regs[k]), float(top[k]), float(tols[k]), max_iter, symmetric,
-            plan is not None, exp2_for(b[k]),
+            one, ThinKernels(*(x[k] for x in thin)), it, lean, float(regs[k]), float(top[k]),
+            float(tols[k]), max_iter, symmetric, plan is not None, exp2_for(b[k]),
         )  # fmt: skip
 
     each(solve, len(regs))
@@ -93,9 +100,25 @@ def minimize_numba(
     return Solution(*arrays, value, error, status, n_iter)  # type: ignore[call-arg]
 
 
+@functools.lru_cache(maxsize=4)
+def lean_cost(n: int, m: int, dtype: np.dtype[Any]) -> Array:
+    """The tilt at temperature 1, (n, m)."""
+    return tilt_direction(n, m).numpy().astype(dtype)
+
+
+def _thin_kernels(problem: QuadraticProblem, rough: LowRankProblem | None) -> ThinKernels:
+    """The factors of `rough`, of all problems of the batch; of no columns without it."""
+    if rough is None:
+        none = np.empty((len(problem.b), 0, 0), problem.b.numpy().dtype)
+        return ThinKernels(none, none, none, none)
+    factors = rough.left_a, rough.range_a.mT, rough.left_b, rough.range_b.mT
+    return ThinKernels(*(np.ascontiguousarray(x.numpy()) for x in factors))
+
+
 @compiled()
 def _solve(
     problem: DenseProblem,
+    thin: ThinKernels,
     it: Iterate,
     lean: Array,
     reg: float,
@@ -108,7 +131,7 @@ def _solve(
 ) -> tuple[float, float, int, int]:
     """Solve one problem; returns the energy, the error, the status and the number of steps."""
     error, status, step = find_plan(
-        problem, it, lean, reg, level, tol, max_iter, symmetric, is_close, exp2
+        problem, thin, it, lean, reg, level, tol, max_iter, symmetric, is_close, exp2
     )
     differentiate(problem, it.plan, it.gradient, symmetric)
     value = energy(problem, it)
@@ -118,6 +141,7 @@ def _solve(
 @compiled()
 def find_plan(
     problem: DenseProblem,
+    thin: ThinKernels,
     it: Iterate,
     lean: Array,
     reg: float,
@@ -134,12 +158,12 @@ def find_plan(
     the dearest part of a step, is left to those who need it.
     """
     as_type = it.cost.dtype.type
-    step = _cool(problem, it, lean, reg, level, max_iter - 1, symmetric, exp2)
+    step = _cool(problem, thin, it, lean, reg, level, max_iter - 1, symmetric, exp2)
     last_change, streak = tol if is_close else 1.0, 0
     while True:
         step += 1
         wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), MARGINAL_SHARE * tol)
-        _linear(problem, it, it.cost, reg, wanted, symmetric, exp2)
+        _solve_linearised(problem, it, it.cost, reg, wanted, symmetric, exp2)
         error, change, price = compare(problem, it)
         is_first = step == 1 and not is_close
         status = _status(price, error, 1.0 if is_first else change, tol)
@@ -160,6 +184,7 @@ def find_plan(
 @compiled()
 def _cool(
     problem: DenseProblem,
+    thin: ThinKernels,
     it: Iterate,
     lean: Array,
     reg: float,
@@ -175,14 +200,17 @@ def _cool(
     for k in range(n_steps):
         temperature = reg * ratio ** (1 - k / n_levels)
         target = it.cost + it.cost.dtype.type(temperature) * lean
-        _linear(problem, it, target, temperature, LEVEL_TOLERANCE, symmetric, exp2)
-        differentiate(problem, it.plan, it.gradient, symmetric)
+        _solve_linearised(problem, it, target, temperature, LEVEL_TOLERANCE, symmetric, exp2)
+        if k < n_steps - 1 and thin.left_a.size > 0:
+            differentiate_roughly(problem, thin, it.plan, it.gradient)
+        else:
+            differentiate(problem, it.plan, it.gradient, symmetric)
         proceed(it, it.cost.dtype.type(1), it.cost.dtype.type(0))
     return n_steps
 
 
 @compiled()
-def _linear(
+def _solve_linearised(
     problem: DenseProblem,
     it: Iterate,
     cost: Array,

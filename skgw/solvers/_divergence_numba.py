@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._compiled import Array, Exp2, Weights, compiled, each, exp2_for, log_weights
-from skgw.solvers._descent_numba import find_plan
-from skgw.solvers._passes_numba import DenseProblem, Iterate, product
+from skgw.solvers._descent_numba import find_plan, lean_cost
+from skgw.solvers._passes_numba import DenseProblem, Iterate, ThinKernels, product
 from skgw.solvers.descent import NON_FINITE
-from skgw.solvers.starts import ANNEALING_START, lean_cost
+from skgw.solvers.starts import ANNEALING_START
 
 
 class Divergence(NamedTuple):
@@ -63,7 +63,7 @@ def divergence_numba(
         np.ascontiguousarray(field.detach().numpy()) for field in fields
     )
     log_p, log_q = log_weights(p), log_weights(q)
-    lean = lean_cost(p.shape[1], q.shape[1], Ca).numpy()
+    lean = lean_cost(p.shape[1], q.shape[1], p.dtype)
     grad_a, grad_b = (
         np.empty(C.shape if is_needed else (len(C), 0, 0), C.dtype)
         for C, is_needed in zip((C1, C2), needed, strict=True)
@@ -104,7 +104,9 @@ def _divergence(
     problem = _problem(one, other)
     potential = np.zeros_like(b.a)
     it = _iterate(problem.offset.copy(), potential)
-    _, crossed, _ = find_plan(problem, it, lean, reg, level, tol, max_iter, False, False, exp2_b)
+    _, crossed, _ = find_plan(
+        problem, _exact(Ca), it, lean, reg, level, tol, max_iter, False, False, exp2_b
+    )
     value = 2 * _entropy(it, reg, b)
     if len(grad_a):
         energy = _differentiate(other, one, it.plan, 2.0, grad_a)
@@ -127,7 +129,9 @@ def _self_term(
     cost *= problem.slope
     cost += problem.offset
     it = _iterate(cost, as_type(0.5) * np.diag(cost))
-    _, status, _ = find_plan(problem, it, lean, reg, reg, tol, max_iter, True, False, exp2)
+    _, status, _ = find_plan(
+        problem, _exact(cost), it, lean, reg, reg, tol, max_iter, True, False, exp2
+    )
     energy = _differentiate(side, side, it.plan, -2.0, grad)
     return _entropy(it, reg, side.weights) + energy, status
 
@@ -166,6 +170,13 @@ def _problem(one: Side, other: Side) -> DenseProblem:
 @compiled()
 def _constant(one: Side, other: Side) -> float:
     return one.square + other.square - 8 * one.center * other.center
+
+
+@compiled()
+def _exact(like: Array) -> ThinKernels:
+    """No truncated kernels."""
+    none = np.empty((0, 0), like.dtype)
+    return ThinKernels(none, none, none, none)
 
 
 @compiled()

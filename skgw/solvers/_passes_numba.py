@@ -21,6 +21,15 @@ class DenseProblem(NamedTuple):
     weights: Weights
 
 
+class ThinKernels(NamedTuple):
+    """Truncated kernels, those of a `LowRankProblem`; of no columns where there are none."""
+
+    left_a: Array  # (n, r)
+    range_a: Array  # (r, n)
+    left_b: Array  # (m, r)
+    range_b: Array  # (r, m)
+
+
 class Iterate(NamedTuple):
     """The arrays of `descent._Iterate`, which change in place, and those of its step."""
 
@@ -40,8 +49,29 @@ def differentiate(problem: DenseProblem, plan: Array, gradient: Array, symmetric
     half = np.empty((m, n), plan.dtype)
     product(problem.kernel_b, plan, half, False)
     product(problem.kernel_a, half, gradient, symmetric)
-    for i in range(n):
-        for j in range(m):
+    _complete(problem, gradient)
+
+
+@compiled()
+def differentiate_roughly(
+    problem: DenseProblem, thin: ThinKernels, plan: Array, gradient: Array
+) -> None:
+    """As `differentiate`, with truncated kernels."""
+    r = len(thin.range_b)
+    right = np.empty((len(plan), r), plan.dtype)
+    core = np.empty((len(thin.range_a), r), plan.dtype)
+    product(plan, thin.range_b, right, False)
+    product(thin.range_a, right.T.copy(), core, False)
+    product(thin.left_a, core.T.copy(), right, False)
+    product(right, thin.left_b, gradient, False)
+    _complete(problem, gradient)
+
+
+@compiled(fastmath=True)
+def _complete(problem: DenseProblem, gradient: Array) -> None:
+    """From K1 T K2 to the gradient of E at T, in place."""
+    for i in range(len(gradient)):
+        for j in range(gradient.shape[1]):
             gradient[i, j] = problem.offset[i, j] + problem.slope * gradient[i, j]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,7 +40,7 @@ def absolute_reg(
     reg = as_like(reg, scale)
     if reg.ndim > 1 or reg.numel() not in (1, len(scale)):
         raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
-    if not ((reg > 0) & torch.isfinite(reg)).all():
+    if not all(0 < x < math.inf for x in reg.flatten().tolist()):
         raise ValueError("reg must be positive; for the unregularised problem use POT's solver.")
     reg = reg.expand_as(scale).clone()
     return (reg * scale if reg_scale == "auto" else reg), scale
@@ -46,12 +48,14 @@ def absolute_reg(
 
 def _scale(inputs: Inputs, loss: str) -> Tensor:
     """Average over both sides of the mean squared entry (mean entry for the KL loss), (B,)."""
-    scale = torch.zeros_like(inputs.a[:, 0])
-    for C, p in ((inputs.Ca, inputs.a), (inputs.Cb, inputs.b)):
-        size = C * C if loss == "L2" else C
-        scale = scale + 0.5 * mean(size, p)
-    vanished = scale < torch.finfo(scale.dtype).tiny
-    if (vanished.any() and _any_apart(inputs, vanished)) or not torch.isfinite(scale).all():
+    sides = (inputs.Ca, inputs.a), (inputs.Cb, inputs.b)
+    size_a, size_b = (mean(C * C if loss == "L2" else C, p) for C, p in sides)
+    scale = 0.5 * (size_a + size_b)
+    tiny = torch.finfo(scale.dtype).tiny
+    if all(tiny <= x < math.inf for x in scale.tolist()):
+        return scale
+    vanished = scale < tiny
+    if _any_apart(inputs, vanished) or not torch.isfinite(scale).all():
         raise ValueError(
             f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
         )

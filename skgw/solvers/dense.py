@@ -11,7 +11,7 @@ from skgw.solvers._inputs import Inputs
 from skgw.solvers._package import differentiable, package
 from skgw.solvers.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.initial import Setting, read_start
-from skgw.solvers.lowrank import minimize_from_truncated, pays
+from skgw.solvers.lowrank import cooling_problem, minimize_from_truncated, pays
 from skgw.solvers.pool import best_of_pool
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
@@ -51,7 +51,8 @@ def solve_dense(
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
-        is_far = n_init > 1 or bool((start.level > reg).any())
+        fall = float((start.level / reg).amax())
+        is_far = n_init > 1 or fall > 1
         if is_far and pays(problem, backend):
             solution = minimize_from_truncated(
                 problem, reg, start.state,
@@ -60,7 +61,8 @@ def solve_dense(
         else:
             solution = minimize(
                 problem, reg, start.state, level=start.level if is_far else None,
-                tol=tol_used, max_iter=max_iter, symmetric=symmetric, backend=backend,
+                rough=cooling_problem(problem, fall), tol=tol_used, max_iter=max_iter,
+                symmetric=symmetric, backend=backend,
             )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss, report)
 
@@ -86,4 +88,5 @@ def _package(
 def _row_transform(problem: QuadraticProblem, s: Solution, reg: Tensor) -> Tensor:
     """Row potential that goes with the column potential, (B, n)."""
     scores = (s.potential[:, None, :] - s.cost) / reg[:, None, None] + problem.b.log()[:, None, :]
-    return -reg[:, None] * scores.logsumexp(2)
+    # The logarithm of the sum of exponentials: the normalisers of a softmax are sooner had.
+    return reg[:, None] * (scores.log_softmax(2).amax(2) - scores.amax(2))

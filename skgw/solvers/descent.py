@@ -25,6 +25,7 @@ from torch import Tensor
 
 from skgw.solvers._looks import any_of
 from skgw.solvers._newton import LinearSolution, indices
+from skgw.solvers._truncated import LowRankProblem
 from skgw.solvers.linear import resolved, solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, QuadraticProblem, energy
@@ -88,6 +89,7 @@ def minimize(
     *,
     plan: Tensor | None = None,
     level: Tensor | None = None,
+    rough: LowRankProblem | None = None,
     tol: Tensor,
     max_iter: int = 100,
     symmetric: bool = False,
@@ -106,6 +108,9 @@ def minimize(
         The plan with that cost, if it is close to a solution already.
     level : Tensor of shape (B,), optional
         Temperature to cool from; `reg` (no annealing) by default.
+    rough : LowRankProblem, optional
+        The problem with truncated kernels, whose gradients are good enough while it cools; the last
+        step above `reg` ends with that of `problem`.
     tol : Tensor of shape (B,)
         A problem has converged when one step changes the plan, and the plan violates its
         marginals, by less than this L1 norm.
@@ -124,12 +129,12 @@ def minimize(
         from skgw.solvers._descent_numba import minimize_numba
 
         return minimize_numba(
-            problem, reg, start, plan=plan, level=level, tol=tol, max_iter=max_iter,
+            problem, reg, start, plan=plan, level=level, rough=rough, tol=tol, max_iter=max_iter,
             symmetric=symmetric,
         )  # fmt: skip
     linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
     with torch.inference_mode():  # operations on small tensors take a sixth less time there
-        solution = _descend(problem, reg, start, plan, level, tol, max_iter, linear)
+        solution = _descend(problem, reg, start, plan, level, rough, tol, max_iter, linear)
     return Solution(*(field.clone() for field in solution))  # such as may be used with gradients
 
 
@@ -139,6 +144,7 @@ def _descend(
     start: State,
     plan: Tensor | None,
     level: Tensor | None,
+    rough: Problem | None,
     tol: Tensor,
     max_iter: int,
     linear: LinearSolver,
@@ -148,8 +154,9 @@ def _descend(
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
     if levels:
         lean = tilt(problem, torch.ones_like(reg))
-        for temperature in levels:
-            it = cooled(problem, it, temperature, lean, linear)
+        gradients = [*[problem if rough is None else rough] * (len(levels) - 1), problem]
+        for temperature, of in zip(levels, gradients, strict=True):
+            it = cooled(of, it, temperature, lean, linear)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
@@ -268,8 +275,10 @@ def entropic_value(
     an error of second order where that of the plan itself would be of first.
     """
     missing = b - plan.sum(1)  # (B, m)
-    price = potential + reg[:, None] * b.clamp_min(torch.finfo(b.dtype).tiny).log()
-    return energy - reg * torch.special.entr(plan).sum((1, 2)) + (missing * price).sum(1)
+    tiny = torch.finfo(b.dtype).tiny
+    price = potential + reg[:, None] * b.clamp_min(tiny).log()
+    neg_entropy = plan.clamp_min(tiny).log_().mul_(plan).sum((1, 2))
+    return energy + reg * neg_entropy + (missing * price).sum(1)
 
 
 def _advance(

@@ -31,7 +31,7 @@ from skgw.solvers.descent import (
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, mean, quadratic_problem
 from skgw.solvers.result import State
-from skgw.solvers.starts import ANNEALING_START, lean_cost
+from skgw.solvers.starts import ANNEALING_START, tilt_direction
 
 
 class Schedule(NamedTuple):
@@ -85,7 +85,7 @@ def solve_fixed(
         As in `solve_gromov`: what "converged" means.
     schedule : Schedule, optional
     lean : Tensor of shape (n, m), optional
-        `lean_cost` of these sizes; a graph cannot fetch it from the host.
+        `tilt_direction` of these sizes; a graph cannot fetch it from the host.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def solve_fixed(
     problem = quadratic_problem(Ca, Cb, a, b)
     scale = 0.5 * (mean(Ca * Ca, a) + mean(Cb * Cb, b))
     tols = attainable_tol(tol, reg, scale)
-    lean = lean_cost(a.shape[1], b.shape[1], Ca) if lean is None else lean
+    lean = _lean_cost(a, b) if lean is None else lean
 
     def linear(
         problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor
@@ -122,6 +122,10 @@ def solve_fixed(
             kept = found if kept is None else _still(kept, found)
     assert kept is not None
     return kept
+
+
+def _lean_cost(a: Tensor, b: Tensor) -> Tensor:
+    return tilt_direction(a.shape[1], b.shape[1], a.device).to(a)
 
 
 def _checked(schedule: Schedule) -> Schedule:
@@ -171,7 +175,7 @@ class RecordedSolve:
         schedule: Schedule | None = None,
     ) -> None:
         self._inputs = [x.detach().clone() for x in (Ca, Cb, a, b, reg)]
-        lean = lean_cost(a.shape[1], b.shape[1], Ca)
+        lean = _lean_cost(a, b)
 
         def solve() -> Solution:
             *arrays, regs = self._inputs

@@ -79,17 +79,20 @@ def solve_gromov(
     mass : float in (0, 1], optional
         Transport this part of the mass only, the best one. Not together with `unbalanced`.
     init : str, plan of shape (n, m), or State
-        Where to start: "auto", "anneal", "product", "identity", "tlb", "spectral", or an array.
+        Where to start: "auto", "anneal", "product", "identity", "flb", "tlb", "spectral",
+        or an array.
 
         - "auto" is "anneal": the product coupling at a high temperature, cooled by halves.
         - "product" is the product coupling at `reg` itself.
         - "identity" (n = m, equal weights) matches every point with itself.
+        - "flb" matches points with similar mean squared distances to the others (the first lower
+          bound).
         - "tlb" matches points with similar distributions of distances (the third lower bound).
-        - "spectral" aligns the leading eigenvectors of the centred matrices; it and "tlb" are
-          cooled from half the temperature of "anneal".
+        - "spectral" aligns the leading eigenvectors of the centred matrices; it, "flb" and "tlb"
+          are cooled from half the temperature of "anneal".
         - With `unbalanced` or `mass`, "auto" tries "anneal", "product", the balanced problem's plan
-          and plans of less mass, and goes on from the one with the lowest value; "tlb" and
-          "spectral" are not available.
+          and plans of less mass, and goes on from the one with the lowest value; "flb",
+          "tlb" and "spectral" are not available.
         - A plan, or the ``state`` of an earlier result, is where the solve starts, at `reg`.
     n_init : int
         Number of starts. Several are solved roughly, the one with the lowest objective is solved to

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._inputs import Inputs, given
-from skgw.solvers.invariants import profile_cost, spectra
+from skgw.solvers.invariants import eccentricity_plan, profile_cost, spectra
 from skgw.solvers.quadratic import QuadraticProblem
 from skgw.solvers.result import State
 from skgw.solvers.starts import ANNEALING_START, matched_start, product_start
@@ -16,7 +16,7 @@ from skgw.solvers.starts import ANNEALING_START, matched_start, product_start
 WARM_START = 0.1  # relative temperature: guesses are cooled from here, where good ones survive
 N_VECTORS = 3  # of the spectral start
 
-NAMES = "'auto', 'anneal', 'product', 'identity', 'tlb', 'spectral'"
+NAMES = "'auto', 'anneal', 'product', 'identity', 'flb', 'tlb', 'spectral'"
 
 
 class Setting(NamedTuple):
@@ -65,6 +65,9 @@ def named_start(name: str, setting: Setting) -> Start:
         if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
             raise ValueError("init='identity' needs both sides to have the same size and weights.")
         return Start(name, matched_start(problem, inputs.Ca, inputs.Cb, loss=loss), reg)
+    if name == "flb":
+        plan = eccentricity_plan(problem, inputs.Ca, inputs.Cb)
+        return Start(name, State(problem.gradient(plan)), WARM_START * scale)
     if name == "tlb":
         cost = profile_cost(problem, inputs.Ca, inputs.Cb, loss=loss)
         return Start(name, State(cost), WARM_START * scale)

@@ -1,6 +1,6 @@
-"""Guesses of a matching from what isometries keep: distance profiles, spectra, matched pairs.
+"""Guesses of a matching from what isometries keep: eccentricities, profiles, spectra, pairs.
 
-A guess is a linearised cost (B, n, m), what a solve starts from. All of them add to the cost
+A guess is a plan or a linearised cost (B, n, m), what a solve starts from. The costs add to the one
 ``offset`` at the product coupling, which knows the mean distances of the points (it is the first
 lower bound of Memoli 2011) and holds the cost across the spaces of a fused problem.
 """
@@ -19,6 +19,30 @@ from skgw.solvers.quadratic import QuadraticProblem, split_loss
 N_QUANTILES = 32
 SPARE_COLUMNS = 8  # of the range finder, above the number of eigenvectors
 POWER_STEPS = 4
+
+
+@full_precision()
+def eccentricity_plan(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor) -> Tensor:
+    """Best coupling of the points' eccentricities, (B, n, m): the first lower bound (Memoli 2011).
+
+    The eccentricity of a point is its root mean squared distance to the others, one number. On the
+    line the best coupling is the monotone one: the k-th share of mass goes to the k-th share.
+    """
+    rank_a, mass_a = _by_eccentricity(Ca, problem.a)
+    rank_b, mass_b = (x[:, None, :] for x in _by_eccentricity(Cb, problem.b))
+    rank_a, mass_a = rank_a[:, :, None], mass_a[:, :, None]
+    ends = torch.minimum(rank_a, rank_b)  # (B, n, m)
+    return (ends - torch.maximum(rank_a - mass_a, rank_b - mass_b)).clamp_min_(0.0)
+
+
+def _by_eccentricity(C: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    """For each point the mass of those up to it, from the least eccentric on, and its own, (B, n).
+
+    Roots keep the order, so that mean squares will do.
+    """
+    order = torch.bmm(C * C, p[:, :, None])[:, :, 0].argsort(dim=1, stable=True)
+    rank = p.gather(1, order).cumsum(1)
+    return torch.empty_like(rank).scatter_(1, order, rank), p
 
 
 @full_precision()

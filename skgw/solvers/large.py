@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers._truncated import LowRankProblem
 from skgw.solvers.descent import Solution, entropic_value, minimize
-from skgw.solvers.lowrank import LowRankProblem
 from skgw.solvers.result import State
 from skgw.solvers.starts import ANNEALING_START
 from skgw.solvers.streamed import StreamedProblem, log_sums, solve_streamed

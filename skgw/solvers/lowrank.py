@@ -1,32 +1,35 @@
 """Most of a solve with kernels of low rank, its end with the exact ones.
 
-The kernels of a problem whose points lie on something of few dimensions are close to matrices of
-low rank (those of squared Euclidean distances in R^d are of rank d): the gradient then takes
-products with thin matrices instead of two of full size, which dominate large problems. What the
+Products of full matrices dominate large problems; truncated kernels do with thin ones. What the
 truncation misses is the same for plans that are close to each other, so it is taken from the exact
 gradient now and then, and held; plan and gradient that are returned are exact.
+
+Smaller problems, and those that are solved in compiled code, take truncated kernels for the steps
+at high temperatures only (`cooling_problem`), whose plans are rough anyway.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from skgw.solvers._truncated import LowRankProblem, truncate
 from skgw.solvers.descent import NON_FINITE, Solution, is_compiled, minimize
 from skgw.solvers.quadratic import QuadraticProblem, energy
 from skgw.solvers.result import State
 
 MIN_SIZE = 300  # points a side; below it products of full matrices are cheap
 RANK = 64
+COOLING_SIZE = 160  # points a side from which on the first steps alone take truncated kernels ...
+COOLING_RANK = 16
+FAR = 8.0  # ... if there are three of them, the temperature falling by at least this factor
 ROUGH_TOLERANCE = 1e-2  # of the first solve with truncated kernels
 CLOSER = 1e-2  # tolerance of a corrected solve, in terms of what the last one moved
 MAX_CORRECTIONS = 6
 RESERVE = 4  # one step in so many is kept for the exact kernels, should the corrections not settle
-OVERHANG = 8  # columns that the range finder is given above the rank
 
 
 def pays(problem: QuadraticProblem, backend: str) -> bool:
@@ -35,57 +38,15 @@ def pays(problem: QuadraticProblem, backend: str) -> bool:
     return size >= MIN_SIZE and not is_compiled(problem.offset, backend)
 
 
-class LowRankProblem(NamedTuple):
-    """As `QuadraticProblem`, with kernels K = left range'.
+def cooling_problem(problem: QuadraticProblem, fall: float) -> LowRankProblem | None:
+    """The problem to cool with from `fall` times the final temperature, if not the exact one.
 
-    Every field has a leading batch axis.
+    On GPUs it is launches that take the time, of which factors would need more.
     """
-
-    left_a: Tensor  # (B, n, r)
-    range_a: Tensor  # (B, n, r), orthonormal columns
-    left_b: Tensor  # (B, m, r)
-    range_b: Tensor  # (B, m, r)
-    offset: Tensor  # (B, n, m)
-    constant: Tensor  # (B,)
-    a: Tensor  # (B, n)
-    b: Tensor  # (B, m)
-    alpha: float
-
-    def gradient(self, plan: Tensor) -> Tensor:
-        """Linearised cost at `plan`, (B, n, m)."""
-        core = torch.bmm(self.range_a.mT, torch.bmm(plan, self.range_b))  # (B, r, r)
-        half = torch.bmm(self.left_a, core)  # (B, n, r)
-        return torch.baddbmm(self.offset, half, self.left_b.mT, alpha=-8 * self.alpha)
-
-    def take(self, index: Tensor) -> LowRankProblem:
-        """The problems of the batch at `index`, a boolean or integer (B,)."""
-        la, ra, lb, rb, offset, constant, a, b = (field[index] for field in self[:-1])
-        return LowRankProblem(la, ra, lb, rb, offset, constant, a, b, self.alpha)
-
-    def corrected(self, plan: Tensor, gradient: Tensor) -> LowRankProblem:
-        """The problem whose gradient at `plan` is the given one."""
-        return self._replace(offset=self.offset + gradient - self.gradient(plan))
-
-
-def truncate(problem: QuadraticProblem, rank: int) -> LowRankProblem:
-    """Replace the kernels by projections on (about) their leading eigenspaces.
-
-    Randomised range finder with one power iteration (Halko, Martinsson, Tropp 2011).
-    """
-    left_a, range_a = _factor(problem.kernel_a, rank)
-    left_b, range_b = _factor(problem.kernel_b, rank)
-    _, _, offset, constant, a, b, alpha = problem
-    return LowRankProblem(left_a, range_a, left_b, range_b, offset, constant, a, b, alpha)
-
-
-def _factor(K: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    noise = torch.Generator().manual_seed(0)
-    width = min(rank + OVERHANG, K.shape[-1])
-    probe = torch.randn(K.shape[-1], width, generator=noise, dtype=torch.float32).to(K)
-    basis = torch.linalg.qr(torch.matmul(K, probe)).Q
-    basis = torch.linalg.qr(torch.matmul(K, basis)).Q
-    image = torch.matmul(K, basis)
-    return torch.bmm(basis, torch.bmm(basis.mT, image)), basis
+    on_cpu = problem.offset.device.type == "cpu"
+    if not on_cpu or fall < FAR or min(problem.offset.shape[1:]) < COOLING_SIZE:
+        return None
+    return truncate(problem, COOLING_RANK)
 
 
 def minimize_from_truncated(

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.solvers._truncated import truncate
 from skgw.solvers.descent import entropic_value, minimize
 from skgw.solvers.initial import WARM_START, Setting, Start, named_start
 from skgw.solvers.invariants import pairs_cost, sign_flips, spectra
-from skgw.solvers.lowrank import RANK, pays, truncate
+from skgw.solvers.lowrank import RANK, pays
 from skgw.solvers.quadratic import Problem, QuadraticProblem, energy
 from skgw.solvers.result import StartsReport, State
 

@@ -29,14 +29,15 @@ def tilt(problem: Problem, reg: Tensor) -> Tensor:
     symmetric spaces do the same. Any generic perturbation, here a fixed one of low rank, lets the
     iteration leave such a saddle.
     """
-    lean = lean_cost(problem.a.shape[1], problem.b.shape[1], problem.offset)
-    return reg[:, None, None] * lean
+    n, m = problem.a.shape[1], problem.b.shape[1]
+    direction = tilt_direction(n, m, problem.offset.device).to(problem.offset)
+    return reg[:, None, None] * direction
 
 
-def lean_cost(n: int, m: int, like: Tensor) -> Tensor:
-    """The tilt at a temperature of one, (n, m), with the dtype and on the device of `like`."""
-    u, v = (x.to(like.device) for x in _directions(n, m))
-    return TILT * (u @ v.T).to(like) / TILT_RANK**0.5
+def tilt_direction(n: int, m: int, device: torch.device | None = None) -> Tensor:
+    """The tilt at temperature 1, (n, m), float32."""
+    u, v = (x.to(device) for x in _directions(n, m))
+    return (TILT / TILT_RANK**0.5) * (u @ v.T)
 
 
 @functools.lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 
 from skgw.solvers import descent, solve_gromov
 from skgw.solvers._passes_numba import product
+from skgw.solvers._truncated import truncate
 from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
 from skgw.solvers.quadratic import quadratic_problem
 from skgw.solvers.result import State
@@ -69,6 +70,20 @@ def test_annealed(noisy_copies, dtype, shape):
     both = solve_both(problem, reg, level=0.2 * scale)
     assert both[1].status == CONVERGED
     assert_same(*both, reg)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [33, 26])
+def test_cooled_with_truncated_kernels(noisy_copies, dtype, m):
+    Ca, Cb, _ = noisy_copies(33, m, noise=0.1)
+    problem, scale = set_up(np.stack([Ca, 0.9 * Ca]), np.stack([Cb, Cb]), dtype=dtype)
+    reg = 0.02 * scale
+    options = {"level": 0.2 * scale, "rough": truncate(problem, 1)}
+    assert_same(*solve_both(problem, reg, **options), reg)
+    early = solve_both(problem, reg, max_iter=3, **options)
+    assert_same(*early, reg)
+    exact = solve_both(problem, reg, max_iter=3, level=0.2 * scale)
+    assert (early[1].plan - exact[1].plan).abs().sum() > 1e-4  # it shows that they are truncated
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

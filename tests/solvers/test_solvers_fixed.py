@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skgw.solvers import solve_gromov
 from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE
 from skgw.solvers.fixed import RecordedSolve, Schedule, solve_fixed
-from skgw.solvers.starts import lean_cost
+from skgw.solvers.starts import tilt_direction
 
 LOOKS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "unique", "masked_select")
 
@@ -61,7 +61,7 @@ def test_the_same_operations_for_all_values(easy, noisy_copies):
     others = arrays([noisy_copies(30, 24, seed=seed, noise=0.8)[:2] for seed in (7, 8, 9)])
     spoilt = (torch.full_like(easy[0], torch.nan), *easy[1:])
     schedule = Schedule(n_levels=2, n_outer=3, n_newton=2, n_products=4)
-    lean = lean_cost(30, 24, easy[0])
+    lean = tilt_direction(30, 24).double()
     recorded = []
     for problem in (easy, others, spoilt):
         with Recorder() as recorder:

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
+from scipy.stats import wasserstein_distance
 
 from skgw.solvers import State, solve_gromov
-from skgw.solvers.invariants import N_QUANTILES, pairs_cost, profile_cost, sign_flips, spectra
+from skgw.solvers.invariants import (
+    N_QUANTILES,
+    eccentricity_plan,
+    pairs_cost,
+    profile_cost,
+    sign_flips,
+    spectra,
+)
 from skgw.solvers.quadratic import quadratic_problem, split_loss
 from skgw.solvers.starts import tilt
 
@@ -36,6 +44,22 @@ def matrices(noisy_copies):
 
 def batched(*arrays):
     return [torch.tensor(x)[None] for x in arrays]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_eccentricities_are_coupled_as_well_as_can_be(matrices, dtype):
+    Ca, Cb, a, b = matrices
+    a[3], b[:] = 0, b[::-1].copy()
+    tensors = [x.to(dtype) for x in batched(Ca, Cb, a / a.sum(), b)]
+    tensors = [torch.cat([x, x.flip(1) if x.ndim == 2 else x.flip(1, 2)]) for x in tensors]
+    plan = eccentricity_plan(quadratic_problem(*tensors), *tensors[:2])
+    torch.testing.assert_close(plan[1], plan[0].flip(0, 1))
+    for axis, p in ((2, tensors[2]), (1, tensors[3])):
+        torch.testing.assert_close(plan.sum(axis), p)
+    a = a / a.sum()
+    s, t = np.sqrt(Ca**2 @ a), np.sqrt(Cb**2 @ b)
+    cost = (abs(s[:, None] - t) * plan[0].numpy()).sum()
+    assert cost == pytest.approx(wasserstein_distance(s, t, a, b), rel=1e-4)
 
 
 def test_profiles_are_compared_at_equal_quantiles():
@@ -138,7 +162,7 @@ def test_pairs_are_consistent_with_each_other():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("loss", ["L2", "KL"])
-@pytest.mark.parametrize("init", ["tlb", "spectral"])
+@pytest.mark.parametrize("init", ["flb", "tlb", "spectral"])
 def test_copies_are_found(noisy_copies, init, loss, dtype):
     Ca, Cb, order = noisy_copies(60, 45, noise=0.01)
     a = np.zeros(60)
@@ -155,6 +179,6 @@ def test_copies_are_found(noisy_copies, init, loss, dtype):
 
 def test_far_off_units_do_not_matter(noisy_copies):
     Ca, Cb, _ = noisy_copies(30, noise=0.1)
-    for init in ("tlb", "spectral"):
+    for init in ("flb", "tlb", "spectral"):
         one, other = (solve_gromov(f * Ca, f * Cb, reg=0.02, tol=1e-8, init=init) for f in (1, 1e6))
         np.testing.assert_allclose(other.plan, one.plan, atol=1e-7)

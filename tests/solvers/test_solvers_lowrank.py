@@ -6,8 +6,8 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import descent, lowrank, solve_gromov
-from skgw.solvers.lowrank import truncate
+from skgw.solvers import _truncated, descent, lowrank, solve_gromov
+from skgw.solvers._truncated import truncate
 from skgw.solvers.quadratic import QuadraticProblem, energy, quadratic_problem
 
 N, M = 330, 310
@@ -32,7 +32,7 @@ def matrices(request):
 
 @pytest.fixture(autouse=True)
 def not_compiled(monkeypatch):
-    """Compiled solves of this size take full matrices."""
+    """Compiled solves of this size take full matrices but for their first steps."""
     monkeypatch.setattr(descent, "MAX_COMPILED", 0)
 
 
@@ -98,7 +98,7 @@ def test_steps_are_left_for_the_exact_kernels():
 
 def test_corrections_that_do_not_settle(monkeypatch, matrices):
     monkeypatch.setattr(lowrank, "RANK", 1)
-    monkeypatch.setattr(lowrank, "OVERHANG", 0)
+    monkeypatch.setattr(_truncated, "OVERHANG", 0)
     monkeypatch.setattr(lowrank, "MAX_CORRECTIONS", 1)
     result = solve_gromov(*matrices, reg=0.05, max_iter=300)
     assert result.converged
@@ -123,3 +123,26 @@ def test_truncation_is_exact_for_low_rank():
     tight = truncate(problem, 1)._replace(offset=problem.offset)
     corrected = tight.corrected(plan, problem.gradient(plan))
     torch.testing.assert_close(corrected.gradient(plan), problem.gradient(plan))
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("reg", [0.02, 0.2])
+def test_first_steps_of_smaller_problems(monkeypatch, matrices, backend, reg):
+    """From a high temperature the first steps, and no others, take truncated kernels."""
+    monkeypatch.setattr(descent, "MAX_COMPILED", 500)
+    monkeypatch.setattr(lowrank, "MIN_SIZE", 500)
+    calls = []
+
+    def counted(problem, rank):
+        calls.append(rank)
+        return truncate(problem, rank)
+
+    monkeypatch.setattr(lowrank, "truncate", counted)
+    C, D = (C[:200, :200] for C in matrices)
+    result = solve_gromov(C, D, reg=reg, backend=backend, max_iter=300)
+    assert calls == ([lowrank.COOLING_RANK] if reg == 0.02 else [])
+    monkeypatch.setattr(lowrank, "COOLING_SIZE", 10**9)
+    exact = solve_gromov(C, D, reg=reg, backend=backend, max_iter=300)
+    assert result.converged
+    assert result.value == pytest.approx(float(exact.value), abs=1e-6)
+    np.testing.assert_allclose(result.plan, exact.plan, atol=1e-5)

@@ -116,7 +116,7 @@ def test_one_start_for_all_problems_or_one_each(noisy_copies):
     assert states.n_iter.max() <= 5
 
 
-@pytest.mark.parametrize("init", ["auto", "anneal", "product", "tlb", "spectral"])
+@pytest.mark.parametrize("init", ["auto", "anneal", "product", "flb", "tlb", "spectral"])
 def test_names(noisy_copies, init):
     Ca, Cb, order = noisy_copies(30)
     result = solve_gromov(Ca, Cb, reg=1e-3, init=init)
