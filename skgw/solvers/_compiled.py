@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 class Exp2(NamedTuple):
     """What it takes to evaluate 2**x."""
 
-    series: Array  # coefficients of 2**x on [-.5, .5], highest first
+    series: tuple[Scalar, ...]  # coefficients of 2**x on [-.5, .5], highest first
     bias: np.integer[Any]  # of the exponent's bits ...
     position: np.integer[Any]  # ... and where they are
     bits: Array  # (m,), workspace: integers of the size of the floating point type
@@ -46,11 +46,11 @@ class Exp2(NamedTuple):
 
 def _exp2_series(degree: int, dtype: Any) -> Any:
     series = Chebyshev.interpolate(np.exp2, degree, domain=[-0.5, 0.5])
-    return series.convert(kind=Polynomial, domain=[-1, 1]).coef[::-1].astype(dtype)
+    return tuple(series.convert(kind=Polynomial, domain=[-1, 1]).coef[::-1].astype(dtype))
 
 
 # By dtype: the series, the bias of the exponent's bits, their position, and integers of that size.
-_EXP2: dict[Any, tuple[Array, int, int, Any]] = {
+_EXP2: dict[Any, tuple[tuple[Scalar, ...], int, int, Any]] = {
     np.dtype(np.float32): (_exp2_series(6, np.float32), 127, 23, np.int32),
     np.dtype(np.float64): (_exp2_series(12, np.float64), 1023, 52, np.int64),
 }

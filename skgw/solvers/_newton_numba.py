@@ -126,12 +126,11 @@ def absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> Array:
             seen = y > lowest
             y = max(y, lowest)
             whole = np.floor(y + half)
-            x[j] = y - whole
+            rest, value = y - whole, series[0]
+            for k in range(1, len(series)):
+                value = value * rest + series[k]
+            row[j] = value
             bits[j] = (bits.dtype.type(whole) + bias) << position if seen else 0
-            row[j] = series[0]
-        for k in range(1, len(series), 2):  # the degrees are even
-            for j in range(len(h)):
-                row[j] = (row[j] * x[j] + series[k]) * x[j] + series[k + 1]
         total = as_type(0)
         for j in range(len(h)):
             row[j] *= power[j]
