@@ -20,6 +20,7 @@ FIELDS = {
     "correct, torch": {"float64 L2", "float64 KL", "float32 L2", "float32 KL", "gradient_relative"},
     "linear, torch": {"2 x 12", "1 x 20"},
     "speed, torch": {"2 x 12", "1 x 20"},
+    "speed, recorded": {"2 x 12", "1 x 20"},
     "speed, POT": {"1 x 12", "1 x 20"},
     "memory": {"20"},
 }  # fmt: skip

@@ -28,6 +28,8 @@ from benchmarks.solver.families import noisy_copy
 from benchmarks.solver.solvers import ott
 from skgw.solvers import GromovResult, gw_divergence, solve_gromov
 from skgw.solvers._newton import LinearProblem
+from skgw.solvers.descent import CONVERGED
+from skgw.solvers.fixed import RecordedSolve, solve_fixed
 from skgw.solvers.linear import newton_steps
 
 REG, TOL = 0.01, 1e-3
@@ -130,6 +132,34 @@ def speed(
             "ms": clock(run, device, budget),
             "steps": int(result.n_iter.max()),
             "converged": float(result.converged.double().mean()),
+            "waits": waits,
+        }
+    return found
+
+
+def recorded(
+    device: str, cases: Sequence[tuple[int, int]] = SMALL_CASES, budget: float = 2.0
+) -> Figures:
+    """Milliseconds per batch of the recorded solve, and how far its plans are from the usual ones.
+
+    On a CPU, where nothing can be recorded, it is the same solve, asked for step by step.
+    """
+    found = {}
+    for batch, n in cases:
+        Ca, Cb = pairs(batch, n, device)
+        a, reg = torch.full_like(Ca[:, 0], 1 / n), torch.full_like(Ca[:, 0, 0], REG)
+        arrays = (Ca, Cb, a, a, reg)
+        if device == "cuda":
+            run = functools.partial(RecordedSolve(*arrays, tol=TOL), *arrays)
+        else:
+            run = functools.partial(solve_fixed, *arrays[:4], reg=reg, tol=TOL)
+        with quiet():
+            plan = solve(Ca, Cb, tol=TOL, backend="torch").plan
+        solution, waits = count_waits(run, device)
+        found[f"{batch} x {n}"] = {
+            "ms": clock(run, device, budget),
+            "converged": float((solution.status == CONVERGED).double().mean()),
+            "plan_l1": float((solution.plan - plan).abs().sum((1, 2)).median()),
             "waits": waits,
         }
     return found
@@ -269,7 +299,7 @@ def wait(run: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
-def count_waits(run: Callable[[], GromovResult], device: str) -> tuple[GromovResult, int | None]:
+def count_waits(run: Callable[[], Any], device: str) -> tuple[Any, int | None]:
     """The result, and how often the host waited for the GPU; None on a CPU."""
     if device != "cuda":
         with quiet():

@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skgw.solvers._looks import any_of, n_products
+
 CG_TOLERANCE = 0.1  # relative residual of a Newton direction; tighter does not pay
 MAX_CG = 48
 LOOK_EVERY = 4  # CG steps: each look at their residuals costs a synchronisation on GPUs
@@ -46,7 +48,7 @@ def conjugate_gradients(
     y, d = torch.zeros_like(s), torch.zeros_like(s)
     square = torch.baddbmm(small, s, s.mT)  # (B, 1, 1), the dot product
     stop = CG_TOLERANCE**2 * square
-    for k in range(1, MAX_CG + 1):
+    for k in range(1, n_products(MAX_CG) + 1):
         hs = torch.baddbmm(s, torch.bmm(s, A_t), A, alpha=-1)
         step = square / torch.maximum(torch.bmm(s, hs.mT), flat * square)
         y.addcmul_(step, s)
@@ -56,7 +58,7 @@ def conjugate_gradients(
             d = torch.where(todo, y * scale, d)  # those that are done keep what they had
             length = d.abs().amax(2, keepdim=True)
             todo = todo & (length < radius) & (square > stop)
-            if not todo.any():
+            if not any_of(todo):
                 break
         s = torch.addcmul(residual, square / last, s)
     return torch.where(length < torch.inf, d, 0.0)

@@ -28,9 +28,11 @@ from skgw.solvers._passes_numba import (
     DenseProblem,
     Iterate,
     ThinKernels,
+    bending,
     compare,
     differentiate,
     differentiate_roughly,
+    energy,
     proceed,
     shortened,
 )
@@ -72,7 +74,7 @@ def minimize_numba(
         np.ascontiguousarray(field.detach().numpy()) for field in fields
     )
     log_b, slope = log_weights(b), first.dtype.type(-8 * problem.alpha)
-    lean = first[0] if level is None else _lean(*first.shape[1:], first.dtype)
+    lean = first[0] if level is None else lean_cost(*first.shape[1:], first.dtype)
     given = np.zeros_like(first) if plan is None else plan.numpy()
     potential = np.zeros_like(b) if start.potential is None else start.potential.numpy().copy()
     plans, gradients = np.empty_like(first), np.empty_like(first)
@@ -86,20 +88,20 @@ def minimize_numba(
             first[k].copy(), given[k].copy(), potential[k], given[k].copy(), first[k].copy(),
             plans[k], gradients[k],
         )  # fmt: skip
-        outcome[:, k] = _minimize(
+        outcome[:, k] = _solve(
             one, ThinKernels(*(x[k] for x in thin)), it, lean, float(regs[k]), float(top[k]),
             float(tols[k]), max_iter, symmetric, plan is not None, exp2_for(b[k]),
         )  # fmt: skip
 
     each(solve, len(regs))
-    energy, error = (torch.from_numpy(x).to(reg) for x in outcome[:2])
+    value, error = (torch.from_numpy(x).to(reg) for x in outcome[:2])
     status, n_iter = (torch.from_numpy(x).long() for x in outcome[2:])
     arrays = (torch.from_numpy(x) for x in (plans, gradients, potential))
-    return Solution(*arrays, energy, error, status, n_iter)  # type: ignore[call-arg]
+    return Solution(*arrays, value, error, status, n_iter)  # type: ignore[call-arg]
 
 
 @functools.lru_cache(maxsize=4)
-def _lean(n: int, m: int, dtype: np.dtype[Any]) -> Array:
+def lean_cost(n: int, m: int, dtype: np.dtype[Any]) -> Array:
     """The tilt at temperature 1, (n, m)."""
     return tilt_direction(n, m).numpy().astype(dtype)
 
@@ -114,7 +116,7 @@ def _thin_kernels(problem: QuadraticProblem, rough: LowRankProblem | None) -> Th
 
 
 @compiled()
-def _minimize(
+def _solve(
     problem: DenseProblem,
     thin: ThinKernels,
     it: Iterate,
@@ -127,9 +129,33 @@ def _minimize(
     is_close: bool,
     exp2: Exp2,
 ) -> tuple[float, float, int, int]:
+    """Solve one problem; returns the energy, the error, the status and the number of steps."""
+    error, status, step = find_plan(
+        problem, thin, it, lean, reg, level, tol, max_iter, symmetric, is_close, exp2
+    )
+    differentiate(problem, it.plan, it.gradient, symmetric)
+    value = energy(problem, it)
+    return value, error, status if math.isfinite(value) else NON_FINITE, step
+
+
+@compiled()
+def find_plan(
+    problem: DenseProblem,
+    thin: ThinKernels,
+    it: Iterate,
+    lean: Array,
+    reg: float,
+    level: float,
+    tol: float,
+    max_iter: int,
+    symmetric: bool,
+    is_close: bool,
+    exp2: Exp2,
+) -> tuple[float, int, int]:
     """Solve one problem, in the arrays of `it`; `is_close` says that its first mixture is a plan.
 
-    Returns the energy, the error, the status and the number of steps.
+    Returns the error, the status and the number of steps. The gradient at the last plan, which is
+    the dearest part of a step, is left to those who need it.
     """
     as_type = it.cost.dtype.type
     step = _cool(problem, thin, it, lean, reg, level, max_iter - 1, symmetric, exp2)
@@ -138,21 +164,21 @@ def _minimize(
         step += 1
         wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), MARGINAL_SHARE * tol)
         _solve_linearised(problem, it, it.cost, reg, wanted, symmetric, exp2)
-        differentiate(problem, it.plan, it.gradient)
-        energy, error, change, curvature, ahead = compare(problem, it)
+        error, change, price = compare(problem, it)
         is_first = step == 1 and not is_close
-        change = 1.0 if is_first else change
-        status = _status(energy, error, change, tol)
+        status = _status(price, error, 1.0 if is_first else change, tol)
         if step == max_iter or status in (CONVERGED, NON_FINITE):
-            return energy, error, status, step
+            return error, status, step
+        differentiate(problem, it.plan, it.gradient, symmetric)
         share, momentum = 1.0, 0.0
         if not is_first:
+            curvature, ahead = bending(it)
             if curvature > 0:
                 share = shortened(it, reg, curvature)
             streak = _streak(streak, curvature > 0, change > SLOW * last_change, ahead < 0)
             momentum = min(max(streak, 0) / (streak + 3), MAX_MOMENTUM)
+            last_change = change
         proceed(it, as_type(share), as_type(momentum))
-        last_change = change
 
 
 @compiled()
@@ -178,7 +204,7 @@ def _cool(
         if k < n_steps - 1 and thin.left_a.size > 0:
             differentiate_roughly(problem, thin, it.plan, it.gradient)
         else:
-            differentiate(problem, it.plan, it.gradient)
+            differentiate(problem, it.plan, it.gradient, symmetric)
         proceed(it, it.cost.dtype.type(1), it.cost.dtype.type(0))
     return n_steps
 
@@ -202,8 +228,8 @@ def _solve_linearised(
 
 
 @compiled()
-def _status(energy: float, error: float, change: float, tol: float) -> int:
-    if not math.isfinite(energy):
+def _status(price: float, error: float, change: float, tol: float) -> int:
+    if not math.isfinite(price):
         return NON_FINITE
     if change < tol:
         return CONVERGED if error < tol else INNER

@@ -6,8 +6,11 @@ import numpy as np
 
 from skgw.solvers._compiled import Array, Exp2, Scalar, Weights, compiled
 from skgw.solvers._conjugate_gradients import SMALL
-from skgw.solvers._newton_numba import absorb, newton_steps
+from skgw.solvers._newton import ABSORB_AT
+from skgw.solvers._newton_numba import absorb, evaluate, newton_steps, scale
 from skgw.solvers.linear import FAR, PATIENCE, SYMMETRIC_STEPS, WARMER
+
+BALANCED = 0.1  # share of the tolerance at which a symmetric plan is balanced enough
 
 
 @compiled()
@@ -24,8 +27,8 @@ def solve_one(
 ) -> None:
     """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,)."""
     as_type = cost.dtype.type
-    if symmetric:
-        _symmetric_sinkhorn(cost, weights, reg, exp2, plan, potential)
+    if symmetric and _symmetric_sinkhorn(cost, weights, reg, tol, exp2, plan, potential) <= tol:
+        return
     first = min(max_iter, PATIENCE)
     error = _newton_at(cost, weights, reg, tol, first, exp2, plan, potential)
     if error > max(tol, as_type(FAR)):
@@ -92,20 +95,46 @@ def _newton_at(
 
 @compiled()
 def _symmetric_sinkhorn(
-    cost: Array, weights: Weights, reg: Scalar, exp2: Exp2, P: Array, potential: Array
-) -> None:
-    """As `linear._symmetric_sinkhorn`; P is workspace."""
+    cost: Array,
+    weights: Weights,
+    reg: Scalar,
+    tol: Scalar,
+    exp2: Exp2,
+    plan: Array,
+    potential: Array,
+) -> Scalar:
+    """As `linear._symmetric_sinkhorn`; writes the plan, too, and returns its error.
+
+    The kernel is absorbed anew only where the first step leads too far for the scalings.
+    """
     as_type = cost.dtype.type
+    a, b, _ = weights
     rate, half = as_type(1) / reg, as_type(0.5)
-    log_b, g = weights.log_b, potential * rate
-    g = half * (g - absorb(cost, g + log_b, rate, exp2, P))
-    log_rows = absorb(cost, g + log_b, rate, exp2, P) + g
-    log_rows[weights.b == 0] = 0  # these have nothing to balance
+    g = potential * rate
+    log_rows, n_steps = _balance(cost, g, weights, rate, exp2, plan), SYMMETRIC_STEPS + 1
+    if np.abs(log_rows).max() > ABSORB_AT:
+        n_steps -= 1
+        g -= half * log_rows
+        log_rows = _balance(cost, g, weights, rate, exp2, plan)
     delta = -half * log_rows
-    for _ in range(SYMMETRIC_STEPS):
-        z = np.maximum(_times(P, np.exp(delta)), as_type(SMALL))
-        delta = half * (delta - log_rows - np.log(z))
+    for _ in range(n_steps):
+        z = np.maximum(_times(plan, np.exp(delta)), as_type(SMALL))
+        excess = delta + log_rows + np.log(z)  # of the mass of each row, in log
+        if (b * np.abs(excess)).sum() < as_type(BALANCED) * tol:
+            break
+        delta -= half * excess
+    v, w, columns, _ = evaluate(plan, delta, a, b)
+    scale(plan, v, w)
     potential[:] = (g + delta) * reg
+    return np.abs(columns - b).sum()
+
+
+@compiled()
+def _balance(cost: Array, g: Array, weights: Weights, rate: Scalar, exp2: Exp2, P: Array) -> Array:
+    """Absorb g, and return what its rows lack to be symmetric with the columns, in log (n,)."""
+    log_rows = absorb(cost, g + weights.log_b, rate, exp2, P) + g
+    log_rows[weights.b == 0] = 0  # these have nothing to balance
+    return log_rows
 
 
 @compiled(fastmath=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._conjugate_gradients import SMALL, conjugate_gradients
+from skgw.solvers._looks import any_of, most_of
 
 FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
 MAX_RADIUS = 40.0
@@ -81,19 +82,19 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
     radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
     least = STARVED * b
     todo = at.error > tol
-    while max_iter > 0 and 2 * int(todo.sum()) > len(todo):
+    while max_iter > 0 and most_of(todo):
         max_iter -= 1
         starved = (at.columns < least).any(1) & todo
         at, radius = _step(scaling, at, radius, todo & ~starved, problem, plan)
-        if (at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved).any():
+        if any_of((at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved)):
             g = g + at.delta
-            if starved.any():
+            if any_of(starved):
                 g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
             scaling, at = _absorb(kernel, g, a, b, plan)
         todo = at.error > tol
     torch.mul(scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
     solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
-    if max_iter > 0 and todo.any():  # most problems are solved: the others go on alone
+    if max_iter > 0 and any_of(todo):  # most problems are solved: the others go on alone
         left = indices(todo)
         rest = problem._replace(potential=solution.potential).take(left)
         solution.replace(left, newton(rest, max_iter, radius[left]))
@@ -140,11 +141,11 @@ def _step(
     # Either test will do: the error may stand still on the way to a far solution, and the value
     # drowns in rounding close to it.
     doubtful = todo & ~(new.error < torch.maximum(0.9 * at.error, problem.tol))
-    if not doubtful.any():
+    if not any_of(doubtful):
         return new, grown
     promised = step * (at.gradient * direction).sum(1)
     failed = doubtful & ~(new.gain(a, b) - at.gain(a, b) > SUFFICIENT_GAIN * promised)
-    if not failed.any():
+    if not any_of(failed):
         return new, grown
     safe = _sinkhorn(scaling, at, a, b)
     new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)

@@ -68,7 +68,7 @@ def newton_steps(
     radius = as_type(FIRST_RADIUS)
     absorb(cost, g + log_b, rate, exp2, P)
     delta = np.zeros_like(b)
-    v, w, columns, value = _evaluate(P, delta, a, b)
+    v, w, columns, value = evaluate(P, delta, a, b)
     error = np.abs(b - columns).sum()
     for _ in range(max_iter):
         if error <= tol:
@@ -80,7 +80,7 @@ def newton_steps(
             step = min(radius / max(length, as_type(SMALL)), as_type(1))
             promised = step * ((b - columns) * d).sum()
             new = delta + step * d
-            new_v, new_w, new_columns, new_value = _evaluate(P, new, a, b)
+            new_v, new_w, new_columns, new_value = evaluate(P, new, a, b)
             new_error = np.abs(b - new_columns).sum()
             closer = new_error < max(as_type(0.9) * error, tol)
             if closer or new_value - value > as_type(SUFFICIENT_GAIN) * promised:
@@ -88,7 +88,7 @@ def newton_steps(
                     radius = min(as_type(4) * radius, as_type(MAX_RADIUS))
             else:
                 new = _sinkhorn(P, v, w, a, b)
-                new_v, new_w, new_columns, new_value = _evaluate(P, new, a, b)
+                new_v, new_w, new_columns, new_value = evaluate(P, new, a, b)
                 new_error = np.abs(b - new_columns).sum()
                 radius = max(as_type(0.25) * step * length, as_type(FIRST_RADIUS / 4))
             delta, v, w, columns = new, new_v, new_w, new_columns
@@ -99,10 +99,10 @@ def newton_steps(
                 _log_sinkhorn(cost, log_b, rate, a, b, g)
             absorb(cost, g + log_b, rate, exp2, P)
             delta = np.zeros_like(b)
-            v, w, columns, value = _evaluate(P, delta, a, b)
+            v, w, columns, value = evaluate(P, delta, a, b)
             error = np.abs(b - columns).sum()
     g += delta
-    _scale(P, v, w)
+    scale(P, v, w)
     return error
 
 
@@ -142,7 +142,7 @@ def absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> Array:
 
 
 @compiled(fastmath=True)
-def _evaluate(P: Array, delta: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Scalar]:
+def evaluate(P: Array, delta: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Scalar]:
     """Scalings v (m,) and w (n,), column sums (m,) and the semi-dual's gain at log v = delta."""
     small = P.dtype.type(SMALL)
     v, w, columns = np.exp(delta), np.empty_like(a), np.zeros_like(b)
@@ -276,7 +276,7 @@ def _log_sinkhorn(cost: Array, log_b: Array, rate: Scalar, a: Array, b: Array, g
 
 
 @compiled(fastmath=True)
-def _scale(P: Array, v: Array, w: Array) -> None:
+def scale(P: Array, v: Array, w: Array) -> None:
     """diag(w) P diag(v), in place."""
     for i in range(len(P)):
         for j in range(len(v)):

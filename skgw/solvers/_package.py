@@ -64,13 +64,18 @@ def package(
 def warn_if_not_converged(*results: GromovResult) -> None:
     """Warn once for all `results`, naming the budgets that ran out."""
     status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]
+    if any(s != "converged" for s in status):
+        warn_of(status, max(float(r.tol.max()) for r in results), stacklevel=5)
+
+
+def warn_of(status: list[str], tol: float, *, stacklevel: int = 4) -> None:
+    """Warn once, if one of the problems has not converged; `stacklevel` of the caller's caller."""
     failed = [s for s in status if s != "converged"]
     if failed:
         reasons = "; ".join(BUDGETS[s] for s in sorted(set(failed)))
-        tol = max(float(r.tol.max()) for r in results)
         warnings.warn(
             f"{len(failed)} of {len(status)} Gromov-Wasserstein problems did not converge "
             f"to tol={tol:.1e} ({reasons}).",
             GWConvergenceWarning,
-            stacklevel=4,  # 3, and the frame of the caller's decorator
+            stacklevel=stacklevel,  # 3, and the frame of the caller's decorator
         )

@@ -43,12 +43,12 @@ class Iterate(NamedTuple):
 
 
 @compiled()
-def differentiate(problem: DenseProblem, plan: Array, gradient: Array) -> None:
-    """Write the gradient of E to `gradient` (n, m)."""
+def differentiate(problem: DenseProblem, plan: Array, gradient: Array, symmetric: bool) -> None:
+    """Write the gradient of E to `gradient` (n, m), which may be known to be symmetric."""
     n, m = plan.shape
     half = np.empty((m, n), plan.dtype)
-    _product(problem.kernel_b, plan, half)
-    _product(problem.kernel_a, half, gradient)
+    product(problem.kernel_b, plan, half, False)
+    product(problem.kernel_a, half, gradient, symmetric)
     _complete(problem, gradient)
 
 
@@ -60,10 +60,10 @@ def differentiate_roughly(
     r = len(thin.range_b)
     right = np.empty((len(plan), r), plan.dtype)
     core = np.empty((len(thin.range_a), r), plan.dtype)
-    _product(plan, thin.range_b, right)
-    _product(thin.range_a, right.T.copy(), core)
-    _product(thin.left_a, core.T.copy(), right)
-    _product(right, thin.left_b, gradient)
+    product(plan, thin.range_b, right, False)
+    product(thin.range_a, right.T.copy(), core, False)
+    product(thin.left_a, core.T.copy(), right, False)
+    product(right, thin.left_b, gradient, False)
     _complete(problem, gradient)
 
 
@@ -76,18 +76,18 @@ def _complete(problem: DenseProblem, gradient: Array) -> None:
 
 
 @compiled(fastmath=True)
-def _product(A: Array, B: Array, out: Array) -> None:
+def product(A: Array, B: Array, out: Array, symmetric: bool) -> None:
     """Write A B' to `out`, by blocks of four by four, whose sums stay in registers.
 
     At this size that is as fast as BLAS, which would have threads of its own. The last blocks reach
-    past the end: they repeat the last row.
+    past the end: they repeat the last row. Of a product that is symmetric one half is computed.
     """
     n, m = out.shape
     zero = out.dtype.type(0)
     for i in range(0, n, 4):
         i1, i2, i3 = min(i + 1, n - 1), min(i + 2, n - 1), min(i + 3, n - 1)
         a0, a1, a2, a3 = A[i], A[i1], A[i2], A[i3]
-        for j in range(0, m, 4):
+        for j in range(i if symmetric else 0, m, 4):
             j1, j2, j3 = min(j + 1, m - 1), min(j + 2, m - 1), min(j + 3, m - 1)
             b0, b1, b2, b3 = B[j], B[j1], B[j2], B[j3]
             s00 = s01 = s02 = s03 = zero
@@ -115,37 +115,64 @@ def _product(A: Array, B: Array, out: Array) -> None:
             out[i1, j], out[i1, j1], out[i1, j2], out[i1, j3] = s10, s11, s12, s13
             out[i2, j], out[i2, j1], out[i2, j2], out[i2, j3] = s20, s21, s22, s23
             out[i3, j], out[i3, j1], out[i3, j2], out[i3, j3] = s30, s31, s32, s33
+            if symmetric:
+                out[j, i], out[j1, i], out[j2, i], out[j3, i] = s00, s01, s02, s03
+                out[j, i1], out[j1, i1], out[j2, i1], out[j3, i1] = s10, s11, s12, s13
+                out[j, i2], out[j1, i2], out[j2, i2], out[j3, i2] = s20, s21, s22, s23
+                out[j, i3], out[j1, i3], out[j2, i3], out[j3, i3] = s30, s31, s32, s33
 
 
 @compiled(fastmath=True)
-def compare(problem: DenseProblem, it: Iterate) -> tuple[float, float, float, float, float]:
-    """Energy and marginal error of the plan, its distance from the mixture, and how E bends.
-
-    The latter is the curvature of E from the mixture to the plan, and the product with the change
-    of the gradient since the last plan, by whose sign momentum restarts.
-    """
+def compare(problem: DenseProblem, it: Iterate) -> tuple[float, float, float]:
+    """Marginal error of the plan, its distance from the mixture, and its linearised cost."""
     a, b, _ = problem.weights
     zero = it.plan.dtype.type(0)
     columns = np.zeros_like(b)
-    energy = error = change = curvature = ahead = 0.0
+    error = change = price = 0.0
     for i in range(len(a)):
-        mass = value = moved = bent = onward = zero
+        mass = moved = paid = zero
         for j in range(len(b)):
-            plan, gradient = it.plan[i, j], it.gradient[i, j]
-            difference, bend = plan - it.mixture[i, j], gradient - it.cost[i, j]
+            plan = it.plan[i, j]
             mass += plan
             columns[j] += plan
-            value += (problem.offset[i, j] + gradient) * plan
-            moved += abs(difference)
-            bent += bend * difference
-            onward += bend * (gradient - it.last_cost[i, j])
+            moved += abs(plan - it.mixture[i, j])
+            paid += it.cost[i, j] * plan
         error += abs(mass - a[i])
-        energy += value
         change += moved
+        price += paid
+    return error + np.abs(columns - b).sum(), change, price
+
+
+@compiled(fastmath=True)
+def bending(it: Iterate) -> tuple[float, float]:
+    """The curvature of E from the mixture to the plan, and whether momentum points backwards.
+
+    The latter by the sign of a product, with the change of the gradient since the last plan.
+    """
+    zero = it.plan.dtype.type(0)
+    curvature = ahead = 0.0
+    for i in range(len(it.plan)):
+        bent = onward = zero
+        for j in range(len(it.potential)):
+            gradient = it.gradient[i, j]
+            bend = gradient - it.cost[i, j]
+            bent += bend * (it.plan[i, j] - it.mixture[i, j])
+            onward += bend * (gradient - it.last_cost[i, j])
         curvature += bent
         ahead += onward
-    error += np.abs(columns - b).sum()
-    return problem.constant + 0.5 * energy, error, change, 0.5 * curvature, ahead
+    return 0.5 * curvature, ahead
+
+
+@compiled(fastmath=True)
+def energy(problem: DenseProblem, it: Iterate) -> float:
+    """E at the plan, from the gradient there."""
+    total = 0.0
+    for i in range(len(it.plan)):
+        value = it.plan.dtype.type(0)
+        for j in range(len(it.potential)):
+            value += (problem.offset[i, j] + it.gradient[i, j]) * it.plan[i, j]
+        total += value
+    return problem.constant + 0.5 * total
 
 
 @compiled(fastmath=True)

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers._looks import any_of
 from skgw.solvers._newton import LinearSolution, indices
 from skgw.solvers._truncated import LowRankProblem
 from skgw.solvers.linear import resolved, solve_linear
@@ -149,18 +150,18 @@ def _descend(
     linear: LinearSolver,
 ) -> Solution:
     """`minimize`, in torch."""
-    it = _first(problem, start, plan, tol)
+    it = first_iterate(problem, start, plan, tol)
     levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
     if levels:
         lean = tilt(problem, torch.ones_like(reg))
         gradients = [*[problem if rough is None else rough] * (len(levels) - 1), problem]
         for temperature, of in zip(levels, gradients, strict=True):
-            it = _cooled(of, it, temperature, lean, linear)
+            it = cooled(of, it, temperature, lean, linear)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
         is_first = step == 1 and plan is None
-        it, outcome = _outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
+        it, outcome = outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
         done = ended | (step == max_iter)
         if not done.any():
@@ -183,7 +184,8 @@ def is_compiled(offset: Tensor, backend: str) -> bool:
     return compiled and max(offset.shape[1:]) <= MAX_COMPILED
 
 
-def _first(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> _Iterate:
+def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> _Iterate:
+    """Where a solve begins: at a start, or from a `plan` with its cost."""
     potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
     change = torch.ones_like(tol) if plan is None else tol
     plan = torch.zeros_like(start.cost) if plan is None else plan
@@ -194,10 +196,15 @@ def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
     """Temperatures from `level` (B,) to above `reg` (B,), the same number for all problems."""
     ratio = (level / reg).clamp_min(1.0)
     n_levels = math.ceil(float(ratio.log2().amax()) / MAX_COOLING)
+    return spaced(ratio, reg, n_levels)
+
+
+def spaced(ratio: Tensor, reg: Tensor, n_levels: int) -> list[Tensor]:
+    """`n_levels` temperatures, (B,) each, from `ratio` times `reg` to above it."""
     return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
 
 
-def _cooled(
+def cooled(
     problem: Problem, it: _Iterate, level: Tensor, lean: Tensor, linear: LinearSolver
 ) -> _Iterate:
     """One step at a temperature above the final one: nothing is judged, there will be more."""
@@ -208,7 +215,7 @@ def _cooled(
     return it._replace(cost=cost, mixture=plan, potential=potential, last=plan, last_cost=cost)
 
 
-def _outer_step(
+def outer_step(
     problem: Problem,
     it: _Iterate,
     reg: Tensor,
@@ -246,12 +253,16 @@ def solve_coupling(
     problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor, **options: Any
 ) -> LinearSolution:
     """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
-    a, b = problem.a, problem.b
-    plan, potential, _ = solve_linear(
-        cost, a, b, reg, potential=potential, tol=tol, max_iter=MAX_NEWTON, **options
-    )
+    options |= {"potential": potential, "tol": tol, "max_iter": MAX_NEWTON}
+    solution = solve_linear(cost, problem.a, problem.b, reg, **options)
+    return with_both_errors(problem, solution)
+
+
+def with_both_errors(problem: Problem, solution: LinearSolution) -> LinearSolution:
+    """The solution with the L1 error of its row sums added to that of the column sums."""
+    plan, a, b = solution.plan, problem.a, problem.b
     error = (plan.sum(2) - a).abs().sum(1) + (plan.sum(1) - b).abs().sum(1)
-    return LinearSolution(plan, potential, error)
+    return solution._replace(error=error)
 
 
 def entropic_value(
@@ -282,14 +293,14 @@ def _advance(
     curvature = 0.5 * (bend * difference).sum((1, 2))
     convex = curvature > 0
     mixture, at = plan, cost
-    if convex.any():
+    if any_of(convex):
         step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
         step = step[:, None, None]
         mixture, at = it.mixture + step * difference, it.cost + step * bend
     gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
     streak = torch.where(gaining, it.streak + 1, 0.0)
     streak = torch.where(convex | (it.streak < 0), -1.0, streak)
-    if (streak > 0).any():
+    if any_of(streak > 0):
         onward = cost - it.last_cost
         back = (bend * onward).sum((1, 2)) < 0
         streak = torch.where(back & (streak > 0), 0.0, streak)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from skgw.solvers._inputs import read_inputs
+import torch
+from torch import Tensor
+
+from skgw.solvers._inputs import Inputs, read_inputs
 from skgw.solvers._options import check_options
-from skgw.solvers._package import warn_if_not_converged
+from skgw.solvers._package import warn_if_not_converged, warn_of
 from skgw.solvers._scales import absolute_reg, shift_for_kl
 from skgw.solvers.dense import solve_dense
+from skgw.solvers.descent import STATUS, attainable_tol, is_compiled
+from skgw.solvers.envelope import given_gradients
 from skgw.solvers.precision import full_precision
 from skgw.solvers.result import Array, GromovResult, State
 
@@ -89,6 +94,12 @@ def gw_divergence(
     check_options(loss, None, False, tol, max_iter)
     cross = shift_for_kl(read_inputs(Ca, Cb, None, a, b, loss), loss, kl_shift)
     reg, scale = absolute_reg(reg, reg_scale, cross, loss)
+    is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
+    if is_plain and not return_results and _are_compiled(cross, backend):
+        tols = attainable_tol(tol, reg, scale)
+        value, status = _compiled(cross, reg, scale, tols, max_iter)
+        warn_of([STATUS[k] for k in status.flatten().tolist()], float(tols.max()))
+        return cross.restore(value)
     terms = (
         (cross, init),
         (cross._replace(Cb=cross.Ca, b=cross.a), "identity"),
@@ -105,3 +116,24 @@ def gw_divergence(
     warn_if_not_converged(*results)
     value = 2 * results[0].value - results[1].value - results[2].value
     return (value, tuple(results)) if return_results else value
+
+
+def _are_compiled(inputs: Inputs, backend: str) -> bool:
+    return all(is_compiled(C, backend) for C in (inputs.Ca, inputs.Cb))
+
+
+def _compiled(
+    inputs: Inputs, reg: Tensor, scale: Tensor, tol: Tensor, max_iter: int
+) -> tuple[Tensor, Tensor]:
+    """Value (B,) and status of the terms (3, B), without results on the way."""
+    from skgw.solvers._divergence_numba import divergence_numba
+
+    Ca, Cb, _, a, b, _ = inputs
+    needed = tuple(torch.is_grad_enabled() and C.requires_grad for C in (Ca, Cb))
+    found = divergence_numba(
+        Ca, Cb, a, b, reg=reg, scale=scale, tol=tol, max_iter=max_iter, needed=needed
+    )
+    value = found.value
+    if any(needed):
+        value = given_gradients(value, (Ca, Cb), (found.grad_a, found.grad_b))
+    return value, found.status

@@ -64,3 +64,39 @@ def envelope_value(
 ) -> Tensor:
     """Attach the envelope gradient in Ca (B, n, n), Cb (B, m, m), M (B, n, m) to `value` (B,)."""
     return _EnvelopeValue.apply(Ca, Cb, M, value, plan, alpha, loss)
+
+
+def self_value(C: Tensor, value: Tensor, plan: Tensor) -> Tensor:
+    """As `envelope_value` of a space with itself, square loss, at a plan that is symmetric.
+
+    Both slots have the same gradient then, which takes half of the products.
+    """
+    if not (C.requires_grad and torch.is_grad_enabled()):
+        return value
+    gradient, _ = matrix_gradients(C.detach(), C.detach(), plan, "L2", (True, False))
+    assert gradient is not None
+    return given_gradients(value, (C,), (2 * gradient,))
+
+
+class _GivenGradients(torch.autograd.Function):
+    """Pass a value through; its gradients are known already."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *arrays: Tensor) -> Tensor:
+        ctx.save_for_backward(*arrays[len(arrays) // 2 :])
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_value: Tensor) -> tuple[Any, ...]:
+        scale, given = grad_value[:, None, None], ctx.saved_tensors
+        needed = ctx.needs_input_grad[1 : len(given) + 1]
+        gradients = (scale * g if n else None for n, g in zip(needed, given, strict=True))
+        return None, *gradients, *(None for _ in given)
+
+
+def given_gradients(
+    value: Tensor, matrices: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
+) -> Tensor:
+    """Attach the gradients in some matrices (B, n, n), computed before, to `value` (B,)."""
+    return _GivenGradients.apply(value, *matrices, *gradients)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skgw.nn import PENALTIES, Generator, pairwise_distances
 from skgw.solvers.descent import Solution, entropic_value, minimize
-from skgw.solvers.envelope import envelope_value
+from skgw.solvers.envelope import envelope_value, self_value
 from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import State
 from skgw.solvers.starts import ANNEALING_START, carried_start, identity_start
@@ -129,7 +129,7 @@ class GenerativeObjective(Objective):
             points = self.generator(self.options.batch_size, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
         cross = self._value(fresh_solve(uniform_problem(D, E), self.options.epsilon), D, E)
-        self_terms = [self._value(self._self_solve(C), C, C) for C in (D, E)]
+        self_terms = [self._self_term(C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
     def distances(self, i: Tensor, j: Tensor) -> Tensor:
@@ -162,24 +162,27 @@ class GenerativeObjective(Objective):
             if is_race:
                 solution = better(solution, fresh_solve(problem, epsilon), epsilon)
         if is_race:  # constant for the generator, so that an occasional look is enough
-            self.self_value.copy_(self._value(self._self_solve(D), D, D))
+            self.self_value.copy_(self._self_term(D))
         self.carried_rows.copy_(rows)
         self.carried_points.copy_(points.detach())
         self.carried_plan.copy_(solution.plan)
         self.n_batches += 1
-        return self._value(solution, D, E), self._value(self._self_solve(E.detach()), E, E)
+        return self._value(solution, D, E), self._self_term(E)
 
     def _value(self, solution: Solution, D: Tensor, E: Tensor) -> Tensor:
         """GW_eps, with its envelope gradient in both matrices."""
         value = uniform_value(solution, self.options.epsilon)
         return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
 
-    def _self_solve(self, D: Tensor) -> Solution:
+    def _self_term(self, D: Tensor) -> Tensor:
+        """GW_eps of a space with itself, with its gradient."""
         # At a small epsilon one outer step from the identity is within 5e-5 of the minimum in the
         # plane; at .2 it would be 1e-2 too high, and more in many dimensions. A bad self term would
         # push the generated points apart without bound.
         epsilon = self.options.epsilon
-        return self_solve(D, epsilon, max_iter=1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS)
+        max_iter = 1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS
+        solution = self_solve(D.detach(), epsilon, max_iter=max_iter)
+        return self_value(D[None], uniform_value(solution, epsilon), solution.plan)[0]
 
     def _cache(self, space: Space) -> Tensor | None:
         n = len(space.anchors)

@@ -53,7 +53,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
     reg = relative * scale
     monkeypatch.setattr(descent, "LEVEL_TOLERANCE", 1e-9)  # feasible plans, whose values compare
     monkeypatch.setattr(descent, "MAX_MOMENTUM", 0.0)
-    values, step = [], descent._outer_step
+    values, step = [], descent.outer_step
 
     def recorded(problem, it, *args, **options):
         it, outcome = step(problem, it, *args, **options)
@@ -61,7 +61,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
         values.append(float(energy - reg * torch.special.entr(it.mixture).sum((1, 2))))
         return it, outcome
 
-    monkeypatch.setattr(descent, "_outer_step", recorded)
+    monkeypatch.setattr(descent, "outer_step", recorded)
     solution = descend(problem, reg, max_iter=600)
     assert solution.status == CONVERGED
     assert len(values) > 3

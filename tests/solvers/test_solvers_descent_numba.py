@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import descent, solve_gromov
-from skgw.solvers._passes_numba import _product
+from skgw.solvers._passes_numba import product
 from skgw.solvers._truncated import truncate
 from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
 from skgw.solvers.quadratic import quadratic_problem
@@ -41,11 +41,11 @@ def solve_both(problem, reg, start=None, *, tol=None, **options):
     ]
 
 
-def assert_same(one, other, reg):
+def assert_same(one, other, reg, *, same_steps=True):
     """Same plans, values, statuses; in float32 a step more or less is a matter of rounding."""
     exact = reg.dtype == torch.float64
     assert one.status.tolist() == other.status.tolist()
-    if exact:
+    if exact and same_steps:
         assert one.n_iter.tolist() == other.n_iter.tolist()
     else:
         assert (one.n_iter - other.n_iter).abs().max() <= 1
@@ -113,7 +113,7 @@ def test_self_terms(mixture, dtype, uniform):
     reg = 0.02 * scale
     both = solve_both(problem, reg, identity_start(problem), symmetric=True)
     assert both[1].status == CONVERGED
-    assert_same(*both, reg)
+    assert_same(*both, reg, same_steps=False)  # compiled gradients are symmetric, plans almost
     one_step = solve_both(problem, reg, identity_start(problem), symmetric=True, max_iter=1)
     assert one_step[1].n_iter == 1
     assert_same(*one_step, reg)
@@ -230,7 +230,7 @@ def test_product(shape):
     n, m, depth = shape
     rng = np.random.default_rng(0)
     A, B, out = rng.normal(size=(n, depth)), rng.normal(size=(m, depth)), np.empty((n, m))
-    _product(A, B, out)
+    product(A, B, out, False)
     np.testing.assert_allclose(out, A @ B.T, atol=1e-12)
 
 

@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import gw_divergence, solve_gromov
+from skgw.solvers.descent import CONVERGED, NON_FINITE
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
@@ -136,3 +137,56 @@ def test_second_derivatives_are_refused(noisy_copies):
     (gradient,) = torch.autograd.grad(value, Ca, create_graph=True)
     with pytest.raises(RuntimeError, match="does not require grad"):
         gradient.square().sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_in_one_call_or_term_by_term(noisy_copies, dtype, weighted):
+    """Without the results it may be compiled as a whole; nothing else may change."""
+    pairs = [noisy_copies(41, 30, seed=seed, noise=0.1)[:2] for seed in range(3)]
+    Ca, Cb = (torch.tensor(np.stack(C), dtype=dtype) for C in zip(*pairs, strict=True))
+    a = torch.tensor(np.random.default_rng(0).dirichlet(np.ones(41))) if weighted else None
+    exact = dtype == torch.float64
+    found = []
+    for return_results in (False, True):
+        sides = [C.clone().requires_grad_() for C in (Ca, Cb)]
+        value = gw_divergence(
+            *sides, a, reg=0.02, tol=1e-7 if exact else 1e-3, return_results=return_results
+        )
+        value = value[0] if return_results else value
+        value.sum().backward()
+        found.append((value.detach(), *(C.grad for C in sides)))
+    for one, other in zip(*found, strict=True):
+        scale = float(other.abs().max())
+        torch.testing.assert_close(one, other, rtol=0, atol=(1e-5 if exact else 2e-2) * scale)
+
+
+def test_gradient_of_one_side_is_that_of_both(noisy_copies):
+    Ca, Cb = (torch.tensor(C) for C in noisy_copies(20, 25, noise=0.1)[:2])
+    gradients = []
+    for needed in ((True, True), (True, False), (False, True)):
+        sides = [C.clone().requires_grad_(n) for C, n in zip((Ca, Cb), needed, strict=True)]
+        gw_divergence(*sides, reg=0.05, tol=1e-7).backward()
+        gradients.append([C.grad for C in sides])
+    both, first, second = gradients
+    assert first[1] is None
+    assert second[0] is None
+    torch.testing.assert_close(first[0], both[0])
+    torch.testing.assert_close(second[1], both[1])
+
+
+def test_values_that_overflow_are_told(noisy_copies):
+    pytest.importorskip("numba")
+    from skgw.solvers._divergence_numba import divergence_numba
+
+    Ca, Cb, _ = noisy_copies(20, noise=0.1)
+    Ca = torch.tensor(np.stack([Ca, Ca]))
+    Ca[1, 3, 4] = torch.inf
+    Cb, a = torch.tensor(Cb).expand(2, 20, 20), torch.full((2, 20), 1 / 20, dtype=torch.float64)
+    scale = Cb.square().mean((1, 2))
+    found = divergence_numba(
+        Ca, Cb, a, a, reg=0.05 * scale, scale=scale, tol=torch.full_like(scale, 1e-3),
+        max_iter=50, needed=(False, False),
+    )  # fmt: skip
+    assert (found.status[:, 0] == CONVERGED).all()
+    assert found.status[0, 1] == NON_FINITE

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skgw.solvers import gw_divergence, solve_gromov
-from skgw.solvers.envelope import matrix_gradients
+from skgw.solvers.envelope import envelope_value, matrix_gradients, self_value
 
 STEP = 1e-4
 POSITIVE = {"L2": {}, "KL": {"kl_shift": 0}}  # the shift would move with the matrices
@@ -102,3 +102,19 @@ def test_only_what_is_needed_is_computed(instance):
     assert none is None
     torch.testing.assert_close(first, both[0])
     assert matrix_gradients(Ca, Cb, plan, "L2", (False, True))[0] is None
+
+
+def test_a_symmetric_plan_has_one_gradient(instance):
+    C, value = instance[0][None], torch.zeros(1, dtype=torch.float64)
+    plan = torch.rand(1, 15, 15, dtype=C.dtype, generator=torch.Generator().manual_seed(0))
+    plan = plan + plan.mT
+    gradients = []
+    for attached in (
+        lambda C: envelope_value(C, C, None, value, plan, 1.0, "L2"),
+        lambda C: self_value(C, value, plan),
+    ):
+        leaf = C.clone().requires_grad_()
+        (3 * attached(leaf)).sum().backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients)
+    assert not self_value(C.detach(), value, plan).requires_grad
