@@ -148,13 +148,13 @@ class CodeMap(NamedTuple):
         normal = shared if here else shared @ self.rotation.T
         return np.asarray(normal * self.sizes[here] + self.means[here])
 
-    def across(self, codes: Array, here: int) -> Array:
-        """Codes (b, k) of one domain as codes of the other."""
-        return self.codes(self.shared(codes, here), 1 - here)
-
     def partners(self, shared: Array, here: int) -> Array:
         """Conditional plan (b, r) of points over the reference points of the other domain."""
         return np.asarray(softmax(self._logits(shared, 1 - here), axis=1))
+
+    def partner_means(self, shared: Array, here: int) -> Array:
+        """Means of the partners of points, (b, d)."""
+        return np.asarray(self.partners(shared, here) @ self.reference[1 - here])
 
     def plan(self, shared: Array, others: Array, here: int) -> LazyPlan:
         """Between points of one domain and all of some `others` of the other one.
