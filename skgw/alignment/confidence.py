@@ -7,39 +7,36 @@ import numpy as np
 from skgw.alignment.correspondence import Correspondence
 from skgw.spaces.finite import Array
 
-HEAT = 3.0  # factor to the temperature at which doubts about partners show
 
-
-def confidence(
-    rule: Correspondence, warm: Correspondence, distances: Array, between: Array
-) -> Array:
+def confidence(rule: Correspondence, distances: Array, between: Array) -> Array:
     """How sure the partner of each row is, (n,) between 0 and 1.
 
-    The product of three numbers. The share of the row's mass that goes to its partner. One minus
-    the spread of its partners in the rule `warm`, of a temperature `HEAT` times as high: a cold
-    plan is sharp also where another partner would do nearly as well. And 1 / (1 + misfit), the
-    misfit being how badly the row's distances agree with those of its partners, relative to the
-    mean.
+    Two things can be wrong with a partner, and either is a mean squared distance over its mean of
+    all rows. The return: a row that goes to its partners and from there back, by the plan, should
+    end where it began; it does not where others would do as well. And the misfit: its distances
+    should be those of its partners, up to the scale of its own distances, so that rows at the rim
+    are not blamed for being far from everything. The confidence is
+    1 / ((1 + return) (1 + misfit)).
 
     Parameters
     ----------
-    rule, warm : Correspondence
+    rule : Correspondence
     distances : array of shape (n, r)
         From the rows to the reference points of their space.
     between : array of shape (s, s)
         Between the reference points of the other space.
     """
     W = rule.onto_reference().rows(distances)  # (n, s)
-    misfit = _misfit(rule, W, distances, between)
-    misfit /= misfit.mean() or 1.0
-    spread = _spread(warm.onto_reference().rows(distances), between)
-    return np.clip(W.max(1) * (1 - spread) / (1 + misfit), 0, 1)
+    V = rule.reversed().onto_reference().rows(between)  # (s, r)
+    squares = distances * distances
+    back = np.einsum("ij,ij->i", W @ V, squares)
+    own = squares @ rule.plan.sum(1)
+    misfit = _misfit(rule, W, distances, between) / np.where(own > 0, own, 1)
+    return 1 / ((1 + _relative(back)) * (1 + _relative(misfit)))
 
 
-def _spread(W: Array, between: Array) -> Array:
-    """Mean squared distance of two partners, over that of any two points, (n,)."""
-    squares = between * between
-    return np.einsum("ij,ij->i", W @ squares, W) / (squares.mean() or 1.0)
+def _relative(x: Array) -> Array:
+    return x / (x.mean() or 1.0)
 
 
 def _misfit(rule: Correspondence, W: Array, distances: Array, between: Array) -> Array:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from skgw.alignment.confidence import HEAT, confidence
+from skgw.alignment.confidence import confidence
 from skgw.alignment.correspondence import Correspondence, correspond
 from skgw.alignment.domains import (
     ReferenceDomain,
@@ -99,13 +99,12 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     plan = result.plan.cpu().numpy()
     distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
     weights = plan.sum(1), plan.sum(0)
-    reg, acting = float(result.reg), hints.extend(plan, *rows)
-    rule, error = correspond(distances, rows, acting, reg, weights)
-    warm, _ = correspond(distances, rows, acting, HEAT * reg, weights)
+    acting = hints.extend(plan, *rows)
+    rule, error = correspond(distances, rows, acting, float(result.reg), weights)
     return Alignment(
         metrics, trial, epsilon, domains, rule, distances, plan,
         value=plan_cost(Dx, Dy, plan) / plan.sum() ** 2,
-        confidence=confidence(rule, warm, distances[0], Dy),
+        confidence=confidence(rule, distances[0], Dy),
         converged=bool(result.converged) and error < FITTING,
     )  # fmt: skip
 
