@@ -7,7 +7,7 @@ from sklearn.metrics import pairwise_distances
 
 from skgw.alignment import correspond
 from skgw.alignment.candidates import CANDIDATES, candidate_space
-from skgw.alignment.confidence import distances_of_means
+from skgw.alignment.confidence import confidence, distances_of_means
 from skgw.alignment.domains import root_mean_square
 from skgw.alignment.hints import read_hints
 from skgw.alignment.reference import choose_epsilon
@@ -70,6 +70,30 @@ def test_the_rule_reproduces_the_plan(X):
     assert_allclose(rule.reversed().onto_reference().rows(E), rule.to_x.rows(E))
 
 
+def rule_between(D, E, reg):
+    """The rule of the plan between spaces whose points are in the same order."""
+    every = np.arange(len(D)), np.arange(len(E))
+    plan = solve_gromov(D, E, init=np.eye(len(D)) / len(D), reg=reg, tol=1e-6, max_iter=500).plan
+    return correspond((D, E), every, plan, reg, (plan.sum(1), plan.sum(0)))[0]
+
+
+def test_rows_that_others_could_replace_are_unsure():
+    D = pairwise_distances(np.linspace(0, 2, 20)[:, None] ** 2)  # close together at first
+    D /= root_mean_square(D)
+    sure = confidence(rule_between(D, D, 2e-3), D, D)
+    assert sure[:6].max() < 0.5 * sure[-6:].min()
+    assert sure.max() <= 1
+
+
+def test_a_row_whose_distances_disagree_is_unsure(X):
+    moved = X.copy()
+    moved[7] += [0, 0, 5]
+    D, E = (pairwise_distances(Z) for Z in (X, moved))
+    D, E = (C / root_mean_square(C) for C in (D, E))
+    sure = confidence(rule_between(D, E, 1e-4), D, E)
+    assert sure[7] < 0.3 * np.median(sure)
+
+
 def test_distances_of_means_are_euclidean(X):
     rng = np.random.default_rng(0)
     W, V = rng.dirichlet(np.ones(50), size=4), rng.dirichlet(np.ones(50), size=3)
@@ -87,7 +111,7 @@ def test_contrast_tells_symmetric_spaces_from_others(X):
 
 def test_epsilon_grows_with_the_misfit_within_bounds():
     values = [choose_epsilon(misfit) for misfit in (0.0, 0.05, 10.0)]
-    assert values == [1e-4, pytest.approx(5e-3), 2e-2]
+    assert values == [1e-4, pytest.approx(1.25e-2), 2e-2]
 
 
 def test_pairs_cost_what_they_say(X):
