@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 TOLERANCE, MAX_ITER = 1e-4, 200
 EPSILON_RANGE = (1e-4, 2e-2)
-SHARE = 0.25  # of the misfit
+SHARE = 0.1  # of the misfit
 
 
 class Known(NamedTuple):

@@ -111,7 +111,7 @@ def test_contrast_tells_symmetric_spaces_from_others(X):
 
 def test_epsilon_grows_with_the_misfit_within_bounds():
     values = [choose_epsilon(misfit) for misfit in (0.0, 0.05, 10.0)]
-    assert values == [1e-4, pytest.approx(1.25e-2), 2e-2]
+    assert values == [1e-4, pytest.approx(5e-3), 2e-2]
 
 
 def test_pairs_cost_what_they_say(X):
