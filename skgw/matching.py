@@ -53,7 +53,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     ----------
     metric : str, callable, or pair of these
         "auto" chooses among Euclidean distances and lengths of shortest paths, of features as they
-        are, standardised, or put on the unit sphere, by how clearly the best matching stands out.
+        are, standardised, or put on the unit sphere, by how clearly the best matching stands out
+        and how far all of these distances agree with it.
         "precomputed" (distances, or a graph), "geodesic" (shortest paths in the graph of nearest
         neighbours), or any metric of `sklearn.metrics.pairwise_distances`. A pair is for the first
         and the second domain.
@@ -114,6 +115,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     --------
     skgw.solvers.solve_gromov : The solver, for matrices of distances.
     skgw.Domains : Two data sets as one, for searches and cross-validation.
+    skgw.plotting.AlignmentDisplay : Both domains side by side.
 
     Notes
     -----

@@ -9,9 +9,10 @@ from skgw.alignment import correspond
 from skgw.alignment.candidates import CANDIDATES, candidate_space
 from skgw.alignment.confidence import confidence, distances_of_means
 from skgw.alignment.domains import root_mean_square
+from skgw.alignment.fitting import _best
 from skgw.alignment.hints import read_hints
 from skgw.alignment.reference import choose_epsilon
-from skgw.alignment.selection import attempt
+from skgw.alignment.selection import Trial, attempt, explained, score
 from skgw.solvers import solve_gromov
 
 
@@ -107,6 +108,26 @@ def test_contrast_tells_symmetric_spaces_from_others(X):
     mirrored = np.concatenate([X, X * [-1, 1, 1]])
     E = pairwise_distances(mirrored)
     assert attempt(E, E, 16, 0).contrast < 0.05
+
+
+def test_an_isometry_explains_everything_and_the_product_nothing(X):
+    D = pairwise_distances(X)
+    assert explained(D, D, np.eye(50) / 50) == pytest.approx(1)
+    assert explained(D, D, np.full((50, 50), 1 / 2500)) == pytest.approx(0)
+    assert explained(0 * D, 0 * D, np.eye(50) / 50) == 1
+
+
+def test_without_contrast_the_matching_that_keeps_all_distances_wins(X):
+    spaces = [(D, D) for D in (pairwise_distances(X), pairwise_distances(X, metric="cityblock"))]
+    right, mirrored = np.eye(50) / 50, np.eye(50)[::-1] / 50
+    assert score(Trial(0.0, 0.9, 0.1, right), spaces) == pytest.approx(1)
+    assert score(Trial(0.1, 0.9, 0.1, mirrored), spaces) < 0.5
+    assert score(Trial(2.0, 0.9, 0.1, right), spaces) == pytest.approx(3)
+
+
+def test_beyond_doubt_the_first_one_wins():
+    assert _best([0.1, 0.2, 0.0], [0.5, 0.7, 0.9]) == 2
+    assert _best([0.1, 4.0, 9.0], [0.5, 4.0, 9.5]) == 1
 
 
 def test_epsilon_grows_with_the_misfit_within_bounds():
