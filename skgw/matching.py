@@ -101,9 +101,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         By how much the objective of the best *other* matching that was found exceeds that of the
         one taken, over the latter's discrepancy.
     confidence_ : array of shape (n,)
-        How sure the partner of each row is, between 0 and 1: the higher, the nearer a row comes
-        back to itself from its partners, and the better its distances agree with theirs. Both are
-        relative to the mean of all rows; that a whole matching is wrong is what `contrast_` tells.
+        How sure the partner of each row is, between 0 and 1: the higher, the more of the row's mass
+        goes near its partner, the nearer it comes back to itself from there, and the better its
+        distances agree with its partners'. All are relative to the mean of the rows; that a whole
+        matching is wrong is what `contrast_` tells.
     matched_mass_ : array of shape (n,)
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool

@@ -11,12 +11,13 @@ from skgw.spaces.finite import Array
 def confidence(rule: Correspondence, distances: Array, between: Array) -> Array:
     """How sure the partner of each row is, (n,) between 0 and 1.
 
-    Two things can be wrong with a partner, and either is a mean squared distance over its mean of
-    all rows. The return: a row that goes to its partners and from there back, by the plan, should
-    end where it began; it does not where others would do as well. And the misfit: its distances
-    should be those of its partners, up to the scale of its own distances, so that rows at the rim
-    are not blamed for being far from everything. The confidence is
-    1 / ((1 + return) (1 + misfit)).
+    Three things can be wrong with a partner. The row's mass may go elsewhere: what counts is the
+    share that goes near the partner, near being what is usual in this matching, so that partners
+    in a dense region do not count as doubts where all that is matched are regions. The row may not
+    come back: from its partners and from there back, by the plan, it should end where it began. And
+    its distances may not be those of its partners: the misfit, relative to its own distances, so
+    that rows at the rim are not blamed for being far from everything. The confidence is
+    share / ((1 + return) (1 + misfit)), the last two over their means.
 
     Parameters
     ----------
@@ -32,7 +33,15 @@ def confidence(rule: Correspondence, distances: Array, between: Array) -> Array:
     back = np.einsum("ij,ij->i", W @ V, squares)
     own = squares @ rule.plan.sum(1)
     misfit = _misfit(rule, W, distances, between) / np.where(own > 0, own, 1)
-    return 1 / ((1 + _relative(back)) * (1 + _relative(misfit)))
+    share = _share_near(W, between * between)
+    return share / ((1 + _relative(back)) * (1 + _relative(misfit)))
+
+
+def _share_near(W: Array, squares: Array) -> Array:
+    """Of the mass of each row what goes near its partner, on the scale of the mean spread, (n,)."""
+    spread = np.einsum("ij,ij->i", W @ squares, W).mean()
+    near = np.exp(-squares / (2 * max(spread, np.finfo(float).tiny)))
+    return np.einsum("ij,ij->i", W, near[W.argmax(1)]).clip(0, 1)
 
 
 def _relative(x: Array) -> Array:
