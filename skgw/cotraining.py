@@ -649,7 +649,7 @@ class GWCoTrainedAutoencoders(
         for chunk in gen_batches(len(shared), CHUNK):
             there = self._map.partners(shared[chunk], 0) @ self._map.reference[1]
             back[chunk] = self._map.partners(there, 1) @ self._map.reference[0]
-        return np.asarray(np.exp(-np.square(shared - back).sum(1) / self._cost))
+        return np.asarray(np.exp(-np.square(shared - back).sum(1) / (self._cost or 1.0)))
 
     def _encode(self, X: Array, here: int) -> Array:
         return self._domains[here].encode(X, resolve_device(self.device, required=False))
