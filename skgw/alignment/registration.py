@@ -131,7 +131,8 @@ def transport(H: Tensor, W: Tensor, temperature: float, *, n_pairs: int = 0) -> 
     """The plan between points H (n, k) and W (m, k) at a temperature, over the mean cost."""
     cost = torch.cdist(H, W).square()
     n, m = cost.shape
-    unit = cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
+    unit = cost.mean()
+    unit = torch.where(unit > 0, unit, torch.ones_like(unit))  # zero if all points coincide
     if n_pairs:
         cost = _hold(cost, n_pairs, HOLD * unit)
     a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)

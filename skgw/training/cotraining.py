@@ -35,6 +35,7 @@ from skgw.training.generation import TOLERANCE, self_solve, uniform_problem, uni
 from skgw.training.objective import Objective, Phase
 
 SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
+MIN_SIZE = 1e-6  # of codes that all coincide
 MATCHED_STEPS = 2  # outer steps from the matching that a batch was drawn from
 
 Pair = tuple[Tensor, Tensor]
@@ -259,7 +260,7 @@ class CoTrainingObjective(Objective):
             pairwise_distances(side.model.autoencoder.encode(side.rows[index]))
             for side, index in zip(self.pair, self._draw_partners(generator), strict=True)
         )
-        sizes = [C.square().mean().sqrt() for C in (D, E)]
+        sizes = [C.square().mean().clamp_min(MIN_SIZE**2).sqrt() for C in (D, E)]
         drift = [
             (size / side.size - 1).square() for size, side in zip(sizes, self.pair, strict=True)
         ]
@@ -299,4 +300,4 @@ class CoTrainingObjective(Objective):
 
 def size_of(codes: Tensor) -> Tensor:
     """Root mean square distance of codes (n, k), of a row to itself included."""
-    return (2 * (codes - codes.mean(0)).square().sum(1).mean()).sqrt().clamp_min(1e-6)
+    return (2 * (codes - codes.mean(0)).square().sum(1).mean()).sqrt().clamp_min(MIN_SIZE)
