@@ -41,7 +41,8 @@ class CodeMatching(NamedTuple):
     contrast : float
         By how much the cost of the best other matching exceeds that of this one, over it;
         infinite if all starts lead to the same matching. Or the same for the discrepancy of the
-        rows, if that is less, and their distances agree no worse than those of codes.
+        rows (`Trial.rival`), if that is less, and their distances agree no worse than those of
+        codes.
     """
 
     registration: Registration
@@ -89,7 +90,7 @@ def match_codes(
     *of_codes, of_rows = trials
     contrast = _contrast(found)
     if of_rows.explained >= max(trial.explained for trial in of_codes):
-        contrast = min(contrast, of_rows.contrast)
+        contrast = min(contrast, of_rows.rival)
     return CodeMatching(found[0], contrast)
 
 
