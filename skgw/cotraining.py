@@ -357,7 +357,7 @@ class GWCoTrainedAutoencoders(
                 f"mass, fits the codes worse by only {100 * self.contrast_:.2g} %. A few known "
                 "`pairs` or `labels` can decide.",
                 AmbiguousMatchingWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return self
 
