@@ -27,15 +27,19 @@ class TrainingRun:
     estimator : BaseEstimator
         Has the parameters `learning_rate_init`, `optimizer`, `early_stopping`, `n_iter_no_change`,
         `tol`, `verbose` and `checkpoint`.
-    X : array or sparse matrix, or pair of arrays
-        The training data, as validated.
+    X : array, sparse matrix or Domains
+        The training data, as validated; callbacks see it.
     max_iter : int
         Updates to make.
+    further : Any
+        What else decides the result: a checkpoint belongs to it, too.
     """
 
-    def __init__(self, estimator: BaseEstimator, X: Any, max_iter: int) -> None:
+    def __init__(
+        self, estimator: BaseEstimator, X: Any, max_iter: int, *, further: Any = None
+    ) -> None:
         self.estimator, self.max_iter = estimator, max_iter
-        self.checkpoint = self._checkpoint(X)
+        self.checkpoint = self._checkpoint((X, further))
         self.task = CallbackTask(estimator, X, n_steps=-(-max_iter // REPORT_EVERY))
 
     def train(self, objective: Objective, noise: torch.Generator) -> History:
@@ -68,7 +72,7 @@ class TrainingRun:
             print(f"[{name}] {history.n_iter}/{self.max_iter}", *recent)
         return self.task.step()
 
-    def _checkpoint(self, X: Any) -> Checkpoint | None:
+    def _checkpoint(self, data: Any) -> Checkpoint | None:
         """A file for this fit alone: its name depends on parameters, data and version."""
         folder = self.estimator.checkpoint
         if folder is None:
@@ -76,7 +80,7 @@ class TrainingRun:
         params = self.estimator.get_params(deep=False)
         identity = {k: _stable(v) for k, v in params.items() if k not in NOT_IN_NAME}
         try:
-            name = joblib.hash((identity, self._start(), X, __version__))
+            name = joblib.hash((identity, self._start(), data, __version__))
         except pickle.PicklingError:
             raise ValueError(
                 "checkpoint names its file after the parameters, and a lambda or local function "

@@ -346,7 +346,7 @@ class GWCoTrainedAutoencoders(
         matcher = self._matcher(len(known[0]), seed)
         objective = CoTrainingObjective((one, other), self._options(n_updates), matcher)
         objective.to(resolve_device(self.device))
-        run = TrainingRun(self, domains, n_updates)
+        run = TrainingRun(self, Domains(X, Y), n_updates, further=(domains, known))
         history = run.train(objective, noise)
 
         # Nothing fitted before is touched until here, where training can no longer be interrupted.
@@ -366,7 +366,7 @@ class GWCoTrainedAutoencoders(
                 f"mass, fits the codes worse by only {100 * self.contrast_:.2g} %. A few known "
                 "`pairs` or `labels` can decide.",
                 AmbiguousMatchingWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return self
 

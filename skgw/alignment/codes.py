@@ -106,7 +106,7 @@ def _choose(candidates: list[_Candidate]) -> CodeMatching:
     contrast = _contrast(ranked)
     *of_codes, of_rows = (candidate.trial for candidate in candidates)
     if of_rows.explained >= max(trial.explained for trial in of_codes):
-        contrast = min(contrast, of_rows.contrast)
+        contrast = min(contrast, of_rows.rival)
     return CodeMatching(ranked[0], contrast)
 
 

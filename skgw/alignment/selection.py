@@ -36,6 +36,8 @@ Array = NDArray[Any]
 
 SAME_MATCHING = 0.5, 0.25  # total variation up to which plans count as the same matching; the
 # second where there are no others by the first
+ELSEWHERE = (0.75,)  # from which on they differ as a whole; of noisy rows half of the mass may find
+# other neighbours in a matching that is the same
 TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
 SMALL = 1e-3  # misfits below are as good as none
@@ -48,6 +50,8 @@ class Trial(NamedTuple):
     ----------
     contrast, explained, misfit : float
         As above; `explained` is 1 - E / E_product, and the misfit E.
+    rival : float
+        The contrast to matchings that differ as a whole, as those of a symmetric domain do.
     plan : array of shape (n, m)
         The best one.
     """
@@ -55,6 +59,7 @@ class Trial(NamedTuple):
     contrast: float
     explained: float
     misfit: float
+    rival: float
     plan: Array
 
 
@@ -103,17 +108,20 @@ def attempt(
         )  # fmt: skip
     misfit, value = float(result.value_quad), float(result.value)
     of_product = product - float(result.reg) * np.log(len(A) * len(B))
-    contrast = max(min(_gap(result), of_product - value), 0.0) / (misfit + SMALL)
+    contrast, rival = (
+        max(min(_gap(result, levels), of_product - value), 0.0) / (misfit + SMALL)
+        for levels in (SAME_MATCHING, ELSEWHERE)
+    )
     share = 1 - misfit / product if product > 0 else 1.0
-    return Trial(contrast, share, misfit, result.plan.double().numpy())
+    return Trial(contrast, share, misfit, rival, result.plan.double().numpy())
 
 
-def _gap(result: GromovResult) -> float:
+def _gap(result: GromovResult, levels: tuple[float, ...]) -> float:
     """How much worse the best other matching is, as far as the starts know any."""
     starts = result.starts
     if starts is None:
         return np.inf
-    for same in SAME_MATCHING:
+    for same in levels:
         others = starts.values[starts.distances > same]
         if len(others):
             return float(others.min() - starts.values.min())

@@ -383,7 +383,7 @@ def test_sample_needs_a_positive_number(quick, X, Y, n_samples):
 
 
 @pytest.mark.parametrize(
-    "method", ["transform", "inverse_transform", "translate", "match", "score"]
+    "method", ["transform", "inverse_transform", "translate", "match", "score", "save"]
 )
 def test_methods_wait_for_a_fit(method, X):
     with pytest.raises(NotFittedError):
