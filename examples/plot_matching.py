@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from skgw import GWMatcher
+from skgw.plotting import AlignmentDisplay, CouplingDisplay
 
 rng = np.random.default_rng(0)
 pixels, labels = load_digits(n_class=5, return_X_y=True)
@@ -43,25 +44,34 @@ print(f"{(labels[order][partner] == labels).mean():.0%} found a row of the same 
 # Translated pixels are spectra: here both are seen in the two main directions of the spectra.
 
 plane = PCA(2).fit(Y)
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharex=True, sharey=True)
-style = {"s": 8, "cmap": "tab10", "vmax": 9}
-axes[0].scatter(*plane.transform(Y).T, c=labels[order], **style)
-axes[0].set_title("spectra")
-axes[1].scatter(*plane.transform(matcher.translate(X)).T, c=labels, **style)
-axes[1].set_title("pixels, translated to spectra")
+AlignmentDisplay.from_points(
+    plane.transform(Y),
+    plane.transform(matcher.translate(X)),
+    labels=(labels[order], labels),
+    titles=("spectra", "pixels, translated to spectra"),
+)
+
+# %%
+# The plan itself, its rows and columns ordered by digit, keeps to the diagonal blocks.
+
+CouplingDisplay.from_estimator(matcher, labels=(labels, labels[order]))
 
 # %%
 # How sure is it?
 # ---------------
 #
 # Half of the spectra are spoilt with noise now. `confidence_` ranks the rows: the surer the
-# matcher is, the more often it is right.
+# matcher is, the more often it is right. The rows of both domains are drawn in the two main
+# directions of each.
 
 noisy = Y.copy()
 spoilt = rng.permutation(len(Y))[: len(Y) // 2]
 noisy[spoilt] += rng.normal(size=noisy[spoilt].shape) * 0.6 * Y.std()
 matcher = GWMatcher(random_state=0).fit(X, noisy)
 right = order[matcher.match()] == np.arange(len(X))
+AlignmentDisplay.from_estimator(matcher, X, noisy, titles=("pixels", "spectra, half spoilt"))
+
+# %%
 ranks = np.array_split(np.argsort(-matcher.confidence_), 5)
 
 figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")

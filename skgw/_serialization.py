@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skgw._translator import Translator
 from skgw.alignment import Correspondence, ReferenceDomain
 from skgw.alignment.codes import CodeMap
 from skgw.coupling import Coupling
-from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec
+from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec
 from skgw.nn.coding import CodedDomain, NormalMixture, Unit
+from skgw.nn.residual import ResidualSpec
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
@@ -27,9 +29,9 @@ CLASSES = {
     cls.__name__: cls
     for cls in (
         AutoencoderSpec, CodedDomain, CodeMap, ConsensusSpace, Correspondence, Coupling,
-        Extension, FeatureSpace, FittedAutoencoder, FittedGenerator, GeneratorSpec,
-        GeodesicSpace, GraphSpace, LazyPlan,
-        MatrixSpace, NormalMixture, Preparation, PreparedSpace, ReferenceDomain, Unit,
+        Extension, FeatureSpace, FittedNetwork, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
+        MatrixSpace, NormalMixture, Preparation, PreparedSpace, ReferenceDomain, ResidualSpec,
+        Translator, Unit,
     )
 }  # fmt: skip
 FORMAT = "1"

@@ -12,13 +12,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.mixture import GaussianMixture
-from sklearn.utils import Tags, check_random_state, check_scalar, gen_batches
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils import Tags, check_random_state, check_scalar
+from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from skgw._base import (
@@ -29,6 +26,7 @@ from skgw._base import (
     tensor_in_tensor_out,
 )
 from skgw._input import read_points
+from skgw._mixtures import normal_mixture
 from skgw._run import TrainingRun
 from skgw._sklearn import (
     CallbackSupportMixin,
@@ -38,16 +36,19 @@ from skgw._sklearn import (
     check_sample_weight,
     fit_context,
 )
+from skgw._translator import Translator
 from skgw._two_domains import SecondDomain, split_domains
 from skgw.alignment.codes import CodeMap, match_codes
-from skgw.alignment.hints import read_pairs
-from skgw.alignment.registration import REFINING, register, transport
+from skgw.alignment.hints import read_known
+from skgw.alignment.registration import REFINING, register
 from skgw.coupling import Coupling
 from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
 from skgw.metrics import relative_distortion
-from skgw.nn import AutoencoderSpec, FittedAutoencoder
+from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coding import CodedDomain, NormalMixture, Unit
+from skgw.nn.residual import ResidualSpec
+from skgw.training import TrainingOptions, train
 from skgw.training.autoencoding import KINDS, AutoencoderLoss, AutoencodingOptions
 from skgw.training.cotraining import (
     CoTrainingObjective,
@@ -58,17 +59,14 @@ from skgw.training.cotraining import (
     size_of,
 )
 from skgw.training.loop import OPTIMIZERS
+from skgw.training.translation import TranslationObjective
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000
 EPOCHS = 15  # that "auto" makes, within these limits
 N_MATCHINGS = 10  # during the second part of the training
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
-MAX_OF_CLASS = 10  # pairs that are made of the rows of one class
-REGULARITY = 1e-4  # of a mixture's covariances, over the variance of the codes
-N_MIXTURE = 20  # components of the normal mixture that an "ae" draws codes from
-METHODS = ("auto", "decoded", "barycentric", "greedy")
+NETWORK_UPDATES = 1000  # that a translation network is trained for
 CLEAR = 0.02  # contrast below which a matching is called ambiguous
-CHUNK = 2048  # rows that are compared at a time
 
 Array = NDArray[Any]
 
@@ -111,6 +109,11 @@ class GWCoTrainedAutoencoders(
     isometry_weight : float
         Weight of a penalty on the distortion of distances by each encoder. It makes codes of few
         dimensions comparable, at the cost of the reconstruction.
+    translator : {"rotation", "network"}
+        What takes codes across: the rotation alone, or a network after it, which is trained on the
+        means of partners and to come back to where it started.
+    cycle_weight : float
+        Weight of coming back, for "network".
     n_reference : int
         Rows of either domain that are matched at once.
     n_init : int
@@ -200,6 +203,8 @@ class GWCoTrainedAutoencoders(
         "gw_weight": [Interval(Real, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "isometry_weight": [Interval(Real, 0, None, closed="left")],
+        "translator": [StrOptions({"rotation", "network"})],
+        "cycle_weight": [Interval(Real, 0, None, closed="left")],
         "n_reference": [Interval(Integral, 2, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, 1, closed="left")],
@@ -232,6 +237,8 @@ class GWCoTrainedAutoencoders(
         gw_weight: float = 1.0,
         epsilon: float = 5e-3,
         isometry_weight: float = 0.0,
+        translator: str = "rotation",
+        cycle_weight: float = 1.0,
         n_reference: int = 1000,
         n_init: int = 16,
         alpha: float = 0.5,
@@ -260,6 +267,8 @@ class GWCoTrainedAutoencoders(
         self.gw_weight = gw_weight
         self.epsilon = epsilon
         self.isometry_weight = isometry_weight
+        self.translator = translator
+        self.cycle_weight = cycle_weight
         self.n_reference = n_reference
         self.n_init = n_init
         self.alpha = alpha
@@ -321,7 +330,7 @@ class GWCoTrainedAutoencoders(
         self.n_features_y_in_ = second.n_features_in_
         rng = check_random_state(self.random_state)
         seed, noise = draw_seed(rng), seeded(draw_seed(rng))
-        known = _known_pairs(pairs, labels, (len(X), len(Y)), rng)
+        known = read_known(pairs, labels, (len(X), len(Y)), rng)
         self.transformer_x_, self.transformer_y_ = (
             None if transformer is None else clone(transformer).fit(rows)
             for transformer, rows in ((self.transformer_x, X), (self.transformer_y, Y))
@@ -344,11 +353,11 @@ class GWCoTrainedAutoencoders(
         self.loss_curve_, self.validation_curve_ = history.losses["loss"], history.validation
         self.gw_curve_ = history.losses.get("gw", [])
         self.n_iter_ = history.n_iter
-        self._domains = tuple(
-            CodedDomain(unit, FittedAutoencoder.of(side.model.autoencoder, spec), x.dtype.name)
+        coded = tuple(
+            CodedDomain(unit, FittedNetwork.of(side.model.autoencoder, spec), x.dtype.name)
             for unit, side, spec, x in zip(units, (one, other), specs, domains, strict=True)
         )
-        self._store_matching(objective, noise, domains)
+        self._fitted = self._translator((coded[0], coded[1]), objective, domains, noise)
         self._describe(domains, rng)
         run.finish()
         if self.contrast_ < CLEAR:
@@ -380,7 +389,7 @@ class GWCoTrainedAutoencoders(
         """
         check_is_fitted(self)
         here = _position(domain, "domain")
-        return self._encode(self._read(X, here), here)
+        return self._fitted.domains[here].encode(self._read(X, here), self._device())
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any, *, domain: str = "x") -> Any:
@@ -399,10 +408,10 @@ class GWCoTrainedAutoencoders(
         check_is_fitted(self)
         here = _position(domain, "domain")
         Z = check_array(Z, dtype=[np.float64, np.float32])
-        k = self._domains[here].latent_dim
+        k = self._fitted.domains[here].latent_dim
         if Z.shape[1] != k:
             raise ValueError(f"Z has {Z.shape[1]} columns, codes of domain {domain!r} have {k}.")
-        return self._decode(Z, here)
+        return self._inverse(self._fitted.domains[here].decode(Z, self._device()), here)
 
     @tensor_in_tensor_out
     def translate(self, X: Any, *, source: str = "x", method: str = "auto") -> Any:
@@ -414,10 +423,11 @@ class GWCoTrainedAutoencoders(
             Numpy or torch.
         source : {"x", "y"}
             Which domain the rows are of.
-        method : {"auto", "decoded", "barycentric", "greedy"}
-            "decoded" decodes the turned code; "barycentric" decodes the mean code of the partners
-            among (up to `n_reference`) training rows of the other domain; "greedy" returns the
-            partner with the most mass, a training row. "auto" is "decoded".
+        method : {"auto", "decoded", "network", "barycentric", "greedy"}
+            "decoded" decodes the turned code; "network" moves it by the translation network first;
+            "barycentric" decodes the mean code of the partners among (up to `n_reference`) training
+            rows of the other domain; "greedy" returns the partner with the most mass, a training
+            row. "auto" is "network" if there is one, else "decoded".
 
         Returns
         -------
@@ -425,10 +435,9 @@ class GWCoTrainedAutoencoders(
             Of the kind of `X`.
         """
         check_is_fitted(self)
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
         here = _position(source, "source")
-        return self._translate(self._read(X, here), here, method)
+        rows = self._fitted.translate(self._read(X, here), here, method, self._device())
+        return self._inverse(rows, 1 - here)
 
     @tensor_in_tensor_out
     def match(self, X: Any = None, y: Any = None, *, source: str = "x") -> Any:
@@ -455,13 +464,12 @@ class GWCoTrainedAutoencoders(
             if y is not None:
                 raise ValueError("match needs X with y.")
             return self.plan_.argmax(axis=1 - here)
-        codes = self._map.shared(self._encode(self._read(X, here), here), here)
+        rows = self._read(X, here)
         if y is not None:
-            others = self._map.shared(self._encode(self._read(y, there), there), there)
-            found = transport(torch.as_tensor(codes), torch.as_tensor(others), REFINING[-1])
-            return found.plan.argmax(1).numpy()
+            return self._fitted.matched(rows, self._read(y, there), here, self._device())
+        codes = self._fitted.domains[here].encode(rows, self._device())
         others = (self.embedding_, self.embedding_y_)[there]
-        return np.asarray(self._map.plan(codes, self._map.shared(others, there), here).argmax(1))
+        return np.asarray(self._fitted.plan(codes, others, here).argmax(1))
 
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
         """Draw new rows of a domain.
@@ -482,7 +490,8 @@ class GWCoTrainedAutoencoders(
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         here, rng = _position(domain, "domain"), check_random_state(random_state)
-        return self._decode(self._laws[here].draw(n_samples, rng), here)
+        codes = self._laws[here].draw(n_samples, rng)
+        return self._inverse(self._fitted.domains[here].decode(codes, self._device()), here)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -526,7 +535,7 @@ class GWCoTrainedAutoencoders(
 
     @property
     def _n_features_out(self) -> int:
-        return self._domains[0].latent_dim
+        return self._fitted.domains[0].latent_dim
 
     def _specs(self, domains: tuple[Array, Array]) -> tuple[AutoencoderSpec, AutoencoderSpec]:
         one, other = (
@@ -598,79 +607,62 @@ class GWCoTrainedAutoencoders(
 
         return matcher
 
-    def _store_matching(
-        self, objective: CoTrainingObjective, noise: torch.Generator, domains: tuple[Array, Array]
-    ) -> None:
-        """Match once more, codes as they are in the end, and keep the map and its reference."""
+    def _translator(
+        self,
+        domains: tuple[CodedDomain, CodedDomain],
+        objective: CoTrainingObjective,
+        rows: tuple[Array, Array],
+        noise: torch.Generator,
+    ) -> Translator:
+        """Match once more, codes as they are in the end, and keep the ways across."""
         codes, means = objective.match(noise)
         one, other = objective.pair
         found = register(
             *codes, rotation=objective.rotation, n_pairs=objective.n_pairs,
             temperatures=REFINING[-1:],
         )  # fmt: skip
-        self._map = CodeMap.of(found, codes, means, (float(one.size), float(other.size)))
-        self._reference = tuple(
-            x[side.reference.cpu().numpy()] for x, side in zip(domains, objective.pair, strict=True)
+        self._cost, self.contrast_ = float(found.cost), float(objective.contrast)
+        code_map = CodeMap.of(found, codes, means, (float(one.size), float(other.size)))
+        reference = [side.reference.cpu().numpy() for side in (one, other)]
+        networks = self._train_networks(code_map, noise) if self.translator == "network" else None
+        return Translator(
+            domains, code_map, (rows[0][reference[0]], rows[1][reference[1]]), networks
         )
-        self.contrast_, self._cost = float(objective.contrast), float(found.cost)
 
-    def _describe(self, domains: tuple[Array, Array], rng: np.random.RandomState) -> None:
+    def _train_networks(self, code_map: CodeMap, noise: torch.Generator) -> Any:
+        """Maps between the reference codes, trained on their partners."""
+        points = code_map.reference
+        targets = code_map.partner_means(points[0], 0), code_map.partner_means(points[1], 1)
+        spec = ResidualSpec(points[0].shape[1])
+        maps = spec.build(0), spec.build(1)
+        objective = TranslationObjective(
+            maps, points, targets, cycle_weight=self.cycle_weight, batch_size=self.batch_size
+        )
+        objective.to(resolve_device(self.device))
+        train(objective, TrainingOptions(max_iter=NETWORK_UPDATES), noise)
+        return tuple(FittedNetwork.of(network, spec) for network in maps)
+
+    def _describe(self, rows: tuple[Array, Array], rng: np.random.RandomState) -> None:
         """What is said of the training rows: their codes, plan, confidence, and diagnostics."""
-        codes = [self._encode(x, k) for k, x in enumerate(domains)]
+        device, fitted = self._device(), self._fitted
+        codes = [domain.encode(X, device) for domain, X in zip(fitted.domains, rows, strict=True)]
         self.embedding_, self.embedding_y_ = codes
-        self._laws = tuple(self._law(z, rng) for z in codes)
-        shared = [self._map.shared(z, k) for k, z in enumerate(codes)]
-        self.plan_ = Coupling(self._map.plan(shared[0], shared[1], 0))
-        self.confidence_ = self._confidence(shared[0])
-        self.diagnostics_ = {"cost": self._cost}
-        for k, name in enumerate("xy"):
-            size = float(size_of(torch.as_tensor(codes[k])))
-            self.diagnostics_[f"size_{name}"] = size / self._map.sizes[k]
-            self.diagnostics_[f"rank_{name}"] = _effective_rank(codes[k])
-
-    def _law(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
-        """What codes are drawn from."""
-        if self.autoencoder != "ae":
-            return NormalMixture.standard(codes.shape[1])
-        n_components = min(N_MIXTURE, max(1, len(codes) // (10 * codes.shape[1])))
-        floor = REGULARITY * float(codes.var()) or 1.0  # all codes are the same
-        mixture = GaussianMixture(n_components, reg_covar=floor, random_state=rng)
-        # Any mixture that the search stops at will do; codes are numpy, whatever went in.
-        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            mixture.fit(codes)
-        return NormalMixture(
-            mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
+        self._laws = tuple(
+            normal_mixture(z, rng)
+            if self.autoencoder == "ae"
+            else NormalMixture.standard(z.shape[1])
+            for z in codes
         )
+        self.plan_ = Coupling(fitted.plan(codes[0], codes[1], 0))
+        self.confidence_ = fitted.confidence(codes[0], 0, self._cost)
+        self.diagnostics_ = {"cost": self._cost}
+        for name, z, size in zip("xy", codes, fitted.map.sizes, strict=True):
+            self.diagnostics_[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
+            self.diagnostics_[f"rank_{name}"] = _effective_rank(z)
 
-    def _confidence(self, shared: Array) -> Array:
-        """How close points come back to where they were, by their partners, (n,)."""
-        back = np.empty_like(shared)
-        for chunk in gen_batches(len(shared), CHUNK):
-            there = self._map.partners(shared[chunk], 0) @ self._map.reference[1]
-            back[chunk] = self._map.partners(there, 1) @ self._map.reference[0]
-        return np.asarray(np.exp(-np.square(shared - back).sum(1) / (self._cost or 1.0)))
-
-    def _encode(self, X: Array, here: int) -> Array:
-        return self._domains[here].encode(X, resolve_device(self.device, required=False))
-
-    def _decode(self, Z: Array, here: int) -> Array:
-        """Rows of codes, in the features that went in if the transformer can go back."""
-        rows = self._domains[here].decode(Z, resolve_device(self.device, required=False))
-        return self._inverse(rows, here)
-
-    def _translate(self, X: Array, here: int, method: str) -> Array:
-        """Validated and transformed rows to the other domain."""
-        there = 1 - here
-        shared = self._map.shared(self._encode(X, here), here)
-        if method in ("auto", "decoded"):
-            return self._decode(self._map.codes(shared, there), there)
-        chunks = [self._map.partners(shared[i], here) for i in gen_batches(len(shared), CHUNK)]
-        if method == "greedy":
-            partners = np.concatenate([plan.argmax(1) for plan in chunks])
-            return self._inverse(self._reference[there][partners], there)
-        means = np.concatenate([plan @ self._map.reference[there] for plan in chunks])
-        return self._decode(self._map.codes(means, there), there)
+    def _device(self) -> torch.device:
+        """Where a fitted model works: the device of the fit, if it is here."""
+        return resolve_device(self.device, required=False)
 
     def _read(self, X: Any, here: int) -> Array:
         """Validated rows of a domain, transformed."""
@@ -688,55 +680,22 @@ class GWCoTrainedAutoencoders(
         return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
 
     def _inverse(self, rows: Array, here: int) -> Array:
+        """Rows in the features that went in, if the transformer can go back."""
         transformer = (self.transformer_x_, self.transformer_y_)[here]
         back = getattr(transformer, "inverse_transform", None)
         return rows if back is None else np.asarray(back(rows))
 
     def _distortion(self, X: Array, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""
-        reference = self._reference[here][:MAX_COMPARED]
-        D = euclidean_distances(X, reference)
-        one, other = (self._decoded(Z, here) for Z in (X, reference))
-        E = euclidean_distances(one, other)
-        units = [np.sqrt(2 * x.var(0).sum()) or 1.0 for x in (reference, self._reference[1 - here])]
-        D, E = D / units[0], E / units[1]
+        fitted, device, there = self._fitted, self._device(), 1 - here
+        reference = fitted.rows[here][:MAX_COMPARED]
+        ends = (fitted.translate(Z, here, "auto", device) for Z in (X, reference))
+        D = euclidean_distances(X, reference) / _spread(reference)
+        E = euclidean_distances(*ends) / _spread(fitted.rows[there])
         if weight is not None:
             root = np.sqrt(check_sample_weight(weight, X))[:, None]
             D, E = root * D, root * E
         return relative_distortion(D, E)
-
-    def _decoded(self, X: Array, here: int) -> Array:
-        """Rows in the transformed features of the other domain, where its distances are."""
-        codes = self._map.across(self._encode(X, here), here)
-        return self._domains[1 - here].decode(codes, resolve_device(self.device, required=False))
-
-
-def _known_pairs(
-    pairs: Any, labels: Any, shape: tuple[int, int], rng: np.random.RandomState
-) -> tuple[Array, Array]:
-    """Rows (k,) and (k,) that are known to belong together, those of one class among them.
-
-    Raises
-    ------
-    ValueError
-        If they do not fit the domains.
-    """
-    none = np.empty(0, dtype=np.intp)
-    i, j = (none, none) if pairs is None else read_pairs(pairs, shape)
-    if labels is None:
-        return i, j
-    one, other = (column_or_1d(x) for x in labels)
-    if (len(one), len(other)) != shape:
-        raise ValueError(
-            f"labels must be two arrays of {shape[0]} and {shape[1]} labels, got {len(one)} and "
-            f"{len(other)}."
-        )
-    for label in np.setdiff1d(np.intersect1d(one, other), [-1]):
-        rows = [np.setdiff1d(np.flatnonzero(x == label), known)
-                for x, known in ((one, i), (other, j))]  # fmt: skip
-        n = min(MAX_OF_CLASS, *map(len, rows))
-        i, j = (np.r_[known, rng.permutation(x)[:n]] for known, x in zip((i, j), rows, strict=True))
-    return i, j
 
 
 def _position(name: str, parameter: str) -> int:
@@ -773,3 +732,8 @@ def _effective_rank(codes: Array) -> float:
     """Number of dimensions that codes make use of: 1 on a line, k if all vary alike."""
     variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(codes.T))).clip(0)
     return float(variances.sum() ** 2 / max(np.square(variances).sum(), np.finfo(float).tiny))
+
+
+def _spread(X: Array) -> float:
+    """Root mean square distance of rows."""
+    return float(np.sqrt(2 * X.var(0).sum())) or 1.0

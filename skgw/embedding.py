@@ -38,7 +38,7 @@ from skgw._sklearn import (
 from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
-from skgw.nn import PENALTIES, FittedGenerator, Generator, GeneratorSpec
+from skgw.nn import PENALTIES, FittedNetwork, Generator, GeneratorSpec
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
 from skgw.training.batches import spread
@@ -316,7 +316,7 @@ class GWGenerativeEmbedding(
 
         # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self._scale, self._dtype = scale, X.dtype.name
-        self._generator = FittedGenerator.of(generator, spec)
+        self._generator = FittedNetwork.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
         self.validation_curve_ = history.validation
         self.n_iter_ = history.n_iter

@@ -53,7 +53,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     ----------
     metric : str, callable, or pair of these
         "auto" chooses among Euclidean distances and lengths of shortest paths, of features as they
-        are, standardised, or put on the unit sphere, by how clearly the best matching stands out.
+        are, standardised, or put on the unit sphere, by how clearly the best matching stands out
+        and how far all of these distances agree with it.
         "precomputed" (distances, or a graph), "geodesic" (shortest paths in the graph of nearest
         neighbours), or any metric of `sklearn.metrics.pairwise_distances`. A pair is for the first
         and the second domain.
@@ -100,9 +101,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         By how much the objective of the best *other* matching that was found exceeds that of the
         one taken, over the latter's discrepancy.
     confidence_ : array of shape (n,)
-        How sure the partner of each row is, between 0 and 1: the higher, the more of its mass the
-        partner gets, the closer its other partners are, and the better its distances agree with
-        theirs. It cannot see that a whole matching is wrong; that is what `contrast_` is for.
+        How sure the partner of each row is, between 0 and 1: the higher, the more of the row's mass
+        goes near its partner, the nearer it comes back to itself from there, and the better its
+        distances agree with its partners'. All are relative to the mean of the rows; that a whole
+        matching is wrong is what `contrast_` tells.
     matched_mass_ : array of shape (n,)
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool
@@ -114,6 +116,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     --------
     skgw.solvers.solve_gromov : The solver, for matrices of distances.
     skgw.Domains : Two data sets as one, for searches and cross-validation.
+    skgw.plotting.AlignmentDisplay : Both domains side by side.
 
     Notes
     -----

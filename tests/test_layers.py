@@ -43,7 +43,9 @@ BELOW = {
     "coupling": {"solvers"},
     "domains": {"spaces", "_sklearn"},
     "_input": {"spaces"},
-    "_serialization": {"alignment", "coupling", "nn", "solvers", "spaces"},
+    "_serialization": {"_translator", "alignment", "coupling", "nn", "solvers", "spaces"},
+    "_mixtures": {"nn"},
+    "_translator": {"alignment", "nn", "solvers"},
     "_two_domains": {"_input", "domains", "spaces"},
 }
 BELOW["_run"] = {"_sklearn", "_version", "training"}

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from skgw._serialization import CLASSES, load_state, save_state
 from skgw.coupling import Coupling
-from skgw.nn import AutoencoderSpec, FittedAutoencoder, FittedGenerator, GeneratorSpec, encode
+from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec, encode
 from skgw.solvers import LazyPlan
 from skgw.spaces import MatrixSpace
 
@@ -128,7 +128,7 @@ def test_sparse_matrices_with_their_explicit_zeros(there_and_back, kind):
 def test_classes_of_skgw_field_by_field(there_and_back):
     space = MatrixSpace(matrix=np.eye(2), anchors=np.arange(2))
     spec = GeneratorSpec(2, 3, "mlp", (4, 5), 6)
-    generator = FittedGenerator(spec, {"network.0.weight": np.ones((4, 3))})
+    generator = FittedNetwork(spec, {"network.0.weight": np.ones((4, 3))})
     back, _ = there_and_back({"space": space, "generator": generator, "plan": Coupling(np.eye(2))})
     assert type(back["space"]) is MatrixSpace
     assert_array_equal(back["space"].matrix, space.matrix)
@@ -146,7 +146,7 @@ def test_a_lazy_coupling(there_and_back):
 
 def test_a_fitted_autoencoder_is_rebuilt(there_and_back):
     spec = AutoencoderSpec(192, 3, "conv", (4, 8), stochastic=True, image_shape=(3, 8, 8))
-    fitted = FittedAutoencoder.of(spec.build(seed=1), spec)
+    fitted = FittedNetwork.of(spec.build(seed=1), spec)
     for back in there_and_back(fitted):
         assert back.spec == spec
         x = np.ones((2, 192), dtype=np.float32)

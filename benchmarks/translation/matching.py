@@ -2,11 +2,13 @@
 
     python -m benchmarks.translation.matching --data FOLDER --sets "scGEM" "MMD-MA s1"
 
-Seeds shuffle the second domain, and draw the rows where a method is given a part only. The
-baselines get Euclidean distances, or those given. "collapsed" matches every row with the same one,
-"random" is a random permutation. FOSCTTM is of translated points (for distances: of rows of
-distances), the mean of both directions, as is label transfer by 5 neighbours; "AUROC" says how well
-`confidence_` tells right rows (exact partner; right label where there are labels) from wrong ones.
+Seeds shuffle the second domain, and draw the rows where a part is taken: `--share .7` of all, or at
+most 1000 for the baselines. These get Euclidean distances, or those given. "collapsed" matches
+every row with the same one, "random" is a random permutation. FOSCTTM is of translated points (for
+distances: of rows of distances), the mean of both directions, as is label transfer by 5 neighbours.
+"AUROC" says how well `confidence_` tells rows with their own partner, or with one of the right
+label, from the others; "surer" and "other" are the shares of right rows in the surer half of all
+and in the other one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import pairwise_distances, roc_auc_score
-from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds
 from benchmarks.translation.sets import SETS, Array, Task
@@ -36,18 +37,21 @@ COLUMNS = {
     "FOSCTTM": ("foscttm", 3),
     "match@1": ("match", 3),
     "label transfer": ("labels", 3),
-    "AUROC": ("auroc", 2),
-    "surer half": ("surer", 3),
-    "other half": ("less_sure", 3),
+    "AUROC match": ("auroc_match", 2),
+    "surer": ("surer_match", 2),
+    "other": ("other_match", 2),
+    "AUROC label": ("auroc_label", 2),
+    "surer ": ("surer_label", 2),
+    "other ": ("other_label", 2),
     "contrast": ("contrast", 3),
 }
 
 
-def measure(set: str, method: str, seed: int, *, folder: Path) -> Figures:
-    task = SETS[set](folder, seed)
+def measure(set: str, method: str, seed: int, share: float, *, folder: Path) -> Figures:
+    task = part(SETS[set](folder, seed), seed, share)
     if method == OURS:
         return ours(task, seed)
-    task = part(task, seed)
+    task = part(task, seed, min(1, MAX_BASELINE / max(len(task.X), len(task.Y))))
     start = time.perf_counter()
     plan = baseline(method, *distances(task), seed)
     seconds = time.perf_counter() - start
@@ -60,13 +64,9 @@ def ours(task: Task, seed: int) -> Figures:
     matcher.fit(task.X, task.Y)
     seconds = time.perf_counter() - start
     figures = quality(task, matcher.plan_.toarray())
-    right = correct(task, matcher)
-    if 0 < right.mean() < 1:
-        order = np.argsort(-matcher.confidence_)
-        half = len(order) // 2
-        figures["auroc"] = float(roc_auc_score(right, matcher.confidence_))
-        figures["surer"] = float(right[order[:half]].mean())
-        figures["less_sure"] = float(right[order[half:]].mean())
+    for name, right in correct(task, matcher.match()).items():
+        if 0 < right.mean() < 1:
+            figures |= trust(right, matcher.confidence_, name)
     metrics = [str(metric) for metric in matcher.metric_]
     return {
         "seconds": seconds, "contrast": matcher.contrast_, "epsilon": matcher.epsilon_,
@@ -74,13 +74,25 @@ def ours(task: Task, seed: int) -> Figures:
     }  # fmt: skip
 
 
-def correct(task: Task, matcher: GWMatcher) -> Array:
-    """Which rows of X have their partner, or the right label."""
-    if task.labels is None:
-        return np.asarray(matcher.match() == task.partners)
-    points = task.Y if task.metric == "precomputed" else matcher.translate(task.X)
-    guess = KNeighborsClassifier(5).fit(task.Y, task.labels[1]).predict(points)
-    return np.asarray(guess == task.labels[0])
+def correct(task: Task, partner: Array) -> dict[str, Array]:
+    """Which rows of X got their partner, and which one with the right label."""
+    right = {}
+    if task.partners is not None:
+        right["match"] = partner == task.partners
+    if task.labels is not None:
+        right["label"] = task.labels[1][partner] == task.labels[0]
+    return right
+
+
+def trust(right: Array, confidence: Array, name: str) -> Figures:
+    """How well the confidence tells right rows from wrong ones."""
+    order = np.argsort(-confidence)
+    half = len(order) // 2
+    return {
+        f"auroc_{name}": float(roc_auc_score(right, confidence)),
+        f"surer_{name}": float(right[order[:half]].mean()),
+        f"other_{name}": float(right[order[half:]].mean()),
+    }
 
 
 def quality(task: Task, plan: Array) -> Figures:
@@ -102,17 +114,19 @@ def quality(task: Task, plan: Array) -> Figures:
     return figures
 
 
-def part(task: Task, seed: int) -> Task:
-    """The same random rows of both, for methods that cannot take all."""
-    n = min(len(task.X), len(task.Y))
-    if n <= MAX_BASELINE:
+def part(task: Task, seed: int, share: float) -> Task:
+    """Random rows of both domains, the same ones where there are partners."""
+    if share == 1:
         return task
-    i = np.random.default_rng(seed).permutation(n)[:MAX_BASELINE]
-    j = i if task.partners is None else task.partners[i]
+    rng = np.random.default_rng(seed)
+    i, j = (np.sort(rng.permutation(len(Z))[: int(share * len(Z))]) for Z in (task.X, task.Y))
+    partners = None
+    if task.partners is not None:
+        order = rng.permutation(len(i))
+        j, partners = task.partners[i][order], np.argsort(order)
     square = task.metric == "precomputed"
     X, Y = (Z[np.ix_(k, k)] if square else Z[k] for Z, k in ((task.X, i), (task.Y, j)))
     labels = None if task.labels is None else (task.labels[0][i], task.labels[1][j])
-    partners = None if task.partners is None else np.arange(len(i))
     return Task(X, Y, task.metric, partners, labels)
 
 
@@ -158,11 +172,12 @@ def main() -> None:
     options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS, metavar="NAME")
     names = [OURS, *BASELINES]
     options.add_argument("--methods", nargs="+", default=names, choices=names, metavar="NAME")
+    options.add_argument("--share", type=float, default=1.0, help="of the rows (default 1: all)")
     args = options.parse_args()
     if not args.data.is_dir():
         sys.exit(f"--data {args.data}: no such folder. The sets are listed in sets.py.")
     cells: list[dict[str, Any]] = [
-        {"set": name, "method": method, "seed": seed}
+        {"set": name, "method": method, "seed": seed, "share": args.share}
         for name in args.sets
         for method in args.methods
         for seed in seeds(args)

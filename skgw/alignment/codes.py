@@ -1,11 +1,12 @@
 """The matching of two sets of codes: from several Gromov-Wasserstein plans, by registration.
 
 Codes of two autoencoders that agree in their distances differ by a rigid motion. Plans between
-them, found under several distances, are starts for it; the motion under which the codes fit each
-other best, by the cost of optimal transport, is taken. If another one that matches most points
-otherwise fits about as well, the domains do not tell which is right. The codes alone would not show
-this: two encoders deform a symmetric domain each in its own way, and one of its matchings then fits
-best by chance. So the distances of the rows are asked as well.
+them, found under several distances, are starts for it. A plan that stands out from all others by
+its discrepancy is taken; if none does, the motion under which the codes fit each other best, by the
+cost of optimal transport. If another one that matches most points otherwise fits about as well, the
+domains do not tell which is right. The codes alone would not show this: two encoders deform a
+symmetric domain each in its own way, and one of its matchings then fits best by chance. So the
+distances of the rows are asked as well.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from skgw.alignment.domains import TrainingDomain
 from skgw.alignment.fitting import AlignOptions, align
 from skgw.alignment.hints import Hints
 from skgw.alignment.registration import Registration, register
+from skgw.alignment.selection import Trial
 from skgw.solvers import LazyPlan
 
 Array = NDArray[Any]
 
+STANDS_OUT = 1.0  # contrast from which on a plan is taken for it
 SAME_MATCHING = 0.5  # total variation up to which plans count as the same matching
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
 
@@ -39,10 +42,10 @@ class CodeMatching(NamedTuple):
     ----------
     registration : Registration
     contrast : float
-        By how much the cost of the best other matching exceeds that of this one, over it;
-        infinite if all starts lead to the same matching. Or the same for the discrepancy of the
-        rows (`Trial.rival`), if that is less, and their distances agree no worse than those of
-        codes.
+        By how much the discrepancy of the best other matching exceeds that of this one, if it
+        stands out, or else the cost; infinite if all starts lead to the same matching. Or that for
+        the discrepancy of the rows (`Trial.rival`), if it is less, and their distances agree no
+        worse than those of codes.
     """
 
     registration: Registration
@@ -76,30 +79,45 @@ def match_codes(
     """
     known = np.arange(n_pairs)
     options = AlignOptions(None, n_init, max(len(z) for z in codes), None, None, codes[0].device)
-    found, trials = [], []
+    candidates = []
     for points, metrics in ((codes, OF_CODES), (rows, OF_ROWS)):
         for metric in metrics:
             rng = np.random.RandomState(seed)
             arrays = [x.double().cpu().numpy() for x in points]
             one, other = (TrainingDomain(x, metric, None, rng) for x in arrays)
             aligned = align((one, other), Hints((known, known), None, alpha), options, seed)
-            trials.append(aligned.trial)
             plan = torch.as_tensor(aligned.plan).to(codes[0])
-            found.append(register(*codes, plan=plan, n_pairs=n_pairs))
-    found.sort(key=lambda registration: float(registration.cost))
-    *of_codes, of_rows = trials
-    contrast = _contrast(found)
+            found = register(*codes, plan=plan, n_pairs=n_pairs)
+            candidates.append(_Candidate(aligned.trial, found))
+    return _choose(candidates)
+
+
+class _Candidate(NamedTuple):
+    trial: Trial
+    registration: Registration
+
+
+def _choose(candidates: list[_Candidate]) -> CodeMatching:
+    """The best of them; the last is that of the rows."""
+    clear = max(candidates, key=lambda c: c.trial.contrast * c.trial.explained)
+    if clear.trial.contrast >= STANDS_OUT:
+        best, contrast = clear.registration, clear.trial.contrast
+    else:
+        best, contrast = _cheapest([candidate.registration for candidate in candidates])
+    *of_codes, of_rows = (candidate.trial for candidate in candidates)
     if of_rows.explained >= max(trial.explained for trial in of_codes):
         contrast = min(contrast, of_rows.rival)
-    return CodeMatching(found[0], contrast)
+    return CodeMatching(best, contrast)
 
 
-def _contrast(found: list[Registration]) -> float:
-    best = found[0]
-    for other in found[1:]:
+def _cheapest(found: list[Registration]) -> CodeMatching:
+    """The registration of the least cost, beside the next one that matches otherwise."""
+    best, *others = sorted(found, key=lambda registration: float(registration.cost))
+    for other in others:
         if (best.transport.plan - other.transport.plan).abs().sum() > 2 * SAME_MATCHING:
-            return float((other.cost - best.cost) / best.cost.clamp_min(1e-6))
-    return math.inf
+            excess = (other.cost - best.cost) / best.cost.clamp_min(1e-6)
+            return CodeMatching(best, float(excess))
+    return CodeMatching(best, math.inf)
 
 
 class CodeMap(NamedTuple):
@@ -157,13 +175,13 @@ class CodeMap(NamedTuple):
         normal = shared if here else shared @ self.rotation.T
         return np.asarray(normal * self.sizes[here] + self.means[here])
 
-    def across(self, codes: Array, here: int) -> Array:
-        """Codes (b, k) of one domain as codes of the other."""
-        return self.codes(self.shared(codes, here), 1 - here)
-
     def partners(self, shared: Array, here: int) -> Array:
         """Conditional plan (b, r) of points over the reference points of the other domain."""
         return np.asarray(softmax(self._logits(shared, 1 - here), axis=1))
+
+    def partner_means(self, shared: Array, here: int) -> Array:
+        """Means of the partners of points, (b, d)."""
+        return np.asarray(self.partners(shared, here) @ self.reference[1 - here])
 
     def plan(self, shared: Array, others: Array, here: int) -> LazyPlan:
         """Between points of one domain and all of some `others` of the other one.

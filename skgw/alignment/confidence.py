@@ -7,39 +7,45 @@ import numpy as np
 from skgw.alignment.correspondence import Correspondence
 from skgw.spaces.finite import Array
 
-HEAT = 3.0  # factor to the temperature at which doubts about partners show
 
-
-def confidence(
-    rule: Correspondence, warm: Correspondence, distances: Array, between: Array
-) -> Array:
+def confidence(rule: Correspondence, distances: Array, between: Array) -> Array:
     """How sure the partner of each row is, (n,) between 0 and 1.
 
-    The product of three numbers. The share of the row's mass that goes to its partner. One minus
-    the spread of its partners in the rule `warm`, of a temperature `HEAT` times as high: a cold
-    plan is sharp also where another partner would do nearly as well. And 1 / (1 + misfit), the
-    misfit being how badly the row's distances agree with those of its partners, relative to the
-    mean.
+    Three things can be wrong with a partner. The row's mass may go elsewhere: what counts is the
+    share that goes near the partner, near being what is usual in this matching, so that partners
+    in a dense region do not count as doubts where all that is matched are regions. The row may not
+    come back: from its partners and from there back, by the plan, it should end where it began. And
+    its distances may not be those of its partners: the misfit, relative to its own distances, so
+    that rows at the rim are not blamed for being far from everything. The confidence is
+    share / ((1 + return) (1 + misfit)), the last two over their means.
 
     Parameters
     ----------
-    rule, warm : Correspondence
+    rule : Correspondence
     distances : array of shape (n, r)
         From the rows to the reference points of their space.
     between : array of shape (s, s)
         Between the reference points of the other space.
     """
     W = rule.onto_reference().rows(distances)  # (n, s)
-    misfit = _misfit(rule, W, distances, between)
-    misfit /= misfit.mean() or 1.0
-    spread = _spread(warm.onto_reference().rows(distances), between)
-    return np.clip(W.max(1) * (1 - spread) / (1 + misfit), 0, 1)
+    V = rule.reversed().onto_reference().rows(between)  # (s, r)
+    squares = distances * distances
+    back = np.einsum("ij,ij->i", W @ V, squares)
+    own = squares @ rule.plan.sum(1)
+    misfit = _misfit(rule, W, distances, between) / np.where(own > 0, own, 1)
+    share = _share_near(W, between * between)
+    return share / ((1 + _relative(back)) * (1 + _relative(misfit)))
 
 
-def _spread(W: Array, between: Array) -> Array:
-    """Mean squared distance of two partners, over that of any two points, (n,)."""
-    squares = between * between
-    return np.einsum("ij,ij->i", W @ squares, W) / (squares.mean() or 1.0)
+def _share_near(W: Array, squares: Array) -> Array:
+    """Of the mass of each row what goes near its partner, on the scale of the mean spread, (n,)."""
+    spread = np.einsum("ij,ij->i", W @ squares, W).mean()
+    near = np.exp(-squares / (2 * max(spread, np.finfo(float).tiny)))
+    return np.einsum("ij,ij->i", W, near[W.argmax(1)]).clip(0, 1)
+
+
+def _relative(x: Array) -> Array:
+    return x / (x.mean() or 1.0)
 
 
 def _misfit(rule: Correspondence, W: Array, distances: Array, between: Array) -> Array:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from skgw.alignment.confidence import HEAT, confidence
+from skgw.alignment.confidence import confidence
 from skgw.alignment.correspondence import Correspondence, correspond
 from skgw.alignment.domains import (
     ReferenceDomain,
@@ -24,14 +24,14 @@ from skgw.alignment.domains import (
 )
 from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
-from skgw.alignment.selection import Trial, attempt
+from skgw.alignment.selection import Trial, attempt, score
 from skgw.solvers.quadratic import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried
 N_ROUNDS = 3  # of trials, each on other rows
-CLOSE = 0.2  # share of the best score from which on a candidate is tried again
-MARGIN = 1.25  # factor by which a candidate must exceed the score of simpler ones
+CERTAIN = 3.0  # contrast from which on a matching is beyond doubt
+CLOSE = 0.8  # share of the best score from which on a candidate is tried again
 PLAIN = "raw euclidean"
 FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
 
@@ -85,7 +85,7 @@ class Alignment(NamedTuple):
 
 def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignment:
     """Align two domains."""
-    metrics, tried, trial = choose(pair, hints, options.n_init, seed)
+    metrics, tried, trial, _ = choose(pair, hints, options.n_init, seed)
     epsilon = choose_epsilon(trial.misfit) if options.epsilon is None else options.epsilon
     rows = _sample(pair, options.max_reference, tried)
     domains = _references(pair, metrics, rows)
@@ -99,13 +99,12 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     plan = result.plan.cpu().numpy()
     distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
     weights = plan.sum(1), plan.sum(0)
-    reg, acting = float(result.reg), hints.extend(plan, *rows)
-    rule, error = correspond(distances, rows, acting, reg, weights)
-    warm, _ = correspond(distances, rows, acting, HEAT * reg, weights)
+    acting = hints.extend(plan, *rows)
+    rule, error = correspond(distances, rows, acting, float(result.reg), weights)
     return Alignment(
         metrics, trial, epsilon, domains, rule, distances, plan,
         value=plan_cost(Dx, Dy, plan) / plan.sum() ** 2,
-        confidence=confidence(rule, warm, distances[0], Dy),
+        confidence=confidence(rule, distances[0], Dy),
         converged=bool(result.converged) and error < FITTING,
     )  # fmt: skip
 
@@ -116,6 +115,7 @@ class Choice(NamedTuple):
     metrics: tuple[Metric, Metric]
     tried: tuple[Index, Index]
     trial: Trial
+    score: float
 
 
 def choose(pair: Pair, hints: Hints, n_init: int, seed: int) -> Choice:
@@ -126,28 +126,29 @@ def choose(pair: Pair, hints: Hints, n_init: int, seed: int) -> Choice:
     a matching by chance.
     """
     first = _round(pair, _candidates(pair), hints, n_init, seed)
-    best = max(choice.trial.score for choice in first)
-    close = [choice.metrics for choice in first if choice.trial.score >= CLOSE * best]
+    best = max(choice.score for choice in first)
+    close = [
+        choice.metrics
+        for choice in first
+        if choice.score >= CLOSE * best or choice.trial.contrast >= CERTAIN
+    ]
     drawn = any(len(i) < domain.X.shape[0] for i, domain in zip(first[0].tried, pair, strict=True))
     rounds = [[choice for choice in first if choice.metrics in close]]
     if drawn and len(close) > 1:
         rounds += [_round(pair, close, hints, n_init, seed) for _ in range(N_ROUNDS - 1)]
     tries = list(zip(*rounds, strict=True))  # of each candidate
-    medians = [float(np.median([choice.trial.score for choice in each])) for each in tries]
-    winner = tries[_simplest(medians)]
-    chosen = max(winner, key=lambda choice: choice.trial.score)
-    contrast = float(np.median([choice.trial.contrast for choice in winner]))
+    contrasts = [float(np.median([choice.trial.contrast for choice in each])) for each in tries]
+    scores = [float(np.median([choice.score for choice in each])) for each in tries]
+    k = _best(contrasts, scores)
+    chosen = max(tries[k], key=lambda choice: choice.score)
     plain = next((c.trial for c in first if c.metrics == (PLAIN, PLAIN)), None)
-    return chosen._replace(trial=_doubted(chosen.trial._replace(contrast=contrast), plain))
+    return chosen._replace(trial=_doubted(chosen.trial._replace(contrast=contrasts[k]), plain))
 
 
-def _simplest(scores: list[float]) -> int:
-    """The first of those whose score no later one exceeds by `MARGIN`; candidates begin simple."""
-    best = 0
-    for k, score in enumerate(scores):
-        if score > MARGIN * scores[best]:
-            best = k
-    return best
+def _best(contrasts: list[float], scores: list[float]) -> int:
+    """The first of those beyond doubt, as candidates begin simple; else that of the best score."""
+    certain = [k for k, contrast in enumerate(contrasts) if contrast >= CERTAIN]
+    return certain[0] if certain else int(np.argmax(scores))
 
 
 def _candidates(pair: Pair) -> list[tuple[Metric, Metric]]:
@@ -162,13 +163,16 @@ def _round(
 ) -> list[Choice]:
     """Try every candidate on the same rows."""
     tried = _sample(pair, N_TRIED, hints.pairs)
-    choices = []
-    for metrics in candidates:
-        Dx, Dy = (domain.between() for domain in _references(pair, metrics, tried))
-        M = hints.cost(Dx, Dy, *tried)
-        trial = attempt(Dx, Dy, n_init, seed, M=M, alpha=hints.weight)
-        choices.append(Choice(metrics, tried, trial))
-    return choices
+    references = (_references(pair, metrics, tried) for metrics in candidates)
+    spaces = [(one.between(), other.between()) for one, other in references]
+    trials = [
+        attempt(Dx, Dy, n_init, seed, M=hints.cost(Dx, Dy, *tried), alpha=hints.weight)
+        for Dx, Dy in spaces
+    ]
+    return [
+        Choice(metrics, tried, trial, score(trial, spaces))
+        for metrics, trial in zip(candidates, trials, strict=True)
+    ]
 
 
 def _doubted(trial: Trial, plain: Trial | None) -> Trial:

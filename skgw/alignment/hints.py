@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import check_array
+from sklearn.utils import check_array, column_or_1d
 
 Array = NDArray[Any]
 
+MAX_OF_CLASS = 10  # pairs that are made of the rows of a class
 HOLD = 1.0  # cost of a wrong partner for a row whose partner is known, in mean squared distances
 
 
@@ -97,6 +98,38 @@ def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
         if len(np.unique(index)) < len(index):
             raise ValueError("pairs names a row twice.")
     return i, j
+
+
+def read_known(
+    pairs: Any, labels: Any, shape: tuple[int, int], rng: np.random.RandomState
+) -> tuple[Array, Array]:
+    """Rows (k,) and (k,) that belong together: known pairs, and rows of the same class.
+
+    Of each class, up to `MAX_OF_CLASS` rows of either domain are paired at random; -1 is no class.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit the domains.
+    """
+    none = np.empty(0, dtype=np.intp)
+    known = (none, none) if pairs is None else read_pairs(pairs, shape)
+    if labels is None:
+        return known
+    classes = [column_or_1d(x) for x in labels]
+    if tuple(map(len, classes)) != shape:
+        raise ValueError(
+            f"labels must be two arrays of {shape[0]} and {shape[1]} labels, got "
+            f"{[len(x) for x in classes]}."
+        )
+    for label in np.setdiff1d(np.intersect1d(*classes), [-1]):
+        free = [
+            np.setdiff1d(np.flatnonzero(x == label), i) for x, i in zip(classes, known, strict=True)
+        ]
+        n = min(MAX_OF_CLASS, *map(len, free))
+        i, j = (np.r_[k, rng.permutation(x)[:n]] for k, x in zip(known, free, strict=True))
+        known = i, j
+    return known
 
 
 def _read_shared(shared: Any, shape: tuple[int, int]) -> tuple[Array, Array]:

@@ -2,18 +2,25 @@
 
 The value of the best plan alone misleads: distances that tell little apart, such as those of a
 ring, are matched well in many ways. A good pair of spaces has one matching that is much better
-than any other one. So each candidate is judged by
+than any other one, and a right matching keeps distances of every kind, also those under which it
+was not found. So each candidate is judged by
 
     contrast = (F of the best plan that is *another* matching - F of the best plan) / E of it,
 
-F being the objective and E its part without the entropy, times 1 - E / E_product: the share of the
-discrepancy that the matching explains at all. The product coupling, which matches everything with
-everything, always counts as another one. All are taken from a pool of starts on subsamples.
+F being the objective and E its part without the entropy, and by
+
+    agreement = mean over all candidates of 1 - E / E_product of this plan under their distances,
+
+the share of the discrepancy that the matching explains at all. The product coupling, which matches
+everything with everything, always counts as another one. The score is (1 + contrast) agreement:
+a clear contrast decides, and without one what most distances agree on. All are taken from a pool of
+starts on subsamples.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +30,7 @@ from numpy.typing import NDArray
 from skgw.alignment.domains import root_mean_square
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, solve_gromov
+from skgw.solvers.quadratic import plan_cost
 
 Array = NDArray[Any]
 
@@ -33,7 +41,6 @@ ELSEWHERE = (0.75,)  # from which on they differ as a whole; of noisy rows half 
 TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
 SMALL = 1e-3  # misfits below are as good as none
-CERTAIN = 10.0  # contrast from which on a matching is as good as certain
 
 
 class Trial(NamedTuple):
@@ -43,22 +50,30 @@ class Trial(NamedTuple):
     ----------
     contrast, explained, misfit : float
         As above; `explained` is 1 - E / E_product, and the misfit E.
-    rival : float
-        The contrast to matchings that differ as a whole, as those of a symmetric domain do.
     plan : array of shape (n, m)
         The best one.
+    rival : float
+        The contrast to matchings that differ as a whole, as those of a symmetric domain do.
     """
 
     contrast: float
     explained: float
     misfit: float
-    rival: float
     plan: Array
+    rival: float = np.inf
 
-    @property
-    def score(self) -> float:
-        """What candidates are compared by."""
-        return min(self.contrast, CERTAIN) * self.explained
+
+def score(trial: Trial, spaces: Iterable[tuple[Array, Array]]) -> float:
+    """What candidates are compared by, `spaces` being the distances of all of them."""
+    agreement = float(np.mean([explained(Dx, Dy, trial.plan) for Dx, Dy in spaces]))
+    return (1 + trial.contrast) * agreement
+
+
+def explained(Dx: Array, Dy: Array, plan: Array) -> float:
+    """Share of the product coupling's discrepancy that a plan does without."""
+    p, q = plan.sum(1), plan.sum(0)
+    of_product = p @ (Dx * Dx) @ p + q @ (Dy * Dy) @ q - 2 * (p @ Dx @ p) * (q @ Dy @ q)
+    return float(1 - plan_cost(Dx, Dy, plan) / of_product) if of_product > 0 else 1.0
 
 
 def attempt(
@@ -97,8 +112,8 @@ def attempt(
         max(min(_gap(result, levels), of_product - value), 0.0) / (misfit + SMALL)
         for levels in (SAME_MATCHING, ELSEWHERE)
     )
-    explained = 1 - misfit / product if product > 0 else 1.0
-    return Trial(contrast, explained, misfit, rival, result.plan.double().numpy())
+    share = 1 - misfit / product if product > 0 else 1.0
+    return Trial(contrast, share, misfit, result.plan.double().numpy(), rival)
 
 
 def _gap(result: GromovResult, levels: tuple[float, ...]) -> float:

@@ -1,6 +1,6 @@
 """Networks, priors and penalties: plain torch modules and functions."""
 
-from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, FittedAutoencoder, decode, encode
+from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
 from skgw.nn.convolutions import conv_decoder, conv_encoder
 from skgw.nn.divergences import (
     critic_loss,
@@ -9,9 +9,9 @@ from skgw.nn.divergences import (
     gradient_penalty,
     mmd,
 )
-from skgw.nn.generators import FittedGenerator, Generator, GeneratorSpec
+from skgw.nn.generators import Generator, GeneratorSpec
 from skgw.nn.geometry import pairwise_distances
-from skgw.nn.networks import mlp
+from skgw.nn.networks import FittedNetwork, mlp
 from skgw.nn.penalties import (
     PENALTIES,
     centering_l1,
@@ -25,8 +25,7 @@ __all__ = [
     "PENALTIES",
     "Autoencoder",
     "AutoencoderSpec",
-    "FittedAutoencoder",
-    "FittedGenerator",
+    "FittedNetwork",
     "GaussianPrior",
     "Generator",
     "GeneratorSpec",

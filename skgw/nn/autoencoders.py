@@ -18,9 +18,7 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
-    restore_weights,
     seeded_weights,
-    weights_of,
 )
 
 CHUNK = 2048  # rows that are encoded or decoded at a time
@@ -189,31 +187,6 @@ class AutoencoderSpec:
                 f"{self.n_features} values in all, the number of features; got {shape}."
             )
         return shape
-
-
-@dataclass(frozen=True)
-class FittedAutoencoder:
-    """A trained autoencoder as plain data.
-
-    Attributes
-    ----------
-    spec : AutoencoderSpec
-    weights : dict of arrays
-    """
-
-    spec: AutoencoderSpec
-    weights: dict[str, NDArray[Any]]
-
-    @classmethod
-    def of(cls, autoencoder: Autoencoder, spec: AutoencoderSpec) -> FittedAutoencoder:
-        """Take the weights out of `autoencoder`."""
-        return cls(spec, weights_of(autoencoder))
-
-    def build(self, device: str | torch.device = "cpu") -> Autoencoder:
-        """The autoencoder on `device`, ready for evaluation."""
-        autoencoder = self.spec.build()
-        restore_weights(autoencoder, self.weights)
-        return autoencoder.to(device).eval()
 
 
 def encode(autoencoder: Autoencoder, X: NDArray[Any]) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skgw.nn.autoencoders import FittedAutoencoder, decode, encode
+from skgw.nn.autoencoders import Autoencoder, decode, encode
+from skgw.nn.networks import FittedNetwork
 
 Array = NDArray[Any]
 
@@ -45,13 +46,13 @@ class CodedDomain(NamedTuple):
     """A trained autoencoder, with the units and the type of its rows."""
 
     unit: Unit
-    autoencoder: FittedAutoencoder
+    autoencoder: FittedNetwork[Autoencoder]
     dtype: str
 
     @property
     def latent_dim(self) -> int:
         """Number of columns of codes."""
-        return self.autoencoder.spec.latent_dim
+        return self.autoencoder.spec.latent_dim  # type: ignore[attr-defined]
 
     def encode(self, X: Array, device: torch.device) -> Array:
         """Codes (n, k) of rows (n, p)."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skgw.nn.networks import (
@@ -14,9 +12,7 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
-    restore_weights,
     seeded_weights,
-    weights_of,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 
@@ -109,28 +105,3 @@ class GeneratorSpec:
             return custom_network(self.network, *dims, name="generator")
         check_layer_sizes(self.hidden_layer_sizes)
         return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
-
-
-@dataclass(frozen=True)
-class FittedGenerator:
-    """A trained generator as plain data.
-
-    Attributes
-    ----------
-    spec : GeneratorSpec
-    weights : dict of arrays
-    """
-
-    spec: GeneratorSpec
-    weights: dict[str, NDArray[Any]]
-
-    @classmethod
-    def of(cls, generator: Generator, spec: GeneratorSpec) -> FittedGenerator:
-        """Take the weights out of `generator`."""
-        return cls(spec, weights_of(generator))
-
-    def build(self, device: str | torch.device = "cpu") -> Generator:
-        """The generator on `device`, ready for evaluation."""
-        generator = self.spec.build()
-        restore_weights(generator, self.weights)
-        return generator.to(device).eval()

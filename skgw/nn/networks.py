@@ -6,14 +6,17 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 NetworkFactory = Callable[[int, int], nn.Module]
+Network = TypeVar("Network", bound=nn.Module)
+Built = TypeVar("Built", bound=nn.Module, covariant=True)
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
@@ -60,6 +63,38 @@ def seeded_weights(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # that of the CPU alone
         yield
+
+
+class Spec(Protocol[Built]):
+    """How to build a network, as plain data."""
+
+    def build(self, seed: int = 0) -> Built:
+        """The network with fresh weights."""
+
+
+@dataclass(frozen=True)
+class FittedNetwork(Generic[Network]):
+    """A trained network as plain data.
+
+    Attributes
+    ----------
+    spec : AutoencoderSpec, GeneratorSpec or the like
+    weights : dict of arrays
+    """
+
+    spec: Spec[Network]
+    weights: dict[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, network: Network, spec: Spec[Network]) -> FittedNetwork[Network]:
+        """Take the weights out of `network`."""
+        return cls(spec, weights_of(network))
+
+    def build(self, device: str | torch.device = "cpu") -> Network:
+        """The network on `device`, ready for evaluation."""
+        network = self.spec.build()
+        restore_weights(network, self.weights)
+        return network.to(device).eval()
 
 
 def weights_of(module: nn.Module) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,16 @@ def prepare_axes(ax: Axes | None, n_components: int) -> Any:
             'plt.subplots(subplot_kw={"projection": "3d"}), and others need axes without.'
         )
     return ax
+
+
+def prepare_pair(axes: Sequence[Axes] | None, dimensions: Sequence[int]) -> tuple[Any, Any]:
+    """Return two axes of the right kinds: those given, or those of a new figure."""
+    if axes is None:
+        figure = plt.figure(figsize=(9.6, 4.8), layout="constrained")
+        kinds = ("3d" if n_components == 3 else None for n_components in dimensions)
+        axes = [figure.add_subplot(1, 2, k + 1, projection=kind) for k, kind in enumerate(kinds)]
+    one, other = (prepare_axes(ax, n) for ax, n in zip(axes, dimensions, strict=True))
+    return one, other
 
 
 def finish_axes(ax: Any, n_components: int) -> None:
@@ -128,10 +139,23 @@ def draw_legend(
     return legend
 
 
+def draw_groups(axis: Any, groups: list[tuple[str, int]], line: Any) -> None:
+    """Name classes along an axis, at their middles, and separate them by thin lines."""
+    if not groups:
+        return
+    ends = np.cumsum([size for _, size in groups])
+    for end in ends[:-1]:
+        line(end, color=EDGE_COLOR, linewidth=0.6)
+    shown = groups if len(groups) <= _BAR_TICKS else []
+    middles = [end - size / 2 for end, (_, size) in zip(ends, shown, strict=False)]
+    axis.set_ticks(middles, labels=[name for name, _ in shown])
+
+
 def draw_colorbar(ax: Any, points: PathCollection, coloring: Coloring, n_components: int) -> Any:
     """Draw the scale of a quantity, or of many classes, solid although the points are not."""
     pad = 0.12 if n_components == 3 else 0.02
-    bar = ax.figure.colorbar(points, ax=ax, shrink=0.7, pad=pad)
+    figure: Any = points.figure
+    bar = figure.colorbar(points, ax=ax, shrink=0.7, pad=pad)
     bar.solids.set_alpha(1)
     bar.outline.set_visible(False)
     if coloring.ticks is not None:  # every class, or every second, third, ... that has room

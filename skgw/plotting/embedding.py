@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array
 
+from ._checks import as_labels, as_points, require_matplotlib
 from ._colors import color_points
 from ._edges import edge_list
 
@@ -134,7 +134,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        _require_matplotlib()  # before anything that takes time
+        require_matplotlib()  # before anything that takes time
         if X is None and not hasattr(estimator, "embedding_"):
             raise NotFittedError(
                 f"{type(estimator).__name__} has no embedding_: fit it, or pass X to draw its "
@@ -197,7 +197,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        points = _points(embedding, "embedding")
+        points = as_points(embedding, "embedding")
         if points.shape[1] > 3:
             raise ValueError(
                 f"An embedding with {points.shape[1]} columns cannot be drawn; choose up to three, "
@@ -205,8 +205,8 @@ class EmbeddingDisplay:
             )
         display = cls(
             embedding=points,
-            samples=None if samples is None else _points(samples, "samples", points.shape[1]),
-            labels=None if labels is None else _labels(labels, len(points)),
+            samples=None if samples is None else _samples(samples, points.shape[1]),
+            labels=None if labels is None else as_labels(labels, len(points), "the embedding"),
             edges=None if graph is None else edge_list(graph, len(points)),
         )
         return display.plot(ax, scatter_kw=scatter_kw, samples_kw=samples_kw, edges_kw=edges_kw)
@@ -241,7 +241,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        _require_matplotlib()
+        require_matplotlib()
         from . import _draw
 
         n_components = self.embedding.shape[1]
@@ -264,30 +264,11 @@ class EmbeddingDisplay:
         return self
 
 
-def _points(values: ArrayLike, name: str, n_columns: int | None = None) -> NDArray[np.float64]:
-    points = np.asarray(check_array(values, dtype=np.float64, input_name=name))
-    if n_columns is not None and points.shape[1] != n_columns:
+def _samples(values: ArrayLike, n_columns: int) -> NDArray[np.float64]:
+    points = as_points(values, "samples")
+    if points.shape[1] != n_columns:
         raise ValueError(
-            f"{name} have {points.shape[1]} columns and the embedding {n_columns}, so they are not "
-            "points of one space; leave them out with samples=None or n_samples=0."
+            f"samples have {points.shape[1]} columns and the embedding {n_columns}, so they are "
+            "not points of one space; leave them out with samples=None or n_samples=0."
         )
     return points
-
-
-def _labels(values: ArrayLike, n_rows: int) -> NDArray[Any]:
-    labels = np.asarray(values)
-    if labels.shape != (n_rows,):
-        raise ValueError(
-            f"Labels must be one for each of the {n_rows} rows of the embedding, got shape "
-            f"{labels.shape}."
-        )
-    return labels
-
-
-def _require_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "Drawing needs matplotlib; install it with pip install 'skgw[plot]'."
-        ) from error

@@ -27,8 +27,10 @@ def solve_one(
 ) -> None:
     """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,)."""
     as_type = cost.dtype.type
-    if symmetric and _symmetric_sinkhorn(cost, weights, reg, tol, exp2, plan, potential) <= tol:
-        return
+    if symmetric:
+        enough = as_type(BALANCED) * tol  # a plan that is nearer than `tol` may still be on its way
+        if _symmetric_sinkhorn(cost, weights, reg, enough, exp2, plan, potential) <= enough:
+            return
     first = min(max_iter, PATIENCE)
     error = _newton_at(cost, weights, reg, tol, first, exp2, plan, potential)
     if error > max(tol, as_type(FAR)):
@@ -120,7 +122,7 @@ def _symmetric_sinkhorn(
     for _ in range(n_steps):
         z = np.maximum(_times(plan, np.exp(delta)), as_type(SMALL))
         excess = delta + log_rows + np.log(z)  # of the mass of each row, in log
-        if (b * np.abs(excess)).sum() < as_type(BALANCED) * tol:
+        if (b * np.abs(excess)).sum() < tol:
             break
         delta -= half * excess
     v, w, columns, _ = evaluate(plan, delta, a, b)

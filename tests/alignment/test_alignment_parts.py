@@ -7,11 +7,12 @@ from sklearn.metrics import pairwise_distances
 
 from skgw.alignment import correspond
 from skgw.alignment.candidates import CANDIDATES, candidate_space
-from skgw.alignment.confidence import distances_of_means
+from skgw.alignment.confidence import confidence, distances_of_means
 from skgw.alignment.domains import root_mean_square
+from skgw.alignment.fitting import _best
 from skgw.alignment.hints import read_hints
 from skgw.alignment.reference import choose_epsilon
-from skgw.alignment.selection import attempt
+from skgw.alignment.selection import Trial, attempt, explained, score
 from skgw.solvers import solve_gromov
 
 
@@ -70,6 +71,30 @@ def test_the_rule_reproduces_the_plan(X):
     assert_allclose(rule.reversed().onto_reference().rows(E), rule.to_x.rows(E))
 
 
+def rule_between(D, E, reg):
+    """The rule of the plan between spaces whose points are in the same order."""
+    every = np.arange(len(D)), np.arange(len(E))
+    plan = solve_gromov(D, E, init=np.eye(len(D)) / len(D), reg=reg, tol=1e-6, max_iter=500).plan
+    return correspond((D, E), every, plan, reg, (plan.sum(1), plan.sum(0)))[0]
+
+
+def test_rows_that_others_could_replace_are_unsure():
+    D = pairwise_distances(np.linspace(0, 2, 20)[:, None] ** 2)  # close together at first
+    D /= root_mean_square(D)
+    sure = confidence(rule_between(D, D, 2e-3), D, D)
+    assert sure[:6].max() < 0.5 * sure[-6:].min()
+    assert sure.max() <= 1
+
+
+def test_a_row_whose_distances_disagree_is_unsure(X):
+    moved = X.copy()
+    moved[7] += [0, 0, 5]
+    D, E = (pairwise_distances(Z) for Z in (X, moved))
+    D, E = (C / root_mean_square(C) for C in (D, E))
+    sure = confidence(rule_between(D, E, 1e-4), D, E)
+    assert sure[7] < 0.3 * np.median(sure)
+
+
 def test_distances_of_means_are_euclidean(X):
     rng = np.random.default_rng(0)
     W, V = rng.dirichlet(np.ones(50), size=4), rng.dirichlet(np.ones(50), size=3)
@@ -83,6 +108,26 @@ def test_contrast_tells_symmetric_spaces_from_others(X):
     mirrored = np.concatenate([X, X * [-1, 1, 1]])
     E = pairwise_distances(mirrored)
     assert attempt(E, E, 16, 0).contrast < 0.05
+
+
+def test_an_isometry_explains_everything_and_the_product_nothing(X):
+    D = pairwise_distances(X)
+    assert explained(D, D, np.eye(50) / 50) == pytest.approx(1)
+    assert explained(D, D, np.full((50, 50), 1 / 2500)) == pytest.approx(0)
+    assert explained(0 * D, 0 * D, np.eye(50) / 50) == 1
+
+
+def test_without_contrast_the_matching_that_keeps_all_distances_wins(X):
+    spaces = [(D, D) for D in (pairwise_distances(X), pairwise_distances(X, metric="cityblock"))]
+    right, mirrored = np.eye(50) / 50, np.eye(50)[::-1] / 50
+    assert score(Trial(0.0, 0.9, 0.1, right), spaces) == pytest.approx(1)
+    assert score(Trial(0.1, 0.9, 0.1, mirrored), spaces) < 0.5
+    assert score(Trial(2.0, 0.9, 0.1, right), spaces) == pytest.approx(3)
+
+
+def test_beyond_doubt_the_first_one_wins():
+    assert _best([0.1, 0.2, 0.0], [0.5, 0.7, 0.9]) == 2
+    assert _best([0.1, 4.0, 9.0], [0.5, 4.0, 9.5]) == 1
 
 
 def test_epsilon_grows_with_the_misfit_within_bounds():

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skgw.nn import AutoencoderSpec, FittedAutoencoder, conv_encoder, decode, encode
+from skgw.nn import AutoencoderSpec, FittedNetwork, conv_encoder, decode, encode
 
 
 def seeded(seed=0):
@@ -178,7 +178,7 @@ def test_a_fitted_autoencoder_is_rebuilt(case):
     autoencoder = case.build(seed=3)
     x = torch.randn(9, case.n_features, generator=seeded())
     autoencoder(x)  # moves running statistics
-    fitted = pickle.loads(pickle.dumps(FittedAutoencoder.of(autoencoder, case)))
+    fitted = pickle.loads(pickle.dumps(FittedNetwork.of(autoencoder, case)))
     expected = autoencoder.eval()(x)
     assert all(type(weight) is np.ndarray for weight in fitted.weights.values())
     with torch.no_grad():

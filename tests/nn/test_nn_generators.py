@@ -5,7 +5,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from skgw.nn import (
-    FittedGenerator,
+    FittedNetwork,
     GaussianPrior,
     Generator,
     GeneratorSpec,
@@ -141,7 +141,7 @@ def test_specs_compare_by_value():
 def test_a_fitted_generator_gives_the_same_points(network):
     generator = spec(network=network).build(seed=3)
     generator(50, seeded())  # moves the running statistics
-    fitted = FittedGenerator.of(generator, spec(network=network))
+    fitted = FittedNetwork.of(generator, spec(network=network))
     assert all(type(weight) is np.ndarray for weight in fitted.weights.values())
     rebuilt = fitted.build()
     assert not rebuilt.training
@@ -150,7 +150,7 @@ def test_a_fitted_generator_gives_the_same_points(network):
 
 def test_weights_are_taken_out_not_shared():
     generator = spec().build()
-    fitted = FittedGenerator.of(generator, spec())
+    fitted = FittedNetwork.of(generator, spec())
     expected = fitted.build()(5, seeded())
     with torch.no_grad():
         for parameter in generator.parameters():

@@ -116,7 +116,8 @@ def test_self_terms(mixture, dtype, uniform):
     assert_same(*both, reg, same_steps=False)  # compiled gradients are symmetric, plans almost
     one_step = solve_both(problem, reg, identity_start(problem), symmetric=True, max_iter=1)
     assert one_step[1].n_iter == 1
-    assert_same(*one_step, reg)
+    distance = (one_step[0].plan - one_step[1].plan).abs().sum()
+    assert distance < 2 * (one_step[0].error + one_step[1].error) + 1e-5  # both are rough
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

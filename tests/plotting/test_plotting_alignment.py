@@ -1,0 +1,154 @@
+import sys
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+
+from skgw import Domains
+from skgw.coupling import Coupling
+from skgw.plotting import AlignmentDisplay, CouplingDisplay
+from skgw.plotting._colors import PALETTE
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def points():
+    rng = np.random.RandomState(0)
+    return rng.standard_normal((30, 2)), rng.standard_normal((20, 3))
+
+
+class Matcher:
+    """Stands in for an estimator that has matched three rows with two."""
+
+    plan_ = Coupling(np.array([[0.4, 0.0], [0.1, 0.1], [0.0, 0.4]]))
+    confidence_ = np.array([1.0, 0.5, 0.0])
+
+
+class Codes(Matcher):
+    """Stands in for one with latent spaces."""
+
+    def transform(self, Z, *, domain):
+        return np.asarray(Z)[:, :2] * {"x": 2.0, "y": 3.0}[domain]
+
+
+def offsets(artist):
+    return np.asarray(artist.get_offsets())
+
+
+class TestAlignmentDisplay:
+    def test_both_sides_share_classes_and_colours(self):
+        display = AlignmentDisplay.from_points(
+            np.eye(3), np.eye(2), labels=(["b", "a", "b"], ["c", "b"]), scatter_kw={"alpha": 1}
+        )
+        assert [text.get_text() for text in display.legend_.get_texts()] == ["a", "b", "c"]
+        one, other = (artist.get_facecolor() for artist in display.points_)
+        assert_allclose(one[[0, 1]], [to_rgba(PALETTE[1]), to_rgba(PALETTE[0])])
+        assert_allclose(other, [to_rgba(PALETTE[2]), to_rgba(PALETTE[1])])
+        assert [ax.get_title() for ax in display.axes_] == ["x", "y"]
+
+    def test_a_quantity_has_one_scale_for_both(self, points):
+        labels = np.linspace(0, 0.5, 30), np.linspace(0.25, 1, 20)
+        display = AlignmentDisplay.from_points(*points, labels=labels)
+        assert all(artist.get_clim() == (0, 1) for artist in display.points_)
+        assert_array_equal(display.points_[0].get_array(), labels[0])
+        assert display.colorbar_.mappable is display.points_[1]
+        assert display.legend_ is None
+
+    def test_rows_are_drawn_as_they_are_or_in_their_main_directions(self, points):
+        wide = points[1] @ np.random.RandomState(1).standard_normal((3, 7))
+        display = AlignmentDisplay.from_points(points[0], wide)
+        assert_array_equal(offsets(display.points_[0]), points[0])
+        assert_allclose(offsets(display.points_[1]), PCA(2).fit_transform(wide))
+
+    def test_without_labels_the_colour_is_the_confidence(self):
+        display = AlignmentDisplay.from_estimator(Matcher(), np.eye(3), np.eye(2))
+        assert_array_equal(display.labels[0], [1, 0.5, 0])
+        assert_allclose(display.labels[1], [0.9, 0.1])  # means over the partners
+
+    def test_codes_are_drawn_where_there_are_any(self, points):
+        X, Y = points[0][:3], points[1][:2]
+        labels = [0, 1, 2], [0, 1]
+        for arguments in ((X, Y), (Domains(X, Y),)):
+            display = AlignmentDisplay.from_estimator(Codes(), *arguments, labels=labels)
+            assert_allclose(offsets(display.points_[0]), 2 * X)
+            assert_allclose(offsets(display.points_[1]), 3 * Y[:, :2])
+
+    def test_given_axes_are_used_again_and_again(self, points):
+        _, (one, other, third) = plt.subplots(1, 3)
+        display = AlignmentDisplay.from_points(points[0], points[0], axes=(one, third))
+        assert display.axes_ == (one, third)
+        assert not other.collections
+        assert display.plot() is display
+        assert display.axes_[0] is not one
+
+    @pytest.mark.parametrize("widths", [(1, 2), (2, 3), (3, 3)])
+    def test_dimensions_may_differ(self, widths):
+        rng = np.random.RandomState(0)
+        display = AlignmentDisplay.from_points(*(rng.standard_normal((10, k)) for k in widths))
+        display.figure_.canvas.draw()
+        names = ["3d" if k == 3 else "rectilinear" for k in widths]
+        assert [ax.name for ax in display.axes_] == names
+
+    def test_labels_must_be_as_many_as_rows(self, points):
+        with pytest.raises(ValueError, match="one for each of the 20 rows"):
+            AlignmentDisplay.from_points(*points, labels=(np.arange(30), np.arange(30)))
+
+
+class TestCouplingDisplay:
+    def test_columns_follow_their_heaviest_partners(self):
+        order = np.random.RandomState(0).permutation(8)
+        plan = np.eye(8)[order] / 8 + 1e-3
+        display = CouplingDisplay.from_plan(plan)
+        assert_array_equal(display.shares.argmax(1), np.arange(8))
+        assert_allclose(display.shares.sum(1), 1)
+        assert display.mesh_.get_array().shape == (8, 8)
+
+    def test_rows_and_columns_are_grouped_by_their_labels(self):
+        labels = np.array(["b", "a", "b", "a"]), np.array([1, 0, 0])
+        plan = np.array([[4, 0, 0], [0, 1, 3], [4, 0, 0], [0, 2, 2]]) / 16
+        display = CouplingDisplay.from_plan(Coupling(plan), labels=labels)
+        expected = [[0.25, 0.75, 0], [0.5, 0.5, 0], [0, 0, 1], [0, 0, 1]]
+        assert_allclose(display.shares, expected)
+        assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["a", "b"]
+        assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["0", "1"]
+        assert_allclose(display.ax_.get_xticks(), [1, 2.5])
+        assert display.ax_.lines[0].get_ydata()[0] == 2
+
+    def test_large_plans_are_drawn_in_blocks(self):
+        plan = np.kron(np.eye(2), np.ones((350, 200))) / 140_000
+        display = CouplingDisplay.from_plan(plan)
+        assert display.shares.shape == (300, 300)
+        assert_allclose(display.shares.sum(1), 1)
+        assert_allclose(display.shares[:150, 150:], 0, atol=1e-12)
+        assert display.edges[0][-1] == 700
+        assert display.ax_.get_ylim() == (700, 0)
+
+    def test_the_plan_of_an_estimator_is_drawn_where_asked_to(self):
+        _, ax = plt.subplots()
+        display = CouplingDisplay.from_estimator(Matcher(), ax=ax, mesh_kw={"cmap": "Greens"})
+        assert display.ax_ is ax
+        assert display.mesh_.get_cmap().name == "Greens"
+        assert_allclose(display.shares, [[1, 0], [0.5, 0.5], [0, 1]])
+
+    def test_labels_must_be_as_many_as_rows(self):
+        with pytest.raises(ValueError, match="one for each of the 2 rows of the plan's side 'y'"):
+            CouplingDisplay.from_plan(np.eye(2), labels=(None, [1]))
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for draw in (
+        lambda: AlignmentDisplay.from_points(np.eye(2), np.eye(2)),
+        lambda: AlignmentDisplay.from_estimator(Matcher(), np.eye(3), np.eye(2)),
+        lambda: CouplingDisplay.from_plan(np.eye(2)),
+    ):
+        with pytest.raises(ImportError, match=r"pip install 'skgw\[plot\]'"):
+            draw()
