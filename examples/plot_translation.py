@@ -41,7 +41,8 @@ print(", ".join(f"{name} {value:.2f}" for name, value in model.diagnostics_.item
 
 # %%
 # Above all, the sizes are near one: the codes have not shrunk to please each other. Their
-# discrepancy joins the loss halfway, when the autoencoders know their domains, and falls from there.
+# discrepancy joins the loss halfway, when the autoencoders know their domains, and falls from
+# there.
 
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 means = np.mean(np.reshape(model.gw_curve_, (-1, 25)), axis=1)
