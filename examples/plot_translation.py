@@ -1,10 +1,10 @@
 """
-======================================
-Translating images that were not paired
-======================================
+===========================
+Translating unpaired images
+===========================
 
-Two sets of images show the same kind of thing, but no image of one belongs to an image of the other,
-and their pixels have nothing in common. `GWCoTrainedAutoencoders` learns to translate one
+Two sets of images show the same kind of thing, but no image of one belongs to an image of the
+other, and their pixels have nothing in common. `GWCoTrainedAutoencoders` learns to translate one
 into the other, from the distances inside each.
 """
 
@@ -40,10 +40,9 @@ print(f"contrast {model.contrast_:.2f}")
 print(", ".join(f"{name} {value:.2f}" for name, value in model.diagnostics_.items()))
 
 # %%
-# Above all, the sizes are near one: the codes have not shrunk, or drifted, to please each other.
-#
-# The discrepancy of the codes joins the loss halfway, when the autoencoders have found their
-# feet, and falls from there.
+# Above all, the sizes are near one: the codes have not shrunk to please each other. Their
+# discrepancy joins the loss halfway, when the autoencoders know their domains, and falls from
+# there.
 
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 means = np.mean(np.reshape(model.gw_curve_, (-1, 25)), axis=1)
@@ -77,8 +76,8 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
 # A classifier for the other domain
 # ---------------------------------
 #
-# Say that only the second domain has labels. A classifier trained there is of no use for the first, as its
-# pixels mean something else; on translations it is. What it makes of the true images of the
+# Say that only the second domain has labels. A classifier trained there is of no use for the first,
+# as its pixels mean something else; on translations it is. What it makes of the true images of the
 # second domain bounds what can be expected.
 
 classifier = LogisticRegression(max_iter=5000).fit(Y, labels[second])
@@ -90,8 +89,8 @@ for name, images in {
     print(f"{classifier.score(images, labels[test]):.0%}  {name}")
 
 # %%
-# There are other ways to translate. Means of the partners of a row, and the partner with the most mass, stay close to
-# images that exist, and lose what is special to a row.
+# There are other ways to translate. Means of the partners of a row, and the partner with the most
+# mass, stay close to images that exist, and lose what is special to a row.
 
 for method in ("decoded", "barycentric", "greedy"):
     images = model.translate(pixels[test], method=method)

@@ -301,7 +301,8 @@ class GWCoTrainedAutoencoders(
         y : array of shape (m, q)
             The second domain, of any length and width. One dimension is taken as one feature.
         pairs : pair of arrays of int of shape (k,), optional
-            Rows of `X` and of `y` that are known to belong together.
+            Rows of `X` and of `y` that are known to belong together, or to be of one kind. They
+            decide between matchings, and are not forced to be partners.
         labels : pair of arrays of int of shapes (n,) and (m,), optional
             Classes of rows, -1 where not known: rows of one class are taken as pairs.
 
@@ -601,7 +602,7 @@ class GWCoTrainedAutoencoders(
             if rotation is None:
                 found, contrast = pool(codes, rows)
             else:
-                found = register(*codes, rotation=rotation, n_pairs=n_pairs, temperatures=REFINING)
+                found = register(*codes, rotation=rotation, temperatures=REFINING)
                 contrast = np.nan
             return Matching(found.transport.plan, found.rotation, contrast)
 
@@ -617,10 +618,7 @@ class GWCoTrainedAutoencoders(
         """Match once more, codes as they are in the end, and keep the ways across."""
         codes, means = objective.match(noise)
         one, other = objective.pair
-        found = register(
-            *codes, rotation=objective.rotation, n_pairs=objective.n_pairs,
-            temperatures=REFINING[-1:],
-        )  # fmt: skip
+        found = register(*codes, rotation=objective.rotation, temperatures=REFINING[-1:])
         self._cost, self.contrast_ = float(found.cost), float(objective.contrast)
         code_map = CodeMap.of(found, codes, means, (float(one.size), float(other.size)))
         reference = [side.reference.cpu().numpy() for side in (one, other)]

@@ -7,10 +7,14 @@ cost of optimal transport. If another one that matches most points otherwise fit
 domains do not tell which is right. The codes alone would not show this: two encoders deform a
 symmetric domain each in its own way, and one of its matchings then fits best by chance. So the
 distances of the rows are asked as well.
+
+Known pairs are more starts, and have a say in the choice. They are not forced on the matching, as
+often they are no more than two things of one kind.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -24,12 +28,14 @@ from torch import Tensor
 from skgw.alignment.domains import TrainingDomain
 from skgw.alignment.fitting import AlignOptions, align
 from skgw.alignment.hints import Hints
-from skgw.alignment.registration import Registration, register
+from skgw.alignment.registration import Registration, polar_factor, register
 from skgw.alignment.selection import Trial
 from skgw.solvers import LazyPlan
 
 Array = NDArray[Any]
 
+NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
+TINY = 1e-6
 STANDS_OUT = 1.0  # contrast from which on a plan is taken for it
 SAME_MATCHING = 0.5  # total variation up to which plans count as the same matching
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
@@ -44,8 +50,8 @@ class CodeMatching(NamedTuple):
     contrast : float
         By how much the discrepancy of the best other matching exceeds that of this one, if it
         stands out, or else the cost; infinite if all starts lead to the same matching. Or that for
-        the discrepancy of the rows, if it is less, and their distances agree no worse than those of
-        codes.
+        the discrepancy of the rows (`Trial.rival`), if it is less, and their distances agree no
+        worse than those of codes.
     """
 
     registration: Registration
@@ -78,18 +84,23 @@ def match_codes(
     seed : int
     """
     known = np.arange(n_pairs)
+    hints = [Hints((known, known), None, alpha)] if n_pairs else []
     options = AlignOptions(None, n_init, max(len(z) for z in codes), None, None, codes[0].device)
     candidates = []
     for points, metrics in ((codes, OF_CODES), (rows, OF_ROWS)):
-        for metric in metrics:
+        arrays = [x.double().cpu().numpy() for x in points]
+        for metric, hint in itertools.product(metrics, [NO_HINTS, *hints]):
             rng = np.random.RandomState(seed)
-            arrays = [x.double().cpu().numpy() for x in points]
             one, other = (TrainingDomain(x, metric, None, rng) for x in arrays)
-            aligned = align((one, other), Hints((known, known), None, alpha), options, seed)
+            aligned = align((one, other), hint, options, seed)
             plan = torch.as_tensor(aligned.plan).to(codes[0])
-            found = register(*codes, plan=plan, n_pairs=n_pairs)
-            candidates.append(_Candidate(aligned.trial, found))
-    return _choose(candidates)
+            candidates.append(_Candidate(aligned.trial, register(*codes, plan=plan)))
+    if not n_pairs:
+        return _choose(candidates)
+    Z, W = (z[:n_pairs] for z in codes)
+    by_pairs = register(*codes, rotation=polar_factor(Z.T @ W))
+    found = [by_pairs, *(candidate.registration for candidate in candidates)]
+    return _cheapest(found, [float(r.cost) + _pair_cost(r, codes, n_pairs) for r in found])
 
 
 class _Candidate(NamedTuple):
@@ -101,21 +112,31 @@ def _choose(candidates: list[_Candidate]) -> CodeMatching:
     """The best of them; the last is that of the rows."""
     clear = max(candidates, key=lambda c: c.trial.contrast * c.trial.explained)
     if clear.trial.contrast >= STANDS_OUT:
-        return CodeMatching(clear.registration, clear.trial.contrast)
-    ranked = sorted((c.registration for c in candidates), key=lambda found: float(found.cost))
-    contrast = _contrast(ranked)
+        best, contrast = clear.registration, clear.trial.contrast
+    else:
+        found = [candidate.registration for candidate in candidates]
+        best, contrast = _cheapest(found, [float(r.cost) for r in found])
     *of_codes, of_rows = (candidate.trial for candidate in candidates)
     if of_rows.explained >= max(trial.explained for trial in of_codes):
         contrast = min(contrast, of_rows.rival)
-    return CodeMatching(ranked[0], contrast)
+    return CodeMatching(best, contrast)
 
 
-def _contrast(ranked: list[Registration]) -> float:
-    best = ranked[0]
-    for other in ranked[1:]:
-        if (best.transport.plan - other.transport.plan).abs().sum() > 2 * SAME_MATCHING:
-            return float((other.cost - best.cost) / best.cost.clamp_min(1e-6))
-    return math.inf
+def _cheapest(found: list[Registration], costs: list[float]) -> CodeMatching:
+    """The registration of the least cost, beside the next one that matches otherwise."""
+    first, *others = np.argsort(costs)
+    best = found[first]
+    for k in others:
+        if (best.transport.plan - found[k].transport.plan).abs().sum() > 2 * SAME_MATCHING:
+            return CodeMatching(best, (costs[k] - costs[first]) / max(costs[first], TINY))
+    return CodeMatching(best, math.inf)
+
+
+def _pair_cost(found: Registration, codes: tuple[Tensor, Tensor], n_pairs: int) -> float:
+    """Mean squared distance of known pairs over that of all points: about 1 for a wrong motion."""
+    moved, there = codes[0] @ found.rotation, codes[1]
+    cost = (moved[:n_pairs] - there[:n_pairs]).square().sum(1).mean()
+    return float(cost / torch.cdist(moved, there).square().mean().clamp_min(TINY))
 
 
 class CodeMap(NamedTuple):

@@ -20,8 +20,6 @@ from skgw.solvers.precision import full_precision
 TEMPERATURES = (0.1, 0.05, 0.02, 0.01, 0.005)  # of the plans in turn, over the mean cost
 REFINING = (0.01, 0.005)  # those of a matching that is good already
 TOLERANCE, MAX_NEWTON = 1e-3, 50
-HOLD = 4.0  # what it costs to give a row with a known partner to another one, in mean costs
-ANCHORED = 0.3  # weight of known pairs against the plan, in the motion
 
 
 class Transport(NamedTuple):
@@ -71,7 +69,6 @@ def register(
     *,
     plan: Tensor | None = None,
     rotation: Tensor | None = None,
-    n_pairs: int = 0,
     temperatures: tuple[float, ...] = TEMPERATURES,
 ) -> Registration:
     """Improve a matching of points, or an orthogonal map between them.
@@ -83,8 +80,6 @@ def register(
     plan : Tensor of shape (n, m), optional
         Where to start, unless it is from a rotation.
     rotation : Tensor of shape (kx, ky), optional
-    n_pairs : int
-        The first so many rows of either side are known to belong together.
     temperatures : tuple of float
         One step for each: how far the plan looks, over the mean cost.
 
@@ -116,25 +111,23 @@ def register(
     if rotation is None:
         if plan is None:
             raise ValueError("register needs a plan or a rotation to start from.")
-        rotation = _motion(Z, W, plan, n_pairs)
+        rotation = polar_factor(Z.T @ plan @ W)
     if not temperatures:
         raise ValueError("register needs a temperature.")
     for temperature in temperatures:
-        found = transport(Z @ rotation, W, temperature, n_pairs=n_pairs)
-        rotation = _motion(Z, W, found.plan, n_pairs)
+        found = transport(Z @ rotation, W, temperature)
+        rotation = polar_factor(Z.T @ found.plan @ W)
     cost = torch.cdist(Z @ rotation, W).square()
     cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
     return Registration(rotation, found, cost)
 
 
-def transport(H: Tensor, W: Tensor, temperature: float, *, n_pairs: int = 0) -> Transport:
+def transport(H: Tensor, W: Tensor, temperature: float) -> Transport:
     """The plan between points H (n, k) and W (m, k) at a temperature, over the mean cost."""
     cost = torch.cdist(H, W).square()
     n, m = cost.shape
     unit = cost.mean()
     unit = torch.where(unit > 0, unit, torch.ones_like(unit))  # zero if all points coincide
-    if n_pairs:
-        cost = _hold(cost, n_pairs, HOLD * unit)
     a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
     reg = temperature * unit[None]
     tol = torch.full_like(reg, TOLERANCE)
@@ -146,21 +139,3 @@ def polar_factor(cross: Tensor) -> Tensor:
     """The matrix R (kx, ky) with orthonormal rows or columns that maximises <R, cross>."""
     left, _, right = torch.linalg.svd(cross, full_matrices=False)
     return left @ right
-
-
-def _motion(Z: Tensor, W: Tensor, plan: Tensor, n_pairs: int) -> Tensor:
-    cross = Z.T @ plan @ W
-    if n_pairs:
-        known = Z[:n_pairs].T @ W[:n_pairs] / n_pairs
-        cross = (1 - ANCHORED) * cross + ANCHORED * known
-    return polar_factor(cross)
-
-
-def _hold(cost: Tensor, n_pairs: int, price: Tensor) -> Tensor:
-    """The cost with known pairs, the first rows of either side, held together."""
-    cost = cost.clone()
-    known = torch.arange(n_pairs, device=cost.device)
-    cost[:n_pairs] += price
-    cost[:, :n_pairs] += price
-    cost[known, known] -= 2 * price
-    return cost

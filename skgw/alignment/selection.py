@@ -50,17 +50,17 @@ class Trial(NamedTuple):
     ----------
     contrast, explained, misfit : float
         As above; `explained` is 1 - E / E_product, and the misfit E.
-    rival : float
-        The contrast to matchings that differ as a whole, as those of a symmetric domain do.
     plan : array of shape (n, m)
         The best one.
+    rival : float
+        The contrast to matchings that differ as a whole, as those of a symmetric domain do.
     """
 
     contrast: float
     explained: float
     misfit: float
-    rival: float
     plan: Array
+    rival: float = np.inf
 
 
 def score(trial: Trial, spaces: Iterable[tuple[Array, Array]]) -> float:
@@ -113,7 +113,7 @@ def attempt(
         for levels in (SAME_MATCHING, ELSEWHERE)
     )
     share = 1 - misfit / product if product > 0 else 1.0
-    return Trial(contrast, share, misfit, rival, result.plan.double().numpy())
+    return Trial(contrast, share, misfit, result.plan.double().numpy(), rival)
 
 
 def _gap(result: GromovResult, levels: tuple[float, ...]) -> float:

@@ -236,11 +236,6 @@ class CoTrainingObjective(Objective):
         one, other = self.sides
         return cast(Side, one), cast(Side, other)
 
-    @property
-    def n_pairs(self) -> int:
-        """Number of reference rows, the first of either side, that are known to be partners."""
-        return len(self.pair[0].known)
-
     def match(self, generator: torch.Generator) -> tuple[Pair, Pair]:
         """Match reference rows, drawn anew: their normal codes, and the means of the codes."""
         one, other = self.pair

@@ -99,9 +99,16 @@ def test_codes_go_to_the_shared_space_and_back(code_map):
 
 def test_codes_go_across(code_map):
     kept, found, Z, _ = code_map
-    across = kept.across(Z * SIZES[0] + MEANS[0], 0)
+    across = kept.codes(kept.shared(Z * SIZES[0] + MEANS[0], 0), 1)
     assert_allclose(across, Z @ found.rotation.numpy() * SIZES[1] + MEANS[1], atol=1e-5)
-    assert_allclose(kept.across(across, 1), Z * SIZES[0] + MEANS[0], atol=1e-5)
+    back = kept.codes(kept.shared(across, 1), 0)
+    assert_allclose(back, Z * SIZES[0] + MEANS[0], atol=1e-5)
+
+
+def test_means_of_partners(code_map):
+    kept, _, _, W = code_map
+    moved = kept.reference[0]
+    assert_allclose(kept.partner_means(moved, 0), kept.partners(moved, 0) @ W)
 
 
 def test_partners_of_reference_points_are_those_of_the_plan(code_map):

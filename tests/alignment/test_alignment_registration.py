@@ -81,32 +81,6 @@ def test_numbers_of_points_may_differ(generator):
     assert found.transport.error < 1e-2
 
 
-def test_known_pairs_decide_a_symmetric_case():
-    angle = torch.linspace(0, 2 * torch.pi, 41, dtype=torch.float64)[:-1]
-    ring = torch.stack([angle.cos(), angle.sin()], 1) / 2**0.5
-    turn = torch.tensor([[0.0, 1], [-1, 0]], dtype=torch.float64)  # by a quarter
-    known = torch.tensor([0, 7])
-    order = torch.cat([known, torch.tensor([i for i in range(40) if i not in known])])
-    Z, W = ring[order], (ring @ turn)[order]
-    opposite = torch.eye(2, dtype=torch.float64) @ -turn
-    alone = register(Z, W, rotation=opposite)
-    assert_close(alone.rotation, opposite, atol=0.02, rtol=0)
-    held = register(Z, W, plan=torch.full((40, 40), 1 / 1600, dtype=torch.float64), n_pairs=2)
-    assert_close(held.rotation, turn, atol=0.02, rtol=0)
-
-
-def test_known_pairs_are_held_where_distances_speak_against_them(generator):
-    Z = cloud(generator)
-    far = torch.cdist(Z, Z).argmax()
-    i, j = far // N, far % N
-    rest = [k for k in range(N) if k not in (int(i), int(j))]
-    Z, W = Z[torch.tensor([int(i), *rest])], Z[torch.tensor([int(j), *rest])]
-    free = transport(Z, W, 0.01).plan
-    held = transport(Z, W, 0.01, n_pairs=1).plan
-    assert free[0, 0] < 1e-6
-    assert held[0, 0] == pytest.approx(1 / (N - 1), rel=1e-3)
-
-
 def test_transport_of_a_copy_is_the_identity(generator):
     Z = cloud(generator)
     found = transport(Z, Z, 1e-3)

@@ -51,8 +51,9 @@ def trained(copies):
 
 
 @pytest.fixture
-def quick():
+def quick(monkeypatch):
     """An estimator that fits in a moment."""
+    monkeypatch.setattr("skgw.cotraining.NETWORK_UPDATES", 5)
     return lambda **params: GWCoTrainedAutoencoders(**{**QUICK, "random_state": 0, **params})
 
 

@@ -86,6 +86,13 @@ def test_the_usual_translation_is_decoded(quick, X, Y):
     assert not np.allclose(model.translate(X), model.translate(X, method="barycentric"))
 
 
+def test_a_network_is_the_usual_translation_where_there_is_one(quick, X, Y):
+    model = quick(translator="network").fit(X, Y)
+    assert_array_equal(model.translate(X), model.translate(X, method="network"))
+    assert not np.allclose(model.translate(X), model.translate(X, method="decoded"))
+    assert_array_equal(model.embedding_, quick().fit(X, Y).embedding_)
+
+
 def test_conv_for_one_domain(quick, X):
     images = np.random.default_rng(0).normal(size=(30, 64))
     model = quick(network=("mlp", "conv"), image_shape=(None, (1, 8, 8))).fit(X, images)
@@ -283,10 +290,20 @@ def test_weights_count_in_the_score(quick, X, Y):
 # -------------------------------------------------------------------------------- randomness
 
 
-@pytest.mark.parametrize("kind", ["ae", "vae", "wae-mmd", "wae-gan"])
-def test_the_same_seed_gives_the_same_result(quick, X, Y, kind):
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"autoencoder": "vae"},
+        {"autoencoder": "wae-mmd"},
+        {"autoencoder": "wae-gan"},
+        {"translator": "network"},
+    ],
+    ids=str,
+)
+def test_the_same_seed_gives_the_same_result(quick, X, Y, params):
     before = global_random_state()
-    one, two, three = (quick(autoencoder=kind, random_state=s).fit(X, Y) for s in (3, 3, 4))
+    one, two, three = (quick(random_state=seed, **params).fit(X, Y) for seed in (3, 3, 4))
     for found, expected in zip(outputs(two, X, Y), outputs(one, X, Y), strict=True):
         assert_array_equal(found, expected)
     assert two.loss_curve_ == one.loss_curve_
@@ -319,7 +336,7 @@ def test_samples_are_seeded(quick, X, Y):
         ({"pairs": ([0], [30])}, "outside of a domain of 30"),
         ({"pairs": ([-1], [0])}, "outside of a domain of 40"),
         ({"pairs": ([0, 0], [0, 1])}, "twice"),
-        ({"labels": (np.zeros(40), np.zeros(40))}, "40 and 30 labels, got 40 and 40"),
+        ({"labels": (np.zeros(40), np.zeros(40))}, r"40 and 30 labels, got \[40, 40\]"),
         ({"labels": (np.zeros((40, 2)), np.zeros(30))}, "1d array"),
     ],
 )
@@ -339,6 +356,8 @@ def test_hints_have_to_fit(quick, X, Y, hints, message):
         ({"network": "conv"}, r"needs image_shape=\(channels, height, width\) of 3 values"),
         ({"network": "conv", "image_shape": (1, 8, 8)}, "of 3 values in all"),
         ({"autoencoder": "gan"}, "autoencoder"),
+        ({"translator": "transformer"}, "translator"),
+        ({"cycle_weight": -1.0}, "cycle_weight"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
         ({"alpha": 1.0}, "alpha"),
         ({"warm_up": 1.0}, "warm_up"),
@@ -364,6 +383,8 @@ def test_mistakes_are_named(quick, X, Y):
         model.sample(3, domain="z")
     with pytest.raises(ValueError, match="method must be one of"):
         model.translate(X, method="best")
+    with pytest.raises(ValueError, match='needs translator="network" in the fit'):
+        model.translate(X, method="network")
     with pytest.raises(ValueError, match="match needs X with y"):
         model.match(y=Y)
     with pytest.raises(ValueError, match="expecting 3 features"):

@@ -56,6 +56,17 @@ def test_a_greedy_translation_is_a_training_row(copies, trained):
     assert_array_equal(found, copies.Y[trained().match()])
 
 
+def test_a_network_translates_as_well(copies, trained):
+    model = trained(translator="network")
+    images = copies.move(copies.new)
+    assert_array_equal(model.translate(copies.new), model.translate(copies.new, method="network"))
+    assert error(model.translate(copies.new), images) < 0.2
+    assert error(model.translate(images, source="y"), copies.new) < 0.2
+    assert not np.allclose(
+        model.translate(copies.new), model.translate(copies.new, method="decoded")
+    )
+
+
 def test_there_and_back_again(copies, trained):
     there = trained().translate(copies.new)
     assert error(trained().translate(there, source="y"), copies.new) < 0.2
@@ -194,7 +205,7 @@ def test_transformers_are_undone(copies, trained):
     pca = PCA(3)
     model = trained(transformer_y=pca)
     assert not hasattr(pca, "components_")
-    assert model._domains[1].unit.mean.shape == (3,)
+    assert model.transformer_y_.n_components_ == 3
     assert error(model.translate(copies.new), copies.move(copies.new)) < 0.2
     assert model.translate(copies.new).shape == (40, 6)
     assert model.sample(3, domain="y", random_state=0).shape == (3, 6)
@@ -224,8 +235,9 @@ def of_a_plane():
 
 def test_symmetric_domains_are_called_ambiguous(square, of_a_plane):
     X, Y, _ = square
-    with pytest.warns(AmbiguousMatchingWarning, match="`pairs` or `labels`"):
+    with pytest.warns(AmbiguousMatchingWarning, match="`pairs` or `labels`") as caught:
         of_a_plane.fit(X, Y)
+    assert caught[0].filename == __file__
     assert of_a_plane.contrast_ < 0.02
 
 

@@ -35,6 +35,7 @@ PARAMS = {
     "ae": {},
     "vae": {"autoencoder": "vae"},
     "wae-gan": {"autoencoder": "wae-gan", "n_components": (2, 3)},
+    "network": {"translator": "network"},
     "conv": {"network": ("mlp", "conv"), "image_shape": (None, (1, 2, 3))},
     "reference": {"n_reference": 20, "early_stopping": True},
 }
@@ -46,7 +47,7 @@ def assert_same(copied, model, X, Y):
         assert_array_equal(getattr(copied, name), getattr(model, name))
     for name in ("contrast_", "diagnostics_", "loss_curve_", "gw_curve_", "n_features_y_in_"):
         assert getattr(copied, name) == getattr(model, name)
-    for method in ("decoded", "barycentric", "greedy"):
+    for method in ("auto", "decoded", "barycentric", "greedy"):
         expected = model.translate(X, method=method)
         assert_array_equal(copied.translate(X, method=method), expected)
     assert_array_equal(copied.translate(Y, source="y"), model.translate(Y, source="y"))

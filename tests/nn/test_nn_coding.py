@@ -3,7 +3,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgw.nn import AutoencoderSpec, FittedAutoencoder
+from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coding import CodedDomain, NormalMixture, Unit
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def test_a_coded_domain_is_its_autoencoder_in_units(X, dtype):
     spec = AutoencoderSpec(4, 2, "mlp", (8,))
     autoencoder = spec.build(seed=1)
     unit = Unit.of(X)
-    domain = CodedDomain(unit, FittedAutoencoder.of(autoencoder, spec), np.dtype(dtype).name)
+    domain = CodedDomain(unit, FittedNetwork.of(autoencoder, spec), np.dtype(dtype).name)
     codes = domain.encode(X, CPU)
     rows = domain.decode(codes, CPU)
     assert domain.latent_dim == 2
