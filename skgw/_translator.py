@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
 from skgw.alignment.codes import CodeMap
@@ -18,6 +19,7 @@ from skgw.nn.residual import ResidualMap
 from skgw.solvers import LazyPlan
 
 TINY = 1e-6
+FEW, MANY = 200, 20  # of so many reference points, one is among the nearest, and the next
 CHUNK = 2048  # rows that are compared at a time
 METHODS = ("auto", "decoded", "network", "barycentric", "greedy")
 
@@ -81,12 +83,21 @@ class Translator(NamedTuple):
         one, other = (torch.as_tensor(points) for points in ends)
         return np.asarray(transport(one, other, REFINING[-1]).plan.argmax(1))
 
-    def confidence(self, codes: Array, here: int, cost: float) -> Array:
-        """How close codes come back to where they were, by the means of their partners, (n,)."""
-        points = self.map.shared(codes, here)
-        there = self._in_chunks(points, lambda z: self.map.partner_means(z, here))
-        back = self._in_chunks(there, lambda z: self.map.partner_means(z, 1 - here))
-        return np.asarray(np.exp(-np.square(points - back).sum(1) / max(cost, TINY)))
+    def confidence(self, codes: Array, here: int) -> Array:
+        """How much nearer the nearest possible partners are than the next ones, (n,), in [0, 1].
+
+        In a group of its own a point is near to a few and far from all others; in an even cloud of
+        many dimensions all are about as far.
+        """
+        reference = self.map.reference[1 - here]
+        few, many = (max(k, len(reference) // share) - 1 for k, share in ((1, FEW), (3, MANY)))
+        few, many = (min(k, len(reference) - 1) for k in (few, many))
+
+        def ratio(points: Array) -> Array:
+            distances = np.partition(euclidean_distances(points, reference), (few, many), axis=1)
+            return np.asarray(distances[:, few] / np.maximum(distances[:, many], TINY))
+
+        return 1 - self._in_chunks(self.map.shared(codes, here), ratio)
 
     def _moved(self, points: Array, here: int, device: torch.device) -> Array:
         if self.networks is None:

@@ -153,8 +153,9 @@ class GWCoTrainedAutoencoders(
     plan_ : Coupling of shape (n, m)
         Mass that goes from each row of the first domain to each of the second.
     confidence_ : array of shape (n,)
-        How well each row of the first domain comes back from the mean of its partners, between 0
-        and 1.
+        How sure the translation of each row of the first domain is, between 0 and 1: how much
+        nearer its nearest possible partners are than the next ones. It cannot see that a whole
+        matching is wrong; that is what `contrast_` is for.
     contrast_ : float
         By how much the best *other* matching that was found fits worse, relative; infinite if all
         starts led to the same one. Where it is low, a warning says that the matching is ambiguous.
@@ -652,7 +653,7 @@ class GWCoTrainedAutoencoders(
             for z in codes
         )
         self.plan_ = Coupling(fitted.plan(codes[0], codes[1], 0))
-        self.confidence_ = fitted.confidence(codes[0], 0, self._cost)
+        self.confidence_ = fitted.confidence(codes[0], 0)
         self.diagnostics_ = {"cost": self._cost}
         for name, z, size in zip("xy", codes, fitted.map.sizes, strict=True):
             self.diagnostics_[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
