@@ -66,7 +66,7 @@ EPOCHS = 15  # that "auto" makes, within these limits
 N_MATCHINGS = 10  # during the second part of the training
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
 NETWORK_UPDATES = 1000  # that a translation network is trained for
-CLEAR = 0.02  # contrast below which a matching is called ambiguous
+CLEAR = 0.05  # contrast below which a matching is called ambiguous
 
 Array = NDArray[Any]
 
@@ -157,8 +157,9 @@ class GWCoTrainedAutoencoders(
         nearer its nearest possible partners are than the next ones. It cannot see that a whole
         matching is wrong; that is what `contrast_` is for.
     contrast_ : float
-        By how much the best *other* matching that was found fits worse, relative; infinite if all
-        starts led to the same one. Where it is low, a warning says that the matching is ambiguous.
+        By how much the best *other* matching that was found, of codes or of rows, is worse,
+        relative; infinite if all starts led to the same one. Where it is low, a warning says that
+        the matching is ambiguous.
     diagnostics_ : dict
         "cost": mean squared distance of matched codes, 0 to 1. "size_x", "size_y": that of the
         codes now over that when they were first matched; far from 1 if the latent space shrinks or
@@ -365,8 +366,8 @@ class GWCoTrainedAutoencoders(
         if self.contrast_ < CLEAR:
             warnings.warn(
                 "The matching is ambiguous: another one, that differs in more than half of its "
-                f"mass, fits the codes worse by only {100 * self.contrast_:.2g} %. A few known "
-                "`pairs` or `labels` can decide.",
+                f"mass, is worse by only {100 * self.contrast_:.2g} %. A few known `pairs` or "
+                "`labels` can decide.",
                 AmbiguousMatchingWarning,
                 stacklevel=5,
             )

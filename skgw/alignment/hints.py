@@ -89,6 +89,8 @@ def read_hints(pairs: Any, shared: Any, shape: tuple[int, int], alpha: float) ->
 
 def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
     """Validate rows (k,) and (k,) of domains of `shape` rows that belong together."""
+    if len(pairs) != 2:
+        raise ValueError("pairs must be two arrays of int of the same length.")
     i, j = (np.asarray(index) for index in pairs)
     for index, n in zip((i, j), shape, strict=True):
         if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(i):
@@ -116,6 +118,8 @@ def read_known(
     known = (none, none) if pairs is None else read_pairs(pairs, shape)
     if labels is None:
         return known
+    if len(labels) != 2:
+        raise ValueError("labels must be two arrays: those of the first and the second domain.")
     classes = [column_or_1d(x) for x in labels]
     if tuple(map(len, classes)) != shape:
         raise ValueError(
