@@ -1,12 +1,11 @@
 """The matching of two sets of codes: from several Gromov-Wasserstein plans, by registration.
 
 Codes of two autoencoders that agree in their distances differ by a rigid motion. Plans between
-them, found under several distances, are starts for it. A plan that stands out from all others by
-its discrepancy is taken; if none does, the motion under which the codes fit each other best, by the
-cost of optimal transport. If another one that matches most points otherwise fits about as well, the
-domains do not tell which is right. The codes alone would not show this: two encoders deform a
-symmetric domain each in its own way, and one of its matchings then fits best by chance. So the
-distances of the rows are asked as well.
+them, found under several distances, are starts for it; the motion under which the codes fit each
+other best, by the cost of optimal transport, is taken. If another one that matches most points
+otherwise fits about as well, the domains do not tell which is right. The codes alone would not show
+this: two encoders deform a symmetric domain each in its own way, and one of its matchings then fits
+best by chance. So the distances of the rows are asked as well.
 
 Known pairs are more starts, and have a say in the choice. They are not forced on the matching, as
 often they are no more than two things of one kind.
@@ -36,7 +35,6 @@ Array = NDArray[Any]
 
 NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
 TINY = 1e-6
-STANDS_OUT = 1.0  # contrast from which on a plan is taken for it
 SAME_MATCHING = 0.5  # total variation up to which plans count as the same matching
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
 
@@ -48,10 +46,10 @@ class CodeMatching(NamedTuple):
     ----------
     registration : Registration
     contrast : float
-        By how much the discrepancy of the best other matching exceeds that of this one, if it
-        stands out, or else the cost; infinite if all starts lead to the same matching. Or that for
-        the discrepancy of the rows (`Trial.rival`), if it is less, and their distances agree no
-        worse than those of codes.
+        By how much the cost of the best other matching exceeds that of this one, over it;
+        infinite if all starts lead to the same matching. Or the same for the discrepancy of the
+        rows (`Trial.rival`), if that is less, and their distances agree no worse than those of
+        codes.
     """
 
     registration: Registration
@@ -110,12 +108,8 @@ class _Candidate(NamedTuple):
 
 def _choose(candidates: list[_Candidate]) -> CodeMatching:
     """The best of them; the last is that of the rows."""
-    clear = max(candidates, key=lambda c: c.trial.contrast * c.trial.explained)
-    if clear.trial.contrast >= STANDS_OUT:
-        best, contrast = clear.registration, clear.trial.contrast
-    else:
-        found = [candidate.registration for candidate in candidates]
-        best, contrast = _cheapest(found, [float(r.cost) for r in found])
+    found = [candidate.registration for candidate in candidates]
+    best, contrast = _cheapest(found, [float(r.cost) for r in found])
     *of_codes, of_rows = (candidate.trial for candidate in candidates)
     if of_rows.explained >= max(trial.explained for trial in of_codes):
         contrast = min(contrast, of_rows.rival)
