@@ -42,8 +42,8 @@ class TranslationObjective(Objective):
     ...     maps, (X, X + 1), (X + 1, X), cycle_weight=1.0, batch_size=50
     ... )
     >>> history = train(objective, TrainingOptions(max_iter=300), torch.Generator().manual_seed(0))
-    >>> history.losses["target"][-1] < 0.05
-    True
+    >>> sorted(history.losses), history.losses["target"][-1] < history.losses["target"][0] / 10
+    (['cycle', 'loss', 'target'], True)
     """
 
     points_x: Tensor  # (n, d)
