@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from skgw.nn.coding import NormalMixture
 
@@ -20,6 +19,8 @@ REGULARITY = 1e-4  # of the covariances, over the variance of the codes
 
 def normal_mixture(codes: NDArray[Any], rng: np.random.RandomState) -> NormalMixture:
     """The law of codes (n, k), to draw more from."""
+    from sklearn.mixture import GaussianMixture  # takes a while to import
+
     n, k = codes.shape
     n_components = min(MAX_COMPONENTS, max(1, n // (ROWS_PER_NUMBER * k)))
     floor = REGULARITY * float(codes.var()) or 1.0  # all codes are the same
