@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skgw._serialization import load_state, save_state
+from skgw._sklearn import check_sample_weight
+from skgw.metrics import relative_distortion
 
 NOT_SAVED = ("_skl_callbacks", "_metadata_request")  # what scikit-learn hangs on an estimator
 
@@ -83,6 +85,14 @@ def canonical_axes(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     _, _, axes = np.linalg.svd(np.linalg.qr(points - mean, mode="r"), full_matrices=True)
     skewness = (((points - mean) @ axes.T) ** 3).sum(0)
     return mean, axes.T * np.where(skewness < 0, -1.0, 1.0)
+
+
+def weighted_distortion(D: NDArray[Any], E: NDArray[Any], sample_weight: Any, X: Any) -> float:
+    """Relative distortion of distances (n, r), by weights of the n rows of `X` if there are any."""
+    if sample_weight is not None:
+        root = np.sqrt(check_sample_weight(sample_weight, X))[:, None]
+        D, E = root * D, root * E
+    return relative_distortion(D, E)
 
 
 class PersistenceMixin:

@@ -1,8 +1,9 @@
-"""Reading the second of two domains."""
+"""What the estimators of two domains share: reading them, naming them, scoring both."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,46 @@ def split_domains(X: Any, y: Any, estimator: BaseEstimator) -> tuple[Any, Any]:
             "the second domain. Or pass Domains(X, Y) as X."
         )
     return X, y
+
+
+def position(name: str, parameter: str = "source") -> int:
+    """0 for the domain "x", 1 for "y"; a ValueError that names the parameter for others."""
+    if name not in ("x", "y"):
+        raise ValueError(f"{parameter} must be 'x' or 'y', got {name!r}.")
+    return ("x", "y").index(name)
+
+
+def transformed(transformer: Any, X: Any) -> Any:
+    """Validated rows, transformed if there is something to do it."""
+    if transformer is None:
+        return X
+    return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
+
+
+def mean_score(
+    X: Any, y: Any, sample_weight: Any, distortion: Callable[[Any, int, Any], float]
+) -> float:
+    """Minus the mean distortion of the domains that are there.
+
+    Parameters
+    ----------
+    X : array, graph or Domains
+    y : array, graph or None
+    sample_weight : array or None
+        For the rows of `X`.
+    distortion : callable
+        From rows, the position of their domain, and weights or None.
+    """
+    parts = X.parts if isinstance(X, Domains) else (X, y)
+    weights: list[Any] = [sample_weight, None]
+    if isinstance(X, Domains) and sample_weight is not None:
+        weights = np.split(np.asarray(sample_weight), [X.X.shape[0]])
+    scores = [
+        -distortion(part, here, weight)
+        for here, part, weight in zip((0, 1), parts, weights, strict=True)
+        if part is not None
+    ]
+    return float(np.mean(scores))
 
 
 class SecondDomain(BaseEstimator):

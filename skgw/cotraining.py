@@ -24,6 +24,7 @@ from skgw._base import (
     resolve_device,
     seeded,
     tensor_in_tensor_out,
+    weighted_distortion,
 )
 from skgw._input import read_points
 from skgw._mixtures import normal_mixture
@@ -33,18 +34,16 @@ from skgw._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skgw._translator import Translator
-from skgw._two_domains import SecondDomain, split_domains
+from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
 from skgw.alignment.codes import CodeMap, match_codes
 from skgw.alignment.hints import read_known
 from skgw.alignment.registration import REFINING, register
 from skgw.coupling import Coupling
 from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
-from skgw.metrics import relative_distortion
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coding import CodedDomain, NormalMixture, Unit
 from skgw.nn.residual import ResidualSpec
@@ -338,7 +337,7 @@ class GWCoTrainedAutoencoders(
             None if transformer is None else clone(transformer).fit(rows)
             for transformer, rows in ((self.transformer_x, X), (self.transformer_y, Y))
         )
-        domains = self._transformed(X, 0), self._transformed(Y, 1)
+        domains = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
         units = Unit.of(domains[0]), Unit.of(domains[1])
         specs = self._specs(domains)
         one, other = (
@@ -391,7 +390,7 @@ class GWCoTrainedAutoencoders(
             `match` know it.
         """
         check_is_fitted(self)
-        here = _position(domain, "domain")
+        here = position(domain, "domain")
         return self._fitted.domains[here].encode(self._read(X, here), self._device())
 
     @tensor_in_tensor_out
@@ -409,7 +408,7 @@ class GWCoTrainedAutoencoders(
         array of shape (b, p), or (b, q) for the second domain
         """
         check_is_fitted(self)
-        here = _position(domain, "domain")
+        here = position(domain, "domain")
         Z = check_array(Z, dtype=[np.float64, np.float32])
         k = self._fitted.domains[here].latent_dim
         if Z.shape[1] != k:
@@ -438,7 +437,7 @@ class GWCoTrainedAutoencoders(
             Of the kind of `X`.
         """
         check_is_fitted(self)
-        here = _position(source, "source")
+        here = position(source)
         rows = self._fitted.translate(self._read(X, here), here, method, self._device())
         return self._inverse(rows, 1 - here)
 
@@ -461,7 +460,7 @@ class GWCoTrainedAutoencoders(
             Positions in `y`, or among the training rows.
         """
         check_is_fitted(self)
-        here = _position(source, "source")
+        here = position(source)
         there = 1 - here
         if X is None:
             if y is not None:
@@ -492,7 +491,7 @@ class GWCoTrainedAutoencoders(
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        here, rng = _position(domain, "domain"), check_random_state(random_state)
+        here, rng = position(domain, "domain"), check_random_state(random_state)
         codes = self._laws[here].draw(n_samples, rng)
         return self._inverse(self._fitted.domains[here].decode(codes, self._device()), here)
 
@@ -519,16 +518,7 @@ class GWCoTrainedAutoencoders(
         float
         """
         check_is_fitted(self)
-        parts = X.parts if isinstance(X, Domains) else (X, y)
-        weights: list[Any] = [sample_weight, None]
-        if isinstance(X, Domains) and sample_weight is not None:
-            weights = np.split(np.asarray(sample_weight), [X.X.shape[0]])
-        scores = [
-            -self._distortion(self._read(part, here), here, weight)
-            for here, part, weight in zip((0, 1), parts, weights, strict=True)
-            if part is not None
-        ]
-        return float(np.mean(scores))
+        return mean_score(X, y, sample_weight, self._distortion)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -668,16 +658,10 @@ class GWCoTrainedAutoencoders(
         """Validated rows of a domain, transformed."""
         if here == 0:
             X = read_points(self, X, metric="euclidean", edge_length="hops", reset=False)
-            return self._transformed(X, 0)
+            return transformed(self.transformer_x_, X)
         second = SecondDomain()
         second.n_features_in_ = self.n_features_y_in_
-        return self._transformed(second.read(X, reset=False), 1)
-
-    def _transformed(self, X: Array, here: int) -> Array:
-        transformer = (self.transformer_x_, self.transformer_y_)[here]
-        if transformer is None:
-            return X
-        return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
+        return transformed(self.transformer_y_, second.read(X, reset=False))
 
     def _inverse(self, rows: Array, here: int) -> Array:
         """Rows in the features that went in, if the transformer can go back."""
@@ -685,24 +669,15 @@ class GWCoTrainedAutoencoders(
         back = getattr(transformer, "inverse_transform", None)
         return rows if back is None else np.asarray(back(rows))
 
-    def _distortion(self, X: Array, here: int, weight: Any) -> float:
+    def _distortion(self, X: Any, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""
+        X = self._read(X, here)
         fitted, device, there = self._fitted, self._device(), 1 - here
         reference = fitted.rows[here][:MAX_COMPARED]
         ends = (fitted.translate(Z, here, "auto", device) for Z in (X, reference))
         D = euclidean_distances(X, reference) / _spread(reference)
         E = euclidean_distances(*ends) / _spread(fitted.rows[there])
-        if weight is not None:
-            root = np.sqrt(check_sample_weight(weight, X))[:, None]
-            D, E = root * D, root * E
-        return relative_distortion(D, E)
-
-
-def _position(name: str, parameter: str) -> int:
-    """0 for "x", 1 for "y"."""
-    if name not in ("x", "y"):
-        raise ValueError(f"{parameter} must be 'x' or 'y', got {name!r}.")
-    return ("x", "y").index(name)
+        return weighted_distortion(D, E, weight, X)
 
 
 def _of(value: Any, here: int, name: str) -> Any:

@@ -25,6 +25,7 @@ from skgw._base import (
     resolve_device,
     seeded,
     tensor_in_tensor_out,
+    weighted_distortion,
 )
 from skgw._input import estimate_scale, make_space, read_points
 from skgw._run import TrainingRun
@@ -32,12 +33,10 @@ from skgw._sklearn import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
-from skgw.metrics import relative_distortion
 from skgw.nn import PENALTIES, FittedNetwork, Generator, GeneratorSpec
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
@@ -440,10 +439,7 @@ class GWGenerativeEmbedding(
         D = np.concatenate(list(self._distances(X)))  # (n_rows, n_reference)
         Dz = euclidean_distances(self._place(D), self._reference_embedding)
         D *= self._scale
-        if sample_weight is not None:
-            weight = np.sqrt(check_sample_weight(sample_weight, X))[:, None]
-            D, Dz = weight * D, weight * Dz
-        return -relative_distortion(D, Dz)
+        return -weighted_distortion(D, Dz, sample_weight, X)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

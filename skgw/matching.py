@@ -10,12 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skgw._base import PersistenceMixin, draw_seed, resolve_device, tensor_in_tensor_out
+from skgw._base import (
+    PersistenceMixin,
+    draw_seed,
+    resolve_device,
+    tensor_in_tensor_out,
+    weighted_distortion,
+)
 from skgw._input import read_points
-from skgw._sklearn import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
-from skgw._two_domains import SecondDomain, split_domains
+from skgw._sklearn import HasMethods, Interval, StrOptions, fit_context
+from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
 from skgw.alignment import (
     Alignment,
     AlignOptions,
@@ -27,9 +33,7 @@ from skgw.alignment import (
 )
 from skgw.alignment.confidence import distances_of_means
 from skgw.coupling import Coupling
-from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
-from skgw.metrics import relative_distortion
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import GeodesicSpace, MatrixSpace
@@ -268,7 +272,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             Positions in `y`, or among the training rows.
         """
         check_is_fitted(self)
-        here, there = self._ends(source)
+        here = position(source)
+        there = 1 - here
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y: the training rows are not kept.")
@@ -299,7 +304,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             distances to its training rows.
         """
         check_is_fitted(self)
-        here, there = self._ends(source)
+        here = position(source)
+        there = 1 - here
         extension, points = self._rule(here).onto_reference(), self._points[there]
         chunks = self._domains[here].chunks(self._read(X, here))
         out = np.concatenate([extension.rows(D) @ points for D in chunks])
@@ -329,16 +335,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        parts = X.parts if isinstance(X, Domains) else (X, y)
-        weights: list[Any] = [sample_weight, None]
-        if isinstance(X, Domains) and sample_weight is not None:
-            weights = np.split(np.asarray(sample_weight), [X.X.shape[0]])
-        scores = [
-            -self._distortion(part, here, weight)
-            for here, part, weight in zip((0, 1), parts, weights, strict=True)
-            if part is not None
-        ]
-        return float(np.mean(scores))
+        return mean_score(X, y, sample_weight, self._distortion)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -375,8 +372,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         metrics = self._metrics()[0], self._metric_y
         self.transformer_x_ = _fitted(self.transformer_x, X, metrics[0], "transformer_x")
         self.transformer_y_ = _fitted(self.transformer_y, Y, metrics[1], "transformer_y")
-        x = TrainingDomain(_transformed(self.transformer_x_, X), metrics[0], self.n_neighbors, rng)
-        y = TrainingDomain(_transformed(self.transformer_y_, Y), metrics[1], self.n_neighbors, rng)
+        x = TrainingDomain(transformed(self.transformer_x_, X), metrics[0], self.n_neighbors, rng)
+        y = TrainingDomain(transformed(self.transformer_y_, Y), metrics[1], self.n_neighbors, rng)
         return x, y
 
     def _store(self, found: Alignment) -> None:
@@ -395,23 +392,16 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     def _rule(self, here: int) -> Correspondence:
         return self._correspondence.reversed() if here else self._correspondence
 
-    @staticmethod
-    def _ends(source: str) -> tuple[int, int]:
-        """Positions of the domain that rows come from and of the one they go to."""
-        if source not in ("x", "y"):
-            raise ValueError(f"source must be 'x' or 'y', got {source!r}.")
-        return ("x", "y").index(source), ("y", "x").index(source)
-
     def _read(self, X: Any, here: int) -> Any:
         """Validated rows of a domain, transformed."""
         if here == 0:
             X = read_points(
                 self, X, metric=self._metrics()[0], edge_length=self.edge_length, reset=False
             )
-            return _transformed(self.transformer_x_, X)
+            return transformed(self.transformer_x_, X)
         second = SecondDomain(self._metric_y, self.edge_length)
         second.n_features_in_ = self.n_features_y_in_
-        return _transformed(self.transformer_y_, second.read(X, reset=False))
+        return transformed(self.transformer_y_, second.read(X, reset=False))
 
     def _distortion(self, X: Any, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to the reference rows of their domain."""
@@ -419,10 +409,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         D, D_reference = domain.distances(self._read(X, here)), domain.between()
         extension = self._rule(here).onto_reference()
         E = distances_of_means(extension.rows(D), extension.rows(D_reference), other.between())
-        if weight is not None:
-            root = np.sqrt(check_sample_weight(weight, X))[:, None]
-            D, E = root * D, root * E
-        return relative_distortion(D, E)
+        return weighted_distortion(D, E, weight, X)
 
 
 def _fitted(transformer: Any, X: Any, metric: Metric, name: str) -> Any:
@@ -432,12 +419,6 @@ def _fitted(transformer: Any, X: Any, metric: Metric, name: str) -> Any:
     if metric == "precomputed":
         raise ValueError(f"{name} transforms features, but the metric is 'precomputed'.")
     return clone(transformer).fit(X)
-
-
-def _transformed(transformer: Any, X: Any) -> Any:
-    if transformer is None:
-        return X
-    return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
 
 
 def _lazy(extension: Extension, distances: Array) -> LazyPlan:

@@ -131,8 +131,7 @@ def judged(model: Any, one: Images, other: Images) -> Figures:
         greedy = model.translate(one.test_rows, method="greedy")
         figures["greedy"] = to_y.accuracy(greedy, one.test_labels)
     if hasattr(model, "confidence_"):
-        translated = to_y.network.predict(to_y._scaled(model.translate(one.rows)))
-        right = translated == one.labels
+        right = to_y.predict(model.translate(one.rows)) == one.labels
         figures["auroc"] = float(roc_auc_score(right, model.confidence_))
     return figures
 
