@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -36,11 +35,13 @@ from skgw._sklearn import (
     StrOptions,
     fit_context,
 )
-from skgw._translator import Translator
+from skgw._translator import RowMap, Translator
 from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
-from skgw.alignment.codes import CodeMap, match_codes
+from skgw.alignment.code_map import CodeMap
+from skgw.alignment.codes import CodeMatcher
 from skgw.alignment.hints import read_known
-from skgw.alignment.registration import REFINING, register
+from skgw.alignment.partners import Partners
+from skgw.alignment.principal import PrincipalAxes
 from skgw.coupling import Coupling
 from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
@@ -52,8 +53,6 @@ from skgw.training.autoencoding import KINDS, AutoencoderLoss, AutoencodingOptio
 from skgw.training.cotraining import (
     CoTrainingObjective,
     CoTrainingOptions,
-    Matcher,
-    Matching,
     Side,
     size_of,
 )
@@ -339,13 +338,17 @@ class GWCoTrainedAutoencoders(
         )
         domains = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
         units = Unit.of(domains[0]), Unit.of(domains[1])
+        normal = [unit.forth(rows) for unit, rows in zip(units, domains, strict=True)]
+        all_axes = PrincipalAxes.of(normal[0], seed), PrincipalAxes.of(normal[1], seed)
         specs = self._specs(domains)
         one, other = (
-            self._side(units[k].forth(domains[k]), specs[k], known[k], seed + k, rng)
-            for k in (0, 1)
+            self._side(rows, axes, spec, index, seed + k, rng)
+            for k, (rows, axes, spec, index) in enumerate(
+                zip(normal, all_axes, specs, known, strict=True)
+            )
         )
         n_updates = self._max_updates(max(len(X), len(Y)))
-        matcher = self._matcher(len(known[0]), seed)
+        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, seed)
         objective = CoTrainingObjective((one, other), self._options(n_updates), matcher)
         objective.to(resolve_device(self.device))
         run = TrainingRun(self, Domains(X, Y), n_updates, further=(domains, known))
@@ -359,7 +362,7 @@ class GWCoTrainedAutoencoders(
             CodedDomain(unit, FittedNetwork.of(side.model.autoencoder, spec), x.dtype.name)
             for unit, side, spec, x in zip(units, (one, other), specs, domains, strict=True)
         )
-        self._fitted = self._translator((coded[0], coded[1]), objective, domains, noise)
+        self._fitted = self._translator((coded[0], coded[1]), objective, all_axes, domains, noise)
         self._describe(domains, rng)
         run.finish()
         if self.contrast_ < CLEAR:
@@ -465,13 +468,11 @@ class GWCoTrainedAutoencoders(
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y.")
-            return self.plan_.argmax(axis=1 - here)
+            return self._matches[here]
         rows = self._read(X, here)
         if y is not None:
             return self._fitted.matched(rows, self._read(y, there), here, self._device())
-        codes = self._fitted.domains[here].encode(rows, self._device())
-        others = (self.embedding_, self.embedding_y_)[there]
-        return np.asarray(self._fitted.plan(codes, others, here).argmax(1))
+        return self._fitted.positions[there][self._fitted.match(rows, here, self._device())]
 
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
         """Draw new rows of a domain.
@@ -547,6 +548,7 @@ class GWCoTrainedAutoencoders(
     def _side(
         self,
         rows: Array,
+        axes: PrincipalAxes,
         spec: AutoencoderSpec,
         known: Array,
         seed: int,
@@ -564,8 +566,9 @@ class GWCoTrainedAutoencoders(
             if len(order) < 2:
                 raise ValueError("Too few samples for early_stopping; switch it off.")
         return Side(
-            rows, model, order=order, held_out=held_out, known=known, n_reference=self.n_reference
-        )
+            rows, model, order=order, held_out=held_out, known=known, n_reference=self.n_reference,
+            coordinates=axes.coordinates,
+        )  # fmt: skip
 
     def _max_updates(self, n_rows: int) -> int:
         if self.max_iter == "auto":
@@ -584,45 +587,47 @@ class GWCoTrainedAutoencoders(
             match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
         )
 
-    def _matcher(self, n_pairs: int, seed: int) -> Matcher:
-        pool = functools.partial(
-            match_codes, n_pairs=n_pairs, n_init=self.n_init, alpha=self.alpha, seed=seed
-        )
-
-        def matcher(codes: Any, rows: Any, rotation: Tensor | None) -> Matching:
-            """From nothing, or improving on the map that is known."""
-            if rotation is None:
-                found, contrast = pool(codes, rows)
-            else:
-                found = register(*codes, rotation=rotation, temperatures=REFINING)
-                contrast = np.nan
-            return Matching(found.transport.plan, found.rotation, contrast)
-
-        return matcher
-
     def _translator(
         self,
         domains: tuple[CodedDomain, CodedDomain],
         objective: CoTrainingObjective,
+        axes: tuple[PrincipalAxes, PrincipalAxes],
         rows: tuple[Array, Array],
         noise: torch.Generator,
     ) -> Translator:
         """Match once more, codes as they are in the end, and keep the ways across."""
         codes, means = objective.match(noise)
         one, other = objective.pair
-        found = register(*codes, rotation=objective.rotation, temperatures=REFINING[-1:])
-        self._cost, self.contrast_ = float(found.cost), float(objective.contrast)
-        code_map = CodeMap.of(found, codes, means, (float(one.size), float(other.size)))
-        reference = [side.reference.cpu().numpy() for side in (one, other)]
-        networks = self._train_networks(code_map, noise) if self.translator == "network" else None
-        return Translator(
-            domains, code_map, (rows[0][reference[0]], rows[1][reference[1]]), networks
+        code_map = CodeMap(
+            (_array(means[0]), _array(means[1])),
+            (float(one.size), float(other.size)),
+            _array(objective.rotation),
         )
+        row_map = RowMap(axes, _array(objective.turn)) if objective.turn.any() else None
+        points = _array(codes[0] @ objective.rotation), _array(codes[1])
+        placed = points
+        if row_map is not None:
+            placed = _array(one.axes @ objective.turn), _array(other.axes)
+        partners = Partners.of(placed, self.n_reference)
+        pools = one.pool.cpu().numpy(), other.pool.cpu().numpy()
+        networks = None
+        if self.translator == "network":
+            networks = self._train_networks(points, placed, partners, noise)
+        self._cost, self.contrast_ = objective.cost(codes), float(objective.contrast)
+        return Translator(
+            domains, code_map, row_map, partners, (rows[0][pools[0]], rows[1][pools[1]]), points,
+            pools, networks,
+        )  # fmt: skip
 
-    def _train_networks(self, code_map: CodeMap, noise: torch.Generator) -> Any:
-        """Maps between the reference codes, trained on their partners."""
-        points = code_map.reference
-        targets = code_map.partner_means(points[0], 0), code_map.partner_means(points[1], 1)
+    def _train_networks(
+        self, points: tuple[Array, Array], placed: tuple[Array, Array], partners: Partners,
+        noise: torch.Generator,
+    ) -> Any:  # fmt: skip
+        """Maps between the points of both domains, trained on the means of their partners."""
+        targets = (
+            partners.means(placed[0], points[1], 0),
+            partners.means(placed[1], points[0], 1),
+        )
         spec = ResidualSpec(points[0].shape[1])
         maps = spec.build(0), spec.build(1)
         objective = TranslationObjective(
@@ -643,8 +648,13 @@ class GWCoTrainedAutoencoders(
             else NormalMixture.standard(z.shape[1])
             for z in codes
         )
-        self.plan_ = Coupling(fitted.plan(codes[0], codes[1], 0))
-        self.confidence_ = fitted.confidence(codes[0], 0)
+        one, other = (fitted.placed(X, here, device) for here, X in enumerate(rows))
+        self.plan_ = Coupling(fitted.partners.plan(one, other, 0))
+        self.confidence_ = fitted.partners.confidence(one, 0)
+        self._matches = tuple(
+            fitted.positions[1 - here][fitted.partners.nearest(points, here)]
+            for here, points in enumerate((one, other))
+        )
         self.diagnostics_ = {"cost": self._cost}
         for name, z, size in zip("xy", codes, fitted.map.sizes, strict=True):
             self.diagnostics_[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
@@ -712,3 +722,7 @@ def _effective_rank(codes: Array) -> float:
 def _spread(X: Array) -> float:
     """Root mean square distance of rows."""
     return float(np.sqrt(2 * X.var(0).sum())) or 1.0
+
+
+def _array(x: Tensor) -> Array:
+    return np.asarray(x.double().cpu())

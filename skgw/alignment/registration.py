@@ -41,6 +41,11 @@ class Transport(NamedTuple):
     reg: Tensor
     error: Tensor
 
+    def scores(self, H: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        """Potentials of the points, (n,) and (m,), over `reg`."""
+        g = self.potential
+        return -torch.logsumexp((g - torch.cdist(H, W).square()) / self.reg, 1), g / self.reg
+
 
 class Registration(NamedTuple):
     """An orthogonal map between centred points of two spaces, and the plan that goes with it.

@@ -5,9 +5,9 @@ codes (Chevalley, equation 3.1). Three things keep it from misleading the encode
 
 - *It is switched on late.* First each autoencoder learns alone. A matching of codes that still
   change at random is wrong, and training would hold on to it.
-- *Batches attach to a reference.* Between two independent mini-batches the discrepancy is mostly
-  noise, and the encoders would be deformed to lower it. So many rows are matched at once, from time
-  to time anew, and a batch is drawn from that matching: rows of one domain with their partners.
+- *Batches are of partners.* Between two independent mini-batches the discrepancy is mostly noise,
+  and the encoders would be deformed to lower it. So the motion that takes one domain to the other
+  is found on many rows, from time to time anew, and rows are drawn with their nearest partners.
 - *Codes have one fixed size.* Distances are compared over their root mean square in the batch, as
   the discrepancy falls when codes shrink, and a penalty holds this number at its first value, as
   nothing else would keep the codes from drifting.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -36,31 +36,27 @@ from skgw.training.objective import Objective, Phase
 
 SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
 MIN_SIZE = 1e-6  # of codes that all coincide
+MAX_POOL = 10_000  # rows of either domain that partners are sought for
 MATCHED_STEPS = 2  # outer steps from the matching that a batch was drawn from
 
 Pair = tuple[Tensor, Tensor]
 
 
-class Matching(NamedTuple):
-    """What a matcher makes of reference rows.
+class Matcher(Protocol):
+    """Finds orthogonal maps between the domains."""
 
-    Attributes
-    ----------
-    plan : Tensor of shape (r, s)
-    rotation : Tensor of shape (kx, ky)
-        From normal codes of the first domain to those of the second, which agree with the plan.
-    contrast : float
-        How much worse any other matching is; only of a matching from nothing.
-    """
+    def first(self, codes: Pair, rows: Pair, axes: Pair) -> tuple[Tensor, Tensor | None, float]:
+        """From nothing: from normal codes, rows and principal coordinates of reference rows.
 
-    plan: Tensor
-    rotation: Tensor
-    contrast: float
+        Returns the rotation of codes; that of principal coordinates, where these fit each other
+        better than codes do; and how much worse any other matching is.
+        """
 
+    def again(self, codes: Pair, rotation: Tensor) -> Tensor:
+        """Improve the rotation between normal codes of reference rows."""
 
-# From normal codes (r, kx) and (s, ky) of the reference rows, these rows, (r, p) and (s, q), and
-# the last rotation, or None to match from nothing.
-Matcher = Callable[[Pair, Pair, Tensor | None], Matching]
+    def fit(self, codes: Pair) -> Tensor:
+        """The rotation that fits normal codes of partners best."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,8 @@ class CoTrainingOptions:
 class Side(nn.Module):
     """One domain: its rows, its autoencoder, and the rows that stand for it in a matching.
 
+    Partners are sought for a pool of rows: those that are `known`, and others up to `MAX_POOL`.
+
     Parameters
     ----------
     X : array of shape (n, p)
@@ -102,13 +100,18 @@ class Side(nn.Module):
         Positions of the rows to train and to validate on.
     known : array of int
         Positions of rows that are always among the reference rows, as the first of them.
+    n_reference : int
+        Rows of the pool that a motion is fitted to.
+    coordinates : callable
+        From the rows of the pool (P, p) to their principal coordinates (P, d).
     """
 
     rows: Tensor  # (n, p)
     order: Tensor  # (N,)
     held_out: Tensor  # (N',)
-    known: Tensor  # (k,)
-    reference: Tensor  # (r,), positions of the rows that were matched last
+    pool: Tensor  # (P,), positions of the rows that partners are sought for
+    axes: Tensor  # (P, d), their principal coordinates
+    reference: Tensor  # (r,), positions in the pool of the rows that were matched last
     size: Tensor  # (), root mean square distance of codes when they were first matched
 
     def __init__(
@@ -120,18 +123,21 @@ class Side(nn.Module):
         held_out: NDArray[np.intp],
         known: NDArray[np.intp],
         n_reference: int,
+        coordinates: Callable[[NDArray], NDArray],
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.n_known = model, len(known)
+        pool = np.concatenate([known, order[~np.isin(order, known)]])[: max(MAX_POOL, len(known))]
         fixed = {
             "rows": torch.as_tensor(X, dtype=torch.float32),
             "order": torch.as_tensor(order),
             "held_out": torch.as_tensor(held_out[:MAX_HELD_OUT]),
-            "known": torch.as_tensor(known),
+            "pool": torch.as_tensor(pool),
+            "axes": torch.as_tensor(coordinates(X[pool]), dtype=torch.float32),
         }
         for name, values in fixed.items():
             self.register_buffer(name, values, persistent=False)
-        n_reference = max(len(known), min(n_reference, len(order)))
+        n_reference = max(len(known), min(n_reference, len(pool)))
         self.register_buffer("reference", torch.zeros(n_reference, dtype=torch.long))
         self.register_buffer("size", torch.zeros(()))
 
@@ -139,14 +145,17 @@ class Side(nn.Module):
         """Rows of a batch, (n, p)."""
         return self.rows[draw_batch(self.order, n, generator)]
 
+    def draw_reference(self, generator: torch.Generator) -> Tensor:
+        """Choose reference rows anew: their positions in the pool, (r,)."""
+        n_others = len(self.pool) - self.n_known
+        chosen = torch.randperm(n_others, generator=generator)[: len(self.reference) - self.n_known]
+        self.reference.copy_(torch.cat([torch.arange(self.n_known), self.n_known + chosen]))
+        return self.reference
+
     @torch.no_grad()
-    def draw_reference(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Choose reference rows anew: their normal codes, centred and over `size`, and the mean."""
-        others = self.order[~torch.isin(self.order, self.known)]
-        chosen = torch.randperm(len(others), generator=generator).to(others.device)
-        others = others[chosen[: len(self.reference) - len(self.known)]]
-        self.reference.copy_(torch.cat([self.known, others]))
-        codes = self.encode(self.reference)
+    def normal_codes(self) -> tuple[Tensor, Tensor]:
+        """Codes of the pool, centred and over `size`, (P, k), and the mean."""
+        codes = self.encode(self.pool)
         if not self.size:
             self.size.copy_(size_of(codes))
         mean = codes.mean(0)
@@ -174,12 +183,12 @@ class CoTrainingObjective(Objective):
     ----------
     sides : pair of Side
     options : CoTrainingOptions
-    matcher : callable
-        Matches the reference rows by their codes; see `Matcher`.
+    matcher : Matcher
     """
 
-    plan: Tensor  # (r, s), of the reference rows
-    rotation: Tensor  # (kx, ky)
+    rotation: Tensor  # (kx, ky), of codes; zero before the domains are matched
+    turn: Tensor  # (dx, dy), of principal coordinates; zero where codes are relied on
+    partners: Tensor  # (P + P', 2), positions in both pools, for each row of one and of the other
     contrast: Tensor  # ()
     n_updates: Tensor  # ()
 
@@ -190,8 +199,10 @@ class CoTrainingObjective(Objective):
         self.sides, self.options, self.matcher = nn.ModuleList(sides), options, matcher
         one, other = self.pair
         dims = one.model.autoencoder.latent_dim, other.model.autoencoder.latent_dim
-        self.register_buffer("plan", torch.zeros(len(one.reference), len(other.reference)))
+        n_pairs = len(one.pool) + len(other.pool)
         self.register_buffer("rotation", torch.zeros(dims))
+        self.register_buffer("turn", torch.zeros(one.axes.shape[1], other.axes.shape[1]))
+        self.register_buffer("partners", torch.zeros(n_pairs, 2, dtype=torch.long))
         self.register_buffer("contrast", torch.zeros(()))
         self.register_buffer("n_updates", torch.tensor(0))
 
@@ -236,18 +247,41 @@ class CoTrainingObjective(Objective):
         one, other = self.sides
         return cast(Side, one), cast(Side, other)
 
+    @torch.no_grad()
     def match(self, generator: torch.Generator) -> tuple[Pair, Pair]:
-        """Match reference rows, drawn anew: their normal codes, and the means of the codes."""
-        one, other = self.pair
-        (z, mean_z), (w, mean_w) = (side.draw_reference(generator) for side in self.pair)
-        rows = one.rows[one.reference], other.rows[other.reference]
-        known = self.rotation if self.plan.any() else None
-        found = self.matcher((z, w), rows, known)
-        self.plan.copy_(found.plan)
-        self.rotation.copy_(found.rotation)
-        if known is None:
-            self.contrast.fill_(found.contrast)
+        """Match the domains anew: normal codes of both pools, and the means of the codes."""
+        (z, mean_z), (w, mean_w) = (side.normal_codes() for side in self.pair)
+        i, j = (side.draw_reference(generator) for side in self.pair)
+        if not self.rotation.any():
+            self._match_first((z[i], w[j]))
+        elif not self.turn.any():
+            self.rotation.copy_(self.matcher.again((z[i], w[j]), self.rotation))
+        if self.turn.any():
+            self.rotation.copy_(self.matcher.fit((z[self.partners[:, 0]], w[self.partners[:, 1]])))
+        else:
+            self.partners.copy_(nearest_partners(z @ self.rotation, w))
         return (z, w), (mean_z, mean_w)
+
+    def cost(self, codes: Pair) -> float:
+        """Mean squared distance of normal codes of partners, over that of all."""
+        i, j = self.partners.T
+        moved = codes[0] @ self.rotation
+        apart = (moved[i] - codes[1][j]).square().sum(1).mean()
+        spread = 0.5 * (size_of(moved) ** 2 + size_of(codes[1]) ** 2)
+        shift = (moved.mean(0) - codes[1].mean(0)).square().sum()
+        return float(apart / (spread + shift))
+
+    def _match_first(self, codes: Pair) -> None:
+        """From nothing; principal coordinates do not change, and their partners neither."""
+        one, other = self.pair
+        rows = one.rows[one.pool[one.reference]], other.rows[other.pool[other.reference]]
+        axes = one.axes[one.reference], other.axes[other.reference]
+        rotation, turn, contrast = self.matcher.first(codes, rows, axes)
+        self.rotation.copy_(rotation)
+        self.contrast.fill_(contrast)
+        if turn is not None:
+            self.turn.copy_(turn)
+            self.partners.copy_(nearest_partners(one.axes @ turn, other.axes))
 
     def _discrepancy(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normalised GW_eps of a batch drawn from the matching, and how far sizes have drifted."""
@@ -271,13 +305,12 @@ class CoTrainingObjective(Objective):
         return 2 * terms[0] - terms[1] - terms[2], drift[0] + drift[1]
 
     def _draw_partners(self, generator: torch.Generator) -> Pair:
-        """Positions of rows of the first domain, and of a partner of each, drawn from the plan."""
-        n = min(self.options.batch_size, len(self.plan))
-        drawn = torch.randperm(len(self.plan), generator=generator)[:n]
-        rows = self.plan[drawn.to(self.plan.device)].cpu()  # the generator is on the CPU
-        partner = torch.multinomial(rows, 1, generator=generator)[:, 0]
-        one, other = (side.reference for side in self.pair)
-        return one[drawn.to(one.device)], other[partner.to(other.device)]
+        """Positions of rows of both domains, and of their partners: as many rows of either."""
+        one, other = self.pair
+        n = min(self.options.batch_size, len(self.partners)) // 2
+        drawn = [torch.randperm(len(side.pool), generator=generator)[:n] for side in self.pair]
+        i, j = self.partners[torch.cat([drawn[0], len(one.pool) + drawn[1]])].T
+        return one.pool[i], other.pool[j]
 
     def _cross_solve(self, D: Tensor, E: Tensor) -> Solution:
         problem = uniform_problem(D, E)
@@ -296,3 +329,17 @@ class CoTrainingObjective(Objective):
 def size_of(codes: Tensor) -> Tensor:
     """Root mean square distance of codes (n, k), of a row to itself included."""
     return (2 * (codes - codes.mean(0)).square().sum(1).mean()).sqrt().clamp_min(MIN_SIZE)
+
+
+def nearest_partners(one: Tensor, other: Tensor) -> Tensor:
+    """The nearest of the other points for each point of (n, d) and of (m, d), both ways.
+
+    Returns
+    -------
+    Tensor of int of shape (n + m, 2)
+        Positions in the first and the second set.
+    """
+    forth = torch.cat([torch.cdist(part, other).argmin(1) for part in one.split(CHUNK)])
+    back = torch.cat([torch.cdist(part, one).argmin(1) for part in other.split(CHUNK)])
+    i, j = (torch.arange(len(x), device=x.device) for x in (one, other))
+    return torch.cat([torch.stack([i, forth], 1), torch.stack([back, j], 1)])
