@@ -35,7 +35,7 @@ BELOW = {
     # beside
     "datasets": {"spaces"},
     "metrics": {"spaces", "solvers"},
-    "plotting": {"spaces", "metrics"},
+    "plotting": {"spaces", "metrics", "coupling"},
     # floor 3
     "alignment": {"spaces", "solvers"},
     "training": {"spaces", "solvers", "nn"},
