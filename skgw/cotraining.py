@@ -25,6 +25,7 @@ from skgw._base import (
     tensor_in_tensor_out,
     weighted_distortion,
 )
+from skgw._cotraining_setup import autoencoder_spec, split_rows
 from skgw._input import read_points
 from skgw._mixtures import normal_mixture
 from skgw._run import TrainingRun
@@ -533,15 +534,16 @@ class GWCoTrainedAutoencoders(
 
     def _specs(self, domains: tuple[Array, Array]) -> tuple[AutoencoderSpec, AutoencoderSpec]:
         one, other = (
-            AutoencoderSpec(
-                n_features=x.shape[1],
-                latent_dim=_dimension(_of(self.n_components, k, "n_components")),
-                network=_of(self.network, k, "network"),
-                hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            autoencoder_spec(
+                x.shape[1],
+                here,
+                n_components=self.n_components,
+                network=self.network,
+                hidden_layer_sizes=self.hidden_layer_sizes,
+                image_shape=self.image_shape,
                 stochastic=self.autoencoder == "vae",
-                image_shape=_image_shape(self.image_shape, k),
             )
-            for k, x in enumerate(domains)
+            for here, x in enumerate(domains)
         )
         return one, other
 
@@ -557,14 +559,8 @@ class GWCoTrainedAutoencoders(
         """One domain in training; rows that are held out are none of the `known` ones."""
         options = AutoencodingOptions(self.autoencoder, self.prior_weight, self.isometry_weight)
         model = AutoencoderLoss(spec.build(seed), options, seed=seed)
-        order = rng.permutation(len(rows))
-        held_out = order[:0]
-        if self.early_stopping:
-            free = order[~np.isin(order, known)]
-            held_out = free[: max(1, round(self.validation_fraction * len(rows)))]
-            order = order[~np.isin(order, held_out)]
-            if len(order) < 2:
-                raise ValueError("Too few samples for early_stopping; switch it off.")
+        fraction = self.validation_fraction if self.early_stopping else 0.0
+        order, held_out = split_rows(len(rows), known, fraction, rng)
         return Side(
             rows, model, order=order, held_out=held_out, known=known, n_reference=self.n_reference,
             coordinates=axes.coordinates,
@@ -688,29 +684,6 @@ class GWCoTrainedAutoencoders(
         D = euclidean_distances(X, reference) / _spread(reference)
         E = euclidean_distances(*ends) / _spread(fitted.rows[there])
         return weighted_distortion(D, E, weight, X)
-
-
-def _of(value: Any, here: int, name: str) -> Any:
-    """What a parameter, given for both domains or as a pair, is for one of them."""
-    if not isinstance(value, tuple | list):
-        return value
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one or a pair, got {value!r}.")
-    return value[here]
-
-
-def _dimension(k: Any) -> int:
-    check_scalar(k, "n_components", Integral, min_val=1)
-    return int(k)
-
-
-def _image_shape(shape: Any, here: int) -> Any:
-    """That of one domain, from one for both or a pair."""
-    if shape is None:
-        return None
-    if len(shape) == 2:
-        shape = shape[here]
-    return None if shape is None else tuple(int(n) for n in shape)
 
 
 def _effective_rank(codes: Array) -> float:
