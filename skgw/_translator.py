@@ -26,17 +26,18 @@ class RowMap(NamedTuple):
     Attributes
     ----------
     axes : tuple of PrincipalAxes
-    turn : array of shape (dx, dy)
+    turn, shift : arrays of shapes (dx, dy) and (dy,)
         From coordinates of the first domain to those of the second.
     """
 
     axes: tuple[PrincipalAxes, PrincipalAxes]
     turn: Array
+    shift: Array
 
     def shared(self, X: Array, here: int) -> Array:
         """Rows of either domain, in its units, as coordinates of the second, (b, dy)."""
         coordinates = self.axes[here].coordinates(X)
-        return coordinates if here else np.asarray(coordinates @ self.turn)
+        return coordinates if here else np.asarray(coordinates @ self.turn + self.shift)
 
 
 class Translator(NamedTuple):

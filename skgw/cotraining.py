@@ -39,9 +39,9 @@ from skgw._sklearn import (
 from skgw._translator import RowMap, Translator
 from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
 from skgw.alignment.code_map import CodeMap
-from skgw.alignment.codes import CodeMatcher
+from skgw.alignment.codes import POOR, CodeMatcher
 from skgw.alignment.hints import read_known
-from skgw.alignment.partners import Partners
+from skgw.alignment.partners import Partners, nearest
 from skgw.alignment.principal import PrincipalAxes
 from skgw.coupling import Coupling
 from skgw.domains import Domains
@@ -119,6 +119,11 @@ class GWCoTrainedAutoencoders(
         Starts in the pool of each matching from nothing.
     alpha : float
         Weight of the distances against `pairs` and `labels`.
+    unbalanced : float or None
+        For domains that hold kinds of rows in different shares, or kinds that the other one lacks:
+        strength of the penalty on the marginals of the matching, relative to the median cost. The
+        smaller, the less mass such rows have in `plan_`; 0.05 is a good start. None gives all rows
+        the same mass, and finds partners as well, as they are the nearest rows.
     warm_up : float
         Share of the training before the domains are matched.
     batch_size : int
@@ -155,14 +160,20 @@ class GWCoTrainedAutoencoders(
         How sure the translation of each row of the first domain is, between 0 and 1: how much
         nearer its nearest possible partners are than the next ones. It cannot see that a whole
         matching is wrong; that is what `contrast_` is for.
+    matched_mass_ : array of shape (n,)
+        Mass of each row that is matched, relative to the mean: little for rows without partners,
+        more than 1 for kinds of rows that are rarer in the first domain than in the second, and 1
+        where the domains were matched as a whole.
     contrast_ : float
         By how much the best *other* matching that was found, of codes or of rows, is worse,
         relative; infinite if all starts led to the same one. Where it is low, a warning says that
         the matching is ambiguous.
     diagnostics_ : dict
-        "cost": mean squared distance of matched codes, 0 to 1. "size_x", "size_y": that of the
-        codes now over that when they were first matched; far from 1 if the latent space shrinks or
-        drifts. "rank_x", "rank_y": number of dimensions that the codes make use of.
+        "cost": mean squared distance of matched codes, 0 to 1. "excess": cost of matching halves of
+        the domains when they were first matched, over that of both halves of the same domain; about
+        1 for a good matching, and a warning tells if it is above 1.3. "size_x", "size_y": size of
+        the codes now over that when they were first matched; far from 1 if the latent space shrinks
+        or drifts. "rank_x", "rank_y": number of dimensions that the codes make use of.
     loss_curve_, gw_curve_ : list of float
         Loss of each update; the discrepancy of each update after the warm-up.
     validation_curve_ : list of float
@@ -209,6 +220,7 @@ class GWCoTrainedAutoencoders(
         "n_reference": [Interval(Integral, 2, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, 1, closed="left")],
+        "unbalanced": [Interval(Real, 0, None, closed="neither"), None],
         "warm_up": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -243,6 +255,7 @@ class GWCoTrainedAutoencoders(
         n_reference: int = 1000,
         n_init: int = 16,
         alpha: float = 0.5,
+        unbalanced: float | None = None,
         warm_up: float = 0.5,
         batch_size: int = 100,
         max_iter: int | str = "auto",
@@ -273,6 +286,7 @@ class GWCoTrainedAutoencoders(
         self.n_reference = n_reference
         self.n_init = n_init
         self.alpha = alpha
+        self.unbalanced = unbalanced
         self.warm_up = warm_up
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -321,7 +335,8 @@ class GWCoTrainedAutoencoders(
         Warns
         -----
         AmbiguousMatchingWarning
-            If another matching is about as good as the one taken.
+            If another matching is about as good as the one taken, or if that one is poor: rows are
+            much farther from their partners than from rows of their own domain.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         """
@@ -349,7 +364,7 @@ class GWCoTrainedAutoencoders(
             )
         )
         n_updates = self._max_updates(max(len(X), len(Y)))
-        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, seed)
+        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, seed)
         objective = CoTrainingObjective((one, other), self._options(n_updates), matcher)
         objective.to(resolve_device(self.device))
         run = TrainingRun(self, Domains(X, Y), n_updates, further=(domains, known))
@@ -366,14 +381,7 @@ class GWCoTrainedAutoencoders(
         self._fitted = self._translator((coded[0], coded[1]), objective, all_axes, domains, noise)
         self._describe(domains, rng)
         run.finish()
-        if self.contrast_ < CLEAR:
-            warnings.warn(
-                "The matching is ambiguous: another one, that differs in more than half of its "
-                f"mass, is worse by only {100 * self.contrast_:.2g} %. A few known `pairs` or "
-                "`labels` can decide.",
-                AmbiguousMatchingWarning,
-                stacklevel=5,
-            )
+        self._warn()
         return self
 
     @tensor_in_tensor_out
@@ -566,6 +574,23 @@ class GWCoTrainedAutoencoders(
             coordinates=axes.coordinates,
         )  # fmt: skip
 
+    def _warn(self) -> None:
+        """Say so if the matching is not to be trusted."""
+        faults = []
+        if self.contrast_ < CLEAR:
+            faults.append(
+                "The matching is ambiguous: another one that differs is worse by only "
+                f"{100 * self.contrast_:.2g} %."
+            )
+        if self._excess > POOR:
+            faults.append(
+                f"The matching is poor: its cost is {self._excess:.2g} times that of matching "
+                "halves of the same domain. The domains may differ in their distances."
+            )
+        if faults:
+            faults.append("A few known `pairs` or `labels` can decide.")
+            warnings.warn(" ".join(faults), AmbiguousMatchingWarning, stacklevel=6)
+
     def _max_updates(self, n_rows: int) -> int:
         if self.max_iter == "auto":
             n_updates = EPOCHS * n_rows / self.batch_size
@@ -595,21 +620,25 @@ class GWCoTrainedAutoencoders(
         codes, means = objective.match(noise)
         one, other = objective.pair
         code_map = CodeMap(
-            (_array(means[0]), _array(means[1])),
+            (_array(means[0]), _array(means[1] + other.size * objective.offset)),
             (float(one.size), float(other.size)),
             _array(objective.rotation),
         )
-        row_map = RowMap(axes, _array(objective.turn)) if objective.turn.any() else None
-        points = _array(codes[0] @ objective.rotation), _array(codes[1])
-        placed = points
-        if row_map is not None:
-            placed = _array(one.axes @ objective.turn), _array(other.axes)
-        partners = Partners.of(placed, self.n_reference)
+        row_map = None
+        if objective.by_rows:
+            row_map = RowMap(axes, _array(objective.turn), _array(objective.shift))
+        points = _array(codes[0] @ objective.rotation), _array(codes[1] - objective.offset)
+        one_placed, other_placed = objective.placed(codes)
+        placed = _array(one_placed), _array(other_placed)
+        masses = objective.mass.split([len(one.pool), len(other.pool)])
+        self._mass = _array(masses[0]), _array(masses[1])
+        partners = Partners.of(placed, self.n_reference, self._mass if self.unbalanced else None)
         pools = one.pool.cpu().numpy(), other.pool.cpu().numpy()
         networks = None
         if self.translator == "network":
             networks = self._train_networks(points, placed, partners, noise)
-        self._cost, self.contrast_ = objective.cost(codes), float(objective.contrast)
+        self._cost, self._excess = objective.cost(codes), float(objective.excess)
+        self.contrast_ = float(objective.contrast)
         return Translator(
             domains, code_map, row_map, partners, (rows[0][pools[0]], rows[1][pools[1]]), points,
             pools, networks,
@@ -645,13 +674,16 @@ class GWCoTrainedAutoencoders(
             for z in codes
         )
         one, other = (fitted.placed(X, here, device) for here, X in enumerate(rows))
-        self.plan_ = Coupling(fitted.partners.plan(one, other, 0))
+        near = nearest(one, fitted.partners.points[0])
+        self.matched_mass_ = self._mass[0][near]
+        mass = self.matched_mass_ if self.unbalanced else None
+        self.plan_ = Coupling(fitted.partners.plan(one, other, 0, mass))
         self.confidence_ = fitted.partners.confidence(one, 0)
         self._matches = tuple(
             fitted.positions[1 - here][fitted.partners.nearest(points, here)]
             for here, points in enumerate((one, other))
         )
-        self.diagnostics_ = {"cost": self._cost}
+        self.diagnostics_ = {"cost": self._cost, "excess": self._excess}
         for name, z, size in zip("xy", codes, fitted.map.sizes, strict=True):
             self.diagnostics_[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
             self.diagnostics_[f"rank_{name}"] = _effective_rank(z)

@@ -16,10 +16,11 @@ class CodeMap(NamedTuple):
     Attributes
     ----------
     means : tuple of arrays of shapes (kx,) and (ky,)
-        Of the codes.
+        Of the codes; that of the second is where the mean of the first goes.
     sizes : tuple of float
         Root mean square distances of the codes.
     rotation : array of shape (kx, ky)
+        Orthogonal up to a scale.
     """
 
     means: tuple[Array, Array]
@@ -33,5 +34,6 @@ class CodeMap(NamedTuple):
 
     def codes(self, shared: Array, here: int) -> Array:
         """Points of the shared space (b, k) as codes of either domain."""
-        normal = shared if here else shared @ self.rotation.T
+        square = np.square(self.rotation).sum() / min(self.rotation.shape)  # of its scale
+        normal = shared if here else shared @ self.rotation.T / square
         return np.asarray(normal * self.sizes[here] + self.means[here])

@@ -30,8 +30,10 @@ from torch import Tensor
 from skgw.alignment.domains import TrainingDomain
 from skgw.alignment.fitting import AlignOptions, align
 from skgw.alignment.hints import Hints
-from skgw.alignment.motions import best_motion, misfit
-from skgw.alignment.registration import REFINING, polar_factor, register
+from skgw.alignment.motions import Fit, fit_plans
+from skgw.alignment.registration import Motion
+from skgw.alignment.relaxed import LAST, STRENGTH, motion_of_pairs, register_relaxed
+from skgw.alignment.relaxed_search import search
 from skgw.alignment.selection import Trial
 
 Array = NDArray[Any]
@@ -39,32 +41,37 @@ Pair = tuple[Tensor, Tensor]
 
 NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
-N_PARTS = 3  # small parts that are matched, for each start of a pool
+FITS, POOR = 1.1, 1.3  # excess up to which a motion is good, and from which on it may be wrong
 
 
 class CodeMatching(NamedTuple):
-    """Motions that take one domain to the other, and how clear they are.
+    """A motion that takes one domain to the other, and how clear it is.
 
     Attributes
     ----------
-    rotation : Tensor of shape (kx, ky)
-        Of codes.
-    turn : Tensor of shape (dx, dy) or None
-        Of principal coordinates of rows, if these are to say which rows are partners.
+    by_rows : bool
+        Whether it is one of principal coordinates of rows, (dx, dy), or one of codes, (kx, ky).
+    motion : Motion
+    weights : tuple of Tensors of shapes (r,) and (s,)
+        Mass of each point that is matched.
     contrast : float
         By how much the cost of the best other matching exceeds that of this one, over it;
         infinite if all starts lead to the same matching. Or the same for the discrepancy of the
         rows (`Trial.rival`), if that is less, and their distances agree no worse than those of
         codes.
+    excess : float
+        What the motion costs, over what it would between samples of one law.
     """
 
-    rotation: Tensor
-    turn: Tensor | None
+    by_rows: bool
+    motion: Motion
+    weights: Pair
     contrast: float
+    excess: float
 
 
 class CodeMatcher(NamedTuple):
-    """Finds orthogonal maps between the codes of two domains.
+    """Finds motions between two domains.
 
     Attributes
     ----------
@@ -74,12 +81,15 @@ class CodeMatcher(NamedTuple):
         Size of the pool of starts of each Gromov-Wasserstein problem.
     alpha : float
         Weight of the distances against the pairs.
+    unbalanced : float or None
+        Strength that ties marginals to uniform ones; None for those of the plain search.
     seed : int
     """
 
     n_pairs: int = 0
     n_init: int = 16
     alpha: float = 0.5
+    unbalanced: float | None = None
     seed: int = 0
 
     def first(self, codes: Pair, rows: Pair, axes: Pair) -> CodeMatching:
@@ -100,26 +110,33 @@ class CodeMatcher(NamedTuple):
             for metric, hints in itertools.product(metrics, self._hints())
         ]
         plans = [start.plan for start in starts]
-        by_codes = best_motion(codes, plans, n_pairs=self.n_pairs)
-        by_axes = best_motion(
-            axes, plans, n_pairs=self.n_pairs, n_parts=N_PARTS * self.n_init, seed=self.seed
-        )
-        by_rows = misfit(axes, by_axes.found) <= misfit(codes, by_codes.found)
-        contrast = (by_axes if by_rows else by_codes).contrast
+        of_axes, of_codes = self._search(axes, plans), fit_plans(codes, plans, self.n_pairs)
+        by_rows = of_axes.excess <= of_codes.excess
+        motion, weights, contrast, excess = of_axes if by_rows else of_codes
         if not self.n_pairs:
             contrast = min(contrast, _rivalry([start.trial for start in starts]))
-        if not by_rows:
-            return CodeMatching(by_codes.rotation, None, contrast)
-        plan = by_axes.found.transport.plan
-        return CodeMatching(polar_factor(codes[0].T @ plan @ codes[1]), by_axes.rotation, contrast)
+        return CodeMatching(by_rows, motion, weights, contrast, excess)
 
-    def again(self, codes: Pair, rotation: Tensor) -> Tensor:
-        """Improve a rotation of codes."""
-        return register(*codes, rotation=rotation, temperatures=REFINING).rotation
+    def again(self, codes: Pair, motion: Pair) -> tuple[Motion, Pair]:
+        """Improve a motion of codes; and the mass of each that is matched."""
+        strength = self.unbalanced or STRENGTH
+        found = register_relaxed(*codes, Motion(*motion), unbalanced=strength, temperatures=LAST)
+        plan = found.transport.plan
+        return found.motion, (plan.sum(1), plan.sum(0))
 
-    def fit(self, codes: Pair) -> Tensor:
-        """The rotation that fits codes of partners, (n, kx) and (n, ky), best."""
-        return polar_factor(codes[0].T @ codes[1])
+    def fit(self, codes: Pair, weights: Tensor) -> Motion:
+        """The motion that fits codes of partners, (n, kx) and (n, ky), best."""
+        return motion_of_pairs(*codes, weights)
+
+    def _search(self, points: Pair, plans: list[Tensor]) -> Fit:
+        """The best motion of points: from plans if that fits, else from a thorough search."""
+        fit = fit_plans(points, plans, self.n_pairs)
+        if self.unbalanced is None and fit.excess <= FITS:
+            return fit
+        return search(
+            points, fit.motion, strength=self.unbalanced or STRENGTH, n_pairs=self.n_pairs,
+            n_init=self.n_init, seed=self.seed,
+        )  # fmt: skip
 
     def _hints(self) -> list[Hints]:
         known = np.arange(self.n_pairs)

@@ -44,17 +44,25 @@ class Partners(NamedTuple):
     reg: float
 
     @classmethod
-    def of(cls, points: tuple[Array, Array], n_reference: int) -> Partners:
-        """Keep points, the first `n_reference` of either side in random order."""
+    def of(
+        cls, points: tuple[Array, Array], n_reference: int, mass: tuple[Array, Array] | None = None
+    ) -> Partners:
+        """Keep points, the first `n_reference` of either side in random order.
+
+        Each has the same share of the mass, or that of `mass`, (n,) and (m,).
+        """
         one, other = (torch.as_tensor(p[:n_reference]) for p in points)
-        found = transport(one, other, SOFT)
+        weights = None
+        if mass is not None:
+            a, b = (torch.as_tensor(w[:n_reference]).clamp_min(TINY) for w in mass)
+            weights = a / a.sum(), b / b.sum()
+        found = transport(one, other, SOFT, weights)
         f, g = found.scores(one, other)
         return cls(points, (f.numpy(), g.numpy()), float(found.reg))
 
     def nearest(self, Z: Array, here: int) -> Array:
         """Positions of the partners of points (b, d) of the domain `here`."""
-        others = self.points[1 - here]
-        return _in_chunks(Z, lambda z: euclidean_distances(z, others).argmin(1))
+        return nearest(Z, self.points[1 - here])
 
     def means(self, Z: Array, values: Array, here: int) -> Array:
         """Means of `values` (m, k), of the points of the other domain, near points (b, d)."""
@@ -67,17 +75,17 @@ class Partners(NamedTuple):
 
         return _in_chunks(Z, means)
 
-    def plan(self, one: Array, other: Array, here: int) -> LazyPlan:
-        """Between points of one domain, `here`, and many of the other one."""
+    def plan(self, one: Array, other: Array, here: int, mass: Array | None = None) -> LazyPlan:
+        """Between points of one domain, `here`, of some `mass`, and many of the other one."""
         mine = self.points[here][: len(self.scores[here])]
 
         def scores(z: Array) -> Array:
             distances = euclidean_distances(z, mine, squared=True)
             return -np.asarray(logsumexp(self.scores[here] - distances / self.reg, axis=1))
 
-        weights = np.full(len(one), 1 / len(one))
+        mass = np.ones(len(one)) if mass is None else mass
         linear = _in_chunks(other, scores) - (other * other).sum(1) / self.reg
-        return LazyPlan((2 / self.reg) * one, other, linear, weights)
+        return LazyPlan((2 / self.reg) * one, other, linear, mass / mass.sum())
 
     def confidence(self, Z: Array, here: int) -> Array:
         """How much nearer the nearest possible partners are than the next ones, (b,), in [0, 1].
@@ -100,6 +108,11 @@ def matched(one: Array, other: Array) -> Array:
     """Partners of points (n, d) among others (m, d), all of which are to have one."""
     Z, W = torch.as_tensor(one), torch.as_tensor(other)
     return np.asarray(transport(Z, W, REFINING[-1]).plan.argmax(1))
+
+
+def nearest(points: Array, others: Array) -> Array:
+    """Positions of the nearest of others (m, d) to each of some points (n, d)."""
+    return _in_chunks(points, lambda z: euclidean_distances(z, others).argmin(1))
 
 
 def _in_chunks(points: Array, function: Callable[[Array], Array]) -> Array:

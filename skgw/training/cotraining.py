@@ -36,6 +36,7 @@ from skgw.training.objective import Objective, Phase
 
 SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
 MIN_SIZE = 1e-6  # of codes that all coincide
+TINY = 1e-6
 MAX_POOL = 10_000  # rows of either domain that partners are sought for
 MATCHED_STEPS = 2  # outer steps from the matching that a batch was drawn from
 
@@ -43,20 +44,24 @@ Pair = tuple[Tensor, Tensor]
 
 
 class Matcher(Protocol):
-    """Finds orthogonal maps between the domains."""
+    """Finds motions between the domains: pairs of an orthogonal map and an offset.
 
-    def first(self, codes: Pair, rows: Pair, axes: Pair) -> tuple[Tensor, Tensor | None, float]:
+    Weights are the mass of each reference row that is matched, of either domain.
+    """
+
+    def first(self, codes: Pair, rows: Pair, axes: Pair) -> tuple[bool, Pair, Pair, float, float]:
         """From nothing: from normal codes, rows and principal coordinates of reference rows.
 
-        Returns the rotation of codes; that of principal coordinates, where these fit each other
-        better than codes do; and how much worse any other matching is.
+        Returns whether the motion is one of principal coordinates, or one of codes; the motion;
+        weights; how much worse any other motion is; and the cost over that between samples of one
+        law.
         """
 
-    def again(self, codes: Pair, rotation: Tensor) -> Tensor:
-        """Improve the rotation between normal codes of reference rows."""
+    def again(self, codes: Pair, motion: Pair) -> tuple[Pair, Pair]:
+        """Improve a motion of normal codes of reference rows; with weights."""
 
-    def fit(self, codes: Pair) -> Tensor:
-        """The rotation that fits normal codes of partners best."""
+    def fit(self, codes: Pair, weights: Tensor) -> Pair:
+        """The motion that fits normal codes of partners best."""
 
 
 @dataclass(frozen=True)
@@ -187,9 +192,13 @@ class CoTrainingObjective(Objective):
     """
 
     rotation: Tensor  # (kx, ky), of codes; zero before the domains are matched
+    offset: Tensor  # (ky,)
     turn: Tensor  # (dx, dy), of principal coordinates; zero where codes are relied on
+    shift: Tensor  # (dy,)
     partners: Tensor  # (P + P', 2), positions in both pools, for each row of one and of the other
+    mass: Tensor  # (P + P',), how much of each of these rows is matched
     contrast: Tensor  # ()
+    excess: Tensor  # ()
     n_updates: Tensor  # ()
 
     def __init__(
@@ -202,7 +211,11 @@ class CoTrainingObjective(Objective):
         n_pairs = len(one.pool) + len(other.pool)
         self.register_buffer("rotation", torch.zeros(dims))
         self.register_buffer("turn", torch.zeros(one.axes.shape[1], other.axes.shape[1]))
+        self.register_buffer("offset", torch.zeros(dims[1]))
+        self.register_buffer("shift", torch.zeros(other.axes.shape[1]))
         self.register_buffer("partners", torch.zeros(n_pairs, 2, dtype=torch.long))
+        self.register_buffer("mass", torch.ones(n_pairs))
+        self.register_buffer("excess", torch.zeros(()))
         self.register_buffer("contrast", torch.zeros(()))
         self.register_buffer("n_updates", torch.tensor(0))
 
@@ -253,20 +266,32 @@ class CoTrainingObjective(Objective):
         (z, mean_z), (w, mean_w) = (side.normal_codes() for side in self.pair)
         i, j = (side.draw_reference(generator) for side in self.pair)
         if not self.rotation.any():
-            self._match_first((z[i], w[j]))
-        elif not self.turn.any():
-            self.rotation.copy_(self.matcher.again((z[i], w[j]), self.rotation))
-        if self.turn.any():
-            self.rotation.copy_(self.matcher.fit((z[self.partners[:, 0]], w[self.partners[:, 1]])))
-        else:
-            self.partners.copy_(nearest_partners(z @ self.rotation, w))
+            self._match_first((z, w))
+        elif not self.by_rows:
+            motion, weights = self.matcher.again((z[i], w[j]), (self.rotation, self.offset))
+            self._follow(motion, weights, (z, w))
+        if self.by_rows:
+            codes = z[self.partners[:, 0]], w[self.partners[:, 1]]
+            self._set_motion(self.matcher.fit(codes, self.mass))
         return (z, w), (mean_z, mean_w)
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether principal coordinates of rows tell who is whose partner, and not codes."""
+        return bool(self.turn.any())
+
+    def placed(self, codes: Pair) -> Pair:
+        """Both pools in the space in which partners are near to each other."""
+        one, other = self.pair
+        if self.by_rows:
+            return one.axes @ self.turn + self.shift, other.axes
+        return codes[0] @ self.rotation + self.offset, codes[1]
 
     def cost(self, codes: Pair) -> float:
         """Mean squared distance of normal codes of partners, over that of all."""
         i, j = self.partners.T
-        moved = codes[0] @ self.rotation
-        apart = (moved[i] - codes[1][j]).square().sum(1).mean()
+        moved = codes[0] @ self.rotation + self.offset
+        apart = (moved[i] - codes[1][j]).square().sum(1) @ self.mass / self.mass.sum()
         spread = 0.5 * (size_of(moved) ** 2 + size_of(codes[1]) ** 2)
         shift = (moved.mean(0) - codes[1].mean(0)).square().sum()
         return float(apart / (spread + shift))
@@ -274,14 +299,34 @@ class CoTrainingObjective(Objective):
     def _match_first(self, codes: Pair) -> None:
         """From nothing; principal coordinates do not change, and their partners neither."""
         one, other = self.pair
-        rows = one.rows[one.pool[one.reference]], other.rows[other.pool[other.reference]]
-        axes = one.axes[one.reference], other.axes[other.reference]
-        rotation, turn, contrast = self.matcher.first(codes, rows, axes)
-        self.rotation.copy_(rotation)
+        i, j = one.reference, other.reference
+        rows = one.rows[one.pool[i]], other.rows[other.pool[j]]
+        axes = one.axes[i], other.axes[j]
+        by_rows, motion, weights, contrast, excess = self.matcher.first(
+            (codes[0][i], codes[1][j]), rows, axes
+        )
         self.contrast.fill_(contrast)
-        if turn is not None:
-            self.turn.copy_(turn)
-            self.partners.copy_(nearest_partners(one.axes @ turn, other.axes))
+        self.excess.fill_(excess)
+        if by_rows:
+            self.turn.copy_(motion[0])
+            self.shift.copy_(motion[1])
+        self._follow(motion, weights, codes)
+
+    def _follow(self, motion: Pair, weights: Pair, codes: Pair) -> None:
+        """Who is whose partner, and the mass of each, after a motion and weights were found."""
+        if not self.by_rows:
+            self._set_motion(motion)
+        placed = self.placed(codes)
+        self.partners.copy_(nearest_partners(*placed))
+        mass = [
+            (len(w) * w)[_nearest(points, points[side.reference])]
+            for points, w, side in zip(placed, weights, self.pair, strict=True)
+        ]
+        self.mass.copy_(torch.cat(mass))
+
+    def _set_motion(self, motion: Pair) -> None:
+        self.rotation.copy_(motion[0])
+        self.offset.copy_(motion[1])
 
     def _discrepancy(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normalised GW_eps of a batch drawn from the matching, and how far sizes have drifted."""
@@ -307,8 +352,9 @@ class CoTrainingObjective(Objective):
     def _draw_partners(self, generator: torch.Generator) -> Pair:
         """Positions of rows of both domains, and of their partners: as many rows of either."""
         one, other = self.pair
-        n = min(self.options.batch_size, len(self.partners)) // 2
-        drawn = [torch.randperm(len(side.pool), generator=generator)[:n] for side in self.pair]
+        n = self.options.batch_size // 2
+        masses = self.mass.cpu().clamp_min(TINY).split([len(one.pool), len(other.pool)])
+        drawn = [torch.multinomial(m, min(n, len(m)), generator=generator) for m in masses]
         i, j = self.partners[torch.cat([drawn[0], len(one.pool) + drawn[1]])].T
         return one.pool[i], other.pool[j]
 
@@ -339,7 +385,11 @@ def nearest_partners(one: Tensor, other: Tensor) -> Tensor:
     Tensor of int of shape (n + m, 2)
         Positions in the first and the second set.
     """
-    forth = torch.cat([torch.cdist(part, other).argmin(1) for part in one.split(CHUNK)])
-    back = torch.cat([torch.cdist(part, one).argmin(1) for part in other.split(CHUNK)])
+    forth, back = _nearest(one, other), _nearest(other, one)
     i, j = (torch.arange(len(x), device=x.device) for x in (one, other))
     return torch.cat([torch.stack([i, forth], 1), torch.stack([back, j], 1)])
+
+
+def _nearest(points: Tensor, others: Tensor) -> Tensor:
+    """Positions of the nearest of others (m, d) to each of some points (n, d)."""
+    return torch.cat([torch.cdist(part, others).argmin(1) for part in points.split(CHUNK)])

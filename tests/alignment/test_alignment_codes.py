@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skgw.alignment.code_map import CodeMap
 from skgw.alignment.codes import CodeMatcher
-from skgw.alignment.motions import best_motion, misfit
+from skgw.alignment.motions import cheapest, fit_plans
 from skgw.alignment.registration import register
 
 N = 60
@@ -37,14 +37,17 @@ def codes():
 def test_a_copy_is_matched(codes):
     Z, W, turn, order = codes
     found = MATCHER.first((Z, W), (Z, W), (Z, W))
-    assert_allclose(found.rotation, turn, atol=0.05)
-    assert_allclose(found.turn, turn, atol=0.05)
+    assert found.by_rows
+    assert_allclose(found.motion.rotation, turn, atol=0.05)
     assert found.contrast > 0.5
+    assert found.excess < 1.1
     again = MATCHER.first((Z, W), (Z, W), (Z, W))
-    assert_array_equal(again.rotation, found.rotation)
-    refined = MATCHER.again((Z, W), found.rotation + 0.1)
-    assert_allclose(refined, turn, atol=0.05)
-    assert_allclose(MATCHER.fit((Z[order], W)), turn, atol=1e-6)
+    assert_array_equal(again.motion.rotation, found.motion.rotation)
+    refined, weights = MATCHER.again((Z, W), (turn + 0.1, torch.zeros(3).double()))
+    assert_allclose(refined.rotation, turn, atol=0.05)
+    assert [len(w) for w in weights] == [N, N]
+    fitted = MATCHER.fit((Z[order], W), torch.ones(N).double())
+    assert_allclose(fitted.rotation, turn, atol=1e-6)
 
 
 def test_rows_tell_the_partners_where_codes_are_deformed(codes):
@@ -52,15 +55,16 @@ def test_rows_tell_the_partners_where_codes_are_deformed(codes):
     Z, W, turn, _ = codes
     deformed = normal(W * torch.tensor([1.0, 0.1, 3.0]).double())
     found = MATCHER.first((Z, deformed), (Z, W), (Z, W))
-    assert_allclose(found.turn, turn, atol=0.05)
+    assert found.by_rows
+    assert_allclose(found.motion.rotation, turn, atol=0.05)
 
 
 def test_codes_tell_the_partners_where_rows_are_deformed(codes):
     Z, W, turn, _ = codes
     deformed = normal(W.abs() ** 3)
     found = MATCHER.first((Z, W), (Z, deformed), (Z, deformed))
-    assert found.turn is None
-    assert_allclose(found.rotation, turn, atol=0.05)
+    assert not found.by_rows
+    assert_allclose(found.motion.rotation, turn, atol=0.05)
 
 
 def ring(n=48):
@@ -92,31 +96,31 @@ def test_pairs_make_a_symmetric_matching_clear():
     Z = ring()[order]
     found = MATCHER._replace(n_pairs=3).first((Z, Z), (Z, Z), (Z, Z))
     assert found.contrast > 0.1
-    assert_array_equal(torch.cdist(Z @ found.turn, Z).argmin(1), np.arange(48))
+    assert_array_equal(torch.cdist(found.motion(Z), Z).argmin(1), np.arange(48))
 
 
 # ------------------------------------------------------------------------------------ motions
 
 
-def test_the_misfit_is_one_for_samples_of_one_distribution():
-    one, other = normal(cloud(600, 1)), normal(cloud(600, 2))
+def test_plans_are_starts_of_motions():
+    one, other = normal(cloud(200, 1)), normal(cloud(200, 2))
+    good = torch.eye(200).double()[torch.argsort(torch.argsort(one[:, 0]))]
+    good = good[:, torch.argsort(torch.argsort(other[:, 0]))] / 200
+    fit = fit_plans((one, other), [good])
+    assert fit.excess == pytest.approx(1, abs=0.3)
+    assert fit.contrast == np.inf
+    assert_allclose(fit.motion.offset, [0, 0])
+    assert_allclose(fit.weights[0], np.full(200, 1 / 200))
+
+
+def test_a_wrong_motion_is_found_out():
+    one, other = normal(cloud(200, 1)), normal(cloud(200, 2))
     right = register(one, other, rotation=torch.eye(2).double())
     wrong = register(one, other, rotation=-torch.eye(2).double(), temperatures=(0.01,))
-    assert misfit((one, other), right) == pytest.approx(1, abs=0.15)
-    assert misfit((one, other), wrong) > 1.3
-    assert misfit((one, one), right) < 0.3
-
-
-def test_small_parts_find_what_a_wrong_start_misses():
-    one, other = normal(cloud(200, 1)), normal(cloud(200, 2))
-    turn = torch.tensor([[0.0, 1], [-1, 0]]).double()
-    wrong = torch.eye(200).double()[torch.argsort(other[:, 0])][:, torch.argsort(-one[:, 0])] / 200
-    alone = best_motion((one, other @ turn), [wrong])
-    helped = best_motion((one, other @ turn), [wrong], n_parts=4)
-    assert (alone.rotation - turn).abs().max() > 0.5
-    assert_allclose(helped.rotation, turn, atol=0.1)
-    again = best_motion((one, other @ turn), [wrong], n_parts=4)
-    assert_array_equal(again.rotation, helped.rotation)
+    fit = cheapest((one, other), [wrong, right])
+    assert_array_equal(fit.motion.rotation, right.rotation)
+    assert 0 < fit.contrast < np.inf
+    assert cheapest((one, other), [wrong]).excess > 1.3 > fit.excess
 
 
 def test_a_few_pairs_of_a_kind_do_not_outweigh_the_points():
@@ -125,8 +129,8 @@ def test_a_few_pairs_of_a_kind_do_not_outweigh_the_points():
     right = torch.eye(400).double() / 400
     noise = torch.as_tensor(np.random.default_rng(0).normal(size=(3, 2)))
     points = one, torch.cat([one[:3] + 0.4 * noise, other[3:]])
-    found = best_motion(points, [right], n_pairs=3)
-    assert_allclose(found.rotation, np.eye(2), atol=0.15)
+    found = fit_plans(points, [right], n_pairs=3)
+    assert_allclose(found.motion.rotation, np.eye(2), atol=0.15)
 
 
 # ------------------------------------------------------------------------------------ the map
@@ -134,7 +138,7 @@ def test_a_few_pairs_of_a_kind_do_not_outweigh_the_points():
 
 def test_codes_go_to_the_shared_space_and_back():
     rng = np.random.default_rng(0)
-    turn = np.linalg.qr(rng.normal(size=(3, 2)))[0].T
+    turn = 1.5 * np.linalg.qr(rng.normal(size=(3, 2)))[0].T
     code_map = CodeMap((np.full(2, 3.0), np.full(3, -2.0)), (5.0, 0.2), turn)
     codes = rng.normal(size=(20, 2))
     shared = code_map.shared(codes, 0)
