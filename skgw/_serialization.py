@@ -23,7 +23,7 @@ from skgw.nn.residual import ResidualSpec
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
-from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
+from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace, SaturatedSpace
 
 CLASSES = {
     cls.__name__: cls
@@ -31,7 +31,7 @@ CLASSES = {
         AutoencoderSpec, CodedDomain, CodeMap, ConsensusSpace, Correspondence, Coupling,
         Extension, FeatureSpace, FittedNetwork, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
         MatrixSpace, NormalMixture, Preparation, PreparedSpace, ReferenceDomain, ResidualSpec,
-        Translator, Unit,
+        SaturatedSpace, Translator, Unit,
     )
 }  # fmt: skip
 FORMAT = "1"

@@ -82,6 +82,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         lets rows without counterpart go unmatched, the smaller, the more of them.
     mass : float in (0, 1] or None
         Match this part of the mass only, the best one; not together with `unbalanced`.
+    refine : bool
+        Improve the matching by near distances, and by an orthogonal map of features where that
+        keeps more neighbours. Only of balanced plans, and if `epsilon` is None.
     transformer_x, transformer_y : transformer or None
         Cloned and fitted to either domain's features before distances are taken. Translated points
         have the features of before.
@@ -153,6 +156,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, 1, closed="left")],
         "unbalanced": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
         "mass": [Interval(Real, 0, 1, closed="right"), None],
+        "refine": ["boolean"],
         "transformer_x": [HasMethods(["fit", "transform"]), None],
         "transformer_y": [HasMethods(["fit", "transform"]), None],
         "device": [str],
@@ -171,6 +175,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         alpha: float = 0.5,
         unbalanced: float | tuple[float, float] | None = None,
         mass: float | None = None,
+        refine: bool = True,
         transformer_x: Any = None,
         transformer_y: Any = None,
         device: str = "auto",
@@ -185,6 +190,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.alpha = alpha
         self.unbalanced = unbalanced
         self.mass = mass
+        self.refine = refine
         self.transformer_x = transformer_x
         self.transformer_y = transformer_y
         self.device = device
@@ -363,6 +369,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             unbalanced=self.unbalanced,
             mass=self.mass,
             device=resolve_device(self.device),
+            refine=self.refine
+            and all(x is None for x in (self.epsilon, self.unbalanced, self.mass)),
         )
 
     def _training_domains(
@@ -406,10 +414,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     def _distortion(self, X: Any, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to the reference rows of their domain."""
         domain, other = self._domains[here], self._domains[1 - here]
-        D, D_reference = domain.distances(self._read(X, here)), domain.between()
-        extension = self._rule(here).onto_reference()
-        E = distances_of_means(extension.rows(D), extension.rows(D_reference), other.between())
-        return weighted_distortion(D, E, weight, X)
+        X_read, extension = self._read(X, here), self._rule(here).onto_reference()
+        W, V = extension.rows(domain.distances(X_read)), extension.rows(domain.between())
+        E = distances_of_means(W, V, other.plain.between())
+        return weighted_distortion(domain.plain.distances(X_read), E, weight, X)
 
 
 def _fitted(transformer: Any, X: Any, metric: Metric, name: str) -> Any:
@@ -439,6 +447,7 @@ def _matched_mass(found: Alignment) -> Array:
 
 def _points(X: Any, domain: ReferenceDomain) -> Array:
     """What rows of the other domain are translated to means of, (r, width)."""
-    if isinstance(domain.space, MatrixSpace) and not isinstance(domain.space, GeodesicSpace):
-        return domain.space.matrix.T  # distances to all training rows
+    space = domain.plain.space
+    if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
+        return space.matrix.T  # distances to all training rows
     return X[domain.rows]
