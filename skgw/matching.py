@@ -69,7 +69,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Length of a graph's edges: "hops" (1 each), "weight", or the name of an edge attribute.
     epsilon : float or None
         Strength of the entropy, relative to the mean squared distance. None chooses it in
-        proportion to what the best matching leaves unexplained.
+        proportion to what the best matching leaves unexplained, and to the refinement.
     n_init : int
         Starts in the pool from which the best matching is taken.
     method : {"auto", "full", "reference"}
@@ -83,8 +83,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     mass : float in (0, 1] or None
         Match this part of the mass only, the best one; not together with `unbalanced`.
     refine : bool
-        Improve the matching by near distances, and by an orthogonal map of features where that
-        keeps more neighbours. Only of balanced plans, and if `epsilon` is None.
+        Improve the matching by near distances, which are alike where far ones are not, and by an
+        orthogonal map of features where that keeps more neighbours. Only if `epsilon`,
+        `unbalanced` and `mass` are None.
     transformer_x, transformer_y : transformer or None
         Cloned and fitted to either domain's features before distances are taken. Translated points
         have the features of before.
@@ -101,9 +102,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Gromov-Wasserstein discrepancy of the coupled rows without the entropy, relative to the mean
         squared distance.
     epsilon_ : float
-        The entropy's strength that was used.
+        The entropy's strength that was used, for a refined plan relative to saturated distances.
     metric_ : tuple of str or callable
-        The metrics that were used, for "auto" those that were chosen.
+        The metrics that were used, for "auto" those that were chosen. A refined plan sees them
+        saturated.
     contrast_ : float
         By how much the objective of the best *other* matching that was found exceeds that of the
         one taken, over the latter's discrepancy.

@@ -104,10 +104,16 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     rule, error = correspond(distances, rows, acting, float(result.reg), weights)
     return Alignment(
         metrics, trial, epsilon, domains, rule, distances, plan,
-        value=plan_cost(Dx, Dy, plan) / plan.sum() ** 2,
+        value=_discrepancy(domains, plan),
         confidence=confidence(rule, distances[0], domains[1].between()),
         converged=bool(result.converged) and error < FITTING,
     )  # fmt: skip
+
+
+def _discrepancy(domains: tuple[ReferenceDomain, ReferenceDomain], plan: Array) -> float:
+    """Of the distances as they are, not saturated; for a plan of mass one."""
+    Dx, Dy = (domain.plain.between() for domain in domains)
+    return plan_cost(Dx, Dy, plan) / plan.sum() ** 2
 
 
 class Choice(NamedTuple):

@@ -96,7 +96,7 @@ def test_a_map_of_features_is_found_and_taken():
     rng = np.random.default_rng(1)
     X = rng.exponential(size=(150, 4)) @ rng.normal(size=(4, 12)) + 0.3 * rng.normal(size=(150, 12))
     order = rng.permutation(150)
-    Y = (X * np.geomspace(0.25, 4, 12))[order]
+    Y = (X[:, ::-1] * np.geomspace(0.25, 4, 12))[order]
     partner, metrics = np.argsort(order), ("raw euclidean",) * 2
     start = blurred(partner, pairwise_distances((Y - Y.mean(0)) / Y.std(0)), 2.0)
     plain = refine(metrics, seen(X, Y), NO_HINTS, start)
