@@ -113,7 +113,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         How sure the partner of each row is, between 0 and 1: the higher, the more of the row's mass
         goes near its partner, the nearer it comes back to itself from there, and the better its
         distances agree with its partners'. All are relative to the mean of the rows; that a whole
-        matching is wrong is what `contrast_` tells.
+        matching is wrong is what `contrast_` tells. Of a refined plan the geometric mean of that
+        before and after.
     matched_mass_ : array of shape (n,)
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool

@@ -22,6 +22,7 @@ from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
 from skgw.alignment.refinement import refine_coupling
 from skgw.alignment.selection import Trial, attempt, score
+from skgw.solvers import GromovResult
 from skgw.solvers.quadratic import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
@@ -94,20 +95,44 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
         known=Known(trial.plan, *at), unbalanced=options.unbalanced, mass=options.mass,
         seed=seed, device=options.device,
     )  # fmt: skip
+    extended = _extend(pair, domains, hints, result)
+    sure = extended.confidence
     if options.refine:
         metrics, domains, result, _ = refine_coupling(pair, metrics, domains, hints, result.plan)
         epsilon = float(result.reg)
+        extended = _extend(pair, domains, hints, result)
+        sure = np.sqrt(sure * extended.confidence)  # far and near distances see other errors
+    plan = result.plan.cpu().numpy()
+    return Alignment(
+        metrics, trial, epsilon, domains, extended.rule, extended.distances, plan,
+        value=_discrepancy(domains, plan),
+        confidence=sure,
+        converged=bool(result.converged) and extended.error < FITTING,
+    )  # fmt: skip
+
+
+class _Extended(NamedTuple):
+    """A coupling of reference rows, as a rule for all rows."""
+
+    rule: Correspondence
+    error: float
+    distances: tuple[Array, Array]
+    confidence: Array
+
+
+def _extend(
+    pair: Pair,
+    domains: tuple[ReferenceDomain, ReferenceDomain],
+    hints: Hints,
+    result: GromovResult,
+) -> _Extended:
+    rows = domains[0].rows, domains[1].rows
     plan = result.plan.cpu().numpy()
     distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
-    weights = plan.sum(1), plan.sum(0)
-    acting = hints.extend(plan, *rows)
+    acting, weights = hints.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     rule, error = correspond(distances, rows, acting, float(result.reg), weights)
-    return Alignment(
-        metrics, trial, epsilon, domains, rule, distances, plan,
-        value=_discrepancy(domains, plan),
-        confidence=confidence(rule, distances[0], domains[1].between()),
-        converged=bool(result.converged) and error < FITTING,
-    )  # fmt: skip
+    sure = confidence(rule, distances[0], domains[1].between())
+    return _Extended(rule, error, distances, sure)
 
 
 def _discrepancy(domains: tuple[ReferenceDomain, ReferenceDomain], plan: Array) -> float:
