@@ -39,8 +39,8 @@ TEMPERATURES = (0.1, 0.03, 0.01)  # in turn, over the product coupling's discrep
 COLD = TEMPERATURES[-1:]
 KEPT, NEAREST = 0.5, 5  # share of nearest neighbours from which on rows are matched, and how many
 COLDEST = 1e-5  # strength of the entropy
-ROUGH, TOLERANCE = 1e-3, 1e-4
-MAX_ROUGH, MAX_ITER = 30, 100
+ROUGH, TOLERANCE = 1e-2, 1e-4
+MAX_ROUGH, MAX_ITER = 10, 100
 TIE = 1e-6  # relative difference of distances that are equal
 
 
