@@ -25,7 +25,7 @@ from skgw.nn.residual import ResidualSpec
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
-from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
+from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace, SaturatedSpace
 
 CLASSES = {
     cls.__name__: cls
@@ -33,7 +33,7 @@ CLASSES = {
         AutoencoderSpec, CodedDomain, CodeMap, ConsensusSpace, Correspondence, Coupling,
         Extension, FeatureSpace, FittedNetwork, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
         MatrixSpace, NormalMixture, Partners, Preparation, PreparedSpace, PrincipalAxes,
-        ReferenceDomain, ResidualSpec, RowMap, Translator, Unit,
+        ReferenceDomain, ResidualSpec, RowMap, SaturatedSpace, Translator, Unit,
     )
 }  # fmt: skip
 FORMAT = "1"
