@@ -41,6 +41,7 @@ Pair = tuple[Tensor, Tensor]
 
 NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
+N_SEARCHES = 3  # thorough ones at most, while the motion is poor
 FITS, POOR = 1.1, 1.3  # excess up to which a motion is good, and from which on it may be wrong
 
 
@@ -133,10 +134,19 @@ class CodeMatcher(NamedTuple):
         fit = fit_plans(points, plans, self.n_pairs)
         if self.unbalanced is None and fit.excess <= FITS:
             return fit
-        return search(
-            points, fit.motion, strength=self.unbalanced or STRENGTH, n_pairs=self.n_pairs,
-            n_init=self.n_init, seed=self.seed,
-        )  # fmt: skip
+        found: list[Fit] = []
+        while len(found) < N_SEARCHES and not (found and found[-1].excess <= POOR):
+            found.append(
+                search(
+                    points,
+                    fit.motion,
+                    strength=self.unbalanced or STRENGTH,
+                    n_pairs=self.n_pairs,
+                    n_init=self.n_init,
+                    seed=self.seed + len(found),
+                )  # fmt: skip
+            )
+        return min(found, key=lambda fit: fit.excess)
 
     def _hints(self) -> list[Hints]:
         known = np.arange(self.n_pairs)

@@ -41,7 +41,8 @@ class PrincipalAxes(NamedTuple):
         if (X[:1] == X).all():  # they vary in no direction
             return cls(X[0], np.zeros((n_axes, X.shape[1])))
         found = PCA(n_axes, random_state=seed).fit(X.astype(np.float64))
-        size = np.sqrt(2 * np.square(found.transform(X)).mean(0).sum())
+        along = (X - found.mean_) @ found.components_.T
+        size = np.sqrt(2 * np.square(along).mean(0).sum())
         return cls(found.mean_, found.components_ / size)
 
     def coordinates(self, X: Array) -> Array:

@@ -55,6 +55,7 @@ def quick(monkeypatch):
     """An estimator that fits in a moment."""
     monkeypatch.setattr("skgw.cotraining.NETWORK_UPDATES", 5)
     monkeypatch.setattr("skgw.alignment.relaxed_search.N_TURNS", 1)
+    monkeypatch.setattr("skgw.alignment.codes.N_SEARCHES", 1)
     return lambda **params: GWCoTrainedAutoencoders(**{**QUICK, "random_state": 0, **params})
 
 
