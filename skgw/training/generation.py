@@ -11,22 +11,27 @@ import torch
 from torch import Tensor
 
 from skgw.nn import PENALTIES, Generator, pairwise_distances
-from skgw.solvers.descent import Solution, entropic_value, minimize
-from skgw.solvers.envelope import envelope_value, self_value
-from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.result import State
-from skgw.solvers.starts import ANNEALING_START, carried_start, identity_start
+from skgw.solvers.starts import carried_start
 from skgw.spaces import Space
 from skgw.training.batches import draw_batch, stratified_order
+from skgw.training.discrepancy import (
+    FRESH_STEPS,
+    better,
+    cross_term,
+    fresh_solve,
+    self_term,
+    start_solve,
+    uniform_problem,
+    uniform_weights,
+)
 from skgw.training.objective import Objective, Phase
 
 MAX_CACHED = 4096  # all distances between so many points are kept on the device
 CARRIED_STEPS = 2  # outer steps from a carried-over coupling: it is nearly solved
-FRESH_STEPS = 30
 ONE_STEP_EPSILON = 0.01  # largest for which a self term takes one outer step
 RACE_EVERY = 50  # batches between two races of the carried-over coupling against a fresh one
 MAX_HELD_OUT = 1000  # points that a validation looks at
-TOLERANCE = 1e-2  # of a plan: its envelope gradient has a cosine of .9997 with the exact one
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ class GenerativeObjective(Objective):
             noise = torch.Generator().manual_seed(0)
             points = self.generator(self.options.batch_size, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
-        cross = self._value(fresh_solve(uniform_problem(D, E), self.options.epsilon), D, E)
+        epsilon = self.options.epsilon
+        cross = cross_term(fresh_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
         self_terms = [self._self_term(C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
@@ -145,7 +151,7 @@ class GenerativeObjective(Objective):
             self.distances(rows, self.carried_rows)[None],
             self.carried_plan,
             pairwise_distances(points, self.carried_points)[None],
-            *_uniform(len(rows), len(points), points),
+            *uniform_weights(len(rows), len(points), points),
         )
 
     def _terms(self, rows: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,8 +163,7 @@ class GenerativeObjective(Objective):
             solution = fresh_solve(problem, epsilon)
         else:
             start = self.carried(rows, points.detach())
-            reg, tol = (D.new_full((1,), x) for x in (epsilon, TOLERANCE))
-            solution = minimize(problem, reg, start, tol=tol, max_iter=CARRIED_STEPS)
+            solution = start_solve(problem, start, epsilon, max_iter=CARRIED_STEPS)
             if is_race:
                 solution = better(solution, fresh_solve(problem, epsilon), epsilon)
         if is_race:  # constant for the generator, so that an occasional look is enough
@@ -167,12 +172,7 @@ class GenerativeObjective(Objective):
         self.carried_points.copy_(points.detach())
         self.carried_plan.copy_(solution.plan)
         self.n_batches += 1
-        return self._value(solution, D, E), self._self_term(E)
-
-    def _value(self, solution: Solution, D: Tensor, E: Tensor) -> Tensor:
-        """GW_eps, with its envelope gradient in both matrices."""
-        value = uniform_value(solution, self.options.epsilon)
-        return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
+        return cross_term(solution, D, E, epsilon), self._self_term(E)
 
     def _self_term(self, D: Tensor) -> Tensor:
         """GW_eps of a space with itself, with its gradient."""
@@ -181,8 +181,7 @@ class GenerativeObjective(Objective):
         # push the generated points apart without bound.
         epsilon = self.options.epsilon
         max_iter = 1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS
-        solution = self_solve(D.detach(), epsilon, max_iter=max_iter)
-        return self_value(D[None], uniform_value(solution, epsilon), solution.plan)[0]
+        return self_term(D, epsilon, max_iter=max_iter)
 
     def _cache(self, space: Space) -> Tensor | None:
         n = len(space.anchors)
@@ -191,46 +190,3 @@ class GenerativeObjective(Objective):
         everything = np.arange(n)
         D = space.between(everything, everything) / self.scale
         return torch.as_tensor(D, dtype=torch.float32)
-
-
-def _uniform(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    return like.new_full((1, n), 1 / n), like.new_full((1, m), 1 / m)
-
-
-def uniform_problem(D: Tensor, E: Tensor) -> QuadraticProblem:
-    """The problem of two distance matrices (n, n) and (m, m) whose points weigh the same."""
-    return quadratic_problem(D[None], E[None], *_uniform(len(D), len(E), D))
-
-
-def fresh_solve(
-    problem: QuadraticProblem,
-    epsilon: float,
-    *,
-    tol: float = TOLERANCE,
-    max_iter: int = FRESH_STEPS,
-) -> Solution:
-    """An annealed solve from the product coupling."""
-    reg, tols, level = (problem.a.new_full((1,), x) for x in (epsilon, tol, ANNEALING_START))
-    start = State(problem.offset)
-    return minimize(problem, reg, start, level=level, tol=tols, max_iter=max_iter)
-
-
-def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: int) -> Solution:
-    """A solve of a space with itself, from the identity."""
-    problem = uniform_problem(D, D)
-    reg, tols = (D.new_full((1,), x) for x in (epsilon, tol))
-    start = identity_start(problem)
-    return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
-
-
-def better(one: Solution, other: Solution, epsilon: float) -> Solution:
-    """The one with the lower GW_eps, of solutions of a `uniform_problem`."""
-    first, second = uniform_value(one, epsilon), uniform_value(other, epsilon)
-    return other if bool(second < first) or not bool(first.isfinite()) else one
-
-
-def uniform_value(solution: Solution, epsilon: float) -> Tensor:
-    """GW_eps of a solution of a `uniform_problem`, (1,)."""
-    m = solution.plan.shape[2]
-    b, reg = solution.energy.new_full((1, m), 1 / m), solution.energy.new_full((1,), epsilon)
-    return entropic_value(solution.plan, solution.potential, solution.energy, b, reg)
