@@ -18,6 +18,7 @@ from sklearn.utils import Tags, check_random_state, check_scalar, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skgw._adversary import build_adversary
 from skgw._base import (
     PersistenceMixin,
     canonical_axes,
@@ -40,6 +41,7 @@ from skgw.exceptions import GWConvergenceWarning
 from skgw.nn import PENALTIES, FittedNetwork, Generator, GeneratorSpec
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
+from skgw.training.adversary import Adversary
 from skgw.training.batches import spread
 from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
@@ -104,6 +106,25 @@ class GWGenerativeEmbedding(
     init : {"mds", "random"}
         "mds" teaches the generator the classical scaling of up to 512 rows first, which saves
         updates and avoids bad minima; it has no effect on a normal prior. "random" does not.
+    adversary : {"mlp"}, callable or None
+        Networks that map data and generated points to features, one for each, between which
+        distances are then measured: they learn to tell the two apart while the generator learns to
+        make them alike. A callable gets the numbers of inputs and features and returns a
+        `torch.nn.Module`. None: plain distances. Needs features, and ``metric="euclidean"``.
+    adversary_dim : int or None
+        Dimension of these features, at least `n_components`. None: the larger one of the dimensions
+        of data and embedding.
+    orthogonality : {"procrustes", "layerwise"} or None
+        What keeps the adversary from distorting distances at will. "procrustes" holds each network
+        as a whole to the closest isometry, on data and on generated points; "layerwise" each weight
+        matrix to an orthogonal one; None nothing.
+    orthogonality_weight : float
+        Of that penalty, against the discrepancy. With "procrustes" it has to be above 8: with less,
+        the adversary gains from distances that grow without bound.
+    adversary_start : float
+        Share of the updates that the generator makes before the adversary begins.
+    adversary_every : int
+        Updates of the generator for one of the adversary.
     penalty : {"mean", "l1"} or None
         Keeps the samples around the origin: squared norm of their mean, or mean l1 norm.
     penalty_weight : float
@@ -149,7 +170,9 @@ class GWGenerativeEmbedding(
         Which generated points each training row is matched with; float32.
     loss_curve_ : list of float
         Normalised discrepancy of the mini-batch of each update, relative to the mean squared
-        distance.
+        distance; of the adversary's features, once it has begun.
+    adversary_curve_ : list of float
+        Penalty on the adversary at each of its updates; empty without one.
     validation_curve_ : list of float
         The same on held-out rows, every 50 updates; empty without early stopping.
     gw_divergence_ : float
@@ -197,6 +220,12 @@ class GWGenerativeEmbedding(
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions({"mds", "random"})],
+        "adversary": [StrOptions({"mlp"}), callable, None],
+        "adversary_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "orthogonality": [StrOptions({"procrustes", "layerwise"}), None],
+        "orthogonality_weight": [Interval(Real, 0, None, closed="left")],
+        "adversary_start": [Interval(Real, 0, 1, closed="both")],
+        "adversary_every": [Interval(Integral, 1, None, closed="left")],
         "penalty": [StrOptions(set(PENALTIES)), None],
         "penalty_weight": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -228,6 +257,12 @@ class GWGenerativeEmbedding(
         latent_dim: int = 16,
         n_prior_components: int = 64,
         init: str = "mds",
+        adversary: str | Callable[[int, int], torch.nn.Module] | None = None,
+        adversary_dim: int | None = None,
+        orthogonality: str | None = "procrustes",
+        orthogonality_weight: float = 16.0,
+        adversary_start: float = 0.3,
+        adversary_every: int = 5,
         penalty: str | None = "mean",
         penalty_weight: float = 0.1,
         batch_size: int = 256,
@@ -255,6 +290,12 @@ class GWGenerativeEmbedding(
         self.latent_dim = latent_dim
         self.n_prior_components = n_prior_components
         self.init = init
+        self.adversary = adversary
+        self.adversary_dim = adversary_dim
+        self.orthogonality = orthogonality
+        self.orthogonality_weight = orthogonality_weight
+        self.adversary_start = adversary_start
+        self.adversary_every = adversary_every
         self.penalty = penalty
         self.penalty_weight = penalty_weight
         self.batch_size = batch_size
@@ -307,16 +348,19 @@ class GWGenerativeEmbedding(
         space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
         scale = estimate_scale(space, rng)
         spec, generator = self._build_generator(seed)
-        objective = self._objective(space, scale, generator, rng)
+        n_updates = self._max_updates(X.shape[0])
+        adversary = build_adversary(self, space, scale, n_updates=n_updates, seed=seed + 3)
+        objective = self._objective(space, scale, generator, adversary, rng)
         if self.init == "mds" and not self._continues():
             initialize_by_scaling(objective, seeded(seed + 2))
-        run = TrainingRun(self, X, self._max_updates(X.shape[0]))
+        run = TrainingRun(self, X, n_updates)
         history = run.train(objective, seeded(seed))
 
         # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
+        self.adversary_curve_ = history.losses.get("adversary.penalty", [])
         self.validation_curve_ = history.validation
         self.n_iter_ = history.n_iter
         reference = np.sort(spread(objective.order, MAX_REFERENCE).cpu().numpy())
@@ -479,7 +523,12 @@ class GWGenerativeEmbedding(
         return spec, spec.build(seed)
 
     def _objective(
-        self, space: Space, scale: float, generator: Generator, rng: np.random.RandomState
+        self,
+        space: Space,
+        scale: float,
+        generator: Generator,
+        adversary: Adversary | None,
+        rng: np.random.RandomState,
     ) -> GenerativeObjective:
         anchors = np.arange(len(space.anchors))
         held_out = anchors[:0]
@@ -493,7 +542,14 @@ class GWGenerativeEmbedding(
             self.epsilon, self.batch_size, self.penalty, self.penalty_weight
         )
         objective = GenerativeObjective(
-            space, scale, generator, options, rng=rng, train=anchors, held_out=held_out
+            space,
+            scale,
+            generator,
+            options,
+            rng=rng,
+            train=anchors,
+            held_out=held_out,
+            adversary=adversary,
         )
         return objective.to(resolve_device(self.device))
 

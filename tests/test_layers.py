@@ -44,6 +44,7 @@ BELOW = {
     "domains": {"spaces", "_sklearn"},
     "_input": {"spaces"},
     "_serialization": {"_translator", "alignment", "coupling", "nn", "solvers", "spaces"},
+    "_adversary": {"nn", "spaces", "training"},
     "_mixtures": {"nn"},
     "_translator": {"alignment", "nn", "solvers"},
     "_two_domains": {"_input", "domains", "spaces"},

@@ -14,6 +14,7 @@ from skgw.nn import PENALTIES, Generator, pairwise_distances
 from skgw.solvers.result import State
 from skgw.solvers.starts import carried_start
 from skgw.spaces import Space
+from skgw.training.adversary import Adversary, Measure
 from skgw.training.batches import draw_batch, stratified_order
 from skgw.training.discrepancy import (
     FRESH_STEPS,
@@ -61,6 +62,9 @@ class GenerativeObjective(Objective):
     Distances of the space are divided by `scale`, so that their mean square is one and every option
     is dimensionless. No gradient flows through the plans.
 
+    With an adversary, distances are those of its features from its first update on; validation
+    remains with those of the space.
+
     Parameters
     ----------
     space : Space
@@ -71,6 +75,7 @@ class GenerativeObjective(Objective):
         For the strata.
     train, held_out : array of int
         Positions of the anchors to train on and to validate on (on the first 1000).
+    adversary : Adversary, optional
     """
 
     order: Tensor  # (N,), training anchors, neighbours next to each other
@@ -92,8 +97,10 @@ class GenerativeObjective(Objective):
         rng: np.random.RandomState,
         train: np.ndarray,
         held_out: np.ndarray,
+        adversary: Adversary | None = None,
     ) -> None:
         super().__init__()
+        self.adversary = adversary
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
         order = stratified_order(space.between, train, n, rng)
@@ -102,6 +109,7 @@ class GenerativeObjective(Objective):
         self.register_buffer("held_out", looked_at, persistent=False)
         self.register_buffer("matrix", self._cache(space), persistent=False)
         self._between = space.between
+        self.plain = Measure(self.distances, pairwise_distances)
         self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
         zeros = functools.partial(torch.zeros, dtype=torch.float32)
         self.register_buffer("carried_points", zeros(options.batch_size, len(generator.scale)))
@@ -110,15 +118,20 @@ class GenerativeObjective(Objective):
         self.register_buffer("self_value", zeros(()))
 
     def phases(self) -> Sequence[Phase]:
-        """The generator alone."""
-        return [Phase("generator", list(self.generator.parameters()))]
+        """The generator, and the adversary if there is one."""
+        phases = [Phase("generator", list(self.generator.parameters()))]
+        return phases if self.adversary is None else [*phases, *self.adversary.phases()]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss, and "gw", the normalised discrepancy that it contains."""
+        """The loss, and its parts: "gw", the normalised discrepancy, and penalties."""
         rows = draw_batch(self.order, len(self.carried_rows), generator)
+        if phase == "adversary":
+            return self._adversary_losses(rows, generator)
         points = self.generator(self.options.batch_size, generator, stratified=True)
-        cross, self_term = self._terms(rows, points)
-        gw = 2 * cross - self_term - self.self_value
+        measure = self._measure()
+        with torch.no_grad():
+            D = measure.rows(rows, rows)
+        gw = self._cross_and_self(rows, points, D, measure) - self.self_value
         loss = gw
         if self.options.penalty is not None:
             penalty = PENALTIES[self.options.penalty](points)
@@ -145,34 +158,56 @@ class GenerativeObjective(Objective):
         block = self._between(i.cpu().numpy(), j.cpu().numpy()) / self.scale
         return torch.as_tensor(block, dtype=torch.float32, device=i.device)
 
-    def carried(self, rows: Tensor, points: Tensor) -> State:
+    def carried(self, rows: Tensor, points: Tensor, measure: Measure | None = None) -> State:
         """What the last batch's coupling says about other rows and points."""
+        measure = measure or self.plain
         return carried_start(
-            self.distances(rows, self.carried_rows)[None],
+            measure.rows(rows, self.carried_rows)[None],
             self.carried_plan,
-            pairwise_distances(points, self.carried_points)[None],
+            measure.points(points, self.carried_points)[None],
             *uniform_weights(len(rows), len(points), points),
         )
 
-    def _terms(self, rows: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """GW_eps between the batch and the generated points, and of the latter with themselves."""
-        D, E = self.distances(rows, rows), pairwise_distances(points)
-        problem, epsilon = uniform_problem(D, E.detach()), self.options.epsilon
+    def _measure(self) -> Measure:
+        """How distances are measured now."""
+        if self.adversary is None or not self.adversary.started:
+            return self.plain
+        return self.adversary.measure
+
+    def _adversary_losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """What the adversary minimises: a penalty, less the discrepancy."""
+        assert self.adversary is not None
+        with torch.no_grad():
+            points = self.generator(self.options.batch_size, generator, stratified=True)
+        self.adversary.started.fill_(True)
+        measure = self.adversary.measure
+        D = measure.rows(rows, rows)
+        own = self._self_term(D)
+        self.self_value.copy_(own.detach())
+        gw = self._cross_and_self(rows, points, D, measure) - own
+        penalty = self.adversary.penalty(rows, points)
+        return {"loss": self.adversary.options.weight * penalty - gw, "gw": gw, "penalty": penalty}
+
+    def _cross_and_self(self, rows: Tensor, points: Tensor, D: Tensor, measure: Measure) -> Tensor:
+        """2 GW_eps between batch and generated points, less that of the latter with themselves."""
+        E = measure.points(points, points)
+        problem, epsilon = uniform_problem(D.detach(), E.detach()), self.options.epsilon
         is_race = int(self.n_batches) % RACE_EVERY == 0
         if self.n_batches == 0:
             solution = fresh_solve(problem, epsilon)
         else:
-            start = self.carried(rows, points.detach())
+            with torch.no_grad():
+                start = self.carried(rows, points, measure)
             solution = start_solve(problem, start, epsilon, max_iter=CARRIED_STEPS)
             if is_race:
                 solution = better(solution, fresh_solve(problem, epsilon), epsilon)
         if is_race:  # constant for the generator, so that an occasional look is enough
-            self.self_value.copy_(self._self_term(D))
+            self.self_value.copy_(self._self_term(D.detach()))
         self.carried_rows.copy_(rows)
         self.carried_points.copy_(points.detach())
         self.carried_plan.copy_(solution.plan)
         self.n_batches += 1
-        return cross_term(solution, D, E, epsilon), self._self_term(E)
+        return 2 * cross_term(solution, D, E, epsilon) - self._self_term(E)
 
     def _self_term(self, D: Tensor) -> Tensor:
         """GW_eps of a space with itself, with its gradient."""

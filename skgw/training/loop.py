@@ -33,7 +33,7 @@ class TrainingOptions:
     Attributes
     ----------
     max_iter : int
-        Iterations; in one, every phase takes its turn.
+        Iterations; in one, the phases take their turns.
     learning_rate : float
         Its largest value: it rises over the first iterations and falls to zero along a cosine.
     optimizer : str or callable
@@ -65,8 +65,8 @@ class History:
     Attributes
     ----------
     losses : dict of lists of float
-        One entry per iteration, by the name of the loss: the mean over the updates of a phase's
-        turn. Names of later phases are prefixed with the phase's name.
+        One entry per turn of a phase, by the name of the loss: the mean over the turn's updates.
+        Names of later phases are prefixed with the phase's name.
     validation : list of float
         One entry per validation.
     n_iter : int
@@ -171,6 +171,8 @@ def _run(
         objective.train()
         for step in steps:
             for phase, optimizer in zip(phases, optimizers, strict=True):
+                if not phase.has_turn(step):
+                    continue
                 _set_learning_rate(optimizer, phase, options, step)
                 turn = [
                     _update(objective, phase, optimizer, options, generator)
@@ -199,7 +201,7 @@ def _own_global_noise(objective: Objective, generator: torch.Generator) -> Itera
 def _set_learning_rate(
     optimizer: torch.optim.Optimizer, phase: Phase, options: TrainingOptions, step: int
 ) -> None:
-    warmup = min(1.0, (step + 1) / WARMUP)
+    warmup = min(1.0, (step - phase.start + 1) / WARMUP)
     cosine = 0.5 * (1 + math.cos(math.pi * step / options.max_iter))
     for group in optimizer.param_groups:
         group["lr"] = options.learning_rate * phase.learning_rate_factor * warmup * cosine

@@ -33,7 +33,15 @@ def recall(points):
 
 
 def objective_for(
-    X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, epsilon=EPSILON
+    X,
+    generator,
+    *,
+    batch_size=N,
+    penalty=None,
+    held_out=(),
+    scale=1.0,
+    epsilon=EPSILON,
+    adversary=None,
 ):
     options = GenerationOptions(epsilon, batch_size, penalty, 0.5)
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
@@ -45,6 +53,7 @@ def objective_for(
         rng=np.random.RandomState(0),
         train=train_on,
         held_out=np.asarray(held_out, dtype=int),
+        adversary=adversary,
     )
     return objective
 
