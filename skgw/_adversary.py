@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
 from skgw.nn import adversary_network
+from skgw.nn.convolutions import ImageShape
 from skgw.spaces import FeatureSpace, Space
 from skgw.training.adversary import Adversary, AdversaryOptions
 
@@ -22,7 +21,8 @@ def build_adversary(
     ----------
     estimator : BaseEstimator
         Has the parameters `adversary`, `adversary_dim`, `orthogonality`, `orthogonality_weight`,
-        `adversary_start`, `adversary_every`, `hidden_layer_sizes` and `n_components`.
+        `adversary_start`, `adversary_every`, `hidden_layer_sizes`, `n_components`, `image_shape`
+        and `output_shape`.
     space : Space
     scale : float
     n_updates : int
@@ -43,10 +43,11 @@ def build_adversary(
             "An adversary learns distances of its own from features: it needs metric='euclidean', "
             f"got {params.metric!r}. Set adversary=None for other distances and for graphs."
         )
+    if params.adversary == "conv" and params.image_shape is None and params.output_shape is None:
+        raise ValueError('adversary="conv" needs image_shape, output_shape, or both.')
     points = space.points[space.anchors]
     rows = torch.as_tensor(points / scale, dtype=torch.float32)
     n_features = _n_features(params, rows.shape[1])
-    residual = params.orthogonality != "layerwise"
     options = AdversaryOptions(
         orthogonality=params.orthogonality,
         weight=params.orthogonality_weight,
@@ -54,16 +55,34 @@ def build_adversary(
         every=params.adversary_every,
     )
     axes = _principal_axes(points, n_features) if n_features < rows.shape[1] else None
-    common: dict[str, Any] = {
-        "hidden_layer_sizes": tuple(params.hidden_layer_sizes),
-        "residual": residual,
-    }
-    network = params.adversary
     networks = (
-        adversary_network(network, rows.shape[1], n_features, axes=axes, seed=seed, **common),
-        adversary_network(network, params.n_components, n_features, seed=seed + 1, **common),
+        _network(params, params.image_shape, rows.shape[1], n_features, axes=axes, seed=seed),
+        _network(params, params.output_shape, params.n_components, n_features, seed=seed + 1),
     )
     return Adversary(rows, networks, options)
+
+
+def _network(
+    params: BaseEstimator,
+    shape: ImageShape | None,
+    n_inputs: int,
+    n_features: int,
+    *,
+    seed: int,
+    axes: torch.Tensor | None = None,
+) -> torch.nn.Module:
+    """The network of one space: of "conv", an "mlp" for points that are no images."""
+    network = "mlp" if params.adversary == "conv" and shape is None else params.adversary
+    return adversary_network(
+        network,
+        n_inputs,
+        n_features,
+        hidden_layer_sizes=tuple(params.hidden_layer_sizes),
+        image_shape=shape,
+        axes=axes,
+        residual=params.orthogonality != "layerwise",
+        seed=seed,
+    )
 
 
 def _n_features(params: BaseEstimator, n_inputs: int) -> int:

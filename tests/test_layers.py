@@ -45,6 +45,8 @@ BELOW = {
     "_input": {"spaces"},
     "_serialization": {"_translator", "alignment", "coupling", "nn", "solvers", "spaces"},
     "_adversary": {"nn", "spaces", "training"},
+    "_style": {"nn"},
+    "_constraints": {"_style", "nn"},
     "_mixtures": {"nn"},
     "_translator": {"alignment", "nn", "solvers"},
     "_two_domains": {"_input", "domains", "spaces"},

@@ -77,7 +77,7 @@ def sample_support(
     >>> from skgw.metrics import sample_support
     >>> line = [[0.0], [1.0], [2.0], [3.0]]
     >>> sample_support([[0.4], [0.5], [0.6], [9.0]], line, n_neighbors=1)
-    SampleSupport(precision=0.75, recall=0.0, coverage=0.5)
+    SampleSupport(precision=0.75, recall=0.75, coverage=0.5)
     """
     first, second = float_matrix(samples, "samples"), float_matrix(reference, "reference")
     same_width(first, second, ("samples", "reference"))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from skgw.nn.convolutions import ImageShape, check_image_shape, conv_encoder
 from skgw.nn.networks import NetworkFactory, check_layer_sizes, custom_network, mlp, seeded_weights
 
 
@@ -62,6 +63,7 @@ def adversary_network(
     n_features: int,
     *,
     hidden_layer_sizes: tuple[int, ...],
+    image_shape: ImageShape | None = None,
     axes: Tensor | None = None,
     residual: bool = True,
     seed: int = 0,
@@ -70,12 +72,14 @@ def adversary_network(
 
     Parameters
     ----------
-    network : "mlp" or callable
+    network : "mlp", "conv" or callable
         A callable gets (n_inputs, n_features) and returns a module.
     n_inputs, n_features : int
         Dimensions of points and features.
     hidden_layer_sizes : tuple of int
-        Of the "mlp".
+        Of "mlp" the widths, of "conv" the channels.
+    image_shape : (int, int, int), optional
+        Channels, height and width of the points that "conv" takes for images.
     axes : Tensor of shape (n_inputs, n_features), optional
         See `NearIsometry`.
     residual : bool
@@ -93,7 +97,11 @@ def adversary_network(
     with seeded_weights(seed):
         if isinstance(network, str):
             check_layer_sizes(hidden_layer_sizes)
-            made: nn.Module = mlp((n_inputs, *hidden_layer_sizes, n_features))
+            if network == "conv":
+                shape = check_image_shape(image_shape, n_inputs, name="image_shape")
+                made: nn.Module = conv_encoder(shape, hidden_layer_sizes, n_features)
+            else:
+                made = mlp((n_inputs, *hidden_layer_sizes, n_features))
         else:
             made = custom_network(network, n_inputs, n_features, name="adversary").float()
         if residual:

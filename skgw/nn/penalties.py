@@ -119,7 +119,7 @@ def layerwise_penalty(network: nn.Module) -> Tensor:
     >>> import torch
     >>> layer = torch.nn.Linear(2, 2)
     >>> _ = torch.nn.init.eye_(layer.weight)
-    >>> float(layerwise_penalty(layer)), float(layerwise_penalty(torch.nn.ReLU()))
+    >>> layerwise_penalty(layer).item(), layerwise_penalty(torch.nn.ReLU()).item()
     (0.0, 0.0)
     """
     matrices = [w.flatten(1) for w in network.parameters() if w.ndim > 1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from skgw.nn import PENALTIES, Generator, pairwise_distances
+from skgw.nn import Generator, pairwise_distances
+from skgw.nn.constraints import Constraint
 from skgw.solvers.result import State
 from skgw.solvers.starts import carried_start
 from skgw.spaces import Space
@@ -45,15 +47,10 @@ class GenerationOptions:
         Strength of the entropy, relative to the data's mean squared distance.
     batch_size : int
         Points per batch, on either side.
-    penalty : str or None
-        Name of a penalty on the generated samples.
-    penalty_weight : float
     """
 
     epsilon: float
     batch_size: int
-    penalty: str | None
-    penalty_weight: float
 
 
 class GenerativeObjective(Objective):
@@ -75,6 +72,8 @@ class GenerativeObjective(Objective):
         For the strata.
     train, held_out : array of int
         Positions of the anchors to train on and to validate on (on the first 1000).
+    constraints : sequence of Constraint
+        What else generated points are to be.
     adversary : Adversary, optional
     """
 
@@ -97,10 +96,11 @@ class GenerativeObjective(Objective):
         rng: np.random.RandomState,
         train: np.ndarray,
         held_out: np.ndarray,
+        constraints: Sequence[Constraint] = (),
         adversary: Adversary | None = None,
     ) -> None:
         super().__init__()
-        self.adversary = adversary
+        self.constraints, self.adversary = nn.ModuleList(constraints), adversary
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
         order = stratified_order(space.between, train, n, rng)
@@ -123,7 +123,7 @@ class GenerativeObjective(Objective):
         return phases if self.adversary is None else [*phases, *self.adversary.phases()]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss, and its parts: "gw", the normalised discrepancy, and penalties."""
+        """The loss, and its parts: "gw", the normalised discrepancy, and constraints by name."""
         rows = draw_batch(self.order, len(self.carried_rows), generator)
         if phase == "adversary":
             return self._adversary_losses(rows, generator)
@@ -132,11 +132,11 @@ class GenerativeObjective(Objective):
         with torch.no_grad():
             D = measure.rows(rows, rows)
         gw = self._cross_and_self(rows, points, D, measure) - self.self_value
-        loss = gw
-        if self.options.penalty is not None:
-            penalty = PENALTIES[self.options.penalty](points)
-            loss = loss + self.options.penalty_weight * penalty
-        return {"loss": loss, "gw": gw}
+        losses = {"loss": gw, "gw": gw}
+        for constraint in cast(Sequence[Constraint], self.constraints):
+            losses[constraint.name] = constraint(points)
+            losses["loss"] = losses["loss"] + constraint.weight * losses[constraint.name]
+        return losses
 
     def validation_loss(self) -> float | None:
         """Normalised discrepancy between held-out points and a fixed draw of generated ones."""
