@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import Tags, check_random_state, check_scalar, gen_batches
+from sklearn.utils import Tags, check_scalar, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -25,6 +25,7 @@ from skgw._base import (
     draw_seed,
     resolve_device,
     seeded,
+    shared_random_state,
     tensor_in_tensor_out,
     weighted_distortion,
 )
@@ -50,6 +51,7 @@ from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
 from skgw.training.loop import OPTIMIZERS
 from skgw.training.projection import project
+from skgw.training.world import join_world
 
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
 CHUNK = 2048  # rows that are projected at a time
@@ -381,7 +383,8 @@ class GWGenerativeEmbedding(
             If the coupling behind the embedding has not converged.
         """
         X = self._read(X, reset=True)
-        rng = check_random_state(self.random_state)
+        world = join_world(resolve_device(self.device))
+        rng = shared_random_state(self.random_state, world)
         seed = draw_seed(rng)
         space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
         scale = estimate_scale(space, rng)
