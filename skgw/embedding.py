@@ -219,6 +219,9 @@ class GWGenerativeEmbedding(
     with ``n_samples * min(n_samples, 2048)``; all distances between training rows are kept in
     memory up to 4096 rows, and never computed above.
 
+    Processes that torchrun has started share a fit: each draws batches of its own, and all step
+    along the mean of their gradients. They end with the same estimator.
+
     References
     ----------
     Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable

@@ -41,7 +41,7 @@ from skgw.metrics import (
 
 Array = NDArray[Any]
 N_MEASURED = 1000  # images on either side of a measure
-N_TRIAL = 10  # updates from which the time of one is known
+N_TRIAL, N_TRIAL_ROWS = 10, 300  # updates and rows from which the time of an update is known
 PROJECTION = 30.0  # seconds that are left for the coupling after training
 N_HEAD_START = 250  # updates that the start by scaling costs
 N_SHOWN = 10  # images in a row of the sheet
@@ -105,8 +105,8 @@ def fit_for(model: GWGenerativeEmbedding, X: Array, minutes: float) -> float:
     """Fit with as many updates as there is time for; the seconds that it took."""
     start = time.perf_counter()
     trial = GWGenerativeEmbedding(**model.get_params())
-    trial.set_params(init="random", adversary_start=0.0, n_generated=10)
-    seconds = [_seconds(trial.set_params(max_iter=n), X[:1000]) for n in (1, 1 + N_TRIAL)]
+    trial.set_params(init="random", adversary_start=0.0, n_generated=10)  # a quick projection
+    seconds = [_seconds(trial.set_params(max_iter=n), X[:N_TRIAL_ROWS]) for n in (1, 1 + N_TRIAL)]
     update = max(seconds[1] - seconds[0], 1e-3) / N_TRIAL
     left = 60 * minutes - PROJECTION - (time.perf_counter() - start)
     model.set_params(max_iter=max(N_TRIAL, int(left / update) - N_HEAD_START))
