@@ -41,7 +41,6 @@ from skgw.metrics import (
 
 Array = NDArray[Any]
 N_MEASURED = 1000  # images on either side of a measure
-N_TRIAL, N_TRIAL_ROWS = 10, 300  # updates and rows from which the time of an update is known
 PROJECTION = 30.0  # seconds that are left for the coupling after training
 N_HEAD_START = 250  # updates that the start by scaling costs
 N_SHOWN = 10  # images in a row of the sheet
@@ -101,19 +100,35 @@ def make_model(args: argparse.Namespace, shape: tuple[int, int, int]) -> GWGener
     )
 
 
+class Clock:
+    """A callback that notes when reports came, one every 50 updates."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Nothing to prepare."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Nothing to clean up."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any, **about: Any) -> None:
+        """Of no interest."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, **about: Any) -> None:
+        """Note the time."""
+        self.times.append(time.perf_counter())
+
+
 def fit_for(model: GWGenerativeEmbedding, X: Array, minutes: float) -> float:
-    """Fit with as many updates as there is time for; the seconds that it took."""
-    start = time.perf_counter()
+    """Fit with as many updates as there is time for; the seconds that the fit took."""
+    start, clock = time.perf_counter(), Clock()
     trial = GWGenerativeEmbedding(**model.get_params())
-    trial.set_params(init="random", adversary_start=0.0, n_generated=10)  # a quick projection
-    seconds = [_seconds(trial.set_params(max_iter=n), X[:N_TRIAL_ROWS]) for n in (1, 1 + N_TRIAL)]
-    update = max(seconds[1] - seconds[0], 1e-3) / N_TRIAL
+    trial.set_params(init="random", adversary_start=0.0, n_generated=10, max_iter=100)
+    trial.set_callbacks(clock).fit(X[:300])
+    update = (clock.times[1] - clock.times[0]) / 50
     left = 60 * minutes - PROJECTION - (time.perf_counter() - start)
-    model.set_params(max_iter=max(N_TRIAL, int(left / update) - N_HEAD_START))
-    return _seconds(model, X)
-
-
-def _seconds(model: GWGenerativeEmbedding, X: Array) -> float:
+    model.set_params(max_iter=max(100, int(left / update) - N_HEAD_START))
     start = time.perf_counter()
     model.fit(X)
     return time.perf_counter() - start
