@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skgw._translator import Translator
+from skgw._translator import RowMap, Translator
 from skgw.alignment import Correspondence, ReferenceDomain
-from skgw.alignment.codes import CodeMap
+from skgw.alignment.code_map import CodeMap
+from skgw.alignment.partners import Partners
+from skgw.alignment.principal import PrincipalAxes
 from skgw.coupling import Coupling
 from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec
 from skgw.nn.coding import CodedDomain, NormalMixture, Unit
@@ -23,15 +25,15 @@ from skgw.nn.residual import ResidualSpec
 from skgw.solvers import LazyPlan
 from skgw.solvers.projection import Extension
 from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
-from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
+from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace, SaturatedSpace
 
 CLASSES = {
     cls.__name__: cls
     for cls in (
         AutoencoderSpec, CodedDomain, CodeMap, ConsensusSpace, Correspondence, Coupling,
         Extension, FeatureSpace, FittedNetwork, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
-        MatrixSpace, NormalMixture, Preparation, PreparedSpace, ReferenceDomain, ResidualSpec,
-        Translator, Unit,
+        MatrixSpace, NormalMixture, Partners, Preparation, PreparedSpace, PrincipalAxes,
+        ReferenceDomain, ResidualSpec, RowMap, SaturatedSpace, Translator, Unit,
     )
 }  # fmt: skip
 FORMAT = "1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -26,6 +25,7 @@ from skgw._base import (
     tensor_in_tensor_out,
     weighted_distortion,
 )
+from skgw._cotraining_setup import autoencoder_spec, split_rows
 from skgw._input import read_points
 from skgw._mixtures import normal_mixture
 from skgw._run import TrainingRun
@@ -36,11 +36,13 @@ from skgw._sklearn import (
     StrOptions,
     fit_context,
 )
-from skgw._translator import Translator
+from skgw._translator import RowMap, Translator
 from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
-from skgw.alignment.codes import CodeMap, match_codes
+from skgw.alignment.code_map import CodeMap
+from skgw.alignment.codes import POOR, CodeMatcher
 from skgw.alignment.hints import read_known
-from skgw.alignment.registration import REFINING, register
+from skgw.alignment.partners import Partners, nearest
+from skgw.alignment.principal import PrincipalAxes
 from skgw.coupling import Coupling
 from skgw.domains import Domains
 from skgw.exceptions import AmbiguousMatchingWarning
@@ -52,8 +54,6 @@ from skgw.training.autoencoding import KINDS, AutoencoderLoss, AutoencodingOptio
 from skgw.training.cotraining import (
     CoTrainingObjective,
     CoTrainingOptions,
-    Matcher,
-    Matching,
     Side,
     size_of,
 )
@@ -119,6 +119,11 @@ class GWCoTrainedAutoencoders(
         Starts in the pool of each matching from nothing.
     alpha : float
         Weight of the distances against `pairs` and `labels`.
+    unbalanced : float or None
+        For domains that hold kinds of rows in different shares, or kinds that the other one lacks:
+        strength of the penalty on the marginals of the matching, relative to the median cost. The
+        smaller, the less mass such rows have in `plan_`; 0.05 is a good start. None gives all rows
+        the same mass, and finds partners as well, as they are the nearest rows.
     warm_up : float
         Share of the training before the domains are matched.
     batch_size : int
@@ -155,14 +160,20 @@ class GWCoTrainedAutoencoders(
         How sure the translation of each row of the first domain is, between 0 and 1: how much
         nearer its nearest possible partners are than the next ones. It cannot see that a whole
         matching is wrong; that is what `contrast_` is for.
+    matched_mass_ : array of shape (n,)
+        Mass of each row that is matched, relative to the mean: little for rows without partners,
+        more than 1 for kinds of rows that are rarer in the first domain than in the second, and 1
+        where the domains were matched as a whole.
     contrast_ : float
         By how much the best *other* matching that was found, of codes or of rows, is worse,
         relative; infinite if all starts led to the same one. Where it is low, a warning says that
         the matching is ambiguous.
     diagnostics_ : dict
-        "cost": mean squared distance of matched codes, 0 to 1. "size_x", "size_y": that of the
-        codes now over that when they were first matched; far from 1 if the latent space shrinks or
-        drifts. "rank_x", "rank_y": number of dimensions that the codes make use of.
+        "cost": mean squared distance of matched codes, 0 to 1. "excess": cost of matching halves of
+        the domains when they were first matched, over that of both halves of the same domain; about
+        1 for a good matching, and a warning tells if it is above 1.3. "size_x", "size_y": size of
+        the codes now over that when they were first matched; far from 1 if the latent space shrinks
+        or drifts. "rank_x", "rank_y": number of dimensions that the codes make use of.
     loss_curve_, gw_curve_ : list of float
         Loss of each update; the discrepancy of each update after the warm-up.
     validation_curve_ : list of float
@@ -209,6 +220,7 @@ class GWCoTrainedAutoencoders(
         "n_reference": [Interval(Integral, 2, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, 1, closed="left")],
+        "unbalanced": [Interval(Real, 0, None, closed="neither"), None],
         "warm_up": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -243,6 +255,7 @@ class GWCoTrainedAutoencoders(
         n_reference: int = 1000,
         n_init: int = 16,
         alpha: float = 0.5,
+        unbalanced: float | None = None,
         warm_up: float = 0.5,
         batch_size: int = 100,
         max_iter: int | str = "auto",
@@ -273,6 +286,7 @@ class GWCoTrainedAutoencoders(
         self.n_reference = n_reference
         self.n_init = n_init
         self.alpha = alpha
+        self.unbalanced = unbalanced
         self.warm_up = warm_up
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -321,7 +335,8 @@ class GWCoTrainedAutoencoders(
         Warns
         -----
         AmbiguousMatchingWarning
-            If another matching is about as good as the one taken.
+            If another matching is about as good as the one taken, or if that one is poor: rows are
+            much farther from their partners than from rows of their own domain.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         """
@@ -339,13 +354,17 @@ class GWCoTrainedAutoencoders(
         )
         domains = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
         units = Unit.of(domains[0]), Unit.of(domains[1])
+        normal = [unit.forth(rows) for unit, rows in zip(units, domains, strict=True)]
+        all_axes = PrincipalAxes.of(normal[0], seed), PrincipalAxes.of(normal[1], seed)
         specs = self._specs(domains)
         one, other = (
-            self._side(units[k].forth(domains[k]), specs[k], known[k], seed + k, rng)
-            for k in (0, 1)
+            self._side(rows, axes, spec, index, seed + k, rng)
+            for k, (rows, axes, spec, index) in enumerate(
+                zip(normal, all_axes, specs, known, strict=True)
+            )
         )
         n_updates = self._max_updates(max(len(X), len(Y)))
-        matcher = self._matcher(len(known[0]), seed)
+        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, seed)
         objective = CoTrainingObjective((one, other), self._options(n_updates), matcher)
         objective.to(resolve_device(self.device))
         run = TrainingRun(self, Domains(X, Y), n_updates, further=(domains, known))
@@ -359,17 +378,10 @@ class GWCoTrainedAutoencoders(
             CodedDomain(unit, FittedNetwork.of(side.model.autoencoder, spec), x.dtype.name)
             for unit, side, spec, x in zip(units, (one, other), specs, domains, strict=True)
         )
-        self._fitted = self._translator((coded[0], coded[1]), objective, domains, noise)
+        self._fitted = self._translator((coded[0], coded[1]), objective, all_axes, domains, noise)
         self._describe(domains, rng)
         run.finish()
-        if self.contrast_ < CLEAR:
-            warnings.warn(
-                "The matching is ambiguous: another one, that differs in more than half of its "
-                f"mass, is worse by only {100 * self.contrast_:.2g} %. A few known `pairs` or "
-                "`labels` can decide.",
-                AmbiguousMatchingWarning,
-                stacklevel=5,
-            )
+        self._warn()
         return self
 
     @tensor_in_tensor_out
@@ -465,13 +477,11 @@ class GWCoTrainedAutoencoders(
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y.")
-            return self.plan_.argmax(axis=1 - here)
+            return self._matches[here]
         rows = self._read(X, here)
         if y is not None:
             return self._fitted.matched(rows, self._read(y, there), here, self._device())
-        codes = self._fitted.domains[here].encode(rows, self._device())
-        others = (self.embedding_, self.embedding_y_)[there]
-        return np.asarray(self._fitted.plan(codes, others, here).argmax(1))
+        return self._fitted.positions[there][self._fitted.match(rows, here, self._device())]
 
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
         """Draw new rows of a domain.
@@ -532,21 +542,23 @@ class GWCoTrainedAutoencoders(
 
     def _specs(self, domains: tuple[Array, Array]) -> tuple[AutoencoderSpec, AutoencoderSpec]:
         one, other = (
-            AutoencoderSpec(
-                n_features=x.shape[1],
-                latent_dim=_dimension(_of(self.n_components, k, "n_components")),
-                network=_of(self.network, k, "network"),
-                hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            autoencoder_spec(
+                x.shape[1],
+                here,
+                n_components=self.n_components,
+                network=self.network,
+                hidden_layer_sizes=self.hidden_layer_sizes,
+                image_shape=self.image_shape,
                 stochastic=self.autoencoder == "vae",
-                image_shape=_image_shape(self.image_shape, k),
             )
-            for k, x in enumerate(domains)
+            for here, x in enumerate(domains)
         )
         return one, other
 
     def _side(
         self,
         rows: Array,
+        axes: PrincipalAxes,
         spec: AutoencoderSpec,
         known: Array,
         seed: int,
@@ -555,17 +567,29 @@ class GWCoTrainedAutoencoders(
         """One domain in training; rows that are held out are none of the `known` ones."""
         options = AutoencodingOptions(self.autoencoder, self.prior_weight, self.isometry_weight)
         model = AutoencoderLoss(spec.build(seed), options, seed=seed)
-        order = rng.permutation(len(rows))
-        held_out = order[:0]
-        if self.early_stopping:
-            free = order[~np.isin(order, known)]
-            held_out = free[: max(1, round(self.validation_fraction * len(rows)))]
-            order = order[~np.isin(order, held_out)]
-            if len(order) < 2:
-                raise ValueError("Too few samples for early_stopping; switch it off.")
+        fraction = self.validation_fraction if self.early_stopping else 0.0
+        order, held_out = split_rows(len(rows), known, fraction, rng)
         return Side(
-            rows, model, order=order, held_out=held_out, known=known, n_reference=self.n_reference
-        )
+            rows, model, order=order, held_out=held_out, known=known, n_reference=self.n_reference,
+            coordinates=axes.coordinates,
+        )  # fmt: skip
+
+    def _warn(self) -> None:
+        """Say so if the matching is not to be trusted."""
+        faults = []
+        if self.contrast_ < CLEAR:
+            faults.append(
+                "The matching is ambiguous: another one that differs is worse by only "
+                f"{100 * self.contrast_:.2g} %."
+            )
+        if self._excess > POOR:
+            faults.append(
+                f"The matching is poor: its cost is {self._excess:.2g} times that of matching "
+                "halves of the same domain. The domains may differ in their distances."
+            )
+        if faults:
+            faults.append("A few known `pairs` or `labels` can decide.")
+            warnings.warn(" ".join(faults), AmbiguousMatchingWarning, stacklevel=6)
 
     def _max_updates(self, n_rows: int) -> int:
         if self.max_iter == "auto":
@@ -584,45 +608,51 @@ class GWCoTrainedAutoencoders(
             match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
         )
 
-    def _matcher(self, n_pairs: int, seed: int) -> Matcher:
-        pool = functools.partial(
-            match_codes, n_pairs=n_pairs, n_init=self.n_init, alpha=self.alpha, seed=seed
-        )
-
-        def matcher(codes: Any, rows: Any, rotation: Tensor | None) -> Matching:
-            """From nothing, or improving on the map that is known."""
-            if rotation is None:
-                found, contrast = pool(codes, rows)
-            else:
-                found = register(*codes, rotation=rotation, temperatures=REFINING)
-                contrast = np.nan
-            return Matching(found.transport.plan, found.rotation, contrast)
-
-        return matcher
-
     def _translator(
         self,
         domains: tuple[CodedDomain, CodedDomain],
         objective: CoTrainingObjective,
+        axes: tuple[PrincipalAxes, PrincipalAxes],
         rows: tuple[Array, Array],
         noise: torch.Generator,
     ) -> Translator:
         """Match once more, codes as they are in the end, and keep the ways across."""
         codes, means = objective.match(noise)
         one, other = objective.pair
-        found = register(*codes, rotation=objective.rotation, temperatures=REFINING[-1:])
-        self._cost, self.contrast_ = float(found.cost), float(objective.contrast)
-        code_map = CodeMap.of(found, codes, means, (float(one.size), float(other.size)))
-        reference = [side.reference.cpu().numpy() for side in (one, other)]
-        networks = self._train_networks(code_map, noise) if self.translator == "network" else None
-        return Translator(
-            domains, code_map, (rows[0][reference[0]], rows[1][reference[1]]), networks
+        code_map = CodeMap(
+            (_array(means[0]), _array(means[1] + other.size * objective.offset)),
+            (float(one.size), float(other.size)),
+            _array(objective.rotation),
         )
+        row_map = None
+        if objective.by_rows:
+            row_map = RowMap(axes, _array(objective.turn), _array(objective.shift))
+        points = _array(codes[0] @ objective.rotation), _array(codes[1] - objective.offset)
+        one_placed, other_placed = objective.placed(codes)
+        placed = _array(one_placed), _array(other_placed)
+        masses = objective.mass.split([len(one.pool), len(other.pool)])
+        self._mass = _array(masses[0]), _array(masses[1])
+        partners = Partners.of(placed, self.n_reference, self._mass if self.unbalanced else None)
+        pools = one.pool.cpu().numpy(), other.pool.cpu().numpy()
+        networks = None
+        if self.translator == "network":
+            networks = self._train_networks(points, placed, partners, noise)
+        self._cost, self._excess = objective.cost(codes), float(objective.excess)
+        self.contrast_ = float(objective.contrast)
+        return Translator(
+            domains, code_map, row_map, partners, (rows[0][pools[0]], rows[1][pools[1]]), points,
+            pools, networks,
+        )  # fmt: skip
 
-    def _train_networks(self, code_map: CodeMap, noise: torch.Generator) -> Any:
-        """Maps between the reference codes, trained on their partners."""
-        points = code_map.reference
-        targets = code_map.partner_means(points[0], 0), code_map.partner_means(points[1], 1)
+    def _train_networks(
+        self, points: tuple[Array, Array], placed: tuple[Array, Array], partners: Partners,
+        noise: torch.Generator,
+    ) -> Any:  # fmt: skip
+        """Maps between the points of both domains, trained on the means of their partners."""
+        targets = (
+            partners.means(placed[0], points[1], 0),
+            partners.means(placed[1], points[0], 1),
+        )
         spec = ResidualSpec(points[0].shape[1])
         maps = spec.build(0), spec.build(1)
         objective = TranslationObjective(
@@ -643,9 +673,17 @@ class GWCoTrainedAutoencoders(
             else NormalMixture.standard(z.shape[1])
             for z in codes
         )
-        self.plan_ = Coupling(fitted.plan(codes[0], codes[1], 0))
-        self.confidence_ = fitted.confidence(codes[0], 0)
-        self.diagnostics_ = {"cost": self._cost}
+        one, other = (fitted.placed(X, here, device) for here, X in enumerate(rows))
+        near = nearest(one, fitted.partners.points[0])
+        self.matched_mass_ = self._mass[0][near]
+        mass = self.matched_mass_ if self.unbalanced else None
+        self.plan_ = Coupling(fitted.partners.plan(one, other, 0, mass))
+        self.confidence_ = fitted.partners.confidence(one, 0)
+        self._matches = tuple(
+            fitted.positions[1 - here][fitted.partners.nearest(points, here)]
+            for here, points in enumerate((one, other))
+        )
+        self.diagnostics_ = {"cost": self._cost, "excess": self._excess}
         for name, z, size in zip("xy", codes, fitted.map.sizes, strict=True):
             self.diagnostics_[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
             self.diagnostics_[f"rank_{name}"] = _effective_rank(z)
@@ -680,29 +718,6 @@ class GWCoTrainedAutoencoders(
         return weighted_distortion(D, E, weight, X)
 
 
-def _of(value: Any, here: int, name: str) -> Any:
-    """What a parameter, given for both domains or as a pair, is for one of them."""
-    if not isinstance(value, tuple | list):
-        return value
-    if len(value) != 2:
-        raise ValueError(f"{name} must be one or a pair, got {value!r}.")
-    return value[here]
-
-
-def _dimension(k: Any) -> int:
-    check_scalar(k, "n_components", Integral, min_val=1)
-    return int(k)
-
-
-def _image_shape(shape: Any, here: int) -> Any:
-    """That of one domain, from one for both or a pair."""
-    if shape is None:
-        return None
-    if len(shape) == 2:
-        shape = shape[here]
-    return None if shape is None else tuple(int(n) for n in shape)
-
-
 def _effective_rank(codes: Array) -> float:
     """Number of dimensions that codes make use of: 1 on a line, k if all vary alike."""
     variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(codes.T))).clip(0)
@@ -712,3 +727,7 @@ def _effective_rank(codes: Array) -> float:
 def _spread(X: Array) -> float:
     """Root mean square distance of rows."""
     return float(np.sqrt(2 * X.var(0).sum())) or 1.0
+
+
+def _array(x: Tensor) -> Array:
+    return np.asarray(x.double().cpu())

@@ -69,7 +69,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Length of a graph's edges: "hops" (1 each), "weight", or the name of an edge attribute.
     epsilon : float or None
         Strength of the entropy, relative to the mean squared distance. None chooses it in
-        proportion to what the best matching leaves unexplained.
+        proportion to what the best matching leaves unexplained, and to the refinement.
     n_init : int
         Starts in the pool from which the best matching is taken.
     method : {"auto", "full", "reference"}
@@ -82,6 +82,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         lets rows without counterpart go unmatched, the smaller, the more of them.
     mass : float in (0, 1] or None
         Match this part of the mass only, the best one; not together with `unbalanced`.
+    refine : bool
+        Improve the matching by near distances, which are alike where far ones are not, and by an
+        orthogonal map of features where that keeps more neighbours. Only if `epsilon`,
+        `unbalanced` and `mass` are None.
     transformer_x, transformer_y : transformer or None
         Cloned and fitted to either domain's features before distances are taken. Translated points
         have the features of before.
@@ -98,9 +102,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Gromov-Wasserstein discrepancy of the coupled rows without the entropy, relative to the mean
         squared distance.
     epsilon_ : float
-        The entropy's strength that was used.
+        The entropy's strength that was used, for a refined plan relative to saturated distances.
     metric_ : tuple of str or callable
-        The metrics that were used, for "auto" those that were chosen.
+        The metrics that were used, for "auto" those that were chosen. A refined plan sees them
+        saturated.
     contrast_ : float
         By how much the objective of the best *other* matching that was found exceeds that of the
         one taken, over the latter's discrepancy.
@@ -108,7 +113,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         How sure the partner of each row is, between 0 and 1: the higher, the more of the row's mass
         goes near its partner, the nearer it comes back to itself from there, and the better its
         distances agree with its partners'. All are relative to the mean of the rows; that a whole
-        matching is wrong is what `contrast_` tells.
+        matching is wrong is what `contrast_` tells. Of a refined plan the geometric mean of that
+        before and after.
     matched_mass_ : array of shape (n,)
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool
@@ -153,6 +159,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, 1, closed="left")],
         "unbalanced": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
         "mass": [Interval(Real, 0, 1, closed="right"), None],
+        "refine": ["boolean"],
         "transformer_x": [HasMethods(["fit", "transform"]), None],
         "transformer_y": [HasMethods(["fit", "transform"]), None],
         "device": [str],
@@ -171,6 +178,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         alpha: float = 0.5,
         unbalanced: float | tuple[float, float] | None = None,
         mass: float | None = None,
+        refine: bool = True,
         transformer_x: Any = None,
         transformer_y: Any = None,
         device: str = "auto",
@@ -185,6 +193,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.alpha = alpha
         self.unbalanced = unbalanced
         self.mass = mass
+        self.refine = refine
         self.transformer_x = transformer_x
         self.transformer_y = transformer_y
         self.device = device
@@ -363,6 +372,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             unbalanced=self.unbalanced,
             mass=self.mass,
             device=resolve_device(self.device),
+            refine=self.refine
+            and all(x is None for x in (self.epsilon, self.unbalanced, self.mass)),
         )
 
     def _training_domains(
@@ -406,10 +417,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     def _distortion(self, X: Any, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to the reference rows of their domain."""
         domain, other = self._domains[here], self._domains[1 - here]
-        D, D_reference = domain.distances(self._read(X, here)), domain.between()
-        extension = self._rule(here).onto_reference()
-        E = distances_of_means(extension.rows(D), extension.rows(D_reference), other.between())
-        return weighted_distortion(D, E, weight, X)
+        X_read, extension = self._read(X, here), self._rule(here).onto_reference()
+        W, V = extension.rows(domain.distances(X_read)), extension.rows(domain.between())
+        E = distances_of_means(W, V, other.plain.between())
+        return weighted_distortion(domain.plain.distances(X_read), E, weight, X)
 
 
 def _fitted(transformer: Any, X: Any, metric: Metric, name: str) -> Any:
@@ -439,6 +450,7 @@ def _matched_mass(found: Alignment) -> Array:
 
 def _points(X: Any, domain: ReferenceDomain) -> Array:
     """What rows of the other domain are translated to means of, (r, width)."""
-    if isinstance(domain.space, MatrixSpace) and not isinstance(domain.space, GeodesicSpace):
-        return domain.space.matrix.T  # distances to all training rows
+    space = domain.plain.space
+    if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
+        return space.matrix.T  # distances to all training rows
     return X[domain.rows]

@@ -35,7 +35,7 @@ BELOW = {
     # beside
     "datasets": {"spaces"},
     "metrics": {"spaces", "solvers"},
-    "plotting": {"spaces", "metrics"},
+    "plotting": {"spaces", "metrics", "coupling"},
     # floor 3
     "alignment": {"spaces", "solvers"},
     "training": {"spaces", "solvers", "nn"},
@@ -43,6 +43,7 @@ BELOW = {
     "coupling": {"solvers"},
     "domains": {"spaces", "_sklearn"},
     "_input": {"spaces"},
+    "_cotraining_setup": {"nn"},
     "_serialization": {"_translator", "alignment", "coupling", "nn", "solvers", "spaces"},
     "_adversary": {"nn", "spaces", "training"},
     "_style": {"nn"},
@@ -52,7 +53,14 @@ BELOW = {
     "_two_domains": {"_input", "domains", "spaces"},
 }
 BELOW["_run"] = {"_sklearn", "_version", "training"}
-BELOW["_base"] = set(BELOW) - {"datasets", "plotting", "_input", "_run", "_two_domains"}
+BELOW["_base"] = set(BELOW) - {
+    "datasets",
+    "plotting",
+    "_input",
+    "_run",
+    "_two_domains",
+    "_cotraining_setup",
+}
 SHARED = set(BELOW) - {"datasets", "plotting"}
 BELOW |= {name: SHARED | (ESTIMATORS - {name}) for name in ESTIMATORS}
 BELOW["__init__"] = set(BELOW)

@@ -6,7 +6,7 @@ there to judge by, and to tell the pairs that a fit may know.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from sklearn.neural_network import MLPClassifier
 
 Array = NDArray[Any]
 N_TEST = 2000
-RARE = 0.2  # share that is left of the rarer classes
+RARE = {"unbalanced": 0.2, "rarer": 1 / 3}  # share that is left of the rarer classes
+MISSING = (0, 1, 4)  # classes that the second domain lacks
 
 
 class Images(NamedTuple):
@@ -87,12 +88,17 @@ def unpaired(folder: Path, task: str, n: int, seed: int) -> tuple[Images, Images
         change(images[second[0]]), labels[second[0]], change(test[second[1]]),
         test_labels[second[1]],
     )  # fmt: skip
-    if task == "unbalanced":
-        return _thinned(one, range(5), seed), _thinned(other, range(5, 10), seed)
+    if task in RARE:
+        share = RARE[task]
+        return _thinned(one, range(5), share, seed), _thinned(other, range(5, 10), share, seed)
+    if task == "missing":
+        return _tested_without(one, MISSING), _tested_without(
+            _thinned(other, MISSING, 0, seed), MISSING
+        )
     return one, other
 
 
-TASKS = "inverted", "halved", "USPS", "unbalanced"
+TASKS = "inverted", "halved", "USPS", "unbalanced", "rarer", "missing"
 
 
 def known_pairs(one: Images, other: Images, n: int) -> tuple[Array, Array] | None:
@@ -121,7 +127,12 @@ def _usps(folder: Path, seed: int) -> Images:
     return Images(rows, y[order], test_rows[:N_TEST], test_y[:N_TEST])
 
 
-def _thinned(images: Images, rare: range, seed: int) -> Images:
-    kept = ~np.isin(images.labels, rare)
-    kept |= np.random.default_rng(seed).random(len(kept)) < RARE
+def _thinned(images: Images, rare: Collection[int], share: float, seed: int) -> Images:
+    kept = ~np.isin(images.labels, list(rare))
+    kept |= np.random.default_rng(seed).random(len(kept)) < share
     return images._replace(rows=images.rows[kept], labels=images.labels[kept])
+
+
+def _tested_without(images: Images, classes: Collection[int]) -> Images:
+    kept = ~np.isin(images.test_labels, list(classes))
+    return images._replace(test_rows=images.test_rows[kept], test_labels=images.test_labels[kept])

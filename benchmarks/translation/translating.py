@@ -8,7 +8,8 @@ own inversions.
 "unpaired" is the case that counts: no image is in both domains. A label is kept if a classifier of
 the target domain recognises it in the translation of a new image. Fits know `--pairs` pairs of
 images for each class. "separate" are the same autoencoders without the Gromov-Wasserstein loss,
-"separate + GWMatcher" has its codes matched as they are, and "GWMatcher" the images.
+"unbalanced" is "co-trained" with `unbalanced=0.05`, "separate + GWMatcher" has the codes of
+"separate" matched as they are, and "GWMatcher" the images.
 
 `--data` is a folder with mnist/mnist.npz and usps/usps.npz (X_train, y_train, X_test, y_test).
 """
@@ -34,7 +35,7 @@ from skgw.solvers import solve_gromov
 
 BATCH, N_BATCHES = 100, 20
 KINDS = "ae", "vae", "wae-mmd", "wae-gan"
-METHODS = "co-trained", "separate", "separate + GWMatcher", "GWMatcher"
+METHODS = "co-trained", "unbalanced", "separate", "separate + GWMatcher", "GWMatcher"
 PAIRED = {
     "codes x": ("codes_x", 3),
     "codes y": ("codes_y", 3),
@@ -51,6 +52,7 @@ UNPAIRED = {
     "greedy": ("greedy", 3),
     "reconstructed": ("ceiling", 3),
     "contrast": ("contrast", 3),
+    "excess": ("excess", 2),
     "confidence": ("auroc", 2),
     "s": ("seconds", 0),
 }
@@ -101,15 +103,18 @@ def measure_unpaired(
     one, other = unpaired(folder, task, n, seed)
     known = known_pairs(one, other, pairs)
     latent = tuple(latent) if isinstance(latent, list) else latent
-    weight = 1.0 if method == "co-trained" else 0.0
+    weight = 1.0 if method in ("co-trained", "unbalanced") else 0.0
+    strength = 0.05 if method == "unbalanced" else None
     start = time.perf_counter()
     if method == "GWMatcher":
         model: Any = GWMatcher(random_state=seed).fit(one.rows, other.rows, pairs=known)
         figures: Figures = {}
     else:
-        model = GWCoTrainedAutoencoders(latent, gw_weight=weight, random_state=seed)
+        model = GWCoTrainedAutoencoders(
+            latent, gw_weight=weight, unbalanced=strength, random_state=seed
+        )
         model.fit(one.rows, other.rows, pairs=known)
-        figures = {"contrast": model.contrast_}
+        figures = {"contrast": model.contrast_, "excess": model.diagnostics_["excess"]}
     if method == "separate + GWMatcher":
         matcher = GWMatcher(random_state=seed)
         matcher.fit(model.embedding_, model.embedding_y_, pairs=known)

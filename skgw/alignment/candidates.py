@@ -46,6 +46,11 @@ def candidate_space(
     return PreparedSpace(space=space, preparation=preparation, anchors=space.anchors)
 
 
+def prepared_features(X: Array, name: str) -> Array:
+    """Features (n, d) as the distances of that name see them."""
+    return _preparation(X, name.split()[0])(X)
+
+
 def _preparation(X: Array, name: str) -> Preparation:
     shift, scale = np.zeros_like(X[0]), np.ones_like(X[0])
     if name == "standard":

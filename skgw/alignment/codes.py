@@ -1,11 +1,16 @@
-"""The matching of two sets of codes: from several Gromov-Wasserstein plans, by registration.
+"""The matching of two domains by their codes: from Gromov-Wasserstein plans, by registration.
 
-Codes of two autoencoders that agree in their distances differ by a rigid motion. Plans between
-them, found under several distances, are starts for it; the motion under which the codes fit each
-other best, by the cost of optimal transport, is taken. If another one that matches most points
-otherwise fits about as well, the domains do not tell which is right. The codes alone would not show
-this: two encoders deform a symmetric domain each in its own way, and one of its matchings then fits
-best by chance. So the distances of the rows are asked as well.
+Codes of two autoencoders that agree in their distances differ by a rigid motion, and so do the rows
+themselves where the domains agree in them. Plans, found under several distances, are starts for
+such a motion; the one under which the points fit each other best, by the cost of optimal transport,
+is taken. It is sought for codes and for principal coordinates of rows. Where the latter fit each
+other better, in relation to how points of one domain fit each other, they say which rows are
+partners, whatever the codes are like.
+
+If another motion that matches most points otherwise fits about as well, the domains do not tell
+which is right. The codes alone would not show this: two encoders deform a symmetric domain each in
+its own way, and one of its matchings then fits best by chance. So the distances of the rows are
+asked as well.
 
 Known pairs are more starts, and have a say in the choice. They are not forced on the matching, as
 often they are no more than two things of one kind.
@@ -20,197 +25,143 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp, softmax
-from sklearn.metrics.pairwise import euclidean_distances
 from torch import Tensor
 
 from skgw.alignment.domains import TrainingDomain
 from skgw.alignment.fitting import AlignOptions, align
 from skgw.alignment.hints import Hints
-from skgw.alignment.registration import Registration, polar_factor, register
+from skgw.alignment.motions import Fit, fit_plans
+from skgw.alignment.registration import Motion
+from skgw.alignment.relaxed import LAST, STRENGTH, motion_of_pairs, register_relaxed
+from skgw.alignment.relaxed_search import search
 from skgw.alignment.selection import Trial
-from skgw.solvers import LazyPlan
 
 Array = NDArray[Any]
+Pair = tuple[Tensor, Tensor]
 
 NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
-TINY = 1e-6
-SAME_MATCHING = 0.5  # total variation up to which plans count as the same matching
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
+FITS, POOR = 1.1, 1.3  # excess up to which a motion is good, and from which on it may be wrong
 
 
 class CodeMatching(NamedTuple):
-    """The best registration, and how clear it is.
+    """A motion that takes one domain to the other, and how clear it is.
 
     Attributes
     ----------
-    registration : Registration
+    by_rows : bool
+        Whether it is one of principal coordinates of rows, (dx, dy), or one of codes, (kx, ky).
+    motion : Motion
+    weights : tuple of Tensors of shapes (r,) and (s,)
+        Mass of each point that is matched.
     contrast : float
         By how much the cost of the best other matching exceeds that of this one, over it;
         infinite if all starts lead to the same matching. Or the same for the discrepancy of the
         rows (`Trial.rival`), if that is less, and their distances agree no worse than those of
         codes.
+    excess : float
+        What the motion costs, over what it would between samples of one law.
     """
 
-    registration: Registration
+    by_rows: bool
+    motion: Motion
+    weights: Pair
     contrast: float
+    excess: float
 
 
-def match_codes(
-    codes: tuple[Tensor, Tensor],
-    rows: tuple[Tensor, Tensor],
-    *,
-    n_pairs: int = 0,
-    n_init: int = 16,
-    alpha: float = 0.5,
-    seed: int = 0,
-) -> CodeMatching:
-    """Match codes from nothing.
+class CodeMatcher(NamedTuple):
+    """Finds motions between two domains.
 
-    Parameters
+    Attributes
     ----------
-    codes : pair of Tensors of shapes (r, kx) and (s, ky)
-        Centred and of unit size.
-    rows : pair of Tensors of shapes (r, p) and (s, q)
-        What they are the codes of: their distances give one more start.
     n_pairs : int
-        The first so many rows of either side are known to belong together.
+        The first so many points of either side are known to belong together.
     n_init : int
         Size of the pool of starts of each Gromov-Wasserstein problem.
     alpha : float
         Weight of the distances against the pairs.
+    unbalanced : float or None
+        Strength that ties marginals to uniform ones; None for those of the plain search.
     seed : int
     """
-    known = np.arange(n_pairs)
-    hints = [Hints((known, known), None, alpha)] if n_pairs else []
-    options = AlignOptions(None, n_init, max(len(z) for z in codes), None, None, codes[0].device)
-    candidates = []
-    for points, metrics in ((codes, OF_CODES), (rows, OF_ROWS)):
-        arrays = [x.double().cpu().numpy() for x in points]
-        for metric, hint in itertools.product(metrics, [NO_HINTS, *hints]):
-            rng = np.random.RandomState(seed)
-            one, other = (TrainingDomain(x, metric, None, rng) for x in arrays)
-            aligned = align((one, other), hint, options, seed)
-            plan = torch.as_tensor(aligned.plan).to(codes[0])
-            candidates.append(_Candidate(aligned.trial, register(*codes, plan=plan)))
-    if not n_pairs:
-        return _choose(candidates)
-    Z, W = (z[:n_pairs] for z in codes)
-    by_pairs = register(*codes, rotation=polar_factor(Z.T @ W))
-    found = [by_pairs, *(candidate.registration for candidate in candidates)]
-    return _cheapest(found, [float(r.cost) + _pair_cost(r, codes, n_pairs) for r in found])
 
+    n_pairs: int = 0
+    n_init: int = 16
+    alpha: float = 0.5
+    unbalanced: float | None = None
+    seed: int = 0
 
-class _Candidate(NamedTuple):
-    trial: Trial
-    registration: Registration
+    def first(self, codes: Pair, rows: Pair, axes: Pair) -> CodeMatching:
+        """Match from nothing.
 
-
-def _choose(candidates: list[_Candidate]) -> CodeMatching:
-    """The best of them; the last is that of the rows."""
-    found = [candidate.registration for candidate in candidates]
-    best, contrast = _cheapest(found, [float(r.cost) for r in found])
-    *of_codes, of_rows = (candidate.trial for candidate in candidates)
-    if of_rows.explained >= max(trial.explained for trial in of_codes):
-        contrast = min(contrast, of_rows.rival)
-    return CodeMatching(best, contrast)
-
-
-def _cheapest(found: list[Registration], costs: list[float]) -> CodeMatching:
-    """The registration of the least cost, beside the next one that matches otherwise."""
-    first, *others = np.argsort(costs)
-    best = found[first]
-    for k in others:
-        if (best.transport.plan - found[k].transport.plan).abs().sum() > 2 * SAME_MATCHING:
-            return CodeMatching(best, (costs[k] - costs[first]) / max(costs[first], TINY))
-    return CodeMatching(best, math.inf)
-
-
-def _pair_cost(found: Registration, codes: tuple[Tensor, Tensor], n_pairs: int) -> float:
-    """Mean squared distance of known pairs over that of all points: about 1 for a wrong motion."""
-    moved, there = codes[0] @ found.rotation, codes[1]
-    cost = (moved[:n_pairs] - there[:n_pairs]).square().sum(1).mean()
-    return float(cost / torch.cdist(moved, there).square().mean().clamp_min(TINY))
-
-
-class CodeMap(NamedTuple):
-    """Maps codes of one domain to those of the other, and to partners among reference codes.
-
-    Attributes
-    ----------
-    means : tuple of arrays of shapes (kx,) and (ky,)
-        Of the codes.
-    sizes : tuple of float
-        Root mean square distances of the codes.
-    rotation : array of shape (kx, ky)
-    reference : tuple of arrays of shapes (r, d) and (s, d)
-        Reference codes, both in the space of the second domain, centred and of unit size.
-    scores : tuple of arrays of shapes (r,) and (s,)
-        Potentials over `reg`, with which the conditional plan of a row is a softmax.
-    reg : float
-    """
-
-    means: tuple[Array, Array]
-    sizes: tuple[float, float]
-    rotation: Array
-    reference: tuple[Array, Array]
-    scores: tuple[Array, Array]
-    reg: float
-
-    @classmethod
-    def of(
-        cls,
-        registration: Registration,
-        codes: tuple[Tensor, Tensor],
-        means: tuple[Tensor, Tensor],
-        sizes: tuple[float, float],
-    ) -> CodeMap:
-        """Keep what a registration of normalised codes (r, kx) and (s, ky) has found."""
-        moved = codes[0] @ registration.rotation
-        _, g, reg, _ = registration.transport
-        f = -torch.logsumexp((g - torch.cdist(moved, codes[1]).square()) / reg, 1)
-        return cls(
-            means=_arrays(*means),
-            sizes=sizes,
-            rotation=_arrays(registration.rotation)[0],
-            reference=_arrays(moved, codes[1]),
-            scores=_arrays(f, g / reg),
-            reg=float(reg),
-        )
-
-    def shared(self, codes: Array, here: int) -> Array:
-        """Codes (b, k) of either domain in the space that both share, centred, of unit size."""
-        normal = (codes.astype(np.float64) - self.means[here]) / self.sizes[here]
-        return normal if here else np.asarray(normal @ self.rotation)
-
-    def codes(self, shared: Array, here: int) -> Array:
-        """Points of the shared space (b, k) as codes of either domain."""
-        normal = shared if here else shared @ self.rotation.T
-        return np.asarray(normal * self.sizes[here] + self.means[here])
-
-    def partners(self, shared: Array, here: int) -> Array:
-        """Conditional plan (b, r) of points over the reference points of the other domain."""
-        return np.asarray(softmax(self._logits(shared, 1 - here), axis=1))
-
-    def partner_means(self, shared: Array, here: int) -> Array:
-        """Means of the partners of points, (b, d)."""
-        return np.asarray(self.partners(shared, here) @ self.reference[1 - here])
-
-    def plan(self, shared: Array, others: Array, here: int) -> LazyPlan:
-        """Between points of one domain and all of some `others` of the other one.
-
-        The potentials of these are those that the plan of the reference points implies.
+        Parameters
+        ----------
+        codes : pair of Tensors of shapes (r, kx) and (s, ky)
+            Centred and of unit size.
+        rows : pair of Tensors of shapes (r, p) and (s, q)
+            What they are the codes of.
+        axes : pair of Tensors of shapes (r, dx) and (s, dy)
+            Principal coordinates of the rows.
         """
-        scores = -logsumexp(self._logits(others, here), axis=1)
-        scores = scores - (others * others).sum(1) / self.reg
-        weights = np.full(len(shared), 1 / len(shared))
-        return LazyPlan((2 / self.reg) * shared, others, scores, weights)
+        starts = [
+            self._start(points, metric, hints)
+            for points, metrics in ((codes, OF_CODES), (rows, OF_ROWS))
+            for metric, hints in itertools.product(metrics, self._hints())
+        ]
+        plans = [start.plan for start in starts]
+        of_axes, of_codes = self._search(axes, plans), fit_plans(codes, plans, self.n_pairs)
+        by_rows = of_axes.excess <= of_codes.excess
+        motion, weights, contrast, excess = of_axes if by_rows else of_codes
+        if not self.n_pairs:
+            contrast = min(contrast, _rivalry([start.trial for start in starts]))
+        return CodeMatching(by_rows, motion, weights, contrast, excess)
 
-    def _logits(self, points: Array, there: int) -> Array:
-        """Of points (b, k) and the reference points of a domain, (b, r)."""
-        distances = euclidean_distances(points, self.reference[there], squared=True)
-        return np.asarray(self.scores[there] - distances / self.reg)
+    def again(self, codes: Pair, motion: Pair) -> tuple[Motion, Pair]:
+        """Improve a motion of codes; and the mass of each that is matched."""
+        strength = self.unbalanced or STRENGTH
+        found = register_relaxed(*codes, Motion(*motion), unbalanced=strength, temperatures=LAST)
+        plan = found.transport.plan
+        return found.motion, (plan.sum(1), plan.sum(0))
+
+    def fit(self, codes: Pair, weights: Tensor) -> Motion:
+        """The motion that fits codes of partners, (n, kx) and (n, ky), best."""
+        return motion_of_pairs(*codes, weights)
+
+    def _search(self, points: Pair, plans: list[Tensor]) -> Fit:
+        """The best motion of points: from plans if that fits, else from a thorough search."""
+        fit = fit_plans(points, plans, self.n_pairs)
+        if self.unbalanced is None and fit.excess <= FITS:
+            return fit
+        return search(
+            points, fit.motion, strength=self.unbalanced or STRENGTH, n_pairs=self.n_pairs,
+            n_init=self.n_init, seed=self.seed,
+        )  # fmt: skip
+
+    def _hints(self) -> list[Hints]:
+        known = np.arange(self.n_pairs)
+        return [NO_HINTS, *([Hints((known, known), None, self.alpha)] if self.n_pairs else [])]
+
+    def _start(self, points: Pair, metric: str, hints: Hints) -> _Start:
+        """The best Gromov-Wasserstein plan under one metric."""
+        arrays = [x.double().cpu().numpy() for x in points]
+        options = AlignOptions(
+            None, self.n_init, max(map(len, arrays)), None, None, points[0].device
+        )
+        rng = np.random.RandomState(self.seed)
+        one, other = (TrainingDomain(x, metric, None, rng) for x in arrays)
+        aligned = align((one, other), hints, options, self.seed)
+        return _Start(aligned.trial, torch.as_tensor(aligned.plan).to(points[0]))
 
 
-def _arrays(*tensors: Tensor) -> Any:
-    return tuple(x.double().cpu().numpy() for x in tensors)
+class _Start(NamedTuple):
+    trial: Trial
+    plan: Tensor
+
+
+def _rivalry(trials: list[Trial]) -> float:
+    """The contrast of the rows' distances, the last trial, if they agree as well as any others."""
+    *of_codes, of_rows = trials
+    if of_rows.explained >= max(trial.explained for trial in of_codes):
+        return of_rows.rival
+    return math.inf

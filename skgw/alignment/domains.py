@@ -9,8 +9,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from skgw.alignment.candidates import CANDIDATES, candidate_space
+from skgw.alignment.candidates import CANDIDATES, candidate_space, prepared_features
 from skgw.spaces import Space, make_space
+from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 
 N_NEIGHBORS = 15  # of metric="geodesic"
@@ -51,6 +52,10 @@ class TrainingDomain:
             return self.whole.restrict(np.searchsorted(self.whole.anchors, rows))
         return self._build(self.X[rows], metric)
 
+    def prepared(self, metric: Metric, rows: Index) -> Array:
+        """Features of these rows, as one of `CANDIDATES` sees them."""
+        return prepared_features(self.X[rows], str(metric))
+
     def _build(self, X: Any, metric: Metric) -> Space:
         if metric in CANDIDATES:
             return candidate_space(X, str(metric), self.rng, self.n_neighbors)
@@ -75,6 +80,30 @@ class ReferenceDomain(NamedTuple):
     scale: float
     rows: Index
 
+    @classmethod
+    def of(cls, space: Space, rows: Index) -> ReferenceDomain:
+        """The domain with these reference rows, the anchors of its space."""
+        return cls(space, root_mean_square(all_distances(space)), rows)
+
+    @property
+    def plain(self) -> ReferenceDomain:
+        """The domain before its distances were saturated."""
+        if not isinstance(self.space, SaturatedSpace):
+            return self
+        return ReferenceDomain.of(self.space.space, self.rows)
+
+    def saturated(self, n_neighbors: int) -> ReferenceDomain:
+        """The domain as seen from near: beyond its neighbours all rows are about as far.
+
+        The reach is the median distance to the `n_neighbors`-th neighbour, of a third of the rows
+        at most.
+        """
+        D = self.between()
+        k = min(n_neighbors, len(D) // 3)
+        reach = float(np.median(np.partition(D, k, axis=1)[:, k])) * self.scale
+        space = SaturatedSpace(space=self.space, reach=reach or 1.0, anchors=self.space.anchors)
+        return ReferenceDomain.of(space, self.rows)
+
     def distances(self, X: Any) -> Array:
         """From validated rows to the reference rows, over the scale, (len(X), r)."""
         return np.concatenate(list(self.chunks(X)))
@@ -90,6 +119,19 @@ class ReferenceDomain(NamedTuple):
     def between(self) -> Array:
         """Distances between the reference rows, over the scale, (r, r)."""
         return all_distances(self.space) / self.scale
+
+
+def reference_domains(
+    pair: tuple[TrainingDomain, TrainingDomain],
+    metrics: tuple[Metric, Metric],
+    rows: tuple[Index, Index],
+) -> tuple[ReferenceDomain, ReferenceDomain]:
+    """Both domains under these metrics, with these reference rows."""
+    one, other = (
+        ReferenceDomain.of(domain.space(metric, i), i)
+        for domain, metric, i in zip(pair, metrics, rows, strict=True)
+    )
+    return one, other
 
 
 def all_distances(space: Space) -> Array:

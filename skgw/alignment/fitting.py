@@ -3,7 +3,8 @@
 1. Rows are drawn from either domain, and each candidate pair of metrics is tried on them with a
    pool of starts; the one whose best matching stands out most is taken (`selection`).
 2. The reference rows, all or a random part, are coupled from there (`reference`).
-3. The coupling is extended to all rows, new ones included (`correspondence`).
+3. The coupling is refined by near distances (`refinement`).
+4. It is extended to all rows, new ones included (`correspondence`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,12 @@ import torch
 
 from skgw.alignment.confidence import confidence
 from skgw.alignment.correspondence import Correspondence, correspond
-from skgw.alignment.domains import (
-    ReferenceDomain,
-    TrainingDomain,
-    all_distances,
-    root_mean_square,
-)
+from skgw.alignment.domains import ReferenceDomain, TrainingDomain, reference_domains
 from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
+from skgw.alignment.refinement import refine_coupling
 from skgw.alignment.selection import Trial, attempt, score
+from skgw.solvers import GromovResult
 from skgw.solvers.quadratic import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
@@ -47,6 +45,7 @@ class AlignOptions(NamedTuple):
     unbalanced: Any
     mass: float | None
     device: torch.device
+    refine: bool = False
 
 
 class Alignment(NamedTuple):
@@ -88,7 +87,7 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     metrics, tried, trial, _ = choose(pair, hints, options.n_init, seed)
     epsilon = choose_epsilon(trial.misfit) if options.epsilon is None else options.epsilon
     rows = _sample(pair, options.max_reference, tried)
-    domains = _references(pair, metrics, rows)
+    domains = reference_domains(pair, metrics, rows)
     Dx, Dy = (domain.between() for domain in domains)
     at = tuple(np.searchsorted(i, j) for i, j in zip(rows, tried, strict=True))
     result = couple(
@@ -96,17 +95,50 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
         known=Known(trial.plan, *at), unbalanced=options.unbalanced, mass=options.mass,
         seed=seed, device=options.device,
     )  # fmt: skip
+    extended = _extend(pair, domains, hints, result)
+    sure = extended.confidence
+    if options.refine:
+        metrics, domains, result, _ = refine_coupling(pair, metrics, domains, hints, result.plan)
+        epsilon = float(result.reg)
+        extended = _extend(pair, domains, hints, result)
+        sure = np.sqrt(sure * extended.confidence)  # far and near distances see other errors
+    plan = result.plan.cpu().numpy()
+    return Alignment(
+        metrics, trial, epsilon, domains, extended.rule, extended.distances, plan,
+        value=_discrepancy(domains, plan),
+        confidence=sure,
+        converged=bool(result.converged) and extended.error < FITTING,
+    )  # fmt: skip
+
+
+class _Extended(NamedTuple):
+    """A coupling of reference rows, as a rule for all rows."""
+
+    rule: Correspondence
+    error: float
+    distances: tuple[Array, Array]
+    confidence: Array
+
+
+def _extend(
+    pair: Pair,
+    domains: tuple[ReferenceDomain, ReferenceDomain],
+    hints: Hints,
+    result: GromovResult,
+) -> _Extended:
+    rows = domains[0].rows, domains[1].rows
     plan = result.plan.cpu().numpy()
     distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
-    weights = plan.sum(1), plan.sum(0)
-    acting = hints.extend(plan, *rows)
+    acting, weights = hints.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     rule, error = correspond(distances, rows, acting, float(result.reg), weights)
-    return Alignment(
-        metrics, trial, epsilon, domains, rule, distances, plan,
-        value=plan_cost(Dx, Dy, plan) / plan.sum() ** 2,
-        confidence=confidence(rule, distances[0], Dy),
-        converged=bool(result.converged) and error < FITTING,
-    )  # fmt: skip
+    sure = confidence(rule, distances[0], domains[1].between())
+    return _Extended(rule, error, distances, sure)
+
+
+def _discrepancy(domains: tuple[ReferenceDomain, ReferenceDomain], plan: Array) -> float:
+    """Of the distances as they are, not saturated; for a plan of mass one."""
+    Dx, Dy = (domain.plain.between() for domain in domains)
+    return plan_cost(Dx, Dy, plan) / plan.sum() ** 2
 
 
 class Choice(NamedTuple):
@@ -163,7 +195,7 @@ def _round(
 ) -> list[Choice]:
     """Try every candidate on the same rows."""
     tried = _sample(pair, N_TRIED, hints.pairs)
-    references = (_references(pair, metrics, tried) for metrics in candidates)
+    references = (reference_domains(pair, metrics, tried) for metrics in candidates)
     spaces = [(one.between(), other.between()) for one, other in references]
     trials = [
         attempt(Dx, Dy, n_init, seed, M=hints.cost(Dx, Dy, *tried), alpha=hints.weight)
@@ -187,15 +219,4 @@ def _doubted(trial: Trial, plain: Trial | None) -> Trial:
 
 def _sample(pair: Pair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:
     one, other = (domain.sample(size, i) for domain, i in zip(pair, always, strict=True))
-    return one, other
-
-
-def _references(
-    pair: Pair, metrics: tuple[Metric, Metric], rows: tuple[Index, Index]
-) -> tuple[ReferenceDomain, ReferenceDomain]:
-    spaces = [d.space(metric, i) for d, metric, i in zip(pair, metrics, rows, strict=True)]
-    one, other = (
-        ReferenceDomain(space, root_mean_square(all_distances(space)), i)
-        for space, i in zip(spaces, rows, strict=True)
-    )
     return one, other

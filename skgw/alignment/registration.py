@@ -23,13 +23,13 @@ TOLERANCE, MAX_NEWTON = 1e-3, 50
 
 
 class Transport(NamedTuple):
-    """An entropic optimal plan between points of one space, uniform weights, squared distances.
+    """An entropic optimal plan between points of one space, squared distances.
 
     Attributes
     ----------
     plan : Tensor of shape (n, m)
     potential : Tensor of shape (m,)
-        Of the columns, in units of the cost.
+        Of the columns, in units of the cost; it holds their weights, if these are not uniform.
     reg : Tensor of shape ()
         Strength of the entropy, in units of the cost.
     error : Tensor of shape ()
@@ -41,24 +41,51 @@ class Transport(NamedTuple):
     reg: Tensor
     error: Tensor
 
+    def scores(self, H: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+        """Potentials of the points, (n,) and (m,), over `reg`, with their weights."""
+        g = self.potential
+        f = -torch.logsumexp((g - torch.cdist(H, W).square()) / self.reg, 1)
+        return f + self.plan.sum(1).log(), g / self.reg
+
+
+class Motion(NamedTuple):
+    """z -> z R + t, from points of kx dimensions to points of ky."""
+
+    rotation: Tensor  # (kx, ky), orthonormal rows or columns, of one length
+    offset: Tensor  # (ky,)
+
+    def __call__(self, Z: Tensor) -> Tensor:
+        """Points (n, kx) moved, (n, ky)."""
+        return Z @ self.rotation + self.offset
+
 
 class Registration(NamedTuple):
     """An orthogonal map between centred points of two spaces, and the plan that goes with it.
 
     Attributes
     ----------
-    rotation : Tensor of shape (kx, ky)
-        From rows of the first space to those of the second; with orthonormal rows or columns.
+    motion : Motion
+        From rows of the first space to those of the second.
     transport : Transport
         Between the moved points and the others.
     cost : Tensor of shape ()
         Mean squared distance of partners over the sum of both variances: 0 for a copy, 1 for a plan
-        that matches everything with everything.
+        that matches everything with everything. Of `register_relaxed`, its objective.
     """
 
-    rotation: Tensor
+    motion: Motion
     transport: Transport
     cost: Tensor
+
+    @property
+    def rotation(self) -> Tensor:
+        """Of the motion, (kx, ky)."""
+        return self.motion.rotation
+
+    @property
+    def offset(self) -> Tensor:
+        """Of the motion, (ky,): zero, but for `register_relaxed`."""
+        return self.motion.offset
 
 
 @torch.no_grad()
@@ -119,20 +146,26 @@ def register(
         rotation = polar_factor(Z.T @ found.plan @ W)
     cost = torch.cdist(Z @ rotation, W).square()
     cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
-    return Registration(rotation, found, cost)
+    return Registration(Motion(rotation, W.new_zeros(W.shape[1])), found, cost)
 
 
-def transport(H: Tensor, W: Tensor, temperature: float) -> Transport:
-    """The plan between points H (n, k) and W (m, k) at a temperature, over the mean cost."""
+def transport(
+    H: Tensor, W: Tensor, temperature: float, weights: tuple[Tensor, Tensor] | None = None
+) -> Transport:
+    """The plan between points H (n, k) and W (m, k) at a temperature, over the mean cost.
+
+    `weights`, (n,) and (m,) and positive, are uniform by default.
+    """
     cost = torch.cdist(H, W).square()
     n, m = cost.shape
     unit = cost.mean()
     unit = torch.where(unit > 0, unit, torch.ones_like(unit))  # zero if all points coincide
-    a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
+    a, b = weights or (cost.new_full((n,), 1 / n), cost.new_full((m,), 1 / m))
     reg = temperature * unit[None]
     tol = torch.full_like(reg, TOLERANCE)
-    found = solve_linear(cost[None], a, b, reg, tol=tol, max_iter=MAX_NEWTON)
-    return Transport(found.plan[0], found.potential[0], reg[0], found.error[0])
+    found = solve_linear(cost[None], a[None], b[None], reg, tol=tol, max_iter=MAX_NEWTON)
+    potential = found.potential[0] + reg * (m * b).log()
+    return Transport(found.plan[0], potential, reg[0], found.error[0])
 
 
 def polar_factor(cross: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ F being the objective and E its part without the entropy, and by
     agreement = mean over all candidates of 1 - E / E_product of this plan under their distances,
 
 the share of the discrepancy that the matching explains at all. The product coupling, which matches
-everything with everything, always counts as another one. The score is (1 + contrast) agreement:
+everything with everything, always counts as another one. The score is (1 + contrast) agreement^2:
 a clear contrast decides, and without one what most distances agree on. All are taken from a pool of
 starts on subsamples.
 """
@@ -66,7 +66,7 @@ class Trial(NamedTuple):
 def score(trial: Trial, spaces: Iterable[tuple[Array, Array]]) -> float:
     """What candidates are compared by, `spaces` being the distances of all of them."""
     agreement = float(np.mean([explained(Dx, Dy, trial.plan) for Dx, Dy in spaces]))
-    return (1 + trial.contrast) * agreement
+    return (1 + trial.contrast) * max(agreement, 0) ** 2
 
 
 def explained(Dx: Array, Dy: Array, plan: Array) -> float:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skgw.coupling import Coupling
+
 from ._checks import as_labels, require_matplotlib
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ class CouplingDisplay:
         """
         require_matplotlib()
         if not hasattr(plan, "apply"):
-            plan = _Dense(np.asarray(plan, dtype=float))
+            plan = Coupling(np.asarray(plan, dtype=float))
         rows, columns = (
             None if values is None else as_labels(values, size, f"the plan's side {side!r}")
             for values, size, side in zip(labels, plan.shape, ("x", "y"), strict=True)
@@ -188,19 +190,6 @@ class CouplingDisplay:
         self.colorbar_ = self.figure_.colorbar(self.mesh_, ax=axes, label="share of the row's mass")
         self.colorbar_.outline.set_visible(False)
         return self
-
-
-class _Dense:
-    """An array with the few methods of a coupling that are needed here."""
-
-    def __init__(self, plan: NDArray[Any]) -> None:
-        self.plan, self.shape = plan, plan.shape
-
-    def apply(self, x: NDArray[Any], axis: int) -> NDArray[Any]:
-        return (self.plan.T if axis == 0 else self.plan) @ x
-
-    def argmax(self, axis: int) -> NDArray[Any]:
-        return self.plan.argmax(axis)
 
 
 def _blocks(

@@ -1,4 +1,4 @@
-"""Spaces made of other spaces: means of distances, and distances of prepared features."""
+"""Spaces made of other spaces: means of distances, of prepared features, and near ones only."""
 
 from __future__ import annotations
 
@@ -84,5 +84,39 @@ class PreparedSpace(Space):
 
     def restrict(self, j: Index) -> PreparedSpace:
         """Restrict the space of the prepared points."""
+        space = self.space.restrict(j)
+        return replace(self, space=space, anchors=space.anchors)
+
+
+@dataclass(frozen=True)
+class SaturatedSpace(Space):
+    """Distances d of a space as 1 - exp(-d / reach).
+
+    They are a metric, too, as the function is concave. Near points are as far apart as before, over
+    the reach; points beyond it are all about equally far.
+    """
+
+    space: Space
+    reach: float
+    anchors: Index
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows."""
+        return self.space.n_rows
+
+    def distances(self, rows: Index, j: Index) -> Array:
+        """Those of the space, saturated."""
+        return self._saturated(self.space.distances(rows, j))
+
+    def from_new(self, X: Array) -> Array:
+        """From what the space takes."""
+        return self._saturated(self.space.from_new(X))
+
+    def _saturated(self, distances: Array) -> Array:
+        return np.asarray(-np.expm1(-distances / self.reach))
+
+    def restrict(self, j: Index) -> SaturatedSpace:
+        """Restrict the space."""
         space = self.space.restrict(j)
         return replace(self, space=space, anchors=space.anchors)

@@ -5,9 +5,9 @@ codes (Chevalley, equation 3.1). Three things keep it from misleading the encode
 
 - *It is switched on late.* First each autoencoder learns alone. A matching of codes that still
   change at random is wrong, and training would hold on to it.
-- *Batches attach to a reference.* Between two independent mini-batches the discrepancy is mostly
-  noise, and the encoders would be deformed to lower it. So many rows are matched at once, from time
-  to time anew, and a batch is drawn from that matching: rows of one domain with their partners.
+- *Batches are of partners.* Between two independent mini-batches the discrepancy is mostly noise,
+  and the encoders would be deformed to lower it. So the motion that takes one domain to the other
+  is found on many rows, from time to time anew, and rows are drawn with their nearest partners.
 - *Codes have one fixed size.* Distances are compared over their root mean square in the batch, as
   the discrepancy falls when codes shrink, and a penalty holds this number at its first value, as
   nothing else would keep the codes from drifting.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -34,31 +34,32 @@ from skgw.training.objective import Objective, Phase
 
 SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
 MIN_SIZE = 1e-6  # of codes that all coincide
+TINY = 1e-6
+MAX_POOL = 10_000  # rows of either domain that partners are sought for
 MATCHED_STEPS = 2  # outer steps from the matching that a batch was drawn from
 
 Pair = tuple[Tensor, Tensor]
 
 
-class Matching(NamedTuple):
-    """What a matcher makes of reference rows.
+class Matcher(Protocol):
+    """Finds motions between the domains: pairs of an orthogonal map and an offset.
 
-    Attributes
-    ----------
-    plan : Tensor of shape (r, s)
-    rotation : Tensor of shape (kx, ky)
-        From normal codes of the first domain to those of the second, which agree with the plan.
-    contrast : float
-        How much worse any other matching is; only of a matching from nothing.
+    Weights are the mass of each reference row that is matched, of either domain.
     """
 
-    plan: Tensor
-    rotation: Tensor
-    contrast: float
+    def first(self, codes: Pair, rows: Pair, axes: Pair) -> tuple[bool, Pair, Pair, float, float]:
+        """From nothing: from normal codes, rows and principal coordinates of reference rows.
 
+        Returns whether the motion is one of principal coordinates, or one of codes; the motion;
+        weights; how much worse any other motion is; and the cost over that between samples of one
+        law.
+        """
 
-# From normal codes (r, kx) and (s, ky) of the reference rows, these rows, (r, p) and (s, q), and
-# the last rotation, or None to match from nothing.
-Matcher = Callable[[Pair, Pair, Tensor | None], Matching]
+    def again(self, codes: Pair, motion: Pair) -> tuple[Pair, Pair]:
+        """Improve a motion of normal codes of reference rows; with weights."""
+
+    def fit(self, codes: Pair, weights: Tensor) -> Pair:
+        """The motion that fits normal codes of partners best."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class CoTrainingOptions:
 class Side(nn.Module):
     """One domain: its rows, its autoencoder, and the rows that stand for it in a matching.
 
+    Partners are sought for a pool of rows: those that are `known`, and others up to `MAX_POOL`.
+
     Parameters
     ----------
     X : array of shape (n, p)
@@ -100,13 +103,18 @@ class Side(nn.Module):
         Positions of the rows to train and to validate on.
     known : array of int
         Positions of rows that are always among the reference rows, as the first of them.
+    n_reference : int
+        Rows of the pool that a motion is fitted to.
+    coordinates : callable
+        From the rows of the pool (P, p) to their principal coordinates (P, d).
     """
 
     rows: Tensor  # (n, p)
     order: Tensor  # (N,)
     held_out: Tensor  # (N',)
-    known: Tensor  # (k,)
-    reference: Tensor  # (r,), positions of the rows that were matched last
+    pool: Tensor  # (P,), positions of the rows that partners are sought for
+    axes: Tensor  # (P, d), their principal coordinates
+    reference: Tensor  # (r,), positions in the pool of the rows that were matched last
     size: Tensor  # (), root mean square distance of codes when they were first matched
 
     def __init__(
@@ -118,18 +126,21 @@ class Side(nn.Module):
         held_out: NDArray[np.intp],
         known: NDArray[np.intp],
         n_reference: int,
+        coordinates: Callable[[NDArray], NDArray],
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.n_known = model, len(known)
+        pool = np.concatenate([known, order[~np.isin(order, known)]])[: max(MAX_POOL, len(known))]
         fixed = {
             "rows": torch.as_tensor(X, dtype=torch.float32),
             "order": torch.as_tensor(order),
             "held_out": torch.as_tensor(held_out[:MAX_HELD_OUT]),
-            "known": torch.as_tensor(known),
+            "pool": torch.as_tensor(pool),
+            "axes": torch.as_tensor(coordinates(X[pool]), dtype=torch.float32),
         }
         for name, values in fixed.items():
             self.register_buffer(name, values, persistent=False)
-        n_reference = max(len(known), min(n_reference, len(order)))
+        n_reference = max(len(known), min(n_reference, len(pool)))
         self.register_buffer("reference", torch.zeros(n_reference, dtype=torch.long))
         self.register_buffer("size", torch.zeros(()))
 
@@ -137,14 +148,17 @@ class Side(nn.Module):
         """Rows of a batch, (n, p)."""
         return self.rows[draw_batch(self.order, n, generator)]
 
+    def draw_reference(self, generator: torch.Generator) -> Tensor:
+        """Choose reference rows anew: their positions in the pool, (r,)."""
+        n_others = len(self.pool) - self.n_known
+        chosen = torch.randperm(n_others, generator=generator)[: len(self.reference) - self.n_known]
+        self.reference.copy_(torch.cat([torch.arange(self.n_known), self.n_known + chosen]))
+        return self.reference
+
     @torch.no_grad()
-    def draw_reference(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Choose reference rows anew: their normal codes, centred and over `size`, and the mean."""
-        others = self.order[~torch.isin(self.order, self.known)]
-        chosen = torch.randperm(len(others), generator=generator).to(others.device)
-        others = others[chosen[: len(self.reference) - len(self.known)]]
-        self.reference.copy_(torch.cat([self.known, others]))
-        codes = self.encode(self.reference)
+    def normal_codes(self) -> tuple[Tensor, Tensor]:
+        """Codes of the pool, centred and over `size`, (P, k), and the mean."""
+        codes = self.encode(self.pool)
         if not self.size:
             self.size.copy_(size_of(codes))
         mean = codes.mean(0)
@@ -172,13 +186,17 @@ class CoTrainingObjective(Objective):
     ----------
     sides : pair of Side
     options : CoTrainingOptions
-    matcher : callable
-        Matches the reference rows by their codes; see `Matcher`.
+    matcher : Matcher
     """
 
-    plan: Tensor  # (r, s), of the reference rows
-    rotation: Tensor  # (kx, ky)
+    rotation: Tensor  # (kx, ky), of codes; zero before the domains are matched
+    offset: Tensor  # (ky,)
+    turn: Tensor  # (dx, dy), of principal coordinates; zero where codes are relied on
+    shift: Tensor  # (dy,)
+    partners: Tensor  # (P + P', 2), positions in both pools, for each row of one and of the other
+    mass: Tensor  # (P + P',), how much of each of these rows is matched
     contrast: Tensor  # ()
+    excess: Tensor  # ()
     n_updates: Tensor  # ()
 
     def __init__(
@@ -188,8 +206,14 @@ class CoTrainingObjective(Objective):
         self.sides, self.options, self.matcher = nn.ModuleList(sides), options, matcher
         one, other = self.pair
         dims = one.model.autoencoder.latent_dim, other.model.autoencoder.latent_dim
-        self.register_buffer("plan", torch.zeros(len(one.reference), len(other.reference)))
+        n_pairs = len(one.pool) + len(other.pool)
         self.register_buffer("rotation", torch.zeros(dims))
+        self.register_buffer("turn", torch.zeros(one.axes.shape[1], other.axes.shape[1]))
+        self.register_buffer("offset", torch.zeros(dims[1]))
+        self.register_buffer("shift", torch.zeros(other.axes.shape[1]))
+        self.register_buffer("partners", torch.zeros(n_pairs, 2, dtype=torch.long))
+        self.register_buffer("mass", torch.ones(n_pairs))
+        self.register_buffer("excess", torch.zeros(()))
         self.register_buffer("contrast", torch.zeros(()))
         self.register_buffer("n_updates", torch.tensor(0))
 
@@ -234,18 +258,73 @@ class CoTrainingObjective(Objective):
         one, other = self.sides
         return cast(Side, one), cast(Side, other)
 
+    @torch.no_grad()
     def match(self, generator: torch.Generator) -> tuple[Pair, Pair]:
-        """Match reference rows, drawn anew: their normal codes, and the means of the codes."""
-        one, other = self.pair
-        (z, mean_z), (w, mean_w) = (side.draw_reference(generator) for side in self.pair)
-        rows = one.rows[one.reference], other.rows[other.reference]
-        known = self.rotation if self.plan.any() else None
-        found = self.matcher((z, w), rows, known)
-        self.plan.copy_(found.plan)
-        self.rotation.copy_(found.rotation)
-        if known is None:
-            self.contrast.fill_(found.contrast)
+        """Match the domains anew: normal codes of both pools, and the means of the codes."""
+        (z, mean_z), (w, mean_w) = (side.normal_codes() for side in self.pair)
+        i, j = (side.draw_reference(generator) for side in self.pair)
+        if not self.rotation.any():
+            self._match_first((z, w))
+        elif not self.by_rows:
+            motion, weights = self.matcher.again((z[i], w[j]), (self.rotation, self.offset))
+            self._follow(motion, weights, (z, w))
+        if self.by_rows:
+            codes = z[self.partners[:, 0]], w[self.partners[:, 1]]
+            self._set_motion(self.matcher.fit(codes, self.mass))
         return (z, w), (mean_z, mean_w)
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether principal coordinates of rows tell who is whose partner, and not codes."""
+        return bool(self.turn.any())
+
+    def placed(self, codes: Pair) -> Pair:
+        """Both pools in the space in which partners are near to each other."""
+        one, other = self.pair
+        if self.by_rows:
+            return one.axes @ self.turn + self.shift, other.axes
+        return codes[0] @ self.rotation + self.offset, codes[1]
+
+    def cost(self, codes: Pair) -> float:
+        """Mean squared distance of normal codes of partners, over that of all."""
+        i, j = self.partners.T
+        moved = codes[0] @ self.rotation + self.offset
+        apart = (moved[i] - codes[1][j]).square().sum(1) @ self.mass / self.mass.sum()
+        spread = 0.5 * (size_of(moved) ** 2 + size_of(codes[1]) ** 2)
+        shift = (moved.mean(0) - codes[1].mean(0)).square().sum()
+        return float(apart / (spread + shift))
+
+    def _match_first(self, codes: Pair) -> None:
+        """From nothing; principal coordinates do not change, and their partners neither."""
+        one, other = self.pair
+        i, j = one.reference, other.reference
+        rows = one.rows[one.pool[i]], other.rows[other.pool[j]]
+        axes = one.axes[i], other.axes[j]
+        by_rows, motion, weights, contrast, excess = self.matcher.first(
+            (codes[0][i], codes[1][j]), rows, axes
+        )
+        self.contrast.fill_(contrast)
+        self.excess.fill_(excess)
+        if by_rows:
+            self.turn.copy_(motion[0])
+            self.shift.copy_(motion[1])
+        self._follow(motion, weights, codes)
+
+    def _follow(self, motion: Pair, weights: Pair, codes: Pair) -> None:
+        """Who is whose partner, and the mass of each, after a motion and weights were found."""
+        if not self.by_rows:
+            self._set_motion(motion)
+        placed = self.placed(codes)
+        self.partners.copy_(nearest_partners(*placed))
+        mass = [
+            (len(w) * w)[_nearest(points, points[side.reference])]
+            for points, w, side in zip(placed, weights, self.pair, strict=True)
+        ]
+        self.mass.copy_(torch.cat(mass))
+
+    def _set_motion(self, motion: Pair) -> None:
+        self.rotation.copy_(motion[0])
+        self.offset.copy_(motion[1])
 
     def _discrepancy(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normalised GW_eps of a batch drawn from the matching, and how far sizes have drifted."""
@@ -262,13 +341,13 @@ class CoTrainingObjective(Objective):
         return 2 * self._cross_term(D, E) - sum(self_terms), drift[0] + drift[1]
 
     def _draw_partners(self, generator: torch.Generator) -> Pair:
-        """Positions of rows of the first domain, and of a partner of each, drawn from the plan."""
-        n = min(self.options.batch_size, len(self.plan))
-        drawn = torch.randperm(len(self.plan), generator=generator)[:n]
-        rows = self.plan[drawn.to(self.plan.device)].cpu()  # the generator is on the CPU
-        partner = torch.multinomial(rows, 1, generator=generator)[:, 0]
-        one, other = (side.reference for side in self.pair)
-        return one[drawn.to(one.device)], other[partner.to(other.device)]
+        """Positions of rows of both domains, and of their partners: as many rows of either."""
+        one, other = self.pair
+        n = self.options.batch_size // 2
+        masses = self.mass.cpu().clamp_min(TINY).split([len(one.pool), len(other.pool)])
+        drawn = [torch.multinomial(m, min(n, len(m)), generator=generator) for m in masses]
+        i, j = self.partners[torch.cat([drawn[0], len(one.pool) + drawn[1]])].T
+        return one.pool[i], other.pool[j]
 
     def _cross_term(self, D: Tensor, E: Tensor) -> Tensor:
         D0, E0, epsilon = D.detach(), E.detach(), self.options.epsilon
@@ -281,3 +360,21 @@ class CoTrainingObjective(Objective):
 def size_of(codes: Tensor) -> Tensor:
     """Root mean square distance of codes (n, k), of a row to itself included."""
     return (2 * (codes - codes.mean(0)).square().sum(1).mean()).sqrt().clamp_min(MIN_SIZE)
+
+
+def nearest_partners(one: Tensor, other: Tensor) -> Tensor:
+    """The nearest of the other points for each point of (n, d) and of (m, d), both ways.
+
+    Returns
+    -------
+    Tensor of int of shape (n + m, 2)
+        Positions in the first and the second set.
+    """
+    forth, back = _nearest(one, other), _nearest(other, one)
+    i, j = (torch.arange(len(x), device=x.device) for x in (one, other))
+    return torch.cat([torch.stack([i, forth], 1), torch.stack([back, j], 1)])
+
+
+def _nearest(points: Tensor, others: Tensor) -> Tensor:
+    """Positions of the nearest of others (m, d) to each of some points (n, d)."""
+    return torch.cat([torch.cdist(part, others).argmin(1) for part in points.split(CHUNK)])

@@ -1,15 +1,17 @@
-"""Matching of codes from nothing, and the map that is kept of it."""
+"""Matching of codes from nothing, the motions that it rests on, and the map that is kept of it."""
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgw.alignment.codes import CodeMap, match_codes
+from skgw.alignment.code_map import CodeMap
+from skgw.alignment.codes import CodeMatcher
+from skgw.alignment.motions import cheapest, fit_plans
 from skgw.alignment.registration import register
 
-N, M = 60, 45
-MEANS, SIZES = (3.0, -2.0), (5.0, 0.2)
+N = 60
+MATCHER = CodeMatcher(n_init=4)
 
 
 def normal(Z):
@@ -17,42 +19,52 @@ def normal(Z):
     return Z / (2 * Z.square().sum(1).mean()).sqrt()
 
 
+def cloud(n, seed):
+    rng = np.random.default_rng(seed)
+    return torch.as_tensor(rng.exponential(size=(n, 2)) * [2, 1] + rng.normal(size=(n, 2)) / 2)
+
+
 @pytest.fixture(scope="module")
 def codes():
     """Of unit size, the second a turned copy in more dimensions, reordered."""
     rng = np.random.default_rng(0)
-    Z = normal(torch.as_tensor(rng.exponential(size=(N, 2)) * [2, 1] + rng.normal(size=(N, 2)) / 2))
+    Z = normal(cloud(N, 0))
     turn = torch.as_tensor(np.linalg.qr(rng.normal(size=(3, 2)))[0].T)
     order = torch.as_tensor(rng.permutation(N))
     return Z, (Z @ turn)[order], turn, order
 
 
-@pytest.fixture(scope="module")
-def code_map(codes):
-    """Of the registration of all of the first with some of the second."""
-    Z, W, turn, _ = codes
-    W = normal(W[:M])
-    found = register(Z, W, rotation=turn, temperatures=(0.02,) * 20)
-    means = torch.full((2,), MEANS[0]), torch.full((3,), MEANS[1])
-    return CodeMap.of(found, (Z, W), means, SIZES), found, Z.numpy(), W.numpy()
-
-
 def test_a_copy_is_matched(codes):
     Z, W, turn, order = codes
-    found = match_codes((Z, W), (Z, W), n_init=4)
-    assert_allclose(found.registration.rotation, turn, atol=0.05)
-    assert_array_equal(found.registration.transport.plan.argmax(0), order)
+    found = MATCHER.first((Z, W), (Z, W), (Z, W))
+    assert found.by_rows
+    assert_allclose(found.motion.rotation, turn, atol=0.05)
     assert found.contrast > 0.5
-    again = match_codes((Z, W), (Z, W), n_init=4)
-    assert_array_equal(again.registration.rotation, found.registration.rotation)
+    assert found.excess < 1.1
+    again = MATCHER.first((Z, W), (Z, W), (Z, W))
+    assert_array_equal(again.motion.rotation, found.motion.rotation)
+    refined, weights = MATCHER.again((Z, W), (turn + 0.1, torch.zeros(3).double()))
+    assert_allclose(refined.rotation, turn, atol=0.05)
+    assert [len(w) for w in weights] == [N, N]
+    fitted = MATCHER.fit((Z[order], W), torch.ones(N).double())
+    assert_allclose(fitted.rotation, turn, atol=1e-6)
 
 
-def test_rows_help_where_codes_are_deformed(codes):
+def test_rows_tell_the_partners_where_codes_are_deformed(codes):
     """The distances of codes are wrong, those of rows are right."""
-    Z, W, _, order = codes
+    Z, W, turn, _ = codes
     deformed = normal(W * torch.tensor([1.0, 0.1, 3.0]).double())
-    found = match_codes((Z, deformed), (Z, W), n_init=4).registration
-    assert (found.transport.plan.argmax(0) == order).double().mean() > 0.2
+    found = MATCHER.first((Z, deformed), (Z, W), (Z, W))
+    assert found.by_rows
+    assert_allclose(found.motion.rotation, turn, atol=0.05)
+
+
+def test_codes_tell_the_partners_where_rows_are_deformed(codes):
+    Z, W, turn, _ = codes
+    deformed = normal(W.abs() ** 3)
+    found = MATCHER.first((Z, W), (Z, deformed), (Z, deformed))
+    assert not found.by_rows
+    assert_allclose(found.motion.rotation, turn, atol=0.05)
 
 
 def ring(n=48):
@@ -61,7 +73,8 @@ def ring(n=48):
 
 
 def test_a_ring_has_no_clear_matching():
-    assert match_codes((ring(), ring()), (ring(), ring()), n_init=4).contrast < 0.02
+    rings = ring(), ring()
+    assert MATCHER.first(rings, rings, rings).contrast < 0.02
 
 
 def test_deformed_codes_of_symmetric_rows_are_not_clear():
@@ -70,73 +83,66 @@ def test_deformed_codes_of_symmetric_rows_are_not_clear():
     for dent in (1.8, 1.5):
         dented = ring()
         dented[:6] *= dent
+        dented[9:12] *= dent
         codes.append(normal(dented))
-    assert match_codes(tuple(codes), tuple(codes), n_init=4).contrast > 0.5
-    assert match_codes(tuple(codes), (ring(), ring()), n_init=4).contrast < 0.02
+    dented, rings = tuple(codes), (ring(), ring())
+    assert MATCHER.first(dented, dented, dented).contrast > 0.5
+    assert MATCHER.first(dented, rings, rings).contrast < 0.02
 
 
 def test_pairs_make_a_symmetric_matching_clear():
     first = torch.tensor([0, 5, 11])
     order = torch.cat([first, torch.tensor([i for i in range(48) if i not in first])])
     Z = ring()[order]
-    found = match_codes((Z, Z), (Z, Z), n_pairs=3, n_init=4)
+    found = MATCHER._replace(n_pairs=3).first((Z, Z), (Z, Z), (Z, Z))
     assert found.contrast > 0.1
-    assert_array_equal(found.registration.transport.plan.argmax(1), np.arange(48))
+    assert_array_equal(torch.cdist(found.motion(Z), Z).argmin(1), np.arange(48))
+
+
+# ------------------------------------------------------------------------------------ motions
+
+
+def test_plans_are_starts_of_motions():
+    one, other = normal(cloud(200, 1)), normal(cloud(200, 2))
+    good = torch.eye(200).double()[torch.argsort(torch.argsort(one[:, 0]))]
+    good = good[:, torch.argsort(torch.argsort(other[:, 0]))] / 200
+    fit = fit_plans((one, other), [good])
+    assert fit.excess == pytest.approx(1, abs=0.3)
+    assert fit.contrast == np.inf
+    assert_allclose(fit.motion.offset, [0, 0])
+    assert_allclose(fit.weights[0], np.full(200, 1 / 200))
+
+
+def test_a_wrong_motion_is_found_out():
+    one, other = normal(cloud(200, 1)), normal(cloud(200, 2))
+    right = register(one, other, rotation=torch.eye(2).double())
+    wrong = register(one, other, rotation=-torch.eye(2).double(), temperatures=(0.01,))
+    fit = cheapest((one, other), [wrong, right])
+    assert_array_equal(fit.motion.rotation, right.rotation)
+    assert 0 < fit.contrast < np.inf
+    assert cheapest((one, other), [wrong]).excess > 1.3 > fit.excess
+
+
+def test_a_few_pairs_of_a_kind_do_not_outweigh_the_points():
+    """Pairs are neighbours of the partners, and a motion of their own fits them by chance."""
+    one, other = normal(cloud(400, 1)), normal(cloud(400, 2))
+    right = torch.eye(400).double() / 400
+    noise = torch.as_tensor(np.random.default_rng(0).normal(size=(3, 2)))
+    points = one, torch.cat([one[:3] + 0.4 * noise, other[3:]])
+    found = fit_plans(points, [right], n_pairs=3)
+    assert_allclose(found.motion.rotation, np.eye(2), atol=0.15)
 
 
 # ------------------------------------------------------------------------------------ the map
 
 
-def test_codes_go_to_the_shared_space_and_back(code_map):
-    kept, found, Z, W = code_map
-    raw = Z * SIZES[0] + MEANS[0]
-    assert_allclose(kept.shared(raw, 0), Z @ found.rotation.numpy(), atol=1e-6)
-    assert_allclose(kept.codes(kept.shared(raw, 0), 0), raw)  # from 2 dimensions to 3 and back
-    raw = W * SIZES[1] + MEANS[1]
-    assert_allclose(kept.shared(raw, 1), W, atol=1e-6)
-    assert_allclose(kept.codes(kept.shared(raw, 1), 1), raw)
-
-
-def test_codes_go_across(code_map):
-    kept, found, Z, _ = code_map
-    across = kept.codes(kept.shared(Z * SIZES[0] + MEANS[0], 0), 1)
-    assert_allclose(across, Z @ found.rotation.numpy() * SIZES[1] + MEANS[1], atol=1e-5)
-    back = kept.codes(kept.shared(across, 1), 0)
-    assert_allclose(back, Z * SIZES[0] + MEANS[0], atol=1e-5)
-
-
-def test_means_of_partners(code_map):
-    kept, _, _, W = code_map
-    moved = kept.reference[0]
-    assert_allclose(kept.partner_means(moved, 0), kept.partners(moved, 0) @ W)
-
-
-def test_partners_of_reference_points_are_those_of_the_plan(code_map):
-    kept, found, _, _ = code_map
-    plan = found.transport.plan.numpy()
-    moved, others = kept.reference
-    assert_allclose(kept.partners(moved, 0) / N, plan, atol=1e-4)
-    assert_allclose(kept.partners(moved, 0).sum(1), 1)
-    back = kept.partners(others, 1)
-    assert back.shape == (M, N)
-    assert_allclose(back.sum(1), 1)
-    assert_allclose((back / M).sum(0), 1 / N, atol=0.3 / N)
-
-
-def test_the_plan_of_reference_points_is_that_of_their_partners(code_map):
-    kept = code_map[0]
-    moved, others = kept.reference
-    plan = kept.plan(moved, others, 0)
-    assert plan.shape == (N, M)
-    assert_allclose(np.array(plan), kept.partners(moved, 0) / N, atol=1e-4)
-    assert_allclose(plan.apply(np.ones(M), axis=1), 1 / N)
-    other_way = kept.plan(others, moved, 1)
-    assert_allclose(np.array(other_way), kept.partners(others, 1) / M, atol=1e-4)
-
-
-def test_points_in_any_company_have_the_same_partners(code_map):
-    kept = code_map[0]
-    moved = kept.reference[0]
-    assert_allclose(kept.partners(moved[3:5], 0), kept.partners(moved, 0)[3:5])
-    few = np.array(kept.plan(moved[3:5], kept.reference[1], 0))
-    assert_allclose(few * 2, np.array(kept.plan(moved, kept.reference[1], 0))[3:5] * N, rtol=1e-4)
+def test_codes_go_to_the_shared_space_and_back():
+    rng = np.random.default_rng(0)
+    turn = 1.5 * np.linalg.qr(rng.normal(size=(3, 2)))[0].T
+    code_map = CodeMap((np.full(2, 3.0), np.full(3, -2.0)), (5.0, 0.2), turn)
+    codes = rng.normal(size=(20, 2))
+    shared = code_map.shared(codes, 0)
+    assert_allclose(shared, (codes - 3) / 5 @ turn)
+    assert_allclose(code_map.codes(shared, 0), codes)
+    assert_allclose(code_map.codes(shared, 1), shared * 0.2 - 2)
+    assert_allclose(code_map.shared(code_map.codes(shared, 1), 1), shared)

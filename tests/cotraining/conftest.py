@@ -54,6 +54,7 @@ def trained(copies):
 def quick(monkeypatch):
     """An estimator that fits in a moment."""
     monkeypatch.setattr("skgw.cotraining.NETWORK_UPDATES", 5)
+    monkeypatch.setattr("skgw.alignment.relaxed_search.N_TURNS", 1)
     return lambda **params: GWCoTrainedAutoencoders(**{**QUICK, "random_state": 0, **params})
 
 

@@ -69,7 +69,7 @@ def test_a_network_translates_as_well(copies, trained):
 
 def test_there_and_back_again(copies, trained):
     there = trained().translate(copies.new)
-    assert error(trained().translate(there, source="y"), copies.new) < 0.2
+    assert error(trained().translate(there, source="y"), copies.new) < 0.3
 
 
 def test_codes_are_decoded_to_the_rows_they_are_of(copies, trained):
@@ -125,8 +125,9 @@ def test_the_plan_is_one_of_all_rows(copies, trained):
 def test_diagnostics_of_a_good_fit(trained):
     model = trained()
     found = model.diagnostics_
-    assert set(found) == {"cost", "size_x", "size_y", "rank_x", "rank_y"}
+    assert set(found) == {"cost", "excess", "size_x", "size_y", "rank_x", "rank_y"}
     assert 0 <= found["cost"] < 0.05
+    assert 0 <= found["excess"] < 1.2
     for k in "xy":
         assert found[f"size_{k}"] == pytest.approx(1, abs=0.1)
         assert 1 < found[f"rank_{k}"] <= 3
@@ -169,7 +170,7 @@ def test_domains_of_different_lengths(copies):
     assert (found == copies.order[:120]).mean() > 0.5
     near = np.linalg.norm(copies.X[found] - copies.X[copies.order[:120]], axis=1)
     assert np.median(near) < 0.2 * np.linalg.norm(copies.X - copies.X.mean(0), axis=1).mean()
-    assert error(model.translate(copies.new), copies.move(copies.new)) < 0.3
+    assert error(model.translate(copies.new), copies.move(copies.new)) < 0.4
 
 
 def test_training_brings_codes_together(copies, trained):
@@ -179,7 +180,7 @@ def test_training_brings_codes_together(copies, trained):
     assert together.gw_curve_[-1] < together.gw_curve_[0]
     assert together.diagnostics_["cost"] < 0.5 * apart.diagnostics_["cost"]
     images = copies.move(copies.new)
-    found = [error(model.translate(copies.new), images) for model in (together, apart)]
+    found = [error(m.translate(copies.new, method="decoded"), images) for m in (together, apart)]
     assert found[0] < found[1]
 
 

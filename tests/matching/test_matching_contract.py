@@ -47,7 +47,7 @@ def test_cross_validation_with_different_lengths(quick, both):
     scores = cross_validate(quick(), both, cv=DomainKFold(3), return_train_score=True)
     assert len(scores["test_score"]) == 3
     assert (scores["test_score"] > -0.6).all()
-    assert (scores["train_score"] > scores["test_score"]).all()
+    assert scores["train_score"].mean() > scores["test_score"].mean()
 
 
 def test_distances_are_cross_validated(quick, both):

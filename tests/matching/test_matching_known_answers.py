@@ -24,6 +24,30 @@ def test_an_isometric_copy_is_matched_exactly(copies, quick, metric):
     assert matcher.score(copies.X, Y) > -0.02
 
 
+def test_near_distances_find_more_nodes_of_a_graph_that_lost_edges(quick):
+    graph = nx.powerlaw_cluster_graph(150, 3, 0.6, seed=4)
+    edges, rng = np.array(graph.edges), np.random.default_rng(4)
+    other = graph.edge_subgraph(map(tuple, rng.permutation(edges)[: 3 * len(edges) // 4]))
+    kept = sorted(max(nx.connected_components(other), key=len))
+    order = rng.permutation(len(kept))
+    DX, DY = (graph_distances(nx.to_scipy_sparse_array(g, kept)) for g in (graph, other))
+    DY = DY[np.ix_(order, order)]
+    matchers = [quick(metric="precomputed", refine=r).fit(DX, DY) for r in (False, True)]
+    plain, refined = ((order[m.match()] == np.arange(len(kept))).mean() for m in matchers)
+    assert refined > plain + 0.2
+    values = [matcher.gw_value_ for matcher in matchers]  # of the distances as they are
+    assert values[1] == pytest.approx(values[0], rel=0.5)
+
+
+@pytest.mark.parametrize("given", [{"epsilon": 5e-3}, {"unbalanced": 0.1}, {"mass": 0.9}])
+def test_what_is_given_is_not_refined(copies, quick, given):
+    plans = [
+        np.asarray(quick(refine=refine, **given).fit(copies.X, copies.Y).plan_)
+        for refine in (True, False)
+    ]
+    assert_array_equal(*plans)
+
+
 def test_distances_are_matched_like_points(copies, quick):
     DX, DY = pairwise_distances(copies.X), pairwise_distances(copies.Y)
     by_points = quick().fit(copies.X, copies.Y)

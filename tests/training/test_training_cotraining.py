@@ -12,8 +12,8 @@ from skgw.training.autoencoding import AutoencoderLoss, AutoencodingOptions
 from skgw.training.cotraining import (
     CoTrainingObjective,
     CoTrainingOptions,
-    Matching,
     Side,
+    nearest_partners,
     size_of,
 )
 
@@ -44,18 +44,34 @@ def side_of(X, autoencoder=None, *, kind="ae", known=(), held_out=(), n_referenc
     model = AutoencoderLoss(autoencoder or identity(), AutoencodingOptions(kind))
     order = np.setdiff1d(np.arange(len(X)), held_out)
     known, held_out = (np.asarray(rows, dtype=np.intp) for rows in (known, held_out))
-    return Side(X, model, order=order, held_out=held_out, known=known, n_reference=n_reference)
+    return Side(
+        X, model, order=order, held_out=held_out, known=known, n_reference=n_reference,
+        coordinates=lambda rows: rows,
+    )  # fmt: skip
 
 
-def own_order(codes, rows, rotation):
-    """A matcher that knows: rows of both domains have the same order, and were drawn in another."""
-    one, other = rows
-    plan = torch.zeros(len(one), len(other))
-    plan[torch.arange(len(one)), torch.cdist(one, other).argmin(1)] = 1 / len(one)
-    return Matching(plan, torch.eye(K), 3.0)
+class OwnOrder:
+    """A matcher that knows: rows of both domains are the same, and codes are relied on."""
+
+    def __init__(self, *, by_rows=False):
+        self.by_rows, self.calls = by_rows, []
+
+    def first(self, codes, rows, axes):
+        self.calls.append(("first", codes, rows, axes))
+        weights = tuple(torch.full((len(x),), 1 / len(x)) for x in rows)
+        return self.by_rows, (torch.eye(K), torch.zeros(K)), weights, 3.0, 1.0
+
+    def again(self, codes, motion):
+        self.calls.append(("again", codes, motion))
+        weights = tuple(torch.arange(float(len(x))) % 2 for x in codes)
+        return (torch.eye(K), torch.zeros(K)), tuple(w / w.sum() for w in weights)
+
+    def fit(self, codes, weights):
+        self.calls.append(("fit", codes, weights))
+        return 2 * torch.eye(K), torch.ones(K)
 
 
-def objective_for(sides, matcher=own_order, **options):
+def objective_for(sides, matcher=None, **options):
     defaults = {
         "gw_weight": 1.0,
         "epsilon": 5e-3,
@@ -64,7 +80,9 @@ def objective_for(sides, matcher=own_order, **options):
         "n_alone": 2,
         "match_every": 3,
     }
-    return CoTrainingObjective(sides, CoTrainingOptions(**{**defaults, **options}), matcher)
+    return CoTrainingObjective(
+        sides, CoTrainingOptions(**{**defaults, **options}), matcher or OwnOrder()
+    )
 
 
 # --------------------------------------------------------------------------------- one side
@@ -72,24 +90,31 @@ def objective_for(sides, matcher=own_order, **options):
 
 def test_reference_rows_are_drawn_anew_after_the_known_ones():
     side = side_of(cloud(), known=(5, 2), held_out=(7, 8), n_reference=10)
-    codes, mean = side.draw_reference(seeded())
-    first = side.reference.clone()
-    assert first[:2].tolist() == [5, 2]
-    assert len(set(first.tolist())) == 10
-    assert not {7, 8} & set(first.tolist())
-    assert_close(codes * side.size + mean, side.rows[first])
-    size = side.size.clone()
-    generator = seeded(1)
-    side.draw_reference(generator)
-    assert side.reference.tolist() != first.tolist()
-    assert_close(side.size, size)  # the first one stays
+    first = side.pool[side.draw_reference(seeded())].tolist()
+    assert first[:2] == [5, 2]
+    assert len(set(first)) == 10
+    assert not {7, 8} & set(side.pool.tolist())
+    assert side.pool[side.draw_reference(seeded(1))].tolist() != first
 
 
 def test_normal_codes_are_centred_and_of_unit_size():
-    side = side_of(cloud())
-    codes, _ = side.draw_reference(seeded())
+    side = side_of(cloud(), held_out=(7, 8))
+    codes, mean = side.normal_codes()
     assert_close(codes.mean(0), torch.zeros(K), atol=1e-5, rtol=0)
     assert size_of(codes) == pytest.approx(1, rel=1e-4)
+    assert_close(codes * side.size + mean, side.rows[side.pool])
+    size = side.size.clone()
+    with torch.no_grad():
+        side.model.autoencoder.encoder.weight.mul_(2)
+    assert size_of(side.normal_codes()[0]) == pytest.approx(2, rel=1e-3)
+    assert_close(side.size, size)  # the first one stays
+
+
+def test_partners_are_sought_for_a_limited_pool(monkeypatch):
+    monkeypatch.setattr("skgw.training.cotraining.MAX_POOL", 20)
+    side = side_of(cloud(), known=(5, 2), n_reference=30)
+    assert side.pool[:2].tolist() == [5, 2]
+    assert (len(side.pool), len(side.axes), len(side.reference)) == (20, 20, 20)
 
 
 def test_size_is_the_root_mean_square_distance():
@@ -148,7 +173,7 @@ def test_each_learns_alone_at_first():
 def test_without_a_weight_there_is_no_matching():
     objective = objective_for([side_of(cloud()), side_of(cloud())], gw_weight=0.0, n_alone=0)
     assert set(objective.losses("autoencoders", seeded())) == {"loss", "reconstruction"}
-    assert not objective.plan.any()
+    assert not objective.rotation.any()
 
 
 def test_losses_of_both_sides_are_summed():
@@ -161,20 +186,48 @@ def test_losses_of_both_sides_are_summed():
 
 
 def test_the_matching_is_renewed_now_and_then():
-    calls = []
-
-    def matcher(codes, rows, rotation):
-        calls.append((int(objective.n_updates), rotation))
-        return own_order(codes, rows, rotation)
-
+    matcher = OwnOrder()
     objective = objective_for([side_of(cloud()), side_of(cloud())], matcher)
     generator = seeded()
+    n_calls = []
     for _ in range(9):
         objective.losses("autoencoders", generator)
-    assert [n for n, _ in calls] == [3, 6, 9]  # the counter is one ahead: updates 2, 5 and 8
-    assert calls[0][1] is None
-    assert_close(calls[1][1], torch.eye(K))  # from then on it improves on what is known
-    assert objective.contrast == 3
+        n_calls.append(len(matcher.calls))
+    assert n_calls == [0, 0, 1, 1, 1, 2, 2, 2, 3]  # after two updates, and every third then
+    assert [name for name, *_ in matcher.calls] == ["first", "again", "again"]
+    assert_close(matcher.calls[1][2], (torch.eye(K), torch.zeros(K)))  # on what is known
+    assert (objective.contrast, objective.excess) == (3, 1)
+
+
+def test_rows_tell_partners_once_and_codes_follow():
+    matcher = OwnOrder(by_rows=True)
+    objective = objective_for([side_of(cloud()), side_of(cloud())], matcher)
+    for _ in range(2):
+        codes, _ = objective.match(seeded())
+    assert [name for name, *_ in matcher.calls] == ["first", "fit", "fit"]
+    assert_close(matcher.calls[1][1][0], matcher.calls[1][1][1])  # codes of partners
+    assert_close((objective.rotation, objective.offset), (2 * torch.eye(K), torch.ones(K)))
+    assert_close(objective.placed(codes)[0], objective.pair[0].axes)
+    assert_close(objective.partners[:, 0], objective.partners[:, 1])
+
+
+def test_rows_without_mass_are_not_drawn():
+    objective = objective_for([side_of(cloud()), side_of(cloud())], n_alone=0, batch_size=40)
+    generator = seeded()
+    for _ in range(2):
+        objective.match(generator)
+    kept = [set(side.pool[side.reference[1::2]].tolist()) for side in objective.pair]
+    drawn = [index.tolist() for index in objective._draw_partners(generator)]
+    assert set(drawn[0][:20]) <= kept[0]
+    assert set(drawn[1][20:]) <= kept[1]
+
+
+def test_the_cost_is_that_of_partners():
+    objective = objective_for([side_of(cloud()), side_of(cloud())])
+    codes, _ = objective.match(seeded())
+    assert objective.cost(codes) == pytest.approx(0, abs=1e-6)
+    objective.offset += 1.0
+    assert objective.cost(codes) == pytest.approx(K / (1 + K), rel=1e-2)
 
 
 def test_critics_have_a_phase_of_their_own():
@@ -193,7 +246,7 @@ def test_critics_have_a_phase_of_their_own():
 
 
 def test_identical_sides_have_no_discrepancy():
-    objective = objective_for([side_of(cloud()), side_of(cloud())], n_alone=0, batch_size=N)
+    objective = objective_for([side_of(cloud()), side_of(cloud())], n_alone=0, batch_size=2 * N)
     found = objective.losses("autoencoders", seeded())
     assert_close(found["gw"], torch.tensor(0.0), atol=1e-4, rtol=0)
     assert_close(found["loss"], torch.tensor(0.0), atol=1e-3, rtol=0)
@@ -205,7 +258,9 @@ def test_size_and_place_of_the_codes_do_not_matter_to_it():
     with torch.no_grad():
         larger.encoder.weight.mul_(7)
         larger.encoder.bias.add_(4)
-    objective = objective_for([side_of(cloud()), side_of(cloud(), larger)], n_alone=0, batch_size=N)
+    objective = objective_for(
+        [side_of(cloud()), side_of(cloud(), larger)], n_alone=0, batch_size=2 * N
+    )
     losses = objective.losses("autoencoders", seeded())
     assert_close(losses["gw"], torch.tensor(0.0), atol=1e-4, rtol=0)
     assert_close(losses["loss"] - losses["reconstruction"], losses["gw"], atol=1e-2, rtol=0)
@@ -224,7 +279,9 @@ def test_deformed_codes_have_a_discrepancy_and_a_gradient():
 
 def test_codes_that_shrink_or_grow_are_brought_back():
     side = side_of(cloud())
-    objective = objective_for([side, side_of(cloud())], n_alone=0, match_every=1000, batch_size=N)
+    objective = objective_for(
+        [side, side_of(cloud())], n_alone=0, match_every=1000, batch_size=2 * N
+    )
     generator = seeded()
     objective.losses("autoencoders", generator)
     for factor in (0.5, 2.0):
@@ -238,14 +295,20 @@ def test_codes_that_shrink_or_grow_are_brought_back():
     assert drift < 1e-3  # halved, then doubled
 
 
-def test_partners_are_drawn_from_the_plan():
+def test_partners_are_drawn_from_either_side():
     sides = [side_of(cloud()), side_of(cloud())]
     objective = objective_for(sides, n_alone=0)
     objective.match(seeded())
     one, other = objective._draw_partners(seeded(1))
     assert len(one) == 32
-    assert len(set(one.tolist())) == 32
+    assert len(set(one[:16].tolist())) == len(set(other[16:].tolist())) == 16
     assert_close(sides[0].rows[one], sides[1].rows[other])
+
+
+def test_nearest_partners_both_ways():
+    one, other = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[4.0], [0.9]])
+    expected = [[0, 1], [1, 1], [2, 0], [2, 0], [1, 1]]
+    assert nearest_partners(one, other).tolist() == expected
 
 
 def test_codes_that_coincide_have_neither_discrepancy_nor_nan():
@@ -264,7 +327,8 @@ def test_the_discrepancy_agrees_with_its_definition():
     with torch.no_grad():
         deformed.encoder.weight[0, 0] = 0.7
     sides = [side_of(cloud()), side_of(cloud(), deformed)]
-    objective = objective_for(sides, n_alone=0, batch_size=N)
+    objective = objective_for(sides, n_alone=0)
+    objective._draw_partners = lambda generator: (torch.arange(N), torch.arange(N))
     found = objective.losses("autoencoders", seeded())["gw"]
     D, E = (pairwise_distances(side.model.autoencoder.encode(side.rows)) for side in sides)
     D, E = (C.detach() / C.square().mean().sqrt() for C in (D, E))

@@ -1,0 +1,95 @@
+"""The best motion between two clouds of points, among those that several matchings lead to.
+
+Registration finds the nearest motion that fits well, so much depends on where it starts. First it
+starts from given plans. Where none of them has led to a motion that fits as well as samples of one
+law would, the thorough search of `relaxed_search.py` takes over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skgw.alignment.excess import excess
+from skgw.alignment.registration import Motion, Registration, polar_factor, register
+
+Pair = tuple[Tensor, Tensor]
+
+TINY = 1e-6
+SAME_MOTION = 0.1  # mean squared distance of moved points, over that of all, up to which motions
+# count as the same
+PAIR_WEIGHT = 0.1  # of the distances of known pairs in the choice: a motion fits a few by chance
+
+
+class Fit(NamedTuple):
+    """A motion between clouds of points, and how good it is.
+
+    Attributes
+    ----------
+    motion : Motion
+    weights : tuple of Tensors of shapes (n,) and (m,)
+        Mass of each point that is matched; uniform, unless marginals are relaxed.
+    contrast : float
+        By how much the cost of the best other motion that was found exceeds that of this one, over
+        it; infinite if there was no other one.
+    excess : float
+        What `excess` says of it.
+    """
+
+    motion: Motion
+    weights: Pair
+    contrast: float
+    excess: float
+
+
+def fit_plans(points: Pair, plans: Sequence[Tensor], n_pairs: int = 0) -> Fit:
+    """The motion under which two clouds fit each other best, by the cost of optimal transport.
+
+    Parameters
+    ----------
+    points : pair of Tensors of shapes (n, k) and (m, l)
+        Centred and of unit size.
+    plans : sequence of Tensors of shape (n, m)
+        To start from.
+    n_pairs : int
+        The first so many points of either cloud are known to belong together; one more start.
+    """
+    found = [register(*points, plan=plan) for plan in plans]
+    if n_pairs:
+        Z, W = (z[:n_pairs] for z in points)
+        found.append(register(*points, rotation=polar_factor(Z.T @ W)))
+    return cheapest(points, found, n_pairs)
+
+
+def cheapest(points: Pair, found: Sequence[Registration], n_pairs: int = 0) -> Fit:
+    """The registration of the least cost, known pairs included."""
+    costs = [float(r.cost) + PAIR_WEIGHT * _pair_cost(r.motion, points, n_pairs) for r in found]
+    first, *others = np.argsort(costs)
+    best = found[first]
+    moved, contrast = best.motion(points[0]), math.inf
+    for k in others:
+        if _differ(moved, found[k].motion(points[0])):
+            contrast = (costs[k] - costs[first]) / max(costs[first], TINY)
+            break
+    plan = best.transport.plan
+    return Fit(best.motion, (plan.sum(1), plan.sum(0)), contrast, excess(moved, points[1]))
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    """Whether two motions have brought points (n, k) to different places."""
+    spread = 2 * one.var(0).sum().clamp_min(TINY)
+    return bool((one - other).square().sum(1).mean() > SAME_MOTION * spread)
+
+
+def _pair_cost(motion: Motion, points: Pair, n_pairs: int) -> float:
+    """Mean squared distance of known pairs over that of all points: about 1 for a wrong motion."""
+    if not n_pairs:
+        return 0.0
+    moved, there = motion(points[0]), points[1]
+    cost = (moved[:n_pairs] - there[:n_pairs]).square().sum(1).mean()
+    return float(cost / torch.cdist(moved, there).square().mean().clamp_min(TINY))

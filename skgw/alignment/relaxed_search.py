@@ -1,0 +1,130 @@
+"""The search for the motion between clouds whose points may be without partners.
+
+Where groups have other shares in either cloud, Gromov-Wasserstein plans of the points bring large
+groups onto large groups, and the right motion is no local minimum. Three things help. Centres of
+k-means stand for the points: they are less noisy, and few, so that many unbalanced plans between
+them, each of other centres, cost little. Each leads to a motion, of which the objective of
+`relaxed.py` tells the good ones. And the best of these are turned at random, a little and more,
+improved, and kept where that lowers the objective (basin hopping): motions that are right for some
+groups become right for more.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from skgw.alignment.motions import Fit, cheapest
+from skgw.alignment.registration import Motion, polar_factor
+from skgw.alignment.relaxed import (
+    STRENGTH,
+    TEMPERATURES,
+    Descent,
+    best_motion,
+    descend,
+    register_relaxed,
+)
+from skgw.exceptions import GWConvergenceWarning
+from skgw.solvers import solve_gromov
+
+N_CENTRES, MIN_MEMBERS = 150, 4  # of a cloud; points to a centre, if these are few
+REG, TOLERANCE, MAX_ITER = 3e-3, 1e-2, 50  # of the plans between centres
+N_ROUGH = 500  # points on which motions are compared
+ROUGH, AGAIN = TEMPERATURES[:3], TEMPERATURES[1:3]
+N_BEST, N_TURNS = 3, 50  # motions that are turned, and how often
+TURNS = 0.6, 1.2  # size of the random change of a unit vector
+
+Pair = tuple[Tensor, Tensor]
+
+
+def search(
+    points: Pair,
+    start: Motion | None = None,
+    *,
+    strength: float = STRENGTH,
+    n_pairs: int = 0,
+    n_init: int = 16,
+    seed: int = 0,
+) -> Fit:
+    """The best motion between two clouds, of which some points may be without partners.
+
+    Parameters
+    ----------
+    points : pair of Tensors of shapes (n, k) and (m, l)
+        In random order, but for known pairs.
+    start : Motion, optional
+        One more start.
+    strength : float
+        What ties marginals to uniform ones; see `register_relaxed`.
+    n_pairs : int
+        The first so many points of either cloud are known to belong together.
+    n_init : int
+        Plans between centres.
+    seed : int
+    """
+    rough = points[0][:N_ROUGH], points[1][:N_ROUGH]
+    improve = functools.partial(descend, *rough, strength=strength)
+    starts = [_start(points, strength, seed + k) for k in range(n_init)]
+    if n_pairs:
+        Z, W = (z[:n_pairs] for z in points)
+        starts.append(best_motion(Z, W, torch.eye(n_pairs).to(Z)))
+    starts += [] if start is None else [start]
+    found = sorted((improve(motion, temperatures=ROUGH) for motion in starts), key=_objective)
+    generator = torch.Generator().manual_seed(seed)
+    found[:N_BEST] = [_hopped(begun, improve, generator) for begun in found[:N_BEST]]
+    ends = [register_relaxed(*points, d.motion, unbalanced=strength) for d in found[: 2 * N_BEST]]
+    return cheapest(points, ends, n_pairs)
+
+
+def _start(points: Pair, strength: float, seed: int) -> Motion:
+    """The motion of a plan between centres."""
+    one, other = (_members(z, seed) @ z for z in points)
+    return best_motion(one, other, _plan(one, other, strength).to(one))
+
+
+def _members(Z: Tensor, seed: int) -> Tensor:
+    """The matrix (c, n) that takes means of points in clusters."""
+    n_centres = max(2, min(N_CENTRES, len(Z) // MIN_MEMBERS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # points may coincide
+        clusters = KMeans(n_centres, n_init=1, random_state=seed)
+        labels = clusters.fit_predict(Z.double().cpu().numpy())
+    labels = np.unique(labels, return_inverse=True)[1]  # clusters may be empty
+    one_hot = torch.as_tensor(np.eye(labels.max() + 1)[:, labels]).to(Z)
+    return one_hot / one_hot.sum(1, keepdim=True)
+
+
+def _plan(A: Tensor, B: Tensor, strength: float) -> Tensor:
+    C, D = (torch.cdist(X, X) for X in (A, B))
+    C, D = (E / E.square().mean().sqrt().clamp_min(torch.finfo(E.dtype).tiny) for E in (C, D))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
+        result = solve_gromov(C, D, reg=REG, unbalanced=strength, tol=TOLERANCE, max_iter=MAX_ITER)
+    return torch.as_tensor(result.plan)
+
+
+def _hopped(best: Descent, improve: Callable[..., Descent], generator: torch.Generator) -> Descent:
+    """The best of motions that are each improved from the best one before, turned at random."""
+    for k in range(N_TURNS):
+        turned = _turned(best.motion, TURNS[k % len(TURNS)], generator)
+        best = min(best, improve(turned, temperatures=AGAIN), key=_objective)
+    return best
+
+
+def _turned(motion: Motion, turn: float, generator: torch.Generator) -> Motion:
+    noise = torch.randn(motion.rotation.shape, generator=generator).to(motion.rotation)
+    k = max(motion.rotation.shape)
+    length = motion.rotation.norm() / min(motion.rotation.shape) ** 0.5
+    turned = polar_factor(motion.rotation / length + turn / k**0.5 * noise)
+    return motion._replace(rotation=length * turned)
+
+
+def _objective(found: Descent) -> float:
+    return found.objective
