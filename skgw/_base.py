@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from skgw._serialization import load_state, save_state
 from skgw._sklearn import check_sample_weight
 from skgw.metrics import relative_distortion
+from skgw.training.world import World
 
 NOT_SAVED = ("_skl_callbacks", "_metadata_request")  # what scikit-learn hangs on an estimator
 
@@ -51,6 +53,13 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
 def draw_seed(random_state: Any) -> int:
     """A seed for torch from scikit-learn's `random_state`."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def shared_random_state(random_state: Any, world: World) -> np.random.RandomState:
+    """The random state of a fit, the same on all processes that take part in it."""
+    if world.size > 1 and not isinstance(random_state, Integral):
+        random_state = world.agree(draw_seed(random_state))
+    return check_random_state(random_state)
 
 
 def seeded(seed: int) -> torch.Generator:

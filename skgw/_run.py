@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from skgw._sklearn import CallbackTask
 from skgw._version import __version__
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
+from skgw.training.world import current_world
 
 REPORT_EVERY = 50  # updates between reports, validations and checkpoints
 NOT_IN_NAME = ("checkpoint", "verbose", "device")  # parameters that do not change the result
@@ -39,8 +40,10 @@ class TrainingRun:
         self, estimator: BaseEstimator, X: Any, max_iter: int, *, further: Any = None
     ) -> None:
         self.estimator, self.max_iter = estimator, max_iter
+        self.world = current_world()
         self.checkpoint = self._checkpoint((X, further))
-        self.task = CallbackTask(estimator, X, n_steps=-(-max_iter // REPORT_EVERY))
+        n_steps = -(-max_iter // REPORT_EVERY)
+        self.task = CallbackTask(estimator, X, n_steps) if self.world.is_first else None
 
     def train(self, objective: Objective, noise: torch.Generator) -> History:
         """Train `objective`, from a checkpoint if there is one."""
@@ -57,6 +60,8 @@ class TrainingRun:
 
     def finish(self) -> None:
         """The fit is complete: no need to resume it."""
+        if self.task is None:  # not the process that speaks for all
+            return
         if self.checkpoint is not None:
             self.checkpoint.remove()
         self.task.end()
@@ -70,7 +75,7 @@ class TrainingRun:
             )
             name = type(self.estimator).__name__
             print(f"[{name}] {history.n_iter}/{self.max_iter}", *recent)
-        return self.task.step()
+        return self.task is not None and self.task.step()
 
     def _checkpoint(self, data: Any) -> Checkpoint | None:
         """A file for this fit alone: its name depends on parameters, data and version."""
@@ -80,13 +85,17 @@ class TrainingRun:
         params = self.estimator.get_params(deep=False)
         identity = {k: _stable(v) for k, v in params.items() if k not in NOT_IN_NAME}
         try:
-            name = joblib.hash((identity, self._start(), data, __version__))
+            name = joblib.hash((identity, self._start(), data, __version__, *self._crowd()))
         except pickle.PicklingError:
             raise ValueError(
                 "checkpoint names its file after the parameters, and a lambda or local function "
                 "has no name of its own: use functions defined in a module."
             ) from None
         return Checkpoint(Path(folder) / f"{type(self.estimator).__name__}-{name}.pt")
+
+    def _crowd(self) -> tuple[int, ...]:
+        """The number of processes, if there are several: each has its part in a checkpoint."""
+        return () if self.world.size == 1 else (self.world.size,)
 
     def _start(self) -> Any:
         """Weights that a warm start continues."""

@@ -14,23 +14,27 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import Tags, check_random_state, check_scalar, gen_batches
+from sklearn.utils import Tags, check_scalar, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skgw._adversary import build_adversary
 from skgw._base import (
     PersistenceMixin,
     canonical_axes,
     draw_seed,
     resolve_device,
     seeded,
+    shared_random_state,
     tensor_in_tensor_out,
     weighted_distortion,
 )
+from skgw._constraints import build_constraints, keeps_frame
 from skgw._input import estimate_scale, make_space, read_points
 from skgw._run import TrainingRun
 from skgw._sklearn import (
     CallbackSupportMixin,
+    HasMethods,
     Interval,
     StrOptions,
     fit_context,
@@ -38,13 +42,16 @@ from skgw._sklearn import (
 from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.nn import PENALTIES, FittedNetwork, Generator, GeneratorSpec
+from skgw.nn.convolutions import check_image_shape
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
+from skgw.training.adversary import Adversary
 from skgw.training.batches import spread
 from skgw.training.generation import GenerationOptions, GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
 from skgw.training.loop import OPTIMIZERS
 from skgw.training.projection import project
+from skgw.training.world import join_world
 
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
 CHUNK = 2048  # rows that are projected at a time
@@ -92,10 +99,16 @@ class GWGenerativeEmbedding(
     epsilon : float
         Strength of the entropy, relative to the mean squared distance. Smaller is sharper and
         slower.
-    generator : "mlp", callable or Module
+    generator : "mlp", "conv", callable or Module
         A callable gets (latent_dim, n_components) and returns a `torch.nn.Module`.
     hidden_layer_sizes : tuple of int
-        Of the "mlp".
+        Of all networks: of "mlp" the widths; of "conv" the channels, from the image inwards, where
+        each layer halves the image.
+    output_shape : (int, int, int) or None
+        Channels, height and width of generated points that are images, as flat rows: their product
+        is `n_components`. The generator's own coordinates are then kept.
+    image_shape : (int, int, int) or None
+        The same of the data, for an adversary that is "conv".
     latent_dim : int
         Dimension of the generator's noise.
     n_prior_components : int
@@ -104,9 +117,41 @@ class GWGenerativeEmbedding(
     init : {"mds", "random"}
         "mds" teaches the generator the classical scaling of up to 512 rows first, which saves
         updates and avoids bad minima; it has no effect on a normal prior. "random" does not.
-    penalty : {"mean", "l1"} or None
-        Keeps the samples around the origin: squared norm of their mean, or mean l1 norm.
+    adversary : {"mlp", "conv"}, callable or None
+        Networks that map data and generated points to features, one for each, between which
+        distances are then measured: they learn to tell the two apart while the generator learns to
+        make them alike. A callable gets the numbers of inputs and features and returns a
+        `torch.nn.Module`. None: plain distances. Needs features, and ``metric="euclidean"``.
+    adversary_dim : int or None
+        Dimension of these features, at least `n_components`. None: the larger one of the dimensions
+        of data and embedding.
+    orthogonality : {"procrustes", "layerwise"} or None
+        What keeps the adversary from distorting distances at will. "procrustes" holds each network
+        as a whole to the closest isometry, on data and on generated points; "layerwise" each weight
+        matrix to an orthogonal one; None nothing.
+    orthogonality_weight : float
+        Of that penalty, against the discrepancy. With "procrustes" it has to be above 8: with less,
+        the adversary gains from distances that grow without bound.
+    adversary_start : float
+        Share of the updates that the generator makes before the adversary begins.
+    adversary_every : int
+        Updates of the generator for one of the adversary.
+    penalty : {"mean", "l1", "tv"} or None
+        Keeps the samples around the origin: squared norm of their mean, or mean l1 norm. "tv", for
+        images, keeps neighbouring pixels alike: total variation, mean over the pixels.
     penalty_weight : float
+    style : callable, Module, fitted classifier or None
+        What samples are to look like, besides having the structure of the data. A callable gets
+        points (n, n_components) as a tensor and returns a penalty for each, differentiable. A
+        module returns logits. Of fitted scikit-learn classifiers, linear ones and `MLPClassifier`
+        have a gradient, also in a pipeline behind affine steps; in a search, wrap it in
+        `sklearn.frozen.FrozenEstimator`. Points are in the generator's own coordinates, which are
+        then kept.
+    style_class : label or None
+        The class that samples are wanted in: a label of a scikit-learn classifier, or the position
+        of a module's logit.
+    style_weight : float
+        Of the style's cross-entropy, in nats, or of the callable's penalty.
     batch_size : int
         Points per mini-batch, of the data and of the generator.
     max_iter : int or "auto"
@@ -142,14 +187,17 @@ class GWGenerativeEmbedding(
     Attributes
     ----------
     embedding_ : array of shape (n_samples, n_components)
-        The training rows, around the origin, along principal axes, in units of the distances.
+        The training rows, around the origin, along principal axes, in units of the distances; in
+        the generator's own coordinates with `output_shape` or `style`.
     generated_ : array of shape (n_generated, n_components)
         The cloud of generated points.
     plan_ : Coupling of shape (n_samples, n_generated)
         Which generated points each training row is matched with; float32.
     loss_curve_ : list of float
         Normalised discrepancy of the mini-batch of each update, relative to the mean squared
-        distance.
+        distance; of the adversary's features, once it has begun.
+    adversary_curve_ : list of float
+        Penalty on the adversary at each of its updates; empty without one.
     validation_curve_ : list of float
         The same on held-out rows, every 50 updates; empty without early stopping.
     gw_divergence_ : float
@@ -170,6 +218,9 @@ class GWGenerativeEmbedding(
     Memory grows with ``n_samples * n_generated`` (the plan), and for graphs and geodesic distances
     with ``n_samples * min(n_samples, 2048)``; all distances between training rows are kept in
     memory up to 4096 rows, and never computed above.
+
+    Processes that torchrun has started share a fit: each draws batches of its own, and all step
+    along the mean of their gradients. They end with the same estimator.
 
     References
     ----------
@@ -192,13 +243,24 @@ class GWGenerativeEmbedding(
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "edge_length": [str],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "generator": [StrOptions({"mlp"}), callable],
+        "generator": [StrOptions({"mlp", "conv"}), callable],
         "hidden_layer_sizes": ["array-like"],
+        "output_shape": [tuple, list, None],
+        "image_shape": [tuple, list, None],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions({"mds", "random"})],
-        "penalty": [StrOptions(set(PENALTIES)), None],
+        "adversary": [StrOptions({"mlp", "conv"}), callable, None],
+        "adversary_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "orthogonality": [StrOptions({"procrustes", "layerwise"}), None],
+        "orthogonality_weight": [Interval(Real, 0, None, closed="left")],
+        "adversary_start": [Interval(Real, 0, 1, closed="both")],
+        "adversary_every": [Interval(Integral, 1, None, closed="left")],
+        "penalty": [StrOptions({*PENALTIES, "tv"}), None],
         "penalty_weight": [Interval(Real, 0, None, closed="left")],
+        "style": [callable, HasMethods("predict"), None],
+        "style_class": "no_validation",
+        "style_weight": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -225,11 +287,22 @@ class GWGenerativeEmbedding(
         epsilon: float = 5e-3,
         generator: str | torch.nn.Module | Callable[[int, int], torch.nn.Module] = "mlp",
         hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
+        output_shape: tuple[int, int, int] | None = None,
+        image_shape: tuple[int, int, int] | None = None,
         latent_dim: int = 16,
         n_prior_components: int = 64,
         init: str = "mds",
+        adversary: str | Callable[[int, int], torch.nn.Module] | None = None,
+        adversary_dim: int | None = None,
+        orthogonality: str | None = "procrustes",
+        orthogonality_weight: float = 10.0,
+        adversary_start: float = 0.3,
+        adversary_every: int = 2,
         penalty: str | None = "mean",
         penalty_weight: float = 0.1,
+        style: Any = None,
+        style_class: Any = None,
+        style_weight: float = 0.1,
         batch_size: int = 256,
         max_iter: int | str = "auto",
         learning_rate_init: float = 2e-3,
@@ -252,11 +325,22 @@ class GWGenerativeEmbedding(
         self.epsilon = epsilon
         self.generator = generator
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.output_shape = output_shape
+        self.image_shape = image_shape
         self.latent_dim = latent_dim
         self.n_prior_components = n_prior_components
         self.init = init
+        self.adversary = adversary
+        self.adversary_dim = adversary_dim
+        self.orthogonality = orthogonality
+        self.orthogonality_weight = orthogonality_weight
+        self.adversary_start = adversary_start
+        self.adversary_every = adversary_every
         self.penalty = penalty
         self.penalty_weight = penalty_weight
+        self.style = style
+        self.style_class = style_class
+        self.style_weight = style_weight
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.learning_rate_init = learning_rate_init
@@ -302,21 +386,25 @@ class GWGenerativeEmbedding(
             If the coupling behind the embedding has not converged.
         """
         X = self._read(X, reset=True)
-        rng = check_random_state(self.random_state)
+        world = join_world(resolve_device(self.device))
+        rng = shared_random_state(self.random_state, world)
         seed = draw_seed(rng)
         space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
         scale = estimate_scale(space, rng)
         spec, generator = self._build_generator(seed)
-        objective = self._objective(space, scale, generator, rng)
+        n_updates = self._max_updates(X.shape[0])
+        adversary = build_adversary(self, space, scale, n_updates=n_updates, seed=seed + 3)
+        objective = self._objective(space, scale, generator, adversary, rng)
         if self.init == "mds" and not self._continues():
-            initialize_by_scaling(objective, seeded(seed + 2))
-        run = TrainingRun(self, X, self._max_updates(X.shape[0]))
+            initialize_by_scaling(objective, seeded(seed + 2), image_shape=self._image_shape())
+        run = TrainingRun(self, X, n_updates)
         history = run.train(objective, seeded(seed))
 
         # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
+        self.adversary_curve_ = history.losses.get("adversary.penalty", [])
         self.validation_curve_ = history.validation
         self.n_iter_ = history.n_iter
         reference = np.sort(spread(objective.order, MAX_REFERENCE).cpu().numpy())
@@ -411,7 +499,7 @@ class GWGenerativeEmbedding(
         noise = seeded(draw_seed(random_state))
         with torch.no_grad():
             points = generator(n_samples, noise).double().cpu().numpy()
-        return ((points - self._center) @ self._axes).astype(self._dtype)
+        return self._in_place(points).astype(self._dtype)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -468,18 +556,25 @@ class GWGenerativeEmbedding(
             network=self.generator,
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             n_prior_components=self.n_prior_components,
+            output_shape=self._image_shape(),
         )
         if self._continues():
             if self._generator.spec != spec:
                 raise ValueError(
                     "warm_start continues the last fit's generator: n_components, latent_dim, "
-                    "generator, hidden_layer_sizes and n_prior_components must stay the same."
+                    "generator, hidden_layer_sizes, n_prior_components and output_shape must stay "
+                    "the same."
                 )
             return spec, self._generator.build().train()
         return spec, spec.build(seed)
 
     def _objective(
-        self, space: Space, scale: float, generator: Generator, rng: np.random.RandomState
+        self,
+        space: Space,
+        scale: float,
+        generator: Generator,
+        adversary: Adversary | None,
+        rng: np.random.RandomState,
     ) -> GenerativeObjective:
         anchors = np.arange(len(space.anchors))
         held_out = anchors[:0]
@@ -489,13 +584,25 @@ class GWGenerativeEmbedding(
             held_out, anchors = shuffled[:n_held_out], np.sort(shuffled[n_held_out:])
             if len(anchors) < 2:
                 raise ValueError("Too few samples for early_stopping; switch it off.")
-        options = GenerationOptions(
-            self.epsilon, self.batch_size, self.penalty, self.penalty_weight
-        )
+        options = GenerationOptions(self.epsilon, self.batch_size)
         objective = GenerativeObjective(
-            space, scale, generator, options, rng=rng, train=anchors, held_out=held_out
+            space,
+            scale,
+            generator,
+            options,
+            rng=rng,
+            train=anchors,
+            held_out=held_out,
+            constraints=build_constraints(self, scale),
+            adversary=adversary,
         )
         return objective.to(resolve_device(self.device))
+
+    def _image_shape(self) -> tuple[int, int, int] | None:
+        """The shape of generated images, if points are images."""
+        if self.output_shape is None:
+            return None
+        return check_image_shape(self.output_shape, self.n_components, name="output_shape")
 
     def _max_updates(self, n_rows: int) -> int:
         if self.max_iter == "auto":
@@ -513,11 +620,17 @@ class GWGenerativeEmbedding(
                 GWConvergenceWarning,
                 stacklevel=3,
             )
-        self._center, axes = canonical_axes(projection.cloud)
-        self._axes = self._scale * axes
-        self.generated_ = ((projection.cloud - self._center) @ self._axes).astype(self._dtype)
+        self._frame = None if keeps_frame(self) else canonical_axes(projection.cloud)
+        self.generated_ = self._in_place(projection.cloud).astype(self._dtype)
         self._to_cloud, self._to_data = projection.to_cloud, projection.to_data
         self.gw_divergence_ = projection.divergence
+
+    def _in_place(self, points: Array) -> Array:
+        """Points as the generator makes them, in units of the distances and turned canonically."""
+        if self._frame is None:
+            return points * self._scale
+        center, axes = self._frame
+        return (points - center) @ (self._scale * axes)
 
     def _embed_training_rows(self, space: Space, reference: Array) -> None:
         """Project the training rows, in the way that `transform` projects new ones."""

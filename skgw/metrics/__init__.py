@@ -23,13 +23,16 @@ from .gromov import gw_discrepancy
 from .modes import ModeCoverage, mode_coverage
 from .rigid import rigid_alignment
 from .scorers import gw_scorer, rank_correlation_scorer
+from .support import SampleSupport, frechet_distance, sample_support
 from .two_sample import nearest_neighbor_two_sample
 
 __all__ = [
     "ModeCoverage",
+    "SampleSupport",
     "distance_distribution_error",
     "distance_rank_correlation",
     "foscttm",
+    "frechet_distance",
     "gw_discrepancy",
     "gw_ratio",
     "gw_scorer",
@@ -41,5 +44,6 @@ __all__ = [
     "rank_correlation_scorer",
     "relative_distortion",
     "rigid_alignment",
+    "sample_support",
     "trustworthiness",
 ]

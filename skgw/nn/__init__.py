@@ -1,5 +1,6 @@
 """Networks, priors and penalties: plain torch modules and functions."""
 
+from skgw.nn.adversaries import NearIsometry, adversary_network
 from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
 from skgw.nn.convolutions import conv_decoder, conv_encoder
 from skgw.nn.divergences import (
@@ -17,6 +18,7 @@ from skgw.nn.penalties import (
     centering_l1,
     centering_mean,
     isometry_penalty,
+    layerwise_penalty,
     procrustes_penalty,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
@@ -30,7 +32,9 @@ __all__ = [
     "Generator",
     "GeneratorSpec",
     "MixturePrior",
+    "NearIsometry",
     "Prior",
+    "adversary_network",
     "centering_l1",
     "centering_mean",
     "conv_decoder",
@@ -42,6 +46,7 @@ __all__ = [
     "gaussian_kl",
     "gradient_penalty",
     "isometry_penalty",
+    "layerwise_penalty",
     "mlp",
     "mmd",
     "pairwise_distances",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skgw.nn.convolutions import ImageShape, conv_decoder, conv_encoder
+from skgw.nn.convolutions import (
+    ImageShape,
+    check_image_shape,
+    conv_decoder,
+    conv_encoder,
+)
 from skgw.nn.networks import (
     NetworkFactory,
     check_layer_sizes,
@@ -175,18 +179,9 @@ class AutoencoderSpec:
         if self.network == "mlp":
             encoder, decoder = mlp((n, *sizes, n_codes)), mlp((k, *sizes[::-1], n))
         else:
-            shape = self._image_shape()
+            shape = check_image_shape(self.image_shape, self.n_features, name="image_shape")
             encoder, decoder = conv_encoder(shape, sizes, n_codes), conv_decoder(k, sizes, shape)
         return encoder, decoder.append(OUTPUTS[self.output_activation]())
-
-    def _image_shape(self) -> ImageShape:
-        shape = self.image_shape
-        if shape is None or len(shape) != 3 or math.prod(shape) != self.n_features:
-            raise ValueError(
-                "A convolutional network needs image_shape=(channels, height, width) of "
-                f"{self.n_features} values in all, the number of features; got {shape}."
-            )
-        return shape
 
 
 def encode(autoencoder: Autoencoder, X: NDArray[Any]) -> NDArray[np.float32]:

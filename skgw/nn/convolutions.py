@@ -63,6 +63,17 @@ def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape
     return nn.Sequential(*layers[:-1], nn.Flatten())
 
 
+def check_image_shape(shape: Sequence[int] | None, n_values: int, *, name: str) -> ImageShape:
+    """The shape of images of so many values, or a ValueError that names the parameter."""
+    if shape is None or len(shape) != 3 or math.prod(shape) != n_values:
+        raise ValueError(
+            f"Images need {name}=(channels, height, width) of {n_values} values in all, the number "
+            f"of features; got {shape}."
+        )
+    channels, height, width = map(int, shape)
+    return channels, height, width
+
+
 def _shapes(image_shape: ImageShape, channels: Sequence[int]) -> list[ImageShape]:
     """What passes between the layers of the encoder."""
     _, height, width = image_shape

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skgw.nn.convolutions import ImageShape, check_image_shape, conv_decoder
 from skgw.nn.networks import (
     NetworkFactory,
     check_layer_sizes,
@@ -67,12 +68,15 @@ class GeneratorSpec:
     ----------
     n_outputs, latent_dim : int
         Dimensions of points and noise.
-    network : "mlp", Module or callable
+    network : "mlp", "conv", Module or callable
         A module is copied; a callable gets (latent_dim, n_outputs) and returns a module.
     hidden_layer_sizes : tuple of int
-        Of the "mlp".
+        Of "mlp" the widths; of "conv" the channels, from the image inwards, where each layer halves
+        the image.
     n_prior_components : int
         Gaussians of the prior; 1 is the standard normal distribution.
+    output_shape : (int, int, int) or None
+        Channels, height and width, which "conv" needs: their product is `n_outputs`.
     """
 
     n_outputs: int
@@ -80,6 +84,7 @@ class GeneratorSpec:
     network: str | nn.Module | NetworkFactory
     hidden_layer_sizes: tuple[int, ...]
     n_prior_components: int
+    output_shape: ImageShape | None = None
 
     def build(self, seed: int = 0) -> Generator:
         """A generator with fresh weights, in float32; the global random state stays as it was.
@@ -87,7 +92,8 @@ class GeneratorSpec:
         Raises
         ------
         ValueError
-            If a hidden layer has no positive number of units.
+            If a hidden layer has no positive number of units, or does not fit the images, or if
+            "conv" has no `output_shape` of `n_outputs` pixels.
         TypeError
             If a callable returns something else than a module.
         """
@@ -104,4 +110,7 @@ class GeneratorSpec:
             dims = self.latent_dim, self.n_outputs
             return custom_network(self.network, *dims, name="generator")
         check_layer_sizes(self.hidden_layer_sizes)
+        if self.network == "conv":
+            shape = check_image_shape(self.output_shape, self.n_outputs, name="output_shape")
+            return conv_decoder(self.latent_dim, self.hidden_layer_sizes, shape)
         return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def centering_mean(y: Tensor) -> Tensor:
@@ -92,3 +92,41 @@ def _turned_towards(y: Tensor, x: Tensor) -> Tensor:
     _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)
     left, _, right = torch.linalg.svd(y_in_basis @ x_in_basis.T, full_matrices=False)
     return x_in_basis.T @ (left @ right).T @ basis_y.T
+
+
+def layerwise_penalty(network: nn.Module) -> Tensor:
+    """How far the weight matrices of a network are from orthogonal: the sum of ``||W^T W - I||^2``.
+
+    Of the two products W^T W and W W^T the smaller one is compared with the identity. The weights
+    of a convolution are taken as a matrix, with one row per output channel. Vectors do not count.
+
+    Parameters
+    ----------
+    network : Module
+
+    Returns
+    -------
+    Tensor of shape ()
+        Without unit.
+
+    References
+    ----------
+    Brock, Lim, Ritchie, Weston (2017), Neural photo editing with introspective adversarial
+    networks. ICLR. In Bunne et al. (2019) it is the alternative in section 2.4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> _ = torch.nn.init.eye_(layer.weight)
+    >>> layerwise_penalty(layer).item(), layerwise_penalty(torch.nn.ReLU()).item()
+    (0.0, 0.0)
+    """
+    matrices = [w.flatten(1) for w in network.parameters() if w.ndim > 1]
+    return sum((_orthogonality_error(w) for w in matrices), torch.zeros(()))
+
+
+def _orthogonality_error(w: Tensor) -> Tensor:
+    w = w if w.shape[0] >= w.shape[1] else w.T
+    gram = w.T @ w
+    return (gram - torch.eye(len(gram)).to(gram)).square().sum()

@@ -26,12 +26,10 @@ from torch import Tensor, nn
 
 from skgw.nn import pairwise_distances
 from skgw.nn.autoencoders import CHUNK
-from skgw.solvers.descent import Solution, minimize
-from skgw.solvers.envelope import envelope_value
 from skgw.solvers.starts import matched_start
 from skgw.training.autoencoding import MAX_HELD_OUT, AutoencoderLoss
 from skgw.training.batches import draw_batch
-from skgw.training.generation import TOLERANCE, self_solve, uniform_problem, uniform_value
+from skgw.training.discrepancy import cross_term, self_term, start_solve, uniform_problem
 from skgw.training.objective import Objective, Phase
 
 SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
@@ -339,15 +337,8 @@ class CoTrainingObjective(Objective):
             (size / side.size - 1).square() for size, side in zip(sizes, self.pair, strict=True)
         ]
         D, E = D / sizes[0], E / sizes[1]
-        terms = [
-            self._value(solution, A, B)
-            for solution, A, B in (
-                (self._cross_solve(D.detach(), E.detach()), D, E),
-                (self._self_solve(D.detach()), D, D),
-                (self._self_solve(E.detach()), E, E),
-            )
-        ]
-        return 2 * terms[0] - terms[1] - terms[2], drift[0] + drift[1]
+        self_terms = [self_term(C, self.options.epsilon, max_iter=MATCHED_STEPS) for C in (D, E)]
+        return 2 * self._cross_term(D, E) - sum(self_terms), drift[0] + drift[1]
 
     def _draw_partners(self, generator: torch.Generator) -> Pair:
         """Positions of rows of both domains, and of their partners: as many rows of either."""
@@ -358,18 +349,12 @@ class CoTrainingObjective(Objective):
         i, j = self.partners[torch.cat([drawn[0], len(one.pool) + drawn[1]])].T
         return one.pool[i], other.pool[j]
 
-    def _cross_solve(self, D: Tensor, E: Tensor) -> Solution:
-        problem = uniform_problem(D, E)
-        start = matched_start(problem, D[None], E[None], loss="L2")
-        reg, tol = (D.new_full((1,), x) for x in (self.options.epsilon, TOLERANCE))
-        return minimize(problem, reg, start, tol=tol, max_iter=MATCHED_STEPS)
-
-    def _self_solve(self, D: Tensor) -> Solution:
-        return self_solve(D, self.options.epsilon, max_iter=MATCHED_STEPS)
-
-    def _value(self, solution: Solution, D: Tensor, E: Tensor) -> Tensor:
-        value = uniform_value(solution, self.options.epsilon)
-        return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
+    def _cross_term(self, D: Tensor, E: Tensor) -> Tensor:
+        D0, E0, epsilon = D.detach(), E.detach(), self.options.epsilon
+        problem = uniform_problem(D0, E0)
+        start = matched_start(problem, D0[None], E0[None], loss="L2")
+        solution = start_solve(problem, start, epsilon, max_iter=MATCHED_STEPS)
+        return cross_term(solution, D, E, epsilon)
 
 
 def size_of(codes: Tensor) -> Tensor:

@@ -5,28 +5,36 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from skgw.nn import PENALTIES, Generator, pairwise_distances
-from skgw.solvers.descent import Solution, entropic_value, minimize
-from skgw.solvers.envelope import envelope_value, self_value
-from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
+from skgw.nn import Generator, pairwise_distances
+from skgw.nn.constraints import Constraint
 from skgw.solvers.result import State
-from skgw.solvers.starts import ANNEALING_START, carried_start, identity_start
+from skgw.solvers.starts import carried_start
 from skgw.spaces import Space
+from skgw.training.adversary import Adversary, Measure
 from skgw.training.batches import draw_batch, stratified_order
+from skgw.training.discrepancy import (
+    FRESH_STEPS,
+    better,
+    cross_term,
+    fresh_solve,
+    self_term,
+    start_solve,
+    uniform_problem,
+    uniform_weights,
+)
 from skgw.training.objective import Objective, Phase
 
 MAX_CACHED = 4096  # all distances between so many points are kept on the device
 CARRIED_STEPS = 2  # outer steps from a carried-over coupling: it is nearly solved
-FRESH_STEPS = 30
 ONE_STEP_EPSILON = 0.01  # largest for which a self term takes one outer step
 RACE_EVERY = 50  # batches between two races of the carried-over coupling against a fresh one
 MAX_HELD_OUT = 1000  # points that a validation looks at
-TOLERANCE = 1e-2  # of a plan: its envelope gradient has a cosine of .9997 with the exact one
 
 
 @dataclass(frozen=True)
@@ -39,15 +47,10 @@ class GenerationOptions:
         Strength of the entropy, relative to the data's mean squared distance.
     batch_size : int
         Points per batch, on either side.
-    penalty : str or None
-        Name of a penalty on the generated samples.
-    penalty_weight : float
     """
 
     epsilon: float
     batch_size: int
-    penalty: str | None
-    penalty_weight: float
 
 
 class GenerativeObjective(Objective):
@@ -55,6 +58,9 @@ class GenerativeObjective(Objective):
 
     Distances of the space are divided by `scale`, so that their mean square is one and every option
     is dimensionless. No gradient flows through the plans.
+
+    With an adversary, distances are those of its features from its first update on; validation
+    remains with those of the space.
 
     Parameters
     ----------
@@ -66,6 +72,9 @@ class GenerativeObjective(Objective):
         For the strata.
     train, held_out : array of int
         Positions of the anchors to train on and to validate on (on the first 1000).
+    constraints : sequence of Constraint
+        What else generated points are to be.
+    adversary : Adversary, optional
     """
 
     order: Tensor  # (N,), training anchors, neighbours next to each other
@@ -87,8 +96,11 @@ class GenerativeObjective(Objective):
         rng: np.random.RandomState,
         train: np.ndarray,
         held_out: np.ndarray,
+        constraints: Sequence[Constraint] = (),
+        adversary: Adversary | None = None,
     ) -> None:
         super().__init__()
+        self.constraints, self.adversary = nn.ModuleList(constraints), adversary
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
         order = stratified_order(space.between, train, n, rng)
@@ -97,6 +109,7 @@ class GenerativeObjective(Objective):
         self.register_buffer("held_out", looked_at, persistent=False)
         self.register_buffer("matrix", self._cache(space), persistent=False)
         self._between = space.between
+        self.plain = Measure(self.distances, pairwise_distances)
         self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
         zeros = functools.partial(torch.zeros, dtype=torch.float32)
         self.register_buffer("carried_points", zeros(options.batch_size, len(generator.scale)))
@@ -105,20 +118,25 @@ class GenerativeObjective(Objective):
         self.register_buffer("self_value", zeros(()))
 
     def phases(self) -> Sequence[Phase]:
-        """The generator alone."""
-        return [Phase("generator", list(self.generator.parameters()))]
+        """The generator, and the adversary if there is one."""
+        phases = [Phase("generator", list(self.generator.parameters()))]
+        return phases if self.adversary is None else [*phases, *self.adversary.phases()]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss, and "gw", the normalised discrepancy that it contains."""
+        """The loss, and its parts: "gw", the normalised discrepancy, and constraints by name."""
         rows = draw_batch(self.order, len(self.carried_rows), generator)
+        if phase == "adversary":
+            return self._adversary_losses(rows, generator)
         points = self.generator(self.options.batch_size, generator, stratified=True)
-        cross, self_term = self._terms(rows, points)
-        gw = 2 * cross - self_term - self.self_value
-        loss = gw
-        if self.options.penalty is not None:
-            penalty = PENALTIES[self.options.penalty](points)
-            loss = loss + self.options.penalty_weight * penalty
-        return {"loss": loss, "gw": gw}
+        measure = self._measure()
+        with torch.no_grad():
+            D = measure.rows(rows, rows)
+        gw = self._cross_and_self(rows, points, D, measure) - self.self_value
+        losses = {"loss": gw, "gw": gw}
+        for constraint in cast(Sequence[Constraint], self.constraints):
+            losses[constraint.name] = constraint(points)
+            losses["loss"] = losses["loss"] + constraint.weight * losses[constraint.name]
+        return losses
 
     def validation_loss(self) -> float | None:
         """Normalised discrepancy between held-out points and a fixed draw of generated ones."""
@@ -128,7 +146,8 @@ class GenerativeObjective(Objective):
             noise = torch.Generator().manual_seed(0)
             points = self.generator(self.options.batch_size, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
-        cross = self._value(fresh_solve(uniform_problem(D, E), self.options.epsilon), D, E)
+        epsilon = self.options.epsilon
+        cross = cross_term(fresh_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
         self_terms = [self._self_term(C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
@@ -139,40 +158,56 @@ class GenerativeObjective(Objective):
         block = self._between(i.cpu().numpy(), j.cpu().numpy()) / self.scale
         return torch.as_tensor(block, dtype=torch.float32, device=i.device)
 
-    def carried(self, rows: Tensor, points: Tensor) -> State:
+    def carried(self, rows: Tensor, points: Tensor, measure: Measure | None = None) -> State:
         """What the last batch's coupling says about other rows and points."""
+        measure = measure or self.plain
         return carried_start(
-            self.distances(rows, self.carried_rows)[None],
+            measure.rows(rows, self.carried_rows)[None],
             self.carried_plan,
-            pairwise_distances(points, self.carried_points)[None],
-            *_uniform(len(rows), len(points), points),
+            measure.points(points, self.carried_points)[None],
+            *uniform_weights(len(rows), len(points), points),
         )
 
-    def _terms(self, rows: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """GW_eps between the batch and the generated points, and of the latter with themselves."""
-        D, E = self.distances(rows, rows), pairwise_distances(points)
-        problem, epsilon = uniform_problem(D, E.detach()), self.options.epsilon
+    def _measure(self) -> Measure:
+        """How distances are measured now."""
+        if self.adversary is None or not self.adversary.started:
+            return self.plain
+        return self.adversary.measure
+
+    def _adversary_losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """What the adversary minimises: a penalty, less the discrepancy."""
+        assert self.adversary is not None
+        with torch.no_grad():
+            points = self.generator(self.options.batch_size, generator, stratified=True)
+        self.adversary.started.fill_(True)
+        measure = self.adversary.measure
+        D = measure.rows(rows, rows)
+        own = self._self_term(D)
+        self.self_value.copy_(own.detach())
+        gw = self._cross_and_self(rows, points, D, measure) - own
+        penalty = self.adversary.penalty(rows, points)
+        return {"loss": self.adversary.options.weight * penalty - gw, "gw": gw, "penalty": penalty}
+
+    def _cross_and_self(self, rows: Tensor, points: Tensor, D: Tensor, measure: Measure) -> Tensor:
+        """2 GW_eps between batch and generated points, less that of the latter with themselves."""
+        E = measure.points(points, points)
+        problem, epsilon = uniform_problem(D.detach(), E.detach()), self.options.epsilon
         is_race = int(self.n_batches) % RACE_EVERY == 0
         if self.n_batches == 0:
             solution = fresh_solve(problem, epsilon)
         else:
-            start = self.carried(rows, points.detach())
-            reg, tol = (D.new_full((1,), x) for x in (epsilon, TOLERANCE))
-            solution = minimize(problem, reg, start, tol=tol, max_iter=CARRIED_STEPS)
+            with torch.no_grad():
+                start = self.carried(rows, points, measure)
+            solution = start_solve(problem, start, epsilon, max_iter=CARRIED_STEPS)
             if is_race:
                 solution = better(solution, fresh_solve(problem, epsilon), epsilon)
         if is_race:  # constant for the generator, so that an occasional look is enough
-            self.self_value.copy_(self._self_term(D))
+            self.self_value.copy_(self._self_term(D.detach()))
         self.carried_rows.copy_(rows)
         self.carried_points.copy_(points.detach())
         self.carried_plan.copy_(solution.plan)
         self.n_batches += 1
-        return self._value(solution, D, E), self._self_term(E)
-
-    def _value(self, solution: Solution, D: Tensor, E: Tensor) -> Tensor:
-        """GW_eps, with its envelope gradient in both matrices."""
-        value = uniform_value(solution, self.options.epsilon)
-        return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
+        return 2 * cross_term(solution, D, E, epsilon) - self._self_term(E)
 
     def _self_term(self, D: Tensor) -> Tensor:
         """GW_eps of a space with itself, with its gradient."""
@@ -181,8 +216,7 @@ class GenerativeObjective(Objective):
         # push the generated points apart without bound.
         epsilon = self.options.epsilon
         max_iter = 1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS
-        solution = self_solve(D.detach(), epsilon, max_iter=max_iter)
-        return self_value(D[None], uniform_value(solution, epsilon), solution.plan)[0]
+        return self_term(D, epsilon, max_iter=max_iter)
 
     def _cache(self, space: Space) -> Tensor | None:
         n = len(space.anchors)
@@ -191,46 +225,3 @@ class GenerativeObjective(Objective):
         everything = np.arange(n)
         D = space.between(everything, everything) / self.scale
         return torch.as_tensor(D, dtype=torch.float32)
-
-
-def _uniform(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    return like.new_full((1, n), 1 / n), like.new_full((1, m), 1 / m)
-
-
-def uniform_problem(D: Tensor, E: Tensor) -> QuadraticProblem:
-    """The problem of two distance matrices (n, n) and (m, m) whose points weigh the same."""
-    return quadratic_problem(D[None], E[None], *_uniform(len(D), len(E), D))
-
-
-def fresh_solve(
-    problem: QuadraticProblem,
-    epsilon: float,
-    *,
-    tol: float = TOLERANCE,
-    max_iter: int = FRESH_STEPS,
-) -> Solution:
-    """An annealed solve from the product coupling."""
-    reg, tols, level = (problem.a.new_full((1,), x) for x in (epsilon, tol, ANNEALING_START))
-    start = State(problem.offset)
-    return minimize(problem, reg, start, level=level, tol=tols, max_iter=max_iter)
-
-
-def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: int) -> Solution:
-    """A solve of a space with itself, from the identity."""
-    problem = uniform_problem(D, D)
-    reg, tols = (D.new_full((1,), x) for x in (epsilon, tol))
-    start = identity_start(problem)
-    return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
-
-
-def better(one: Solution, other: Solution, epsilon: float) -> Solution:
-    """The one with the lower GW_eps, of solutions of a `uniform_problem`."""
-    first, second = uniform_value(one, epsilon), uniform_value(other, epsilon)
-    return other if bool(second < first) or not bool(first.isfinite()) else one
-
-
-def uniform_value(solution: Solution, epsilon: float) -> Tensor:
-    """GW_eps of a solution of a `uniform_problem`, (1,)."""
-    m = solution.plan.shape[2]
-    b, reg = solution.energy.new_full((1, m), 1 / m), solution.energy.new_full((1,), epsilon)
-    return entropic_value(solution.plan, solution.potential, solution.energy, b, reg)

@@ -17,6 +17,7 @@ from torch import Tensor
 from skgw.solvers.precision import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
+from skgw.training.world import World, current_world
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": functools.partial(torch.optim.Adam, betas=(0.9, 0.99)),
@@ -33,7 +34,7 @@ class TrainingOptions:
     Attributes
     ----------
     max_iter : int
-        Iterations; in one, every phase takes its turn.
+        Iterations; in one, the phases take their turns.
     learning_rate : float
         Its largest value: it rises over the first iterations and falls to zero along a cosine.
     optimizer : str or callable
@@ -65,8 +66,8 @@ class History:
     Attributes
     ----------
     losses : dict of lists of float
-        One entry per iteration, by the name of the loss: the mean over the updates of a phase's
-        turn. Names of later phases are prefixed with the phase's name.
+        One entry per turn of a phase, by the name of the loss: the mean over the turn's updates.
+        Names of later phases are prefixed with the phase's name.
     validation : list of float
         One entry per validation.
     n_iter : int
@@ -108,6 +109,13 @@ def train(
     -------
     History
 
+    Notes
+    -----
+    In a world of several processes, each draws batches of its own from noise of its own, and all
+    step along the mean of their gradients. Weights are the same on all of them; so are the history,
+    which is the first one's, and buffers at the end. `report` is called by the first one, which
+    also saves the state of all.
+
     Raises
     ------
     FloatingPointError
@@ -115,11 +123,15 @@ def train(
     TypeError, ValueError
         If the optimiser is none, or needs a closure.
     """
+    world = current_world()
+    world.align(objective)
+    world.own_noise(generator)
     phases = objective.phases()
     optimizers = [make_optimizer(phase, options) for phase in phases]
     state = _State(objective, optimizers, generator, History())
+    ranks = _Ranks(state, world)
     if checkpoint is not None:
-        checkpoint.restore(state)
+        ranks.restore(checkpoint)
     history = state.history
     stopped = _has_stalled(history, options)
     while history.n_iter < options.max_iter and not stopped:
@@ -127,14 +139,16 @@ def train(
         steps = range(history.n_iter, end)
         _record(history, _run(objective, phases, optimizers, options, steps, generator), end)
         _check_weights(objective, end)
-        _validate(state)
+        _validate(state, world)
         if checkpoint is not None:
-            checkpoint.save(state)
+            ranks.save(checkpoint)
         stopped = _has_stalled(history, options)
-        stopped = (report is not None and report(history)) or stopped
+        if report is not None:
+            stopped = world.agree(world.is_first and report(history)) or stopped
     state.restore_best()
+    world.align(objective)
     objective.eval()  # also where a resumed training was complete
-    return history
+    return world.agree(history)
 
 
 def make_optimizer(phase: Phase, options: TrainingOptions) -> torch.optim.Optimizer:
@@ -167,13 +181,16 @@ def _run(
 ) -> dict[str, list[Tensor]]:
     """Let the phases take turns, and return their losses, which stay on the device."""
     losses: dict[str, list[Tensor]] = {}
+    world = current_world()
     with _own_global_noise(objective, generator):
         objective.train()
         for step in steps:
             for phase, optimizer in zip(phases, optimizers, strict=True):
+                if not phase.has_turn(step):
+                    continue
                 _set_learning_rate(optimizer, phase, options, step)
                 turn = [
-                    _update(objective, phase, optimizer, options, generator)
+                    _update(objective, phase, optimizer, options, generator, world)
                     for _ in range(phase.n_steps)
                 ]
                 prefix = "" if phase is phases[0] else f"{phase.name}."
@@ -199,7 +216,7 @@ def _own_global_noise(objective: Objective, generator: torch.Generator) -> Itera
 def _set_learning_rate(
     optimizer: torch.optim.Optimizer, phase: Phase, options: TrainingOptions, step: int
 ) -> None:
-    warmup = min(1.0, (step + 1) / WARMUP)
+    warmup = min(1.0, (step - phase.start + 1) / WARMUP)
     cosine = 0.5 * (1 + math.cos(math.pi * step / options.max_iter))
     for group in optimizer.param_groups:
         group["lr"] = options.learning_rate * phase.learning_rate_factor * warmup * cosine
@@ -211,10 +228,12 @@ def _update(
     optimizer: torch.optim.Optimizer,
     options: TrainingOptions,
     generator: torch.Generator,
+    world: World,
 ) -> dict[str, Tensor]:
     losses = objective.losses(phase.name, generator)
     optimizer.zero_grad()
     losses["loss"].backward()
+    world.average_gradients(phase.parameters)
     torch.nn.utils.clip_grad_norm_(phase.parameters, options.clip_norm)
     optimizer.step()
     return {name: loss.detach() for name, loss in losses.items()}
@@ -243,10 +262,10 @@ def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
         )
 
 
-def _validate(state: _State) -> None:
+def _validate(state: _State, world: World) -> None:
     """Keep the best weights."""
     history = state.history
-    loss = state.objective.validation_loss()
+    loss = world.agree(state.objective.validation_loss())
     if loss is None:
         history.best_iter = history.n_iter
         return
@@ -299,3 +318,34 @@ class _State:
         self.generator.set_state(saved["generator"])
         vars(self.history).update(saved["history"])
         self.best = saved["best"]
+
+
+@dataclass
+class _Ranks:
+    """The states of all processes, as one: they share their weights, but neither noise nor buffers.
+
+    The first process reads and writes the file.
+    """
+
+    state: _State
+    world: World
+    saved: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.saved = self.world.gather(self.state.state_dict())
+        if self.world.is_first:
+            checkpoint.save(self)
+        self.saved = []
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        if self.world.is_first:
+            checkpoint.restore(self)
+        saved, self.saved = self.world.agree(self.saved), []
+        if saved:
+            self.state.load_state_dict(saved[self.world.rank])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"ranks": self.saved}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.saved = saved["ranks"]

@@ -24,12 +24,22 @@ class Phase:
         Updates before the next phase takes its turn.
     learning_rate_factor : float
         Multiplies the learning rate of the training options.
+    start : int
+        Iterations before the phase's first turn.
+    every : int
+        It takes its turn in one of so many iterations.
     """
 
     name: str
     parameters: Sequence[nn.Parameter]
     n_steps: int = 1
     learning_rate_factor: float = 1.0
+    start: int = 0
+    every: int = 1
+
+    def has_turn(self, step: int) -> bool:
+        """Whether it takes its turn in iteration `step`."""
+        return step >= self.start and (step - self.start) % self.every == 0
 
 
 class Objective(nn.Module, ABC):

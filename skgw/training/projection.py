@@ -15,14 +15,14 @@ from skgw.solvers.descent import CONVERGED, Solution, minimize
 from skgw.solvers.precision import full_precision
 from skgw.solvers.projection import Extension, extend_plan
 from skgw.solvers.result import State
-from skgw.training.generation import (
-    GenerativeObjective,
+from skgw.training.discrepancy import (
     better,
     fresh_solve,
     self_solve,
     uniform_problem,
     uniform_value,
 )
+from skgw.training.generation import GenerativeObjective
 
 TOLERANCE = 1e-4
 MAX_ITER = 200

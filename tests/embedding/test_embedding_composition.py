@@ -95,6 +95,19 @@ def test_grid_search_in_a_pipeline(quick, X):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
+def test_grid_search_over_two_workers(quick, X):
+    """Processes of joblib: they get estimators by pickle, and scores come back the same."""
+    estimator = quick(init="random")
+    one, two = (
+        GridSearchCV(estimator, GRID, cv=KFold(2), error_score="raise", n_jobs=n_jobs).fit(X)
+        for n_jobs in (1, 2)
+    )
+    scores = (search.cv_results_["mean_test_score"] for search in (one, two))
+    assert_allclose(*scores, rtol=1e-3)
+    assert one.best_params_ == two.best_params_
+
+
 def test_folds_of_distances_are_rectangles(quick, D):
     """A fold is scored by its distances to the training rows: nothing else is at hand."""
     folds = KFold(4, shuffle=True, random_state=0)

@@ -110,7 +110,7 @@ def test_penalties_keep_the_samples_around_the_origin(quick, X):
     offset, spread = {}, {}
     for penalty in (None, "mean", "l1"):
         estimator = quick(penalty=penalty, **params).fit(X)
-        offset[penalty] = np.linalg.norm(estimator._center)
+        offset[penalty] = np.linalg.norm(estimator._frame[0])
         spread[penalty] = estimator.generated_.std()
     assert offset["mean"] < 0.5 * offset[None]
     assert offset["l1"] < 0.5 * offset[None]

@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import ortho_group
+from torch import nn
 from torch.testing import assert_close
 
-from skgw.nn import isometry_penalty, pairwise_distances, procrustes_penalty
+from skgw.nn import (
+    isometry_penalty,
+    layerwise_penalty,
+    pairwise_distances,
+    procrustes_penalty,
+)
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -139,3 +145,31 @@ def test_procrustes_of_a_collapsed_map_is_the_variance_of_the_data():
     penalty.backward()
     assert_close(penalty.item(), x.var(0, correction=0).sum().item())
     assert torch.isfinite(y.grad).all()
+
+
+# ------------------------------------------------------------------------------------ layerwise
+
+
+def test_orthogonal_layers_cost_nothing():
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2), nn.BatchNorm1d(2))
+    for layer in (network[0], network[2]):
+        nn.init.orthogonal_(layer.weight)
+    assert layerwise_penalty(network) < 1e-10
+    nn.init.ones_(network[0].bias)
+    assert layerwise_penalty(network) < 1e-10
+
+
+def test_layers_cost_what_they_stretch():
+    """Of diag(s), the sum of (s^2 - 1)^2; over all layers."""
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with torch.no_grad():
+        network[0].weight.copy_(torch.diag(torch.tensor([2.0, 1.0])))
+        network[1].weight.copy_(torch.diag(torch.tensor([0.0, 1.0])))
+    assert layerwise_penalty(network) == 9 + 1
+
+
+def test_a_convolution_is_a_matrix_with_a_row_per_channel():
+    layer = nn.Conv2d(1, 4, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(3 * torch.eye(4).view(4, 1, 2, 2))
+    assert layerwise_penalty(layer) == 4 * 64

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from skgw.nn import Generator, GeneratorSpec
+from skgw.nn import PENALTIES, Generator, GeneratorSpec
+from skgw.nn.constraints import Constraint
 from skgw.nn.priors import Prior
 from skgw.spaces import feature_space
 from skgw.training.generation import GenerationOptions, GenerativeObjective
@@ -33,9 +34,20 @@ def recall(points):
 
 
 def objective_for(
-    X, generator, *, batch_size=N, penalty=None, held_out=(), scale=1.0, epsilon=EPSILON
+    X,
+    generator,
+    *,
+    batch_size=N,
+    penalty=None,
+    held_out=(),
+    scale=1.0,
+    epsilon=EPSILON,
+    constraints=(),
+    adversary=None,
 ):
-    options = GenerationOptions(epsilon, batch_size, penalty, 0.5)
+    options = GenerationOptions(epsilon, batch_size)
+    if penalty is not None:
+        constraints = [Constraint(penalty, 0.5, PENALTIES[penalty])]
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
     objective = GenerativeObjective(
         feature_space(X, "euclidean"),
@@ -45,6 +57,8 @@ def objective_for(
         rng=np.random.RandomState(0),
         train=train_on,
         held_out=np.asarray(held_out, dtype=int),
+        constraints=constraints,
+        adversary=adversary,
     )
     return objective
 

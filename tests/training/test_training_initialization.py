@@ -5,7 +5,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from skgw.nn import GeneratorSpec
-from skgw.training.initialization import THINNEST, classical_scaling, initialize_by_scaling
+from skgw.training.initialization import (
+    THINNEST,
+    classical_scaling,
+    initialize_by_scaling,
+    smooth_axes,
+)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -72,3 +77,32 @@ def test_initialization_leaves_a_normal_prior_alone(X):
     assert all(
         torch.equal(*pair) for pair in zip(objective.generator.parameters(), before, strict=True)
     )
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4), (3, 4, 2)])
+def test_smooth_axes_are_the_smoothest_there_are(shape):
+    """Orthonormal, with the least squared differences between neighbours: eigenvalues say so."""
+    size = shape[0] * shape[1] * shape[2]
+    axes = smooth_axes(shape, size)
+    assert_close(axes.T @ axes, torch.eye(size, dtype=torch.float64))
+
+    def differences(images):
+        images = images.T.reshape(-1, *shape)
+        return [images.diff(dim=axis).square().flatten(1).sum(1) for axis in (1, 2, 3)]
+
+    roughness = sum(differences(axes))
+    pixels = torch.eye(size, dtype=torch.float64).reshape(-1, *shape)
+    steps = torch.cat([pixels.diff(dim=axis).flatten(1) for axis in (1, 2, 3)], 1)
+    assert_close(roughness, torch.linalg.eigvalsh(steps @ steps.T))
+    assert_close(smooth_axes(shape, 5), axes[:, :5])
+
+
+def test_images_are_learned_along_smooth_axes(X):
+    shape = (1, 4, 4)
+    generator = GeneratorSpec(16, 8, "mlp", (64, 64), N).build(0)
+    objective = objective_for(X, generator)
+    initialize_by_scaling(objective, seeded(), image_shape=shape)
+    points = generator(500, seeded()).detach().double()
+    outside = points @ smooth_axes(shape, 16)[:, 2:]
+    assert outside.square().sum() < 0.1 * points.square().sum()  # the data have two dimensions
+    assert len(generator.scale.unique()) == 1

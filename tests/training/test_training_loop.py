@@ -360,3 +360,27 @@ def test_a_stalled_training_is_not_taken_up_again(tmp_path):
     assert second.asked == []
     assert not second.training
     assert torch.equal(first.x, second.x)
+
+
+def test_a_phase_may_begin_late_and_skip_turns():
+    class Seldom(Bowl):
+        def phases(self):
+            return [Phase("often", [self.x]), Phase("seldom", [self.x], start=2, every=3)]
+
+    objective = Seldom()
+    history = train(objective, TrainingOptions(max_iter=7, report_every=2), seeded())
+    assert objective.asked == (
+        ["often"] * 3 + ["seldom"] + ["often"] * 3 + ["seldom"] + ["often"]
+    )  # fmt: skip
+    assert len(history.losses["seldom.loss"]) == 2
+
+
+def test_a_late_phase_warms_up_from_its_start():
+    class Late(Bowl):
+        def phases(self):
+            return [Phase("late", [self.x], start=1000)]
+
+    Rates.seen = []
+    options = TrainingOptions(max_iter=1001 + WARMUP, learning_rate=1.0, optimizer=Rates)
+    train(Late(), options, seeded())
+    assert Rates.seen[0] < 2 / WARMUP

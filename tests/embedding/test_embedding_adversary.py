@@ -1,0 +1,86 @@
+"""The learned adversary, as users meet it."""
+
+import numpy as np
+import pytest
+from _training_parts import Recorder
+from numpy.testing import assert_array_equal
+from torch import nn
+
+from skgw import GWGenerativeEmbedding
+
+QUICK = {"max_iter": 12, "adversary_start": 0.5, "adversary_every": 2}
+
+
+def linear(n_inputs, n_features):
+    return nn.Linear(n_inputs, n_features)
+
+
+@pytest.mark.parametrize("orthogonality", ["procrustes", "layerwise", None])
+@pytest.mark.parametrize("adversary", ["mlp", linear])
+def test_it_fits(quick, X, adversary, orthogonality):
+    estimator = quick(adversary=adversary, orthogonality=orthogonality, **QUICK).fit(X)
+    assert len(estimator.loss_curve_) == 12
+    assert len(estimator.adversary_curve_) == 3
+    assert_array_equal(estimator.transform(X), estimator.embedding_)
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 5])
+@pytest.mark.parametrize("adversary_dim", [None, 5, 8])
+def test_the_spaces_may_differ_in_dimension(quick, X, n_components, adversary_dim):
+    params = {"n_components": n_components, "adversary_dim": adversary_dim, **QUICK}
+    estimator = quick(adversary="mlp", **params).fit(X)
+    assert np.isfinite(estimator.embedding_).all()
+
+
+def test_fewer_features_than_dimensions_of_the_data(quick, X):
+    """They begin as the principal axes: most of the distances is there."""
+    params = {"adversary_dim": 2, "adversary_start": 0.0, "max_iter": 1}
+    plain, projected = (quick(adversary=a, **params).fit(X) for a in (None, "mlp"))
+    assert abs(plain.loss_curve_[0] - projected.loss_curve_[0]) < 0.1
+
+
+def test_fewer_features_than_components_are_refused(quick, X):
+    with pytest.raises(ValueError, match="adversary_dim=2 is less than n_components=3"):
+        quick(n_components=3, adversary="mlp", adversary_dim=2).fit(X)
+
+
+def test_an_adversary_that_never_begins_changes_nothing(quick, X):
+    never = quick(adversary="mlp", adversary_start=1.0).fit(X)
+    assert never.adversary_curve_ == []
+    assert_array_equal(never.embedding_, quick().fit(X).embedding_)
+
+
+def test_the_seed_decides(quick, X):
+    one, same = (quick(adversary="mlp", **QUICK).fit(X) for _ in range(2))
+    assert_array_equal(one.embedding_, same.embedding_)
+    assert one.adversary_curve_ == same.adversary_curve_
+
+
+@pytest.mark.parametrize("kind", ["geodesic", "precomputed", "graph"])
+def test_it_needs_features(quick, inputs, kind):
+    params, X, _ = inputs[kind]
+    with pytest.raises(ValueError, match=r"needs metric='euclidean', got '(geodesic|precomputed)'"):
+        quick(adversary="mlp", **params).fit(X)
+
+
+def test_it_needs_euclidean_distances(quick, X):
+    with pytest.raises(ValueError, match="needs metric='euclidean', got 'cosine'"):
+        quick(adversary="mlp", metric="cosine").fit(X)
+
+
+def test_an_interrupted_fit_resumes_with_its_adversary(quick, X, tmp_path, frequent):
+    params = {"adversary": "mlp", "checkpoint": tmp_path, **QUICK}
+    whole = quick(**{**params, "checkpoint": None}).fit(X)
+    with pytest.raises(KeyboardInterrupt):
+        quick(**params).set_callbacks(Recorder(interrupt_at=5)).fit(X)
+    resumed = quick(**params).fit(X)
+    assert_array_equal(resumed.embedding_, whole.embedding_)
+    assert resumed.adversary_curve_ == whole.adversary_curve_
+
+
+def test_it_saves(quick, X, tmp_path):
+    estimator = quick(adversary="mlp", **QUICK).fit(X)
+    estimator.save(tmp_path / "model")
+    loaded = GWGenerativeEmbedding.load(tmp_path / "model")
+    assert_array_equal(loaded.transform(X), estimator.embedding_)
+    assert loaded.adversary_curve_ == estimator.adversary_curve_
