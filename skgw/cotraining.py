@@ -155,7 +155,8 @@ class GWCoTrainedAutoencoders(
     embedding_, embedding_y_ : array of shape (n, kx) and (m, ky)
         Codes of the training rows.
     plan_ : Coupling of shape (n, m)
-        Mass that goes from each row of the first domain to each of the second.
+        Mass that goes from each row of the first domain to each of the second: an entropic plan
+        between both, which gives all rows their share; `match` names the nearest rows instead.
     confidence_ : array of shape (n,)
         How sure the translation of each row of the first domain is, between 0 and 1: how much
         nearer its nearest possible partners are than the next ones. It cannot see that a whole
@@ -438,10 +439,10 @@ class GWCoTrainedAutoencoders(
         source : {"x", "y"}
             Which domain the rows are of.
         method : {"auto", "decoded", "network", "barycentric", "greedy"}
-            "decoded" decodes the turned code; "network" moves it by the translation network first;
-            "barycentric" decodes the mean code of the partners among (up to `n_reference`) training
-            rows of the other domain; "greedy" returns the partner with the most mass, a training
-            row. "auto" is "network" if there is one, else "decoded".
+            "barycentric" decodes the mean code of the nearest partners among (up to 10,000)
+            training rows of the other domain; "decoded" decodes the turned code itself; "network"
+            moves it by the translation network first; "greedy" returns the nearest partner, a
+            training row. "auto" is "network" if there is one, else "barycentric".
 
         Returns
         -------
@@ -455,15 +456,16 @@ class GWCoTrainedAutoencoders(
 
     @tensor_in_tensor_out
     def match(self, X: Any = None, y: Any = None, *, source: str = "x") -> Any:
-        """Partners of rows: of each, the row of the other domain that most of its mass goes to.
+        """Partners of rows: of each, the nearest row of the other domain.
 
         Parameters
         ----------
         X : array, optional
             Rows of the domain `source`; by default its training rows.
         y : array, optional
-            Rows of the other domain to choose partners from, all at once: the plan between both
-            sets is solved for. By default its training rows.
+            Rows of the other domain to choose partners from, all at once: those that a plan between
+            both sets, which gives all of them their share, names. By default its (up to 10,000)
+            training rows.
         source : {"x", "y"}
 
         Returns

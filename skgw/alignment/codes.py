@@ -144,7 +144,7 @@ class CodeMatcher(NamedTuple):
                     n_pairs=self.n_pairs,
                     n_init=self.n_init,
                     seed=self.seed + len(found),
-                )  # fmt: skip
+                )
             )
         return min(found, key=lambda fit: fit.excess)
 

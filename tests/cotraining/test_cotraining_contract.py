@@ -353,7 +353,7 @@ def test_hints_have_to_fit(quick, X, Y, hints, message):
         ({"n_components": (2, 2, 2)}, "n_components must be one or a pair"),
         ({"n_components": "two"}, "n_components"),
         ({"network": ("mlp",)}, "network must be one or a pair"),
-        ({"network": "conv"}, r"needs image_shape=\(channels, height, width\) of 3 values"),
+        ({"network": "conv"}, r"need image_shape=\(channels, height, width\) of 3 values"),
         ({"network": "conv", "image_shape": (1, 8, 8)}, "of 3 values in all"),
         ({"autoencoder": "gan"}, "autoencoder"),
         ({"translator": "transformer"}, "translator"),
