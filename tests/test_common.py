@@ -36,6 +36,13 @@ FOR_TRANSFORMERS = [
     "check_transformer_get_feature_names_out_pandas",
 ]
 
+
+@pytest.fixture(autouse=True)
+def short_search(monkeypatch):
+    """Noise has no right motion, however long it is sought."""
+    monkeypatch.setattr("skgw.alignment.relaxed_search.N_TURNS", 1)
+
+
 # The checks hand out labels and noise: that is what these warn of.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::skgw.exceptions.LabelsAsDomainWarning"),

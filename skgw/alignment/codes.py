@@ -42,6 +42,7 @@ Pair = tuple[Tensor, Tensor]
 NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
 N_SEARCHES = 3  # thorough ones at most, while the motion is poor
+MANY = 300  # points from which on it is certain that it is
 FITS, POOR = 1.1, 1.3  # excess up to which a motion is good, and from which on it may be wrong
 
 
@@ -134,18 +135,16 @@ class CodeMatcher(NamedTuple):
         fit = fit_plans(points, plans, self.n_pairs)
         if self.unbalanced is None and fit.excess <= FITS:
             return fit
+        n_searches = N_SEARCHES if min(map(len, points)) >= MANY else 1
         found: list[Fit] = []
-        while len(found) < N_SEARCHES and not (found and found[-1].excess <= POOR):
+        while len(found) < n_searches and not (found and found[-1].excess <= POOR):
+            seed = self.seed + len(found)
             found.append(
                 search(
-                    points,
-                    fit.motion,
-                    strength=self.unbalanced or STRENGTH,
-                    n_pairs=self.n_pairs,
-                    n_init=self.n_init,
-                    seed=self.seed + len(found),
+                    points, fit.motion, strength=self.unbalanced or STRENGTH,
+                    n_pairs=self.n_pairs, n_init=self.n_init, seed=seed,
                 )
-            )
+            )  # fmt: skip
         return min(found, key=lambda fit: fit.excess)
 
     def _hints(self) -> list[Hints]:
