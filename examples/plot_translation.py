@@ -89,8 +89,8 @@ for name, images in {
     print(f"{classifier.score(images, labels[test]):.0%}  {name}")
 
 # %%
-# There are other ways to translate. Means of the partners of a row, and the partner with the most
-# mass, stay close to images that exist, and lose what is special to a row.
+# There are other ways to translate. The usual one decodes the mean code of the nearest partners;
+# "decoded" decodes the turned code of the row itself, and "greedy" gives the nearest partner.
 
 for method in ("decoded", "barycentric", "greedy"):
     images = model.translate(pixels[test], method=method)
