@@ -33,7 +33,7 @@ from skgw.alignment.hints import Hints
 from skgw.alignment.motions import Fit, fit_plans
 from skgw.alignment.registration import Motion
 from skgw.alignment.relaxed import LAST, STRENGTH, motion_of_pairs, register_relaxed
-from skgw.alignment.relaxed_search import search
+from skgw.alignment.relaxed_search import N_ROUGH, search
 from skgw.alignment.selection import Trial
 
 Array = NDArray[Any]
@@ -41,7 +41,7 @@ Pair = tuple[Tensor, Tensor]
 
 NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
 OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
-N_SEARCHES = 3  # thorough ones at most, while the motion is poor
+N_SEARCHES = 3  # thorough ones at most, on more points each time, while the motion is poor
 MANY = 300  # points from which on it is certain that it is
 FITS, POOR = 1.1, 1.3  # excess up to which a motion is good, and from which on it may be wrong
 
@@ -138,13 +138,12 @@ class CodeMatcher(NamedTuple):
         n_searches = N_SEARCHES if min(map(len, points)) >= MANY else 1
         found: list[Fit] = []
         while len(found) < n_searches and not (found and found[-1].excess <= POOR):
-            seed = self.seed + len(found)
-            found.append(
-                search(
-                    points, fit.motion, strength=self.unbalanced or STRENGTH,
-                    n_pairs=self.n_pairs, n_init=self.n_init, seed=seed,
-                )
+            again = search(
+                points, fit.motion, strength=self.unbalanced or STRENGTH, n_pairs=self.n_pairs,
+                n_init=self.n_init, n_rough=(1 + len(found)) * N_ROUGH,
+                seed=self.seed + len(found),
             )  # fmt: skip
+            found.append(again)
         return min(found, key=lambda fit: fit.excess)
 
     def _hints(self) -> list[Hints]:

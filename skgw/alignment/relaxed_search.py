@@ -36,7 +36,7 @@ from skgw.solvers import solve_gromov
 
 N_CENTRES, MIN_MEMBERS = 150, 4  # of a cloud; points to a centre, if these are few
 REG, TOLERANCE, MAX_ITER = 3e-3, 1e-2, 50  # of the plans between centres
-N_ROUGH = 500  # points on which motions are compared
+N_ROUGH = 500
 ROUGH, AGAIN = TEMPERATURES[:3], TEMPERATURES[1:3]
 N_BEST, N_TURNS = 3, 50  # motions that are turned, and how often
 TURNS = 0.6, 1.2  # size of the random change of a unit vector
@@ -51,6 +51,7 @@ def search(
     strength: float = STRENGTH,
     n_pairs: int = 0,
     n_init: int = 16,
+    n_rough: int = N_ROUGH,
     seed: int = 0,
 ) -> Fit:
     """The best motion between two clouds, of which some points may be without partners.
@@ -67,9 +68,11 @@ def search(
         The first so many points of either cloud are known to belong together.
     n_init : int
         Plans between centres.
+    n_rough : int
+        Points of either cloud on which motions are compared: more of them are slower, and surer.
     seed : int
     """
-    rough = points[0][:N_ROUGH], points[1][:N_ROUGH]
+    rough = points[0][:n_rough], points[1][:n_rough]
     improve = functools.partial(descend, *rough, strength=strength)
     starts = [_start(points, strength, seed + k) for k in range(n_init)]
     if n_pairs:
