@@ -605,7 +605,6 @@ class GWCoTrainedAutoencoders(
             gw_weight=self.gw_weight,
             epsilon=self.epsilon,
             batch_size=self.batch_size,
-            n_reference=self.n_reference,
             n_alone=n_alone,
             match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
         )

@@ -73,8 +73,6 @@ class CoTrainingOptions:
     epsilon : float
         Strength of its entropy, relative to the mean squared distance of codes.
     batch_size : int
-    n_reference : int
-        Rows of either domain that are matched at once.
     n_alone : int
         Updates before the domains are matched for the first time.
     match_every : int
@@ -84,7 +82,6 @@ class CoTrainingOptions:
     gw_weight: float
     epsilon: float
     batch_size: int
-    n_reference: int
     n_alone: int
     match_every: int
 

@@ -76,7 +76,6 @@ def objective_for(sides, matcher=None, **options):
         "gw_weight": 1.0,
         "epsilon": 5e-3,
         "batch_size": 32,
-        "n_reference": 100,
         "n_alone": 2,
         "match_every": 3,
     }
