@@ -6,6 +6,7 @@ Seeds shuffle the second domain, and draw the rows where a part is taken: `--sha
 most 1000 for the baselines. These get Euclidean distances, or those given. "collapsed" matches
 every row with the same one, "random" is a random permutation. FOSCTTM is of translated points (for
 distances: of rows of distances), the mean of both directions, as is label transfer by 5 neighbours.
+"a pair of each class" tells the fit one pair of rows of each label that both domains have.
 "AUROC" says how well `confidence_` tells rows with their own partner, or with one of the right
 label, from the others; "surer" and "other" are the shares of right rows in the surer half of all
 and in the other one.
@@ -29,7 +30,11 @@ from skgw import GWMatcher
 from skgw.exceptions import AmbiguousMatchingWarning
 from skgw.metrics import foscttm, label_transfer_accuracy, match_rate
 
-OURS = "GWMatcher()"
+OURS: dict[str, dict[str, float]] = {
+    "GWMatcher()": {},
+    "GWMatcher(unbalanced=0.05)": {"unbalanced": 0.05},
+}
+KNOWN = ", a pair of each class"  # needs labels
 BASELINES = "POT entropic", "POT exact", "TLB", "collapsed", "random"
 MAX_BASELINE = 1000  # rows that baselines are given: they take minutes above
 COLUMNS = {
@@ -49,8 +54,10 @@ COLUMNS = {
 
 def measure(set: str, method: str, seed: int, share: float, *, folder: Path) -> Figures:
     task = part(SETS[set](folder, seed), seed, share)
-    if method == OURS:
-        return ours(task, seed)
+    name = method.removesuffix(KNOWN)
+    if name in OURS:
+        matcher = GWMatcher(metric=task.metric, random_state=seed, **OURS[name])
+        return ours(task, matcher, known_pairs(task, seed) if method != name else None)
     task = part(task, seed, min(1, MAX_BASELINE / max(len(task.X), len(task.Y))))
     start = time.perf_counter()
     plan = baseline(method, *distances(task), seed)
@@ -58,10 +65,9 @@ def measure(set: str, method: str, seed: int, share: float, *, folder: Path) -> 
     return {"seconds": seconds, **quality(task, plan)}
 
 
-def ours(task: Task, seed: int) -> Figures:
-    matcher = GWMatcher(metric=task.metric, random_state=seed)
+def ours(task: Task, matcher: GWMatcher, pairs: tuple[Array, Array] | None) -> Figures:
     start = time.perf_counter()
-    matcher.fit(task.X, task.Y)
+    matcher.fit(task.X, task.Y, pairs=pairs)
     seconds = time.perf_counter() - start
     figures = quality(task, matcher.plan_.toarray())
     for name, right in correct(task, matcher.match()).items():
@@ -72,6 +78,16 @@ def ours(task: Task, seed: int) -> Figures:
         "seconds": seconds, "contrast": matcher.contrast_, "epsilon": matcher.epsilon_,
         "metric": metrics, "value": matcher.gw_value_, **figures,
     }  # fmt: skip
+
+
+def known_pairs(task: Task, seed: int) -> tuple[Array, Array]:
+    """Positions of a row of either domain for each label that both have."""
+    if task.labels is None:
+        sys.exit("Pairs of each class need labels.")
+    rng = np.random.default_rng(seed)
+    shared = np.intersect1d(*task.labels)
+    rows = [[rng.choice(np.flatnonzero(y == label)) for label in shared] for y in task.labels]
+    return np.array(rows[0]), np.array(rows[1])
 
 
 def correct(task: Task, partner: Array) -> dict[str, Array]:
@@ -170,8 +186,9 @@ def main() -> None:
     options = parser(__doc__ or "", "matching")
     options.add_argument("--data", type=Path, required=True, help="folder with the .npz files")
     options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS, metavar="NAME")
-    names = [OURS, *BASELINES]
-    options.add_argument("--methods", nargs="+", default=names, choices=names, metavar="NAME")
+    default = ["GWMatcher()", *BASELINES]
+    names = [*OURS, *(name + KNOWN for name in OURS), *BASELINES]
+    options.add_argument("--methods", nargs="+", default=default, choices=names, metavar="NAME")
     options.add_argument("--share", type=float, default=1.0, help="of the rows (default 1: all)")
     args = options.parse_args()
     if not args.data.is_dir():
