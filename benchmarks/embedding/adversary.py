@@ -16,13 +16,13 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds
 from benchmarks.embedding.modes import CASES, N_SAMPLES, SIGMA, coverage, plane
+from benchmarks.embedding.samples import in_place
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_images, make_modes
 from skgw.metrics import (
@@ -116,14 +116,6 @@ def features(train: np.ndarray, test: np.ndarray, params: Figures, seed: int) ->
         "distances": distance_distribution_error(cdist(test, test), cdist(samples, samples)),
         "one_nn": nearest_neighbor_two_sample(samples, test),
     }
-
-
-def in_place(model: GWGenerativeEmbedding, samples: np.ndarray) -> np.ndarray:
-    """Samples in the data's own space, by the orthogonal map that agrees with the coupling."""
-    cloud = model.generated_
-    partners = model.inverse_transform(cloud)
-    rotation, _ = orthogonal_procrustes(cloud - cloud.mean(0), partners - partners.mean(0))
-    return (samples - cloud.mean(0)) @ rotation + partners.mean(0)
 
 
 def fitted(
