@@ -36,6 +36,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.embedding.clock import Clock
 from benchmarks.embedding.samples import in_place, sheet
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_images
@@ -197,29 +198,8 @@ def updates_in(model: GWGenerativeEmbedding, X: Array, minutes: float) -> int:
     trial = GWGenerativeEmbedding(**model.get_params())
     trial.set_params(init="random", adversary_start=0.0, n_generated=10, max_iter=100)
     trial.set_callbacks(clock).fit(X[:300])
-    update = (clock.times[1] - clock.times[0]) / 50
     left = 60 * minutes - PROJECTION - (time.perf_counter() - start)
-    return max(100, int(left / update) - N_HEAD_START)
-
-
-class Clock:
-    """A callback that notes when reports came, one every 50 updates."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Nothing to prepare."""
-
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Nothing to clean up."""
-
-    def on_fit_task_begin(self, estimator: Any, context: Any, **about: Any) -> None:
-        """Of no interest."""
-
-    def on_fit_task_end(self, estimator: Any, context: Any, **about: Any) -> None:
-        """Note the time."""
-        self.times.append(time.perf_counter())
+    return max(100, int(left / clock.seconds_per_update()) - N_HEAD_START)
 
 
 def normal_samples(X: Array, n: int, seed: int) -> Array:
