@@ -10,13 +10,13 @@ from skgw._run import REPORT_EVERY
 
 
 class Clock:
-    """A callback that notes when reports came, one every 50 updates."""
+    """A callback that notes when reports came, one every 50 updates of a multiple of 50."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def seconds_per_update(self) -> float:
-        """Without the start and the projection; NaN below 100 updates."""
+        """Without the start and the projection; NaN below 51 updates."""
         updates = REPORT_EVERY * (len(self.times) - 1)
         return (self.times[-1] - self.times[0]) / updates if updates > 0 else math.nan
 
@@ -30,5 +30,6 @@ class Clock:
         """Of no interest."""
 
     def on_fit_task_end(self, estimator: Any, context: Any, **about: Any) -> None:
-        """Note the time."""
-        self.times.append(time.perf_counter())
+        """Note the time of a report; the end of the fit is none."""
+        if context.task_name == "training":
+            self.times.append(time.perf_counter())

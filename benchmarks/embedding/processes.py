@@ -2,8 +2,8 @@
 
 Two processes, started by torchrun, or one fit the same four Gaussian modes, with one thread each.
 Every process draws batches of its own, so that two make an update less noisy, and take as long for
-it as one. Beside a fit of one process there are two processes with as many updates and with half of them,
-one process with half of them, and one whose batches are twice as large.
+it as one. Beside a fit of one process there are two processes with as many updates and with half of
+them, one process with half of them, and one whose batches are twice as large.
 
 What the documentation promises is counted: "on both" is the share of fits whose two processes end
 with the same embedding, samples and divergence, bit for bit; "twice" is the share of fits that a
