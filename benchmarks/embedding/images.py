@@ -56,6 +56,7 @@ N_HEAD_START = 250  # updates that the start by scaling costs
 CHANNELS, WIDTHS = (32, 64), (256, 256)  # of the hidden layers, convolutional or not
 VARIANTS: dict[str, Figures] = {
     "as it is": {"generator": "conv", "hidden_layer_sizes": CHANNELS},
+    "no head start": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "init": "random"},
     "no TV": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "penalty": None},
     "MLP": {"generator": "mlp", "hidden_layer_sizes": WIDTHS},
     "adversary": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "adversary": "conv"},
