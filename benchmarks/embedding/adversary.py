@@ -1,26 +1,30 @@
-"""What the learned adversary does, and what holds it: mixtures, and digits in 20 dimensions.
+"""What the learned adversary does, and what holds it: mixtures, digits, and images.
 
 Mixtures are measured as in `modes.py`. Samples of the digits are as wide as the data (20 principal
 axes), and come from an embedding of as many dimensions; they are turned by the orthogonal map that
-fits the model's own coupling best, and compared with digits that the fit has not seen. How far the
-adversary's networks are from isometries at the end is given as their penalty; "divergence" is
-between training rows and a cloud of generated points, by plain distances.
+fits the model's own coupling best, and compared with digits that the fit has not seen. So are
+images in 50 principal axes, if `--images` names an archive as `skgw.datasets.load_images` reads it.
+How far the adversary's networks are from isometries at the end is given as their penalty;
+"divergence" is between training rows and a cloud of generated points, by plain distances.
 """
 
 from __future__ import annotations
 
 import time
+from argparse import Namespace
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds
 from benchmarks.embedding.modes import CASES, N_SAMPLES, SIGMA, coverage, plane
+from benchmarks.embedding.samples import in_place
 from skgw import GWGenerativeEmbedding
-from skgw.datasets import make_modes
+from skgw.datasets import load_images, make_modes
 from skgw.metrics import (
     distance_distribution_error,
     nearest_neighbor_two_sample,
@@ -28,9 +32,9 @@ from skgw.metrics import (
     sample_support,
 )
 
-DIGITS, N_AXES, N_TRAIN = "digits", 20, 1000
 HARDER = "4 modes, harder"  # one Gaussian as noise and no head start, as in the paper
-DATA = "4 modes", "8 modes", HARDER, DIGITS
+MODES = "4 modes", "8 modes", HARDER
+DIGITS, IMAGES = "digits", "images"  # images are known by the name of their archive
 AS_IN_THE_PAPER = {"init": "random", "n_prior_components": 1, "penalty": "l1"}
 ADVERSARIES = {
     "none": {},
@@ -51,7 +55,7 @@ OF_MODES = {
     "divergence": ("divergence", 4),
     "penalty": ("penalty", 6),
 }
-OF_DIGITS = {
+OF_FEATURES = {
     "fit, s": ("seconds", 1),
     "precision": ("precision", 3),
     "recall": ("recall", 3),
@@ -63,9 +67,15 @@ OF_DIGITS = {
 }
 
 
-def measure(data: str, adversary: str, max_iter: int | str, seed: int) -> Figures:
-    measured = digits if data == DIGITS else modes
-    return measured(data, {**ADVERSARIES[adversary], "max_iter": max_iter}, seed)
+def measure(
+    data: str, adversary: str, max_iter: int | str, seed: int, *, archive: Path | None = None
+) -> Figures:
+    params = {**ADVERSARIES[adversary], "max_iter": max_iter}
+    if data in MODES:
+        return modes(data, params, seed)
+    X, n_train, n_test = digits() if data == DIGITS else images(archive)
+    X = np.random.default_rng(seed).permutation(X)[: n_train + n_test]
+    return features(X[:n_train], X[n_train:], params, seed)
 
 
 def modes(case: str, params: Figures, seed: int) -> Figures:
@@ -83,11 +93,21 @@ def modes(case: str, params: Figures, seed: int) -> Figures:
     return {**figures, "one_nn": nearest_neighbor_two_sample(samples, fresh)}
 
 
-def digits(_: str, params: Figures, seed: int) -> Figures:
+def digits() -> tuple[np.ndarray, int, int]:
+    """Rows in their principal axes, and how many to train on and to hold out."""
     X, _ = load_digits(return_X_y=True)
-    X = np.random.default_rng(seed).permutation(PCA(N_AXES, random_state=0).fit_transform(X))
-    train, test = X[:N_TRAIN], X[N_TRAIN:]
-    model, figures = fitted(train, N_AXES, params, seed)
+    return PCA(20, random_state=0).fit_transform(X), 1000, len(X) - 1000
+
+
+@cache
+def images(archive: Path) -> tuple[np.ndarray, int, int]:
+    X, _, _ = load_images(archive)
+    return PCA(50, random_state=0).fit_transform(X), 3000, 1000
+
+
+def features(train: np.ndarray, test: np.ndarray, params: Figures, seed: int) -> Figures:
+    """Samples beside held-out rows, in a space as wide as the data."""
+    model, figures = fitted(train, train.shape[1], params, seed)
     samples = in_place(model, model.sample(len(test), random_state=seed))
     support = sample_support(samples, test)
     return {
@@ -96,14 +116,6 @@ def digits(_: str, params: Figures, seed: int) -> Figures:
         "distances": distance_distribution_error(cdist(test, test), cdist(samples, samples)),
         "one_nn": nearest_neighbor_two_sample(samples, test),
     }
-
-
-def in_place(model: GWGenerativeEmbedding, samples: np.ndarray) -> np.ndarray:
-    """Samples in the data's own space, by the orthogonal map that agrees with the coupling."""
-    cloud = model.generated_
-    partners = model.inverse_transform(cloud)
-    rotation, _ = orthogonal_procrustes(cloud - cloud.mean(0), partners - partners.mean(0))
-    return (samples - cloud.mean(0)) @ rotation + partners.mean(0)
 
 
 def fitted(
@@ -122,18 +134,33 @@ def fitted(
 
 
 def main() -> None:
-    args = parser(__doc__, "adversary").parse_args()
+    args = _options()
+    names = [args.images.stem if data == IMAGES else data for data in args.data]
     cells = [
         {"data": data, "adversary": adversary, "max_iter": args.max_iter, "seed": seed}
         for seed in seeds(args)
-        for data in DATA
-        for adversary in ADVERSARIES
+        for data in names
+        for adversary in args.adversaries
     ]
-    rows = run(cells, measure, args)
-    rows.sort(key=lambda row: DATA.index(row[0]["data"]))
-    for is_digits, columns in ((False, OF_MODES), (True, OF_DIGITS)):
-        part = [row for row in rows if (row[0]["data"] == DIGITS) == is_digits]
-        print_figures(part, ["data", "adversary"], columns)
+    rows = run(cells, partial(measure, archive=args.images), args)
+    rows.sort(key=lambda row: names.index(row[0]["data"]))
+    for are_modes, columns in ((True, OF_MODES), (False, OF_FEATURES)):
+        part = [row for row in rows if (row[0]["data"] in MODES) == are_modes]
+        if part:
+            print_figures(part, ["data", "adversary"], columns)
+
+
+def _options() -> Namespace:
+    options = parser(__doc__, "adversary")
+    options.add_argument("--images", type=Path, help="an archive (default: no images)")
+    sets = *MODES, DIGITS, IMAGES
+    options.add_argument("--data", nargs="+", choices=sets, help="default: all that there is")
+    options.add_argument("--adversaries", nargs="+", choices=ADVERSARIES, default=[*ADVERSARIES])
+    args = options.parse_args()
+    args.data = args.data or [*MODES, DIGITS, *([IMAGES] if args.images else [])]
+    if IMAGES in args.data and args.images is None:
+        options.error("--data images needs --images PATH.")
+    return args
 
 
 if __name__ == "__main__":

@@ -1,0 +1,35 @@
+"""How long an update takes, within a fit."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from skgw._run import REPORT_EVERY
+
+
+class Clock:
+    """A callback that notes when reports came, one every 50 updates of a multiple of 50."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def seconds_per_update(self) -> float:
+        """Without the start and the projection; NaN below 51 updates."""
+        updates = REPORT_EVERY * (len(self.times) - 1)
+        return (self.times[-1] - self.times[0]) / updates if updates > 0 else math.nan
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Nothing to prepare."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Nothing to clean up."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any, **about: Any) -> None:
+        """Of no interest."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, **about: Any) -> None:
+        """Note the time of a report; the end of the fit is none."""
+        if context.task_name == "training":
+            self.times.append(time.perf_counter())
