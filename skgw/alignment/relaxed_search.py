@@ -4,9 +4,10 @@ Where groups have other shares in either cloud, Gromov-Wasserstein plans of the 
 groups onto large groups, and the right motion is no local minimum. Three things help. Centres of
 k-means stand for the points: they are less noisy, and few, so that many unbalanced plans between
 them, each of other centres, cost little. Each leads to a motion, of which the objective of
-`relaxed.py` tells the good ones. And the best of these are turned at random, a little and more,
-improved, and kept where that lowers the objective (basin hopping): motions that are right for some
-groups become right for more.
+`relaxed.py` tells the good ones. And the best of these are changed at random, improved, and kept
+where that lowers the objective (basin hopping). Motions are often right for some groups only, so
+every other change fits the motion to the partners of some groups, and forgets those of the others;
+the rest turn it as a whole.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ N_CENTRES, MIN_MEMBERS = 150, 4  # of a cloud; points to a centre, if these are 
 REG, TOLERANCE, MAX_ITER = 3e-3, 1e-2, 50  # of the plans between centres
 N_ROUGH = 500
 ROUGH, AGAIN = TEMPERATURES[:3], TEMPERATURES[1:3]
-N_BEST, N_TURNS = 3, 50  # motions that are turned, and how often
-TURNS = 0.6, 1.2  # size of the random change of a unit vector
+N_BEST, N_TURNS = 3, 50  # motions that are changed, and how often
+TURNS, SMALL_TURN = (0.6, 1.2), 0.3  # size of the random change of a unit vector
+N_GROUPS, SHARES = 12, (0.3, 0.5, 0.7)  # of points, and of them those that a motion is fitted to
+FORGOTTEN = 0.02  # weight of the others
 
 Pair = tuple[Tensor, Tensor]
 
@@ -81,7 +84,9 @@ def search(
     starts += [] if start is None else [start]
     found = sorted((improve(motion, temperatures=ROUGH) for motion in starts), key=_objective)
     generator = torch.Generator().manual_seed(seed)
-    found[:N_BEST] = [_hopped(begun, improve, generator) for begun in found[:N_BEST]]
+    groups = _clusters(rough[0], N_GROUPS, seed)
+    for k, begun in enumerate(found[:N_BEST]):
+        found[k] = _hopped(begun, rough, groups, improve, generator)
     ends = [register_relaxed(*points, d.motion, unbalanced=strength) for d in found[: 2 * N_BEST]]
     return cheapest(points, ends, n_pairs)
 
@@ -94,14 +99,18 @@ def _start(points: Pair, strength: float, seed: int) -> Motion:
 
 def _members(Z: Tensor, seed: int) -> Tensor:
     """The matrix (c, n) that takes means of points in clusters."""
-    n_centres = max(2, min(N_CENTRES, len(Z) // MIN_MEMBERS))
+    one_hot = torch.nn.functional.one_hot(_clusters(Z, N_CENTRES, seed)).T.to(Z)
+    return one_hot / one_hot.sum(1, keepdim=True)
+
+
+def _clusters(Z: Tensor, n_clusters: int, seed: int) -> Tensor:
+    """The cluster of each point, (n,), counted from 0 without gaps."""
+    n_clusters = max(2, min(n_clusters, len(Z) // MIN_MEMBERS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # points may coincide
-        clusters = KMeans(n_centres, n_init=1, random_state=seed)
+        clusters = KMeans(n_clusters, n_init=1, random_state=seed)
         labels = clusters.fit_predict(Z.double().cpu().numpy())
-    labels = np.unique(labels, return_inverse=True)[1]  # clusters may be empty
-    one_hot = torch.as_tensor(np.eye(labels.max() + 1)[:, labels]).to(Z)
-    return one_hot / one_hot.sum(1, keepdim=True)
+    return torch.as_tensor(np.unique(labels, return_inverse=True)[1], device=Z.device)
 
 
 def _plan(A: Tensor, B: Tensor, strength: float) -> Tensor:
@@ -113,12 +122,30 @@ def _plan(A: Tensor, B: Tensor, strength: float) -> Tensor:
     return torch.as_tensor(result.plan)
 
 
-def _hopped(best: Descent, improve: Callable[..., Descent], generator: torch.Generator) -> Descent:
-    """The best of motions that are each improved from the best one before, turned at random."""
+def _hopped(
+    best: Descent, points: Pair, groups: Tensor, improve: Callable[..., Descent],
+    generator: torch.Generator,
+) -> Descent:  # fmt: skip
+    """The best of motions that are each improved from the best one before, changed at random."""
     for k in range(N_TURNS):
-        turned = _turned(best.motion, TURNS[k % len(TURNS)], generator)
-        best = min(best, improve(turned, temperatures=AGAIN), key=_objective)
+        if k % 2:
+            changed = _partly_forgotten(
+                best, points, groups, SHARES[k // 2 % len(SHARES)], generator
+            )
+            changed = _turned(changed, SMALL_TURN, generator)
+        else:
+            changed = _turned(best.motion, TURNS[k // 2 % len(TURNS)], generator)
+        best = min(best, improve(changed, temperatures=AGAIN), key=_objective)
     return best
+
+
+def _partly_forgotten(
+    found: Descent, points: Pair, groups: Tensor, share: float, generator: torch.Generator
+) -> Motion:
+    """The motion that fits the partners of a random share of the groups."""
+    kept = torch.rand(int(groups.max()) + 1, generator=generator) < share
+    weights = torch.where(kept.to(groups.device)[groups], 1.0, FORGOTTEN)
+    return best_motion(*points, weights[:, None].to(found.plan) * found.plan)
 
 
 def _turned(motion: Motion, turn: float, generator: torch.Generator) -> Motion:
