@@ -48,6 +48,8 @@ BELOW = {
     "_adversary": {"nn", "spaces", "training"},
     "_style": {"nn"},
     "_constraints": {"_style", "nn"},
+    "_embedding_setup": {"_constraints", "nn", "spaces", "training"},
+    "_placement": {"solvers", "spaces"},
     "_mixtures": {"nn"},
     "_translator": {"alignment", "nn", "solvers"},
     "_two_domains": {"_input", "domains", "spaces"},
@@ -60,6 +62,8 @@ BELOW["_base"] = set(BELOW) - {
     "_run",
     "_two_domains",
     "_cotraining_setup",
+    "_embedding_setup",
+    "_placement",
 }
 SHARED = set(BELOW) - {"datasets", "plotting"}
 BELOW |= {name: SHARED | (ESTIMATORS - {name}) for name in ESTIMATORS}
