@@ -21,6 +21,7 @@ from skgw.alignment.domains import ReferenceDomain, TrainingDomain, reference_do
 from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
 from skgw.alignment.refinement import refine_coupling
+from skgw.alignment.result import Alignment
 from skgw.alignment.selection import Trial, attempt, score
 from skgw.solvers import GromovResult
 from skgw.solvers.quadratic import plan_cost
@@ -46,40 +47,6 @@ class AlignOptions(NamedTuple):
     mass: float | None
     device: torch.device
     refine: bool = False
-
-
-class Alignment(NamedTuple):
-    """What aligns two domains.
-
-    Attributes
-    ----------
-    metrics : tuple
-        Those that were chosen.
-    trial : Trial
-        What tells how clear the choice was.
-    epsilon : float
-    domains : tuple of ReferenceDomain
-    rule : Correspondence
-    distances : tuple of arrays of shapes (n, r) and (m, s)
-        From all training rows to the reference rows.
-    plan : array of shape (r, s)
-        Between the reference rows.
-    value : float
-        Gromov-Wasserstein discrepancy of the plan, without entropy.
-    confidence : array of shape (n,)
-    converged : bool
-    """
-
-    metrics: tuple[Metric, Metric]
-    trial: Trial
-    epsilon: float
-    domains: tuple[ReferenceDomain, ReferenceDomain]
-    rule: Correspondence
-    distances: tuple[Array, Array]
-    plan: Array
-    value: float
-    confidence: Array
-    converged: bool
 
 
 def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignment:
