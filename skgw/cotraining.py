@@ -44,7 +44,7 @@ from skgw.domains import Domains
 from skgw.nn.coding import NormalMixture
 from skgw.training.autoencoding import KINDS
 from skgw.training.cotraining import CoTrainingObjective
-from skgw.training.loop import OPTIMIZERS
+from skgw.training.optimizers import OPTIMIZERS
 
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
 

@@ -42,7 +42,7 @@ from skgw.spaces import Space
 from skgw.training.batches import spread
 from skgw.training.generation import GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
-from skgw.training.loop import OPTIMIZERS
+from skgw.training.optimizers import OPTIMIZERS
 from skgw.training.projection import project
 from skgw.training.world import join_world
 
