@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
@@ -20,11 +18,11 @@ MIN_UPDATES, MAX_UPDATES = 300, 1500  # of max_iter="auto"
 Index = NDArray[np.intp]
 
 
-def count_updates(max_iter: Any, n_rows: int) -> int:
-    """Updates of the generator that `max_iter`, a number or "auto", stands for."""
-    if max_iter == "auto":
+def count_updates(params: BaseEstimator, n_rows: int) -> int:
+    """Updates of the generator that `max_iter` stands for, for so many training rows."""
+    if params.max_iter == "auto":
         return int(np.clip(2 * n_rows / 3, MIN_UPDATES, MAX_UPDATES))
-    return int(max_iter)
+    return int(params.max_iter)
 
 
 def generator_spec(params: BaseEstimator) -> GeneratorSpec:

@@ -384,7 +384,7 @@ class GWGenerativeEmbedding(
         scale = estimate_scale(space, rng)
         spec, last = generator_spec(self), self._continued()
         generator = build_generator(spec, last, seed)
-        n_updates = count_updates(self.max_iter, X.shape[0])
+        n_updates = count_updates(self, X.shape[0])
         adversary = build_adversary(self, space, scale, n_updates=n_updates, seed=seed + 3)
         objective = build_objective(self, space, scale, generator, adversary, rng)
         objective.to(resolve_device(self.device))
