@@ -77,10 +77,29 @@ class SecondDomain(BaseEstimator):
     """Stands for the second domain where scikit-learn's validation counts columns."""
 
     n_features_in_: int
+    feature_names_in_: Any
 
     def __init__(self, metric: Metric = "euclidean", edge_length: str = "hops") -> None:
         self.metric = metric
         self.edge_length = edge_length
+
+    @classmethod
+    def of(
+        cls, estimator: Any, metric: Metric = "euclidean", edge_length: str = "hops"
+    ) -> SecondDomain:
+        """That of a fitted estimator, with the number and the names of its features."""
+        second = cls(metric, edge_length)
+        second.n_features_in_ = estimator.n_features_y_in_
+        if hasattr(estimator, "feature_names_y_in_"):
+            second.feature_names_in_ = estimator.feature_names_y_in_
+        return second
+
+    def describe_to(self, estimator: Any) -> None:
+        """Tell an estimator the number and the names of the features."""
+        estimator.n_features_y_in_ = self.n_features_in_
+        vars(estimator).pop("feature_names_y_in_", None)
+        if hasattr(self, "feature_names_in_"):
+            estimator.feature_names_y_in_ = self.feature_names_in_
 
     def read(self, y: Any, *, reset: bool) -> Any:
         """Validate as `read_points` does; what has one dimension is one feature."""
@@ -97,4 +116,10 @@ class SecondDomain(BaseEstimator):
             y = y.astype(np.float64).reshape(-1, 1)
             if reset and self.metric == "precomputed":
                 self.metric = "euclidean"
-        return read_points(self, y, metric=self.metric, edge_length=self.edge_length, reset=reset)
+        try:
+            return read_points(
+                self, y, metric=self.metric, edge_length=self.edge_length, reset=reset
+            )
+        except (TypeError, ValueError) as error:  # of an "X" that the user calls y
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"In the second domain, y: {error}") from error

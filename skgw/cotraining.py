@@ -180,8 +180,8 @@ class GWCoTrainedAutoencoders(
     validation_curve_ : list of float
     n_iter_ : int
     n_features_in_, n_features_y_in_ : int
-    feature_names_in_ : array of str
-        Of the first domain, only if all names are strings.
+    feature_names_in_, feature_names_y_in_ : array of str
+        Only if all names of a domain's features are strings.
 
     See Also
     --------
@@ -345,7 +345,7 @@ class GWCoTrainedAutoencoders(
         X = read_points(self, X, metric="euclidean", edge_length="hops", reset=True)
         second = SecondDomain()
         Y = second.read(Y, reset=True)
-        self.n_features_y_in_ = second.n_features_in_
+        second.describe_to(self)
         rng = check_random_state(self.random_state)
         seed, noise = draw_seed(rng), seeded(draw_seed(rng))
         known = read_known(pairs, labels, (len(X), len(Y)), rng)
@@ -698,9 +698,7 @@ class GWCoTrainedAutoencoders(
         if here == 0:
             X = read_points(self, X, metric="euclidean", edge_length="hops", reset=False)
             return transformed(self.transformer_x_, X)
-        second = SecondDomain()
-        second.n_features_in_ = self.n_features_y_in_
-        return transformed(self.transformer_y_, second.read(X, reset=False))
+        return transformed(self.transformer_y_, SecondDomain.of(self).read(X, reset=False))
 
     def _inverse(self, rows: Array, here: int) -> Array:
         """Rows in the features that went in, if the transformer can go back."""

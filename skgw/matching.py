@@ -119,8 +119,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool
     n_features_in_, n_features_y_in_ : int
-    feature_names_in_ : array of str
-        Of the first domain, only if all names are strings.
+    feature_names_in_, feature_names_y_in_ : array of str
+        Only if all names of a domain's features are strings.
 
     See Also
     --------
@@ -240,7 +240,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         )
         second = SecondDomain(metric_y, self.edge_length)
         Y = second.read(Y, reset=True)
-        self._metric_y, self.n_features_y_in_ = second.metric, second.n_features_in_
+        self._metric_y = second.metric
+        second.describe_to(self)
         hints = read_hints(pairs, shared, (X.shape[0], Y.shape[0]), self.alpha)
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
@@ -410,8 +411,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
                 self, X, metric=self._metrics()[0], edge_length=self.edge_length, reset=False
             )
             return transformed(self.transformer_x_, X)
-        second = SecondDomain(self._metric_y, self.edge_length)
-        second.n_features_in_ = self.n_features_y_in_
+        second = SecondDomain.of(self, self._metric_y, self.edge_length)
         return transformed(self.transformer_y_, second.read(X, reset=False))
 
     def _distortion(self, X: Any, here: int, weight: Any) -> float:
