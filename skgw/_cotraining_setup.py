@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
+from torch import nn
 
 from skgw.nn import AutoencoderSpec
+
+NETWORKS = "mlp", "conv"
 
 Array = NDArray[Any]
 
@@ -25,10 +28,16 @@ def autoencoder_spec(
     stochastic: bool,
 ) -> AutoencoderSpec:
     """The autoencoder of one domain, 0 or 1; parameters may be pairs."""
+    network = _of(network, here, "network")
+    if isinstance(network, nn.Module) or not (callable(network) or network in NETWORKS):
+        raise ValueError(
+            f"network must be {' or '.join(map(repr, NETWORKS))}, or a callable that makes a new "
+            f"module of the numbers of inputs and outputs, got {network!r}."
+        )
     return AutoencoderSpec(
         n_features=n_features,
         latent_dim=_dimension(_of(n_components, here, "n_components")),
-        network=_of(network, here, "network"),
+        network=network,
         hidden_layer_sizes=tuple(hidden_layer_sizes),
         stochastic=stochastic,
         image_shape=_image_shape(image_shape, here),
@@ -76,4 +85,9 @@ def _image_shape(shape: Any, here: int) -> Any:
         return None
     if len(shape) == 2:
         shape = shape[here]
+    if not isinstance(shape, tuple | list | None):
+        raise ValueError(
+            "image_shape must be (channels, height, width) or a pair of these; grey images have "
+            "one channel."
+        )
     return None if shape is None else tuple(int(n) for n in shape)
