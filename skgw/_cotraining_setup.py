@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
+from torch import nn
 
 from skgw._two_domains import of_domain
 from skgw.alignment.principal import PrincipalAxes
@@ -24,6 +25,7 @@ from skgw.training.side import Side
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000
 EPOCHS = 15  # that "auto" makes, within these limits
 N_MATCHINGS = 10  # during the second part of the training
+NETWORKS = "mlp", "conv"
 
 Array = NDArray[Any]
 
@@ -95,12 +97,18 @@ def set_up_domain(
 
 def autoencoder_spec(params: BaseEstimator, n_features: int, here: int) -> AutoencoderSpec:
     """The autoencoder of one domain."""
+    network = of_domain(params.network, here, "network")
+    if isinstance(network, nn.Module) or not (callable(network) or network in NETWORKS):
+        raise ValueError(
+            f"network must be {' or '.join(map(repr, NETWORKS))}, or a callable that makes a new "
+            f"module of the numbers of inputs and outputs, got {network!r}."
+        )
     latent_dim = of_domain(params.n_components, here, "n_components")
     check_scalar(latent_dim, "n_components", Integral, min_val=1)
     return AutoencoderSpec(
         n_features=n_features,
         latent_dim=int(latent_dim),
-        network=of_domain(params.network, here, "network"),
+        network=network,
         hidden_layer_sizes=tuple(params.hidden_layer_sizes),
         stochastic=params.autoencoder == "vae",
         image_shape=_image_shape(params.image_shape, here),
@@ -153,4 +161,9 @@ def _image_shape(shape: Any, here: int) -> Any:
         return None
     if len(shape) == 2:
         shape = shape[here]
+    if not isinstance(shape, tuple | list | None):
+        raise ValueError(
+            "image_shape must be (channels, height, width) or a pair of these; grey images have "
+            "one channel."
+        )
     return None if shape is None else tuple(int(n) for n in shape)

@@ -49,7 +49,8 @@ def read_domains(
 ) -> tuple[Any, Any, Metric]:
     """Validate both domains of a fit, from `Domains` in place of `X` or from `X` and `y`.
 
-    The estimator learns the numbers of their features, `n_features_in_` and `n_features_y_in_`.
+    The estimator learns the numbers and the names of their features, as `n_features_in_`,
+    `n_features_y_in_` and so on.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def read_domains(
     X = read_points(estimator, X, metric=metrics[0], edge_length=edge_length, reset=True)
     second = SecondDomain(metrics[1], edge_length)
     Y = second.read(Y, reset=True)
-    estimator.n_features_y_in_ = second.n_features_in_
+    second.describe_to(estimator)
     return X, Y, second.metric
 
 
@@ -78,8 +79,7 @@ def read_rows(
     if here == 0:
         X = read_points(estimator, X, metric=metrics[0], edge_length=edge_length, reset=False)
         return transformed(estimator.transformer_x_, X)
-    second = SecondDomain(metrics[1], edge_length)
-    second.n_features_in_ = estimator.n_features_y_in_
+    second = SecondDomain.of(estimator, metrics[1], edge_length)
     return transformed(estimator.transformer_y_, second.read(X, reset=False))
 
 
@@ -143,10 +143,27 @@ class SecondDomain(BaseEstimator):
     """Stands for the second domain where scikit-learn's validation counts columns."""
 
     n_features_in_: int
+    feature_names_in_: Any
 
-    def __init__(self, metric: Metric = "euclidean", edge_length: str = "hops") -> None:
+    def __init__(self, metric: Metric, edge_length: str) -> None:
         self.metric = metric
         self.edge_length = edge_length
+
+    @classmethod
+    def of(cls, estimator: BaseEstimator, metric: Metric, edge_length: str) -> SecondDomain:
+        """That of a fitted estimator, with the number and the names of its features."""
+        second = cls(metric, edge_length)
+        second.n_features_in_ = estimator.n_features_y_in_
+        if hasattr(estimator, "feature_names_y_in_"):
+            second.feature_names_in_ = estimator.feature_names_y_in_
+        return second
+
+    def describe_to(self, estimator: BaseEstimator) -> None:
+        """Tell an estimator the number and the names of the features."""
+        estimator.n_features_y_in_ = self.n_features_in_
+        vars(estimator).pop("feature_names_y_in_", None)
+        if hasattr(self, "feature_names_in_"):
+            estimator.feature_names_y_in_ = self.feature_names_in_
 
     def read(self, y: Any, *, reset: bool) -> Any:
         """Validate as `read_points` does; what has one dimension is one feature."""
@@ -163,4 +180,10 @@ class SecondDomain(BaseEstimator):
             y = y.astype(np.float64).reshape(-1, 1)
             if reset and self.metric == "precomputed":
                 self.metric = "euclidean"
-        return read_points(self, y, metric=self.metric, edge_length=self.edge_length, reset=reset)
+        try:
+            return read_points(
+                self, y, metric=self.metric, edge_length=self.edge_length, reset=reset
+            )
+        except (TypeError, ValueError) as error:  # of an "X" that the user calls y
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"In the second domain, y: {error}") from error

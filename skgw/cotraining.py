@@ -161,8 +161,8 @@ class GWCoTrainedAutoencoders(
     validation_curve_ : list of float
     n_iter_ : int
     n_features_in_, n_features_y_in_ : int
-    feature_names_in_ : array of str
-        Of the first domain, only if all names are strings.
+    feature_names_in_, feature_names_y_in_ : array of str
+        Only if all names of a domain's features are strings.
 
     See Also
     --------

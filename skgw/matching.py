@@ -122,8 +122,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool
     n_features_in_, n_features_y_in_ : int
-    feature_names_in_ : array of str
-        Of the first domain, only if all names are strings.
+    feature_names_in_, feature_names_y_in_ : array of str
+        Only if all names of a domain's features are strings.
 
     See Also
     --------

@@ -64,8 +64,11 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     )  # fmt: skip
     extended = _extend(pair, domains, hints, result)
     sure = extended.confidence
+    refined = None
     if options.refine:
-        metrics, domains, result, _ = refine_coupling(pair, metrics, domains, hints, result.plan)
+        refined = refine_coupling(pair, metrics, domains, hints, result.plan)
+    if refined is not None:
+        metrics, domains, result, _ = refined
         epsilon = float(result.reg)
         extended = _extend(pair, domains, hints, result)
         sure = np.sqrt(sure * extended.confidence)  # far and near distances see other errors
