@@ -32,6 +32,7 @@ N_ROUNDS = 3  # of trials, each on other rows
 CERTAIN = 3.0  # contrast from which on a matching is beyond doubt
 CLOSE = 0.8  # share of the best score from which on a candidate is tried again
 PLAIN = "raw euclidean"
+ABOUT = 0.95  # share of what a matching explains from which on another fits about as well
 FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
 
 Pair = tuple[TrainingDomain, TrainingDomain]
@@ -178,11 +179,11 @@ def _round(
 
 
 def _doubted(trial: Trial, plain: Trial | None) -> Trial:
-    """The trial, with the contrast of the plain distances if these fit as well.
+    """The trial, with the contrast of the plain distances if these fit about as well.
 
     Paths between points that are symmetric may single one matching out by chance.
     """
-    if plain is None or plain.explained < trial.explained:
+    if plain is None or plain.explained < ABOUT * trial.explained:
         return trial
     return trial._replace(contrast=min(trial.contrast, plain.contrast))
 

@@ -87,6 +87,10 @@ class Side(nn.Module):
     def normal_codes(self) -> tuple[Tensor, Tensor]:
         """Codes of the pool, centred and over `size`, (P, k), and the mean."""
         codes = self.encode(self.pool)
+        if not codes.isfinite().all():
+            raise FloatingPointError(
+                "Training diverged: codes are not finite. Lower the learning rate."
+            )
         if not self.size:
             self.size.copy_(size_of(codes))
         mean = codes.mean(0)

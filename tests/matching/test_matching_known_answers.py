@@ -149,6 +149,14 @@ def test_symmetric_shapes_are_called_ambiguous(request, quick, shape, metric):
     assert matcher.contrast_ < 0.05
 
 
+def test_two_samples_of_a_square_are_called_ambiguous(quick):
+    """Some other metric tells their matchings apart by chance, and fits no better."""
+    rng = np.random.default_rng(11)
+    X, Y = rng.uniform(size=(200, 2)), rng.uniform(size=(150, 2))
+    with pytest.warns(AmbiguousMatchingWarning):
+        quick(metric="auto", n_init=16, random_state=1).fit(X, Y)
+
+
 def test_pairs_decide_between_symmetric_matchings(square, quick):
     order = np.random.default_rng(0).permutation(len(square))
     known = np.array([0, 3, 8])  # not on one of its axes
