@@ -120,8 +120,9 @@ class PersistenceMixin:
         Raises
         ------
         TypeError
-            If a parameter is a function, a module or a random state object: those cannot be rebuilt
-            without running code. Pickle such an estimator instead.
+            If a parameter is a function, a module, another estimator (such as a transformer) or a
+            random state object: those cannot be rebuilt without running code. Pickle such an
+            estimator instead.
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,14 @@ def style_penalty(style: Any, wanted: Any, n_features: int) -> Any:
         copy of it.
     """
     if isinstance(style, nn.Module):
+        if not isinstance(wanted, Integral | None):
+            raise ValueError(f"style_class={wanted!r} must be the position of the module's logit.")
         return StylePenalty(copy.deepcopy(style).float(), 0 if wanted is None else int(wanted))
     if not hasattr(style, "predict"):
         return style
     classifier = differentiable(style, n_features)
+    if not hasattr(style, "classes_"):
+        raise ValueError(f"The style is a {type(style).__name__}, which has no classes.")
     found = np.flatnonzero(np.asarray(style.classes_) == wanted)
     if len(found) != 1:
         raise ValueError(f"style_class={wanted!r} is none of the style's {style.classes_}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import Tensor
 
 from skgw._base import (
     PersistenceMixin,
@@ -25,47 +23,30 @@ from skgw._base import (
     tensor_in_tensor_out,
     weighted_distortion,
 )
-from skgw._cotraining_setup import autoencoder_spec, split_rows
-from skgw._input import read_points
+from skgw._cotraining_result import CoTrained, conclude, diagnostics, warn_of_doubts
+from skgw._cotraining_setup import count_updates, schedule, set_up_domain
 from skgw._mixtures import normal_mixture
 from skgw._run import TrainingRun
-from skgw._sklearn import (
-    CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
-    fit_context,
+from skgw._sklearn import CallbackSupportMixin, HasMethods, Interval, StrOptions, fit_context
+from skgw._two_domains import (
+    fit_transformer,
+    mean_score,
+    position,
+    read_domains,
+    read_rows,
+    transformed,
 )
-from skgw._translator import RowMap, Translator
-from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
-from skgw.alignment.code_map import CodeMap
-from skgw.alignment.codes import POOR, CodeMatcher
+from skgw.alignment.codes import CodeMatcher
 from skgw.alignment.hints import read_known
-from skgw.alignment.partners import Partners, nearest
-from skgw.alignment.principal import PrincipalAxes
+from skgw.alignment.partners import nearest
 from skgw.coupling import Coupling
 from skgw.domains import Domains
-from skgw.exceptions import AmbiguousMatchingWarning
-from skgw.nn import AutoencoderSpec, FittedNetwork
-from skgw.nn.coding import CodedDomain, NormalMixture, Unit
-from skgw.nn.residual import ResidualSpec
-from skgw.training import TrainingOptions, train
-from skgw.training.autoencoding import KINDS, AutoencoderLoss, AutoencodingOptions
-from skgw.training.cotraining import (
-    CoTrainingObjective,
-    CoTrainingOptions,
-    Side,
-    size_of,
-)
-from skgw.training.loop import OPTIMIZERS
-from skgw.training.translation import TranslationObjective
+from skgw.nn.coding import NormalMixture
+from skgw.training.autoencoding import KINDS
+from skgw.training.cotraining import CoTrainingObjective
+from skgw.training.optimizers import OPTIMIZERS
 
-MIN_UPDATES, MAX_UPDATES = 1500, 20_000
-EPOCHS = 15  # that "auto" makes, within these limits
-N_MATCHINGS = 10  # during the second part of the training
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
-NETWORK_UPDATES = 1000  # that a translation network is trained for
-CLEAR = 0.05  # contrast below which a matching is called ambiguous
 
 Array = NDArray[Any]
 
@@ -180,8 +161,8 @@ class GWCoTrainedAutoencoders(
     validation_curve_ : list of float
     n_iter_ : int
     n_features_in_, n_features_y_in_ : int
-    feature_names_in_ : array of str
-        Of the first domain, only if all names are strings.
+    feature_names_in_, feature_names_y_in_ : array of str
+        Only if all names of a domain's features are strings.
 
     See Also
     --------
@@ -341,48 +322,31 @@ class GWCoTrainedAutoencoders(
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         """
-        X, Y = split_domains(X, y, self)
-        X = read_points(self, X, metric="euclidean", edge_length="hops", reset=True)
-        second = SecondDomain()
-        Y = second.read(Y, reset=True)
-        self.n_features_y_in_ = second.n_features_in_
+        X, Y, _ = read_domains(self, X, y)
         rng = check_random_state(self.random_state)
         seed, noise = draw_seed(rng), seeded(draw_seed(rng))
         known = read_known(pairs, labels, (len(X), len(Y)), rng)
-        self.transformer_x_, self.transformer_y_ = (
-            None if transformer is None else clone(transformer).fit(rows)
-            for transformer, rows in ((self.transformer_x, X), (self.transformer_y, Y))
-        )
-        domains = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
-        units = Unit.of(domains[0]), Unit.of(domains[1])
-        normal = [unit.forth(rows) for unit, rows in zip(units, domains, strict=True)]
-        all_axes = PrincipalAxes.of(normal[0], seed), PrincipalAxes.of(normal[1], seed)
-        specs = self._specs(domains)
-        one, other = (
-            self._side(rows, axes, spec, index, seed + k, rng)
-            for k, (rows, axes, spec, index) in enumerate(
-                zip(normal, all_axes, specs, known, strict=True)
-            )
-        )
-        n_updates = self._max_updates(max(len(X), len(Y)))
+        self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
+        self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")
+        rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
+        one = set_up_domain(self, rows[0], 0, known[0], seed, rng)
+        other = set_up_domain(self, rows[1], 1, known[1], seed, rng)
+        n_updates = count_updates(self, max(len(X), len(Y)))
         matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, seed)
-        objective = CoTrainingObjective((one, other), self._options(n_updates), matcher)
+        objective = CoTrainingObjective((one.side, other.side), schedule(self, n_updates), matcher)
         objective.to(resolve_device(self.device))
-        run = TrainingRun(self, Domains(X, Y), n_updates, further=(domains, known))
+        run = TrainingRun(self, Domains(X, Y), n_updates, further=(rows, known))
         history = run.train(objective, noise)
 
         # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self.loss_curve_, self.validation_curve_ = history.losses["loss"], history.validation
         self.gw_curve_ = history.losses.get("gw", [])
         self.n_iter_ = history.n_iter
-        coded = tuple(
-            CodedDomain(unit, FittedNetwork.of(side.model.autoencoder, spec), x.dtype.name)
-            for unit, side, spec, x in zip(units, (one, other), specs, domains, strict=True)
-        )
-        self._fitted = self._translator((coded[0], coded[1]), objective, all_axes, domains, noise)
-        self._describe(domains, rng)
+        found = conclude(self, objective, (one, other), noise)
+        self._fitted, self.contrast_ = found.translator, found.contrast
+        self._describe(rows, found, rng)
         run.finish()
-        self._warn()
+        warn_of_doubts(found)
         return self
 
     @tensor_in_tensor_out
@@ -542,152 +506,32 @@ class GWCoTrainedAutoencoders(
     def _n_features_out(self) -> int:
         return self._fitted.domains[0].latent_dim
 
-    def _specs(self, domains: tuple[Array, Array]) -> tuple[AutoencoderSpec, AutoencoderSpec]:
-        one, other = (
-            autoencoder_spec(
-                x.shape[1],
-                here,
-                n_components=self.n_components,
-                network=self.network,
-                hidden_layer_sizes=self.hidden_layer_sizes,
-                image_shape=self.image_shape,
-                stochastic=self.autoencoder == "vae",
-            )
-            for here, x in enumerate(domains)
-        )
-        return one, other
-
-    def _side(
-        self,
-        rows: Array,
-        axes: PrincipalAxes,
-        spec: AutoencoderSpec,
-        known: Array,
-        seed: int,
-        rng: np.random.RandomState,
-    ) -> Side:
-        """One domain in training; rows that are held out are none of the `known` ones."""
-        options = AutoencodingOptions(self.autoencoder, self.prior_weight, self.isometry_weight)
-        model = AutoencoderLoss(spec.build(seed), options, seed=seed)
-        fraction = self.validation_fraction if self.early_stopping else 0.0
-        order, held_out = split_rows(len(rows), known, fraction, rng)
-        return Side(
-            rows, model, order=order, held_out=held_out, known=known, n_reference=self.n_reference,
-            coordinates=axes.coordinates,
-        )  # fmt: skip
-
-    def _warn(self) -> None:
-        """Say so if the matching is not to be trusted."""
-        faults = []
-        if self.contrast_ < CLEAR:
-            faults.append(
-                "The matching is ambiguous: another one that differs is worse by only "
-                f"{100 * self.contrast_:.2g} %."
-            )
-        if self._excess > POOR:
-            faults.append(
-                f"The matching is poor: its cost is {self._excess:.2g} times that of matching "
-                "halves of the same domain. The domains may differ in their distances."
-            )
-        if faults:
-            faults.append("A few known `pairs` or `labels` can decide.")
-            warnings.warn(" ".join(faults), AmbiguousMatchingWarning, stacklevel=6)
-
-    def _max_updates(self, n_rows: int) -> int:
-        if self.max_iter == "auto":
-            n_updates = EPOCHS * n_rows / self.batch_size
-            return int(np.clip(n_updates, MIN_UPDATES, MAX_UPDATES))
-        return int(self.max_iter)
-
-    def _options(self, n_updates: int) -> CoTrainingOptions:
-        n_alone = round(self.warm_up * n_updates)
-        return CoTrainingOptions(
-            gw_weight=self.gw_weight,
-            epsilon=self.epsilon,
-            batch_size=self.batch_size,
-            n_alone=n_alone,
-            match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
-        )
-
-    def _translator(
-        self,
-        domains: tuple[CodedDomain, CodedDomain],
-        objective: CoTrainingObjective,
-        axes: tuple[PrincipalAxes, PrincipalAxes],
-        rows: tuple[Array, Array],
-        noise: torch.Generator,
-    ) -> Translator:
-        """Match once more, codes as they are in the end, and keep the ways across."""
-        codes, means = objective.match(noise)
-        one, other = objective.pair
-        code_map = CodeMap(
-            (_array(means[0]), _array(means[1] + other.size * objective.offset)),
-            (float(one.size), float(other.size)),
-            _array(objective.rotation),
-        )
-        row_map = None
-        if objective.by_rows:
-            row_map = RowMap(axes, _array(objective.turn), _array(objective.shift))
-        points = _array(codes[0] @ objective.rotation), _array(codes[1] - objective.offset)
-        one_placed, other_placed = objective.placed(codes)
-        placed = _array(one_placed), _array(other_placed)
-        masses = objective.mass.split([len(one.pool), len(other.pool)])
-        self._mass = _array(masses[0]), _array(masses[1])
-        partners = Partners.of(placed, self.n_reference, self._mass if self.unbalanced else None)
-        pools = one.pool.cpu().numpy(), other.pool.cpu().numpy()
-        networks = None
-        if self.translator == "network":
-            networks = self._train_networks(points, placed, partners, noise)
-        self._cost, self._excess = objective.cost(codes), float(objective.excess)
-        self.contrast_ = float(objective.contrast)
-        return Translator(
-            domains, code_map, row_map, partners, (rows[0][pools[0]], rows[1][pools[1]]), points,
-            pools, networks,
-        )  # fmt: skip
-
-    def _train_networks(
-        self, points: tuple[Array, Array], placed: tuple[Array, Array], partners: Partners,
-        noise: torch.Generator,
-    ) -> Any:  # fmt: skip
-        """Maps between the points of both domains, trained on the means of their partners."""
-        targets = (
-            partners.means(placed[0], points[1], 0),
-            partners.means(placed[1], points[0], 1),
-        )
-        spec = ResidualSpec(points[0].shape[1])
-        maps = spec.build(0), spec.build(1)
-        objective = TranslationObjective(
-            maps, points, targets, cycle_weight=self.cycle_weight, batch_size=self.batch_size
-        )
-        objective.to(resolve_device(self.device))
-        train(objective, TrainingOptions(max_iter=NETWORK_UPDATES), noise)
-        return tuple(FittedNetwork.of(network, spec) for network in maps)
-
-    def _describe(self, rows: tuple[Array, Array], rng: np.random.RandomState) -> None:
+    def _describe(
+        self, rows: tuple[Array, Array], found: CoTrained, rng: np.random.RandomState
+    ) -> None:
         """What is said of the training rows: their codes, plan, confidence, and diagnostics."""
-        device, fitted = self._device(), self._fitted
-        codes = [domain.encode(X, device) for domain, X in zip(fitted.domains, rows, strict=True)]
-        self.embedding_, self.embedding_y_ = codes
-        self._laws = tuple(
-            normal_mixture(z, rng)
-            if self.autoencoder == "ae"
-            else NormalMixture.standard(z.shape[1])
-            for z in codes
+        device, fitted, partners = self._device(), self._fitted, self._fitted.partners
+        self.embedding_, self.embedding_y_ = codes = (
+            fitted.domains[0].encode(rows[0], device),
+            fitted.domains[1].encode(rows[1], device),
         )
+        self._laws = tuple(self._law(z, rng) for z in codes)
         one, other = (fitted.placed(X, here, device) for here, X in enumerate(rows))
-        near = nearest(one, fitted.partners.points[0])
-        self.matched_mass_ = self._mass[0][near]
+        self.matched_mass_ = found.mass[0][nearest(one, partners.points[0])]
         mass = self.matched_mass_ if self.unbalanced else None
-        self.plan_ = Coupling(fitted.partners.plan(one, other, 0, mass))
-        self.confidence_ = fitted.partners.confidence(one, 0)
-        self._matches = tuple(
-            fitted.positions[1 - here][fitted.partners.nearest(points, here)]
-            for here, points in enumerate((one, other))
+        self.plan_ = Coupling(partners.plan(one, other, 0, mass))
+        self.confidence_ = partners.confidence(one, 0)
+        self._matches = (
+            fitted.positions[1][partners.nearest(one, 0)],
+            fitted.positions[0][partners.nearest(other, 1)],
         )
-        self.diagnostics_ = {"cost": self._cost, "excess": self._excess}
-        for name, z, size in zip("xy", codes, fitted.map.sizes, strict=True):
-            self.diagnostics_[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
-            self.diagnostics_[f"rank_{name}"] = _effective_rank(z)
+        self.diagnostics_ = diagnostics(found, codes)
+
+    def _law(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
+        """The distribution of codes: the one that they were held to, if there is one."""
+        if self.autoencoder == "ae":
+            return normal_mixture(codes, rng)
+        return NormalMixture.standard(codes.shape[1])
 
     def _device(self) -> torch.device:
         """Where a fitted model works: the device of the fit, if it is here."""
@@ -695,12 +539,7 @@ class GWCoTrainedAutoencoders(
 
     def _read(self, X: Any, here: int) -> Array:
         """Validated rows of a domain, transformed."""
-        if here == 0:
-            X = read_points(self, X, metric="euclidean", edge_length="hops", reset=False)
-            return transformed(self.transformer_x_, X)
-        second = SecondDomain()
-        second.n_features_in_ = self.n_features_y_in_
-        return transformed(self.transformer_y_, second.read(X, reset=False))
+        return read_rows(self, X, here)
 
     def _inverse(self, rows: Array, here: int) -> Array:
         """Rows in the features that went in, if the transformer can go back."""
@@ -719,16 +558,6 @@ class GWCoTrainedAutoencoders(
         return weighted_distortion(D, E, weight, X)
 
 
-def _effective_rank(codes: Array) -> float:
-    """Number of dimensions that codes make use of: 1 on a line, k if all vary alike."""
-    variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(codes.T))).clip(0)
-    return float(variances.sum() ** 2 / max(np.square(variances).sum(), np.finfo(float).tiny))
-
-
 def _spread(X: Array) -> float:
     """Root mean square distance of rows."""
     return float(np.sqrt(2 * X.var(0).sum())) or 1.0
-
-
-def _array(x: Tensor) -> Array:
-    return np.asarray(x.double().cpu())

@@ -44,7 +44,8 @@ class Domains:
     domain : array of shape (n + m,)
         0 for the rows of `X`, 1 for those of `Y`; ``stratify=`` of `train_test_split`.
     shape : tuple of int
-        ``(n + m, p + q)``: that of a block-diagonal matrix.
+        ``(n + m, p + q)``: that of a block-diagonal matrix. Beside distances, features count as
+        square: scikit-learn asks for that.
 
     Raises
     ------
@@ -90,12 +91,28 @@ class Domains:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of both together."""
-        (n, p), (m, q) = self.X.shape, self.Y.shape
-        return n + m, p + q
+        """Rows and columns of both together; of features beside distances, one for each row."""
+        return self.X.shape[0] + self.Y.shape[0], sum(self._columns)
+
+    @property
+    def _columns(self) -> tuple[int, int]:
+        """How many columns of the whole are of either domain."""
+        given, whole = np.broadcast_to(self.precomputed, 2), not np.any(self.precomputed)
+        p, q = (
+            part.shape[1 if whole or distances else 0]
+            for part, distances in zip(self.parts, given, strict=True)
+        )
+        return p, q
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError(
+            "Domains are two data sets, and no array: only estimators of two domains take them. "
+            "What is to be done to one domain first goes into its transformer_x or transformer_y, "
+            "or into domains.map(f, g)."
+        )
 
     def __repr__(self) -> str:
         return f"Domains(X of shape {self.X.shape}, Y of shape {self.Y.shape})"
@@ -103,16 +120,17 @@ class Domains:
     def __getitem__(self, key: Any) -> Domains:
         """Rows, or by `numpy.ix_` rows and columns; in the order given, within each domain."""
         rows, columns = key if isinstance(key, tuple) else (key, Ellipsis)
-        n, p = self.X.shape
-        x_rows, y_rows = _split(rows, n, len(self))
+        x_rows, y_rows = _split(rows, self.X.shape[0], len(self))
         if columns is Ellipsis:
             if np.any(self.precomputed):
                 raise IndexError(
-                    "Rows of distances lose their columns in a split: the metric of the first "
-                    "domain must be 'precomputed', for scikit-learn to select both."
+                    "Rows of distances lose their columns in a split. In cross-validation the "
+                    "metric of the first domain must be 'precomputed', for scikit-learn to select "
+                    "both. In place of train_test_split, split positions, and take "
+                    "domains[np.ix_(train, train)] and domains[np.ix_(test, train)]."
                 )
             return self._select((x_rows, y_rows))
-        return self._select((x_rows, y_rows), _split(columns, p, self.shape[1]))
+        return self._select((x_rows, y_rows), _split(columns, self._columns[0], self.shape[1]))
 
     def _select(
         self, rows: tuple[Index, Index], columns: tuple[Index, Index] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
@@ -11,10 +11,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import Tags, check_scalar, gen_batches
+from sklearn.utils import Tags, check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -29,33 +28,25 @@ from skgw._base import (
     tensor_in_tensor_out,
     weighted_distortion,
 )
-from skgw._constraints import build_constraints, keeps_frame
+from skgw._constraints import keeps_frame
+from skgw._embedding_setup import build_generator, build_objective, count_updates, generator_spec
 from skgw._input import estimate_scale, make_space, read_points
+from skgw._placement import Placement
 from skgw._run import TrainingRun
-from skgw._sklearn import (
-    CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
-    fit_context,
-)
+from skgw._sklearn import CallbackSupportMixin, HasMethods, Interval, StrOptions, fit_context
 from skgw.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
-from skgw.nn import PENALTIES, FittedNetwork, Generator, GeneratorSpec
-from skgw.nn.convolutions import check_image_shape
+from skgw.nn import PENALTIES, FittedNetwork, Generator
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
-from skgw.training.adversary import Adversary
 from skgw.training.batches import spread
-from skgw.training.generation import GenerationOptions, GenerativeObjective
+from skgw.training.generation import GenerativeObjective
 from skgw.training.initialization import initialize_by_scaling
-from skgw.training.loop import OPTIMIZERS
+from skgw.training.optimizers import OPTIMIZERS
 from skgw.training.projection import project
 from skgw.training.world import join_world
 
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
-CHUNK = 2048  # rows that are projected at a time
-MIN_UPDATES, MAX_UPDATES = 300, 1500  # of max_iter="auto"
 
 Array = NDArray[Any]
 
@@ -391,12 +382,14 @@ class GWGenerativeEmbedding(
         seed = draw_seed(rng)
         space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
         scale = estimate_scale(space, rng)
-        spec, generator = self._build_generator(seed)
-        n_updates = self._max_updates(X.shape[0])
+        spec, last = generator_spec(self), self._continued()
+        generator = build_generator(spec, last, seed)
+        n_updates = count_updates(self, X.shape[0])
         adversary = build_adversary(self, space, scale, n_updates=n_updates, seed=seed + 3)
-        objective = self._objective(space, scale, generator, adversary, rng)
-        if self.init == "mds" and not self._continues():
-            initialize_by_scaling(objective, seeded(seed + 2), image_shape=self._image_shape())
+        objective = build_objective(self, space, scale, generator, adversary, rng)
+        objective.to(resolve_device(self.device))
+        if self.init == "mds" and last is None:
+            initialize_by_scaling(objective, seeded(seed + 2), image_shape=spec.output_shape)
         run = TrainingRun(self, X, n_updates)
         history = run.train(objective, seeded(seed))
 
@@ -448,7 +441,8 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        return np.concatenate([self._place(D) for D in self._distances(X)])
+        placement = self._placement
+        return np.concatenate([placement.place(D) for D in placement.distances(X)])
 
     @available_if(_has_features)
     @tensor_in_tensor_out
@@ -474,11 +468,7 @@ class GWGenerativeEmbedding(
         Z = check_array(Z, dtype=[np.float64, np.float32])
         if Z.shape[1] != self._n_features_out:
             raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self._n_features_out}.")
-        space: Any = self._space_
-        features = space.features()
-        chunks = (euclidean_distances(Z[i], self.generated_) for i in gen_batches(len(Z), CHUNK))
-        rows = (self._to_data.rows(distances / self._scale) for distances in chunks)
-        return np.concatenate([weights @ features for weights in rows]).astype(self._dtype)
+        return self._placement.features(Z).astype(self._dtype)
 
     @full_precision()
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
@@ -524,8 +514,9 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        D = np.concatenate(list(self._distances(X)))  # (n_rows, n_reference)
-        Dz = euclidean_distances(self._place(D), self._reference_embedding)
+        placement = self._placement
+        D = np.concatenate(list(placement.distances(X)))  # (n_rows, n_reference)
+        Dz = euclidean_distances(placement.place(D), self._reference_embedding)
         D *= self._scale
         return -weighted_distortion(D, Dz, sample_weight, X)
 
@@ -545,69 +536,9 @@ class GWGenerativeEmbedding(
     def _read(self, X: Any, *, reset: bool) -> Any:
         return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
 
-    def _continues(self) -> bool:
-        """Whether the fit starts from the last one's generator."""
-        return self.warm_start and hasattr(self, "_generator")
-
-    def _build_generator(self, seed: int) -> tuple[GeneratorSpec, Generator]:
-        spec = GeneratorSpec(
-            n_outputs=self.n_components,
-            latent_dim=self.latent_dim,
-            network=self.generator,
-            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            n_prior_components=self.n_prior_components,
-            output_shape=self._image_shape(),
-        )
-        if self._continues():
-            if self._generator.spec != spec:
-                raise ValueError(
-                    "warm_start continues the last fit's generator: n_components, latent_dim, "
-                    "generator, hidden_layer_sizes, n_prior_components and output_shape must stay "
-                    "the same."
-                )
-            return spec, self._generator.build().train()
-        return spec, spec.build(seed)
-
-    def _objective(
-        self,
-        space: Space,
-        scale: float,
-        generator: Generator,
-        adversary: Adversary | None,
-        rng: np.random.RandomState,
-    ) -> GenerativeObjective:
-        anchors = np.arange(len(space.anchors))
-        held_out = anchors[:0]
-        if self.early_stopping:
-            shuffled = rng.permutation(anchors)
-            n_held_out = max(2, round(self.validation_fraction * len(anchors)))
-            held_out, anchors = shuffled[:n_held_out], np.sort(shuffled[n_held_out:])
-            if len(anchors) < 2:
-                raise ValueError("Too few samples for early_stopping; switch it off.")
-        options = GenerationOptions(self.epsilon, self.batch_size)
-        objective = GenerativeObjective(
-            space,
-            scale,
-            generator,
-            options,
-            rng=rng,
-            train=anchors,
-            held_out=held_out,
-            constraints=build_constraints(self, scale),
-            adversary=adversary,
-        )
-        return objective.to(resolve_device(self.device))
-
-    def _image_shape(self) -> tuple[int, int, int] | None:
-        """The shape of generated images, if points are images."""
-        if self.output_shape is None:
-            return None
-        return check_image_shape(self.output_shape, self.n_components, name="output_shape")
-
-    def _max_updates(self, n_rows: int) -> int:
-        if self.max_iter == "auto":
-            return int(np.clip(2 * n_rows / 3, MIN_UPDATES, MAX_UPDATES))
-        return int(self.max_iter)
+    def _continued(self) -> FittedNetwork[Generator] | None:
+        """The last fit's generator, if this one is to start from it."""
+        return getattr(self, "_generator", None) if self.warm_start else None
 
     def _project(
         self, objective: GenerativeObjective, reference: Array, noise: torch.Generator
@@ -635,29 +566,11 @@ class GWGenerativeEmbedding(
     def _embed_training_rows(self, space: Space, reference: Array) -> None:
         """Project the training rows, in the way that `transform` projects new ones."""
         self._space_ = space.restrict(reference)
-        plan = np.empty((space.n_rows, len(self.generated_)), dtype=np.float32)
-        embedding = np.empty((space.n_rows, self.n_components), dtype=self._dtype)
-        for chunk in gen_batches(space.n_rows, CHUNK):
-            rows = np.arange(space.n_rows)[chunk]
-            weights = self._rows(space.distances(rows, reference) / self._scale)
-            plan[chunk] = weights / space.n_rows
-            embedding[chunk] = weights @ self.generated_
+        plan, embedding = self._placement.training_rows(space, reference)
         self.plan_, self.embedding_ = Coupling(plan), embedding
         self._reference_embedding = embedding[space.anchors[reference]]
 
-    def _distances(self, X: Any) -> Iterator[Array]:
-        """Distances from validated rows to the reference rows, over the scale, in chunks."""
-        if sparse.issparse(X):  # a graph stays whole, it may be the training graph
-            yield self._space_.from_new(X) / self._scale
-        else:
-            for chunk in gen_batches(X.shape[0], CHUNK):
-                yield self._space_.from_new(X[chunk]) / self._scale
-
-    def _place(self, distances: Array) -> Array:
-        """Embed rows at these distances, in chunks."""
-        chunks = gen_batches(len(distances), CHUNK)
-        return np.concatenate([self._rows(distances[i]) @ self.generated_ for i in chunks])
-
-    def _rows(self, distances: Array) -> Array:
-        """Conditional plan of rows at these distances over the generated cloud."""
-        return self._to_cloud.rows(distances).astype(self._dtype, copy=False)
+    @property
+    def _placement(self) -> Placement:
+        """The rule that puts rows into the embedding."""
+        return Placement(self._space_, self._scale, self.generated_, self._to_cloud, self._to_data)

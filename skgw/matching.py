@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,14 +19,20 @@ from skgw._base import (
     tensor_in_tensor_out,
     weighted_distortion,
 )
-from skgw._input import read_points
 from skgw._sklearn import HasMethods, Interval, StrOptions, fit_context
-from skgw._two_domains import SecondDomain, mean_score, position, split_domains, transformed
+from skgw._two_domains import (
+    fit_transformer,
+    mean_score,
+    of_domain,
+    position,
+    read_domains,
+    read_rows,
+    transformed,
+)
 from skgw.alignment import (
     Alignment,
     AlignOptions,
     Correspondence,
-    ReferenceDomain,
     TrainingDomain,
     align,
     read_hints,
@@ -34,9 +40,6 @@ from skgw.alignment import (
 from skgw.alignment.confidence import distances_of_means
 from skgw.coupling import Coupling
 from skgw.exceptions import AmbiguousMatchingWarning
-from skgw.solvers import LazyPlan
-from skgw.solvers.projection import Extension
-from skgw.spaces import GeodesicSpace, MatrixSpace
 from skgw.spaces.finite import Metric
 
 MAX_FULL = 2000  # rows of either domain up to which "auto" couples all
@@ -119,8 +122,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
     converged_ : bool
     n_features_in_, n_features_y_in_ : int
-    feature_names_in_ : array of str
-        Of the first domain, only if all names are strings.
+    feature_names_in_, feature_names_y_in_ : array of str
+        Only if all names of a domain's features are strings.
 
     See Also
     --------
@@ -233,23 +236,20 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         GWConvergenceWarning
             If the plan has not converged.
         """
-        X, Y = split_domains(X, y, self)
-        metric_y = self._metrics()[1]
-        X = read_points(
-            self, X, metric=self._metrics()[0], edge_length=self.edge_length, reset=True
-        )
-        second = SecondDomain(metric_y, self.edge_length)
-        Y = second.read(Y, reset=True)
-        self._metric_y, self.n_features_y_in_ = second.metric, second.n_features_in_
+        metrics = self._metrics()
+        X, Y, metric_y = read_domains(self, X, y, metrics=metrics, edge_length=self.edge_length)
+        metric_x, self._metric_y = metrics[0], metric_y
         hints = read_hints(pairs, shared, (X.shape[0], Y.shape[0]), self.alpha)
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
-        domains = self._training_domains(X, Y, rng)
-        n_rows = max(X.shape[0], Y.shape[0])
-        self._store(align(domains, hints, self._options(n_rows), seed))
-        self._points = tuple(
-            _points(Z, domain) for Z, domain in zip((X, Y), self._domains, strict=True)
-        )
+        self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metric_x)
+        self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y", metric_y)
+        rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
+        one = TrainingDomain(rows[0], metric_x, self.n_neighbors, rng)
+        other = TrainingDomain(rows[1], metric_y, self.n_neighbors, rng)
+        options = self._options(max(X.shape[0], Y.shape[0]))
+        self._store(align((one, other), hints, options, seed))
+        self._points = self._domains[0].points(X), self._domains[1].points(Y)
         if self.contrast_ < CLEAR:
             warnings.warn(
                 "The matching is ambiguous: one that differs in more than half of its mass "
@@ -357,11 +357,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         return tags
 
     def _metrics(self) -> tuple[Metric, Metric]:
-        if not isinstance(self.metric, tuple | list):
-            return self.metric, self.metric
-        if len(self.metric) != 2:
-            raise ValueError(f"metric must be one or a pair, got {self.metric!r}.")
-        return self.metric[0], self.metric[1]
+        """Those of the two domains, as they were given."""
+        return of_domain(self.metric, 0, "metric"), of_domain(self.metric, 1, "metric")
 
     def _options(self, n_rows: int) -> AlignOptions:
         full = self.method == "full" or (self.method == "auto" and n_rows <= MAX_FULL)
@@ -376,43 +373,22 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             and all(x is None for x in (self.epsilon, self.unbalanced, self.mass)),
         )
 
-    def _training_domains(
-        self, X: Any, Y: Any, rng: np.random.RandomState
-    ) -> tuple[TrainingDomain, TrainingDomain]:
-        """Fit the transformers, and set up both domains."""
-        metrics = self._metrics()[0], self._metric_y
-        self.transformer_x_ = _fitted(self.transformer_x, X, metrics[0], "transformer_x")
-        self.transformer_y_ = _fitted(self.transformer_y, Y, metrics[1], "transformer_y")
-        x = TrainingDomain(transformed(self.transformer_x_, X), metrics[0], self.n_neighbors, rng)
-        y = TrainingDomain(transformed(self.transformer_y_, Y), metrics[1], self.n_neighbors, rng)
-        return x, y
-
     def _store(self, found: Alignment) -> None:
         """Keep what describes the alignment, and what `match` and `translate` need."""
         self.metric_, self.epsilon_ = found.metrics, found.epsilon
         self.contrast_, self.gw_value_ = found.trial.contrast, found.value
         self.converged_ = found.converged
         self._correspondence, self._domains = found.rule, found.domains
-        if found.plan.shape == tuple(len(D) for D in found.distances):
-            self.plan_ = Coupling(found.plan.astype(np.float32))
-        else:
-            self.plan_ = Coupling(_lazy(found.rule.to_y, found.distances[0]))
-        self.confidence_ = found.confidence
-        self.matched_mass_ = _matched_mass(found)
+        self.plan_ = Coupling(found.whole_plan())
+        self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass()
 
     def _rule(self, here: int) -> Correspondence:
         return self._correspondence.reversed() if here else self._correspondence
 
     def _read(self, X: Any, here: int) -> Any:
         """Validated rows of a domain, transformed."""
-        if here == 0:
-            X = read_points(
-                self, X, metric=self._metrics()[0], edge_length=self.edge_length, reset=False
-            )
-            return transformed(self.transformer_x_, X)
-        second = SecondDomain(self._metric_y, self.edge_length)
-        second.n_features_in_ = self.n_features_y_in_
-        return transformed(self.transformer_y_, second.read(X, reset=False))
+        metrics = self._metrics()[0], self._metric_y
+        return read_rows(self, X, here, metrics=metrics, edge_length=self.edge_length)
 
     def _distortion(self, X: Any, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to the reference rows of their domain."""
@@ -421,36 +397,3 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         W, V = extension.rows(domain.distances(X_read)), extension.rows(domain.between())
         E = distances_of_means(W, V, other.plain.between())
         return weighted_distortion(domain.plain.distances(X_read), E, weight, X)
-
-
-def _fitted(transformer: Any, X: Any, metric: Metric, name: str) -> Any:
-    """A clone of the transformer, fitted to `X`; None for None."""
-    if transformer is None:
-        return None
-    if metric == "precomputed":
-        raise ValueError(f"{name} transforms features, but the metric is 'precomputed'.")
-    return clone(transformer).fit(X)
-
-
-def _lazy(extension: Extension, distances: Array) -> LazyPlan:
-    """The plan of rows at these distances (n, r), all of the same mass."""
-    link, log_scaling, reg = extension
-    distances = distances.astype(link.dtype, copy=False)  # float32 for features of that type
-    weights = np.full(len(distances), 1 / len(distances), dtype=link.dtype)
-    return LazyPlan((4 / reg) * distances, link.T, log_scaling, weights)
-
-
-def _matched_mass(found: Alignment) -> Array:
-    """Mass that the plan gives to each row, over that which the row has, (n,)."""
-    mass = found.plan.sum(1) * len(found.plan)  # of the reference rows
-    nearest = found.distances[0].argmin(1)
-    nearest[found.domains[0].rows] = np.arange(len(mass))
-    return mass[nearest]
-
-
-def _points(X: Any, domain: ReferenceDomain) -> Array:
-    """What rows of the other domain are translated to means of, (r, width)."""
-    space = domain.plain.space
-    if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
-        return space.matrix.T  # distances to all training rows
-    return X[domain.rows]

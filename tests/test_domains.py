@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skgw import DomainKFold, Domains
 
@@ -78,6 +79,21 @@ def test_features_beside_distances_keep_their_columns():
     some = some[np.ix_([0, 1, 10], [0, 1, 10])]
     assert some.X.shape == (2, 2)
     assert some.Y.shape == (1, 3)
+
+
+def test_distances_beside_features_are_cross_validated():
+    both = Domains(distances(X), Y, precomputed=(True, False))
+    assert both.shape == (16, 16)  # square, as scikit-learn asks for
+    estimator = Recorder(metric="precomputed")
+    results = cross_validate(estimator, both, cv=DomainKFold(2), return_estimator=True)
+    first = results["estimator"][0]
+    np.testing.assert_array_equal(first.scored_.X, distances(X)[:5, 5:])
+    np.testing.assert_array_equal(first.fitted_.Y, Y[3:])
+
+
+def test_estimators_of_one_domain_get_no_array():
+    with pytest.raises(TypeError, match=r"two data sets.*domains\.map"):
+        make_pipeline(StandardScaler(), Recorder()).fit(Domains(X, Y))
 
 
 def test_distances_are_not_split_by_rows_alone():

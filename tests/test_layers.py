@@ -43,11 +43,14 @@ BELOW = {
     "coupling": {"solvers"},
     "domains": {"spaces", "_sklearn"},
     "_input": {"spaces"},
-    "_cotraining_setup": {"nn"},
+    "_cotraining_setup": {"_two_domains", "alignment", "nn", "training"},
+    "_cotraining_result": {"_cotraining_setup", "_translator", "alignment", "nn", "training"},
     "_serialization": {"_translator", "alignment", "coupling", "nn", "solvers", "spaces"},
     "_adversary": {"nn", "spaces", "training"},
     "_style": {"nn"},
     "_constraints": {"_style", "nn"},
+    "_embedding_setup": {"_constraints", "nn", "spaces", "training"},
+    "_placement": {"solvers", "spaces"},
     "_mixtures": {"nn"},
     "_translator": {"alignment", "nn", "solvers"},
     "_two_domains": {"_input", "domains", "spaces"},
@@ -59,7 +62,10 @@ BELOW["_base"] = set(BELOW) - {
     "_input",
     "_run",
     "_two_domains",
+    "_cotraining_result",
     "_cotraining_setup",
+    "_embedding_setup",
+    "_placement",
 }
 SHARED = set(BELOW) - {"datasets", "plotting"}
 BELOW |= {name: SHARED | (ESTIMATORS - {name}) for name in ESTIMATORS}

@@ -9,7 +9,7 @@ from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -79,6 +79,7 @@ def test_a_module_is_copied_and_a_callable_taken_as_it_is():
         (make_pipeline(Normalizer(), LogisticRegression()), 0, "not affine"),
         (KNeighborsClassifier(), 0, "No gradient is known for a KNeighborsClassifier"),
         (LogisticRegression(), 7, "style_class=7 is none of"),
+        (LinearRegression(), 0, "is a LinearRegression, which has no classes"),
     ],
 )
 def test_what_has_no_gradient_or_class_is_refused(style, wanted, message):
@@ -87,6 +88,11 @@ def test_what_has_no_gradient_or_class_is_refused(style, wanted, message):
         style = clone(style).fit(X, y)
     with pytest.raises((ValueError, AttributeError), match=message):
         style_penalty(style, wanted, 4)
+
+
+def test_a_module_has_positions_and_no_labels():
+    with pytest.raises(ValueError, match="style_class='seven' must be the position"):
+        style_penalty(torch.nn.Linear(4, 3), "seven", 4)
 
 
 def test_a_classifier_of_other_points_is_refused():

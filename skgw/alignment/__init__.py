@@ -2,8 +2,9 @@
 
 from skgw.alignment.correspondence import Correspondence, correspond
 from skgw.alignment.domains import ReferenceDomain, TrainingDomain
-from skgw.alignment.fitting import Alignment, AlignOptions, align
+from skgw.alignment.fitting import AlignOptions, align
 from skgw.alignment.hints import Hints, read_hints
+from skgw.alignment.result import Alignment
 
 __all__ = [
     "AlignOptions",

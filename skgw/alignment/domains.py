@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from skgw.alignment.candidates import CANDIDATES, candidate_space, prepared_features
-from skgw.spaces import Space, make_space
+from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 
@@ -119,6 +119,16 @@ class ReferenceDomain(NamedTuple):
     def between(self) -> Array:
         """Distances between the reference rows, over the scale, (r, r)."""
         return all_distances(self.space) / self.scale
+
+    def points(self, X: Any) -> Array:
+        """The reference rows among the training rows, or their distances to all of these.
+
+        Distances stand for features where these are not known, (r, width).
+        """
+        space = self.plain.space
+        if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
+            return space.matrix.T
+        return np.asarray(X[self.rows])
 
 
 def reference_domains(

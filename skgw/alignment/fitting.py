@@ -21,6 +21,7 @@ from skgw.alignment.domains import ReferenceDomain, TrainingDomain, reference_do
 from skgw.alignment.hints import Hints
 from skgw.alignment.reference import Known, choose_epsilon, couple
 from skgw.alignment.refinement import refine_coupling
+from skgw.alignment.result import Alignment
 from skgw.alignment.selection import Trial, attempt, score
 from skgw.solvers import GromovResult
 from skgw.solvers.quadratic import plan_cost
@@ -31,6 +32,7 @@ N_ROUNDS = 3  # of trials, each on other rows
 CERTAIN = 3.0  # contrast from which on a matching is beyond doubt
 CLOSE = 0.8  # share of the best score from which on a candidate is tried again
 PLAIN = "raw euclidean"
+ABOUT = 0.95  # share of what a matching explains from which on another fits about as well
 FITTING = 1e-3  # error of the rule's marginals up to which it counts as converged
 
 Pair = tuple[TrainingDomain, TrainingDomain]
@@ -48,40 +50,6 @@ class AlignOptions(NamedTuple):
     refine: bool = False
 
 
-class Alignment(NamedTuple):
-    """What aligns two domains.
-
-    Attributes
-    ----------
-    metrics : tuple
-        Those that were chosen.
-    trial : Trial
-        What tells how clear the choice was.
-    epsilon : float
-    domains : tuple of ReferenceDomain
-    rule : Correspondence
-    distances : tuple of arrays of shapes (n, r) and (m, s)
-        From all training rows to the reference rows.
-    plan : array of shape (r, s)
-        Between the reference rows.
-    value : float
-        Gromov-Wasserstein discrepancy of the plan, without entropy.
-    confidence : array of shape (n,)
-    converged : bool
-    """
-
-    metrics: tuple[Metric, Metric]
-    trial: Trial
-    epsilon: float
-    domains: tuple[ReferenceDomain, ReferenceDomain]
-    rule: Correspondence
-    distances: tuple[Array, Array]
-    plan: Array
-    value: float
-    confidence: Array
-    converged: bool
-
-
 def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignment:
     """Align two domains."""
     metrics, tried, trial, _ = choose(pair, hints, options.n_init, seed)
@@ -97,8 +65,11 @@ def align(pair: Pair, hints: Hints, options: AlignOptions, seed: int) -> Alignme
     )  # fmt: skip
     extended = _extend(pair, domains, hints, result)
     sure = extended.confidence
+    refined = None
     if options.refine:
-        metrics, domains, result, _ = refine_coupling(pair, metrics, domains, hints, result.plan)
+        refined = refine_coupling(pair, metrics, domains, hints, result.plan)
+    if refined is not None:
+        metrics, domains, result, _ = refined
         epsilon = float(result.reg)
         extended = _extend(pair, domains, hints, result)
         sure = np.sqrt(sure * extended.confidence)  # far and near distances see other errors
@@ -208,11 +179,11 @@ def _round(
 
 
 def _doubted(trial: Trial, plain: Trial | None) -> Trial:
-    """The trial, with the contrast of the plain distances if these fit as well.
+    """The trial, with the contrast of the plain distances if these fit about as well.
 
     Paths between points that are symmetric may single one matching out by chance.
     """
-    if plain is None or plain.explained < trial.explained:
+    if plain is None or plain.explained < ABOUT * trial.explained:
         return trial
     return trial._replace(contrast=min(trial.contrast, plain.contrast))
 

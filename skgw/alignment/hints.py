@@ -17,6 +17,7 @@ from sklearn.utils import check_array, column_or_1d
 Array = NDArray[Any]
 
 MAX_OF_CLASS = 10  # pairs that are made of the rows of a class
+PAIRS = "pairs must be two arrays of int of the same length: rows of X, and their partners in y."
 HOLD = 1.0  # cost of a wrong partner for a row whose partner is known, in mean squared distances
 
 
@@ -89,17 +90,25 @@ def read_hints(pairs: Any, shared: Any, shape: tuple[int, int], alpha: float) ->
 
 def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
     """Validate rows (k,) and (k,) of domains of `shape` rows that belong together."""
-    if len(pairs) != 2:
-        raise ValueError("pairs must be two arrays of int of the same length.")
-    i, j = (np.asarray(index) for index in pairs)
+    i, j = (np.asarray(index) for index in _two(pairs, PAIRS))
+    if i.size == j.size == 0:  # an empty list has no type
+        i, j = np.empty((2, 0), dtype=np.intp)
     for index, n in zip((i, j), shape, strict=True):
         if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(i):
-            raise ValueError("pairs must be two arrays of int of the same length.")
+            raise ValueError(PAIRS)
         if len(index) and not (index.min() >= 0 and index.max() < n):
             raise ValueError(f"pairs names rows outside of a domain of {n}.")
         if len(np.unique(index)) < len(index):
             raise ValueError("pairs names a row twice.")
     return i, j
+
+
+def _two(given: Any, message: str) -> tuple[Any, Any]:
+    """What is known of the first and of the second domain; else a ValueError with the message."""
+    if not hasattr(given, "__len__") or isinstance(given, str | dict) or len(given) != 2:
+        raise ValueError(message)
+    first, second = given
+    return first, second
 
 
 def read_known(
@@ -118,9 +127,8 @@ def read_known(
     known = (none, none) if pairs is None else read_pairs(pairs, shape)
     if labels is None:
         return known
-    if len(labels) != 2:
-        raise ValueError("labels must be two arrays: those of the first and the second domain.")
-    classes = [column_or_1d(x) for x in labels]
+    parts = _two(labels, "labels must be two arrays: those of the first and the second domain.")
+    classes = [column_or_1d(x) for x in parts]
     if tuple(map(len, classes)) != shape:
         raise ValueError(
             f"labels must be two arrays of {shape[0]} and {shape[1]} labels, got "
@@ -137,7 +145,8 @@ def read_known(
 
 
 def _read_shared(shared: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
-    F, G = (check_array(x, dtype=np.float64, input_name="shared") for x in shared)
+    parts = _two(shared, "shared must be two arrays of the same features, (n, d) and (m, d).")
+    F, G = (check_array(x, dtype=np.float64, input_name="shared") for x in parts)
     if (len(F), len(G)) != shape or F.shape[1] != G.shape[1]:
         raise ValueError(
             f"shared must hold {shape[0]} and {shape[1]} rows of the same features, got shapes "

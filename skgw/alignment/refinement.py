@@ -69,8 +69,8 @@ def refine_coupling(
     domains: Domains,
     hints: Hints,
     plan: Tensor,
-) -> Refined:
-    """Improve a plan (r, s) between reference rows.
+) -> Refined | None:
+    """Improve a plan (r, s) between reference rows; None if it is better as it is.
 
     Parameters
     ----------
@@ -81,11 +81,25 @@ def refine_coupling(
     hints : Hints
     plan : Tensor of shape (r, s)
     """
-    rows = domains[0].rows, domains[1].rows
-    best = refine(metrics, domains, hints, plan)
-    if not all(_has_rotation(domain) for domain in pair):
-        return best
     graphs = _graphs(domains, plan)
+    kept = kept_neighbors(graphs, plan)
+    best = refine(metrics, domains, hints, plan)
+    if kept > max(best.kept, KEPT):  # warm, it lost what was right
+        best = refine(metrics, domains, hints, plan, COLD)
+    if all(_has_rotation(domain) for domain in pair):
+        best = _refine_by_maps(pair, graphs, hints, domains, best)
+    return None if kept > max(best.kept, KEPT) else best
+
+
+def _refine_by_maps(
+    pair: tuple[TrainingDomain, TrainingDomain],
+    graphs: tuple[Tensor, Tensor],
+    hints: Hints,
+    domains: Domains,
+    best: Refined,
+) -> Refined:
+    """The best plan, or what an orthogonal map of features makes of it if that keeps more."""
+    rows = domains[0].rows, domains[1].rows
     for metric in LINEAR:
         one, other = (domain.prepared(metric, i) for domain, i in zip(pair, rows, strict=True))
         moved = register_points((one, other), best.result.plan)

@@ -46,3 +46,12 @@ def same_width(first: Floats, second: Floats, names: tuple[str, str]) -> None:
             f"{names[0]} and {names[1]} must have the same number of columns, "
             f"got {first.shape[1]} and {second.shape[1]}."
         )
+
+
+def two_samples(X: ArrayLike, Y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return two sets of points of one space, of two rows at least, as float64."""
+    first, second = float_matrix(X, "X"), float_matrix(Y, "Y")
+    same_width(first, second, ("X", "Y"))
+    if min(len(first), len(second)) < 2:
+        raise ValueError(f"X and Y must have at least two rows, got {len(first)}, {len(second)}.")
+    return first, second

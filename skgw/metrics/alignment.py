@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.cluster import contingency_matrix
@@ -104,12 +106,19 @@ def match_rate(plan: ArrayLike, partners: ArrayLike | None = None, *, k: int = 1
     n, m = scores.shape
     if not 1 <= k <= m:
         raise ValueError(f"k must be between 1 and {m}, got {k}.")
-    columns = np.arange(n) if partners is None else column_or_1d(partners)
-    if len(columns) != n or columns.min() < 0 or columns.max() >= m:
-        raise ValueError(f"partners must name one of {m} columns for each of {n} rows.")
+    columns = _partner_columns(partners, n, m)
     partner = scores[np.arange(n), columns][:, None]
     heavier, equal = (scores > partner).sum(1), (scores == partner).sum(1)
     return float(np.clip((k - heavier) / equal, 0, 1).mean())
+
+
+def _partner_columns(partners: ArrayLike | None, n: int, m: int) -> NDArray[Any]:
+    """Column of each row's partner, by default its own number."""
+    columns = np.arange(n) if partners is None else column_or_1d(partners)
+    fits = len(columns) == n and columns.dtype.kind in "iu"
+    if not fits or columns.min() < 0 or columns.max() >= m:
+        raise ValueError(f"partners must name one of {m} columns for each of {n} rows.")
+    return columns
 
 
 def label_transfer_accuracy(
@@ -173,6 +182,11 @@ def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     -------
     accuracy : float
 
+    Raises
+    ------
+    ValueError
+        If lengths differ or there are no labels.
+
     References
     ----------
     .. [1] H. W. Kuhn, "The Hungarian method for the assignment problem", Naval Research Logistics
@@ -186,6 +200,8 @@ def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """
     true, predicted = column_or_1d(y_true), column_or_1d(y_pred)
     check_consistent_length(true, predicted)
+    if len(true) == 0:
+        raise ValueError("There are no labels.")
     counts = contingency_matrix(true, predicted)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(true))
 
@@ -217,7 +233,7 @@ def gw_ratio(
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes or the partners do not fit.
 
     References
     ----------
@@ -238,7 +254,7 @@ def gw_ratio(
     n, m = len(first), len(second)
     if found.shape != (n, m):
         raise ValueError(f"plan has shape {found.shape}, expected {(n, m)}.")
-    columns = np.arange(n) if partners is None else column_or_1d(partners)
+    columns = _partner_columns(partners, n, m)
     true = np.zeros((n, m))
     true[np.arange(n), columns] = 1 / n
     cost, best = (plan_cost(first, second, T) for T in (found, true))

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigvalsh
 from sklearn.neighbors import NearestNeighbors
 
-from ._checks import Floats, float_matrix, same_width
+from ._checks import Floats, float_matrix, same_width, two_samples
 
 CHUNK = 1024  # samples that are compared with the whole reference at a time
 
@@ -149,10 +149,7 @@ def frechet_distance(X: ArrayLike, Y: ArrayLike) -> float:
     >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]])
     9.0
     """
-    first, second = float_matrix(X, "X"), float_matrix(Y, "Y")
-    same_width(first, second, ("X", "Y"))
-    if min(len(first), len(second)) < 2:
-        raise ValueError(f"X and Y must have at least two rows, got {len(first)}, {len(second)}.")
+    first, second = two_samples(X, Y)
     A, B = np.atleast_2d(np.cov(first.T)), np.atleast_2d(np.cov(second.T))
     values, vectors = np.linalg.eigh(A)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from ._checks import Floats, float_matrix, same_width
+from ._checks import Floats, two_samples
 
 
 def nearest_neighbor_two_sample(
@@ -54,11 +54,8 @@ def nearest_neighbor_two_sample(
     >>> nearest_neighbor_two_sample(X, X + 0.25)
     0.0
     """
-    first, second = float_matrix(X, "X"), float_matrix(Y, "Y")
-    same_width(first, second, ("X", "Y"))
+    first, second = two_samples(X, Y)
     size = min(len(first), len(second))
-    if size < 2:
-        raise ValueError(f"X and Y must have at least two rows, got {len(first)}, {len(second)}.")
     rng = check_random_state(random_state)
     first, second = (
         Z if len(Z) == size else Z[rng.permutation(len(Z))[:size]] for Z in (first, second)

@@ -113,11 +113,13 @@ class AlignmentDisplay:
         Raises
         ------
         ValueError
-            As for `from_points`.
+            As for `from_points`, and without a second domain.
         ImportError
             If matplotlib is not installed.
         """
         require_matplotlib()  # before anything that takes time
+        if y is None and not hasattr(X, "parts"):
+            raise ValueError("Give y, the second domain, or Domains(X, Y) in place of X.")
         points = X.parts if y is None else (X, y)
         if hasattr(estimator, "transform"):
             points = tuple(
@@ -126,6 +128,10 @@ class AlignmentDisplay:
             )
         if labels is None:
             labels = _confidence(estimator)
+            if labels and [len(x) for x in labels] != [Z.shape[0] for Z in points]:
+                raise ValueError(
+                    "confidence_ is that of the rows of the fit: give labels for other rows."
+                )
         return cls.from_points(
             *points, labels=labels, titles=titles, axes=axes, scatter_kw=scatter_kw
         )

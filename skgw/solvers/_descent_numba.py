@@ -1,7 +1,8 @@
 """The whole solve of a dense problem, compiled for CPUs: small problems without any overhead.
 
-The algorithm is that of `descent`, which explains it; functions and variables have its names. Each
-problem of a batch goes its own way here, through its own levels, on whichever thread is free.
+The algorithm is that of `descent` and `_outer_step`, which explain it; functions and variables have
+their names. Each problem of a batch goes its own way here, through its own levels, on whichever
+thread is free.
 """
 
 from __future__ import annotations
@@ -24,6 +25,18 @@ from skgw.solvers._compiled import (
     log_weights,
 )
 from skgw.solvers._linear_numba import solve_one
+from skgw.solvers._outer_step import (
+    CONVERGED,
+    INEXACTNESS,
+    INNER,
+    LEVEL_TOLERANCE,
+    MARGINAL_SHARE,
+    MAX_ITER,
+    MAX_MOMENTUM,
+    MAX_NEWTON,
+    NON_FINITE,
+    SLOW,
+)
 from skgw.solvers._passes_numba import (
     DenseProblem,
     Iterate,
@@ -37,20 +50,7 @@ from skgw.solvers._passes_numba import (
     shortened,
 )
 from skgw.solvers._truncated import LowRankProblem
-from skgw.solvers.descent import (
-    CONVERGED,
-    INEXACTNESS,
-    INNER,
-    LEVEL_TOLERANCE,
-    MARGINAL_SHARE,
-    MAX_COOLING,
-    MAX_ITER,
-    MAX_MOMENTUM,
-    MAX_NEWTON,
-    NON_FINITE,
-    SLOW,
-    Solution,
-)
+from skgw.solvers.descent import MAX_COOLING, Solution
 from skgw.solvers.quadratic import QuadraticProblem
 from skgw.solvers.result import State
 from skgw.solvers.starts import tilt_direction

@@ -31,7 +31,7 @@ class ThinKernels(NamedTuple):
 
 
 class Iterate(NamedTuple):
-    """The arrays of `descent._Iterate`, which change in place, and those of its step."""
+    """The arrays of `_outer_step.Iterate`, which change in place, and those of its step."""
 
     cost: Array  # (n, m), gradient of E at `mixture`
     mixture: Array  # (n, m)

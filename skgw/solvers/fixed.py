@@ -2,9 +2,9 @@
 
 Small problems keep a GPU waiting for its host, which launches one little kernel after the other and
 looks at values to decide what comes next. Here the schedule is fixed beforehand: so many levels of
-temperature, outer steps, Newton steps and conjugate gradients. Every step is that of `descent` and
-`_newton`; masks keep what a problem has reached when it has converged. Recorded once, all of it is
-a single launch.
+temperature, outer steps, Newton steps and conjugate gradients. Every step is that of `_outer_step`
+and `_newton`; masks keep what a problem has reached when it has converged. Recorded once, all of it
+is a single launch.
 """
 
 from __future__ import annotations
@@ -17,17 +17,8 @@ from torch import Tensor
 from skgw.solvers._conjugate_gradients import LOOK_EVERY
 from skgw.solvers._looks import fixed_schedule
 from skgw.solvers._newton import LinearProblem, LinearSolution, newton
-from skgw.solvers.descent import (
-    CONVERGED,
-    NON_FINITE,
-    Solution,
-    attainable_tol,
-    cooled,
-    first_iterate,
-    outer_step,
-    spaced,
-    with_both_errors,
-)
+from skgw.solvers._outer_step import cooled, first_iterate, outer_step, with_both_errors
+from skgw.solvers.descent import CONVERGED, NON_FINITE, Solution, attainable_tol, spaced
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic import Problem, mean, quadratic_problem
 from skgw.solvers.result import State

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from skgw.solvers._inputs import Inputs, given
-from skgw.solvers.descent import CONVERGED, LEVEL_TOLERANCE, MAX_ITER, Solution, minimize
+from skgw.solvers._outer_step import LEVEL_TOLERANCE
+from skgw.solvers.descent import CONVERGED, MAX_ITER, Solution, minimize
 from skgw.solvers.quadratic import Problem, quadratic_problem
 from skgw.solvers.relaxed import RelaxedProblem
 from skgw.solvers.result import Array, State

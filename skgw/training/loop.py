@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import functools
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,13 +13,10 @@ from torch import Tensor
 from skgw.solvers.precision import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
+from skgw.training.optimizers import make_optimizer
+from skgw.training.state import History, Ranks, TrainingState
 from skgw.training.world import World, current_world
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": functools.partial(torch.optim.Adam, betas=(0.9, 0.99)),
-    "adamw": functools.partial(torch.optim.AdamW, betas=(0.9, 0.99)),
-    "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
-}
 WARMUP = 50  # iterations over which the learning rate rises to its full value
 
 
@@ -57,29 +50,6 @@ class TrainingOptions:
     report_every: int = 50
     n_iter_no_change: int | None = None
     tol: float = 1e-4
-
-
-@dataclass
-class History:
-    """What happened.
-
-    Attributes
-    ----------
-    losses : dict of lists of float
-        One entry per turn of a phase, by the name of the loss: the mean over the turn's updates.
-        Names of later phases are prefixed with the phase's name.
-    validation : list of float
-        One entry per validation.
-    n_iter : int
-        Iterations.
-    best_iter : int
-        The iteration whose weights are kept.
-    """
-
-    losses: dict[str, list[float]] = field(default_factory=dict)
-    validation: list[float] = field(default_factory=list)
-    n_iter: int = 0
-    best_iter: int = 0
 
 
 @full_precision()
@@ -127,9 +97,12 @@ def train(
     world.align(objective)
     world.own_noise(generator)
     phases = objective.phases()
-    optimizers = [make_optimizer(phase, options) for phase in phases]
-    state = _State(objective, optimizers, generator, History())
-    ranks = _Ranks(state, world)
+    optimizers = [
+        make_optimizer(options.optimizer, phase.parameters, options.learning_rate)
+        for phase in phases
+    ]
+    state = TrainingState(objective, optimizers, generator, History())
+    ranks = Ranks(state, world)
     if checkpoint is not None:
         ranks.restore(checkpoint)
     history = state.history
@@ -149,26 +122,6 @@ def train(
     world.align(objective)
     objective.eval()  # also where a resumed training was complete
     return world.agree(history)
-
-
-def make_optimizer(phase: Phase, options: TrainingOptions) -> torch.optim.Optimizer:
-    """The phase's optimiser, by name or from a factory."""
-    factory = options.optimizer
-    if isinstance(factory, str):
-        factory = OPTIMIZERS[factory]
-    optimizer = factory(list(phase.parameters), lr=options.learning_rate)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer returned a {type(optimizer).__name__}, expected a torch.optim.Optimizer."
-        )
-    try:
-        inspect.signature(optimizer.step).bind()
-    except TypeError as error:
-        raise ValueError(
-            f"{type(optimizer).__name__} needs a closure that evaluates the loss again, which is "
-            "another one for every batch: use a first-order optimizer, such as Adam."
-        ) from error
-    return optimizer
 
 
 def _run(
@@ -262,7 +215,7 @@ def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
         )
 
 
-def _validate(state: _State, world: World) -> None:
+def _validate(state: TrainingState, world: World) -> None:
     """Keep the best weights."""
     history = state.history
     loss = world.agree(state.objective.validation_loss())
@@ -283,69 +236,3 @@ def _has_stalled(history: History, options: TrainingOptions) -> bool:
         return False
     before, since = min(history.validation[:-n]), min(history.validation[-n:])
     return since >= before - options.tol * abs(before)
-
-
-@dataclass
-class _State:
-    """All that changes during training."""
-
-    objective: Objective
-    optimizers: Sequence[torch.optim.Optimizer]
-    generator: torch.Generator
-    history: History
-    best: dict[str, Tensor] | None = None
-
-    def keep_best(self) -> None:
-        self.best = copy.deepcopy(self.objective.state_dict())
-
-    def restore_best(self) -> None:
-        if self.best is not None:
-            self.objective.load_state_dict(self.best)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "objective": self.objective.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "generator": self.generator.get_state(),
-            "history": vars(self.history),
-            "best": self.best,
-        }
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.objective.load_state_dict(saved["objective"])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        self.generator.set_state(saved["generator"])
-        vars(self.history).update(saved["history"])
-        self.best = saved["best"]
-
-
-@dataclass
-class _Ranks:
-    """The states of all processes, as one: they share their weights, but neither noise nor buffers.
-
-    The first process reads and writes the file.
-    """
-
-    state: _State
-    world: World
-    saved: list[dict[str, Any]] = field(default_factory=list)
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        self.saved = self.world.gather(self.state.state_dict())
-        if self.world.is_first:
-            checkpoint.save(self)
-        self.saved = []
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        if self.world.is_first:
-            checkpoint.restore(self)
-        saved, self.saved = self.world.agree(self.saved), []
-        if saved:
-            self.state.load_state_dict(saved[self.world.rank])
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"ranks": self.saved}
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.saved = saved["ranks"]

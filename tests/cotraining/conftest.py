@@ -53,7 +53,7 @@ def trained(copies):
 @pytest.fixture
 def quick(monkeypatch):
     """An estimator that fits in a moment."""
-    monkeypatch.setattr("skgw.cotraining.NETWORK_UPDATES", 5)
+    monkeypatch.setattr("skgw._cotraining_result.NETWORK_UPDATES", 5)
     monkeypatch.setattr("skgw.alignment.relaxed_search.N_TURNS", 1)
     monkeypatch.setattr("skgw.alignment.codes.N_SEARCHES", 1)
     return lambda **params: GWCoTrainedAutoencoders(**{**QUICK, "random_state": 0, **params})

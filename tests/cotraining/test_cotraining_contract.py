@@ -338,6 +338,7 @@ def test_samples_are_seeded(quick, X, Y):
         ({"pairs": ([0, 0], [0, 1])}, "twice"),
         ({"labels": (np.zeros(40), np.zeros(40))}, r"40 and 30 labels, got \[40, 40\]"),
         ({"labels": (np.zeros((40, 2)), np.zeros(30))}, "1d array"),
+        ({"labels": 3}, "labels must be two arrays"),
     ],
 )
 def test_hints_have_to_fit(quick, X, Y, hints, message):
@@ -353,6 +354,9 @@ def test_hints_have_to_fit(quick, X, Y, hints, message):
         ({"n_components": (2, 2, 2)}, "n_components must be one or a pair"),
         ({"n_components": "two"}, "n_components"),
         ({"network": ("mlp",)}, "network must be one or a pair"),
+        ({"network": ("mlp", "cnn")}, "network must be 'mlp' or 'conv', or a callable"),
+        ({"network": torch.nn.Linear(3, 2)}, "a callable that makes a new module"),
+        ({"image_shape": (8, 8)}, r"image_shape must be \(channels, height, width\)"),
         ({"network": "conv"}, r"need image_shape=\(channels, height, width\) of 3 values"),
         ({"network": "conv", "image_shape": (1, 8, 8)}, "of 3 values in all"),
         ({"autoencoder": "gan"}, "autoencoder"),

@@ -206,3 +206,8 @@ def test_an_interrupted_refit_leaves_the_last_fit(quick, X, Y, frequent):
         model.set_callbacks(Recorder(interrupt_at=3)).fit(1000 * X, Y[:20])
     assert_array_equal(model.translate(X), expected)
     assert model.plan_.shape == (40, 30)
+
+
+def test_a_fit_that_diverges_says_so_before_it_matches(quick, X, Y):
+    with pytest.raises(FloatingPointError, match="diverged: codes are not finite"):
+        quick(learning_rate_init=1e6, max_iter=30).fit(X, Y)

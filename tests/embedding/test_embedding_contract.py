@@ -93,7 +93,7 @@ def test_new_rows_land_among_the_generated_points(fitted):
     assert ((generated.min(0) <= Z) & (generated.max(0) >= Z)).all()
 
 
-@pytest.mark.parametrize("module_constant", ["embedding.CHUNK", "embedding.MAX_REFERENCE"])
+@pytest.mark.parametrize("module_constant", ["_placement.CHUNK", "embedding.MAX_REFERENCE"])
 def test_large_inputs_are_treated_alike(fitted, monkeypatch, module_constant):
     """In chunks of 7 rows; by distances to 25 of the training rows."""
     whole = fitted.estimator.embedding_

@@ -113,6 +113,18 @@ def test_data_frames_and_pipelines(quick, copies):
     assert_array_equal(quick().fit(X, copies.Y).feature_names_in_, list("abc"))
 
 
+def test_names_of_the_second_domain_are_kept(quick, copies, tmp_path):
+    Y = pd.DataFrame(copies.Y, columns=list("abcde"))
+    matcher = quick().fit(copies.X, Y)
+    matcher.save(tmp_path / "matcher.safetensors")
+    for known in (matcher, GWMatcher.load(tmp_path / "matcher.safetensors")):
+        assert_array_equal(known.feature_names_y_in_, list("abcde"))
+        known.translate(Y, source="y")  # no warning about names
+        with pytest.raises(ValueError, match="feature names should match"):
+            known.translate(Y[list("edcba")], source="y")
+    assert not hasattr(matcher.fit(copies.X, copies.Y), "feature_names_y_in_")
+
+
 def test_weights_count_in_the_score(quick, copies):
     Y = copies.Y.copy()
     Y[copies.partner[:20]] += 3 * np.random.default_rng(0).normal(size=(20, 5))
@@ -184,11 +196,21 @@ def test_mistakes_are_named(quick, copies):
         (([0, 1], [0]), "same length"),
         (([0], [60]), "outside of a domain of 60"),
         (([0, 0], [0, 1]), "twice"),
+        (3, "two arrays of int"),
     ]:
         with pytest.raises(ValueError, match=message):
             quick().fit(X, Y, pairs=pairs)
     with pytest.raises(ValueError, match="rows of the same features"):
         quick().fit(X, Y, shared=(X, Y))
+    with pytest.raises(ValueError, match="shared must be two arrays"):
+        quick().fit(X, Y, shared=X)
+    with pytest.raises(ValueError, match=r"In the second domain, y: .*NaN"):
+        quick().fit(X, np.where(Y > 2, np.nan, Y))
+
+
+def test_no_pairs_are_no_hint(quick, copies):
+    plans = [quick().fit(copies.X, copies.Y, pairs=pairs).plan_ for pairs in (None, ([], []))]
+    assert_array_equal(*plans)
 
 
 def test_points_that_coincide_are_no_trouble(quick):

@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import make_swiss_roll
+from sklearn.datasets import make_blobs, make_swiss_roll
 from sklearn.metrics import pairwise_distances, roc_auc_score
 
 from skgw import GWMatcher
@@ -37,6 +37,16 @@ def test_near_distances_find_more_nodes_of_a_graph_that_lost_edges(quick):
     assert refined > plain + 0.2
     values = [matcher.gw_value_ for matcher in matchers]  # of the distances as they are
     assert values[1] == pytest.approx(values[0], rel=0.5)
+
+
+def test_refining_keeps_a_copy_in_many_dimensions(quick):
+    """Among nearly equal distances a warm plan would lose the partners again."""
+    X, _ = make_blobs(120, n_features=10, centers=4, random_state=0)
+    rng = np.random.default_rng(0)
+    order, turn = rng.permutation(120), np.linalg.qr(rng.normal(size=(10, 10)))[0]
+    matcher = quick().fit(X, (X @ turn)[order])
+    assert_array_equal(matcher.match(), np.argsort(order))
+    assert matcher.score(X) > -0.02
 
 
 @pytest.mark.parametrize("given", [{"epsilon": 5e-3}, {"unbalanced": 0.1}, {"mass": 0.9}])
@@ -137,6 +147,14 @@ def test_symmetric_shapes_are_called_ambiguous(request, quick, shape, metric):
     with pytest.warns(AmbiguousMatchingWarning, match="another|ambiguous"):
         matcher = quick(metric=metric, n_init=16).fit(X, X[::-1] @ [[0, 1], [1, 0]])
     assert matcher.contrast_ < 0.05
+
+
+def test_two_samples_of_a_square_are_called_ambiguous(quick):
+    """Some other metric tells their matchings apart by chance, and fits no better."""
+    rng = np.random.default_rng(11)
+    X, Y = rng.uniform(size=(200, 2)), rng.uniform(size=(150, 2))
+    with pytest.warns(AmbiguousMatchingWarning):
+        quick(metric="auto", n_init=16, random_state=1).fit(X, Y)
 
 
 def test_pairs_decide_between_symmetric_matchings(square, quick):

@@ -86,6 +86,7 @@ def test_match_rate_of_a_plan_without_information_is_chance():
         ({"k": 4}, "k must be between 1 and 3"),
         ({"partners": [0, 1]}, "partners must name one of 3 columns for each of 4 rows"),
         ({"partners": [0, 1, 2, 3]}, "partners must name"),
+        ({"partners": [0.0, 1.0, 2.0, 2.0]}, "partners must name"),
         ({}, "partners must name"),
     ],
 )
@@ -150,3 +151,10 @@ def test_gw_ratio_needs_a_plan_of_the_right_shape(points):
     D = cdist(points, points)
     with pytest.raises(ValueError, match="plan has shape"):
         gw_ratio(D, D, np.ones((60, 59)))
+    with pytest.raises(ValueError, match="partners must name one of 60 columns"):
+        gw_ratio(D, D, np.ones((60, 60)), partners=[0, 1])
+
+
+def test_permuted_accuracy_needs_labels():
+    with pytest.raises(ValueError, match="no labels"):
+        permuted_accuracy([], [])

@@ -101,6 +101,12 @@ class TestAlignmentDisplay:
         with pytest.raises(ValueError, match="one for each of the 20 rows"):
             AlignmentDisplay.from_points(*points, labels=(np.arange(30), np.arange(30)))
 
+    def test_an_estimator_draws_two_domains_of_its_fit(self, points):
+        with pytest.raises(ValueError, match="Give y, the second domain"):
+            AlignmentDisplay.from_estimator(Matcher(), points[0])
+        with pytest.raises(ValueError, match="give labels for other rows"):
+            AlignmentDisplay.from_estimator(Matcher(), *points)
+
 
 class TestCouplingDisplay:
     def test_columns_follow_their_heaviest_partners(self):

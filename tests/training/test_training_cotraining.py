@@ -9,13 +9,8 @@ from torch.testing import assert_close
 from skgw.nn import Autoencoder, AutoencoderSpec, pairwise_distances
 from skgw.solvers import gw_divergence
 from skgw.training.autoencoding import AutoencoderLoss, AutoencodingOptions
-from skgw.training.cotraining import (
-    CoTrainingObjective,
-    CoTrainingOptions,
-    Side,
-    nearest_partners,
-    size_of,
-)
+from skgw.training.cotraining import CoTrainingObjective, CoTrainingOptions, nearest_partners
+from skgw.training.side import Side, size_of
 
 N, K = 48, 2
 
@@ -110,7 +105,7 @@ def test_normal_codes_are_centred_and_of_unit_size():
 
 
 def test_partners_are_sought_for_a_limited_pool(monkeypatch):
-    monkeypatch.setattr("skgw.training.cotraining.MAX_POOL", 20)
+    monkeypatch.setattr("skgw.training.side.MAX_POOL", 20)
     side = side_of(cloud(), known=(5, 2), n_reference=30)
     assert side.pool[:2].tolist() == [5, 2]
     assert (len(side.pool), len(side.axes), len(side.reference)) == (20, 20, 20)

@@ -6,7 +6,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from skgw.training import Checkpoint, History, Objective, Phase, TrainingOptions, train
-from skgw.training.loop import OPTIMIZERS, WARMUP
+from skgw.training.loop import WARMUP
+from skgw.training.optimizers import OPTIMIZERS
 
 
 def seeded(seed=0):
