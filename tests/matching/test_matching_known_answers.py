@@ -24,6 +24,7 @@ def test_an_isometric_copy_is_matched_exactly(copies, quick, metric):
     assert matcher.score(copies.X, Y) > -0.02
 
 
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_near_distances_find_more_nodes_of_a_graph_that_lost_edges(quick):
     graph = nx.powerlaw_cluster_graph(150, 3, 0.6, seed=4)
     edges, rng = np.array(graph.edges), np.random.default_rng(4)
@@ -149,12 +150,17 @@ def test_symmetric_shapes_are_called_ambiguous(request, quick, shape, metric):
     assert matcher.contrast_ < 0.05
 
 
-def test_two_samples_of_a_square_are_called_ambiguous(quick):
-    """Some other metric tells their matchings apart by chance, and fits no better."""
+def noisy_ring(rng, n):
+    angle = rng.uniform(0, 2 * np.pi, n)
+    return np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * rng.normal(size=(n, 2))
+
+
+@pytest.mark.parametrize("sample", [noisy_ring, lambda rng, n: rng.uniform(size=(n, 2))])
+def test_samples_of_a_symmetric_shape_are_called_ambiguous(sample, quick):
+    """Some other metric may tell their matchings apart by chance, and fits no better."""
     rng = np.random.default_rng(11)
-    X, Y = rng.uniform(size=(200, 2)), rng.uniform(size=(150, 2))
     with pytest.warns(AmbiguousMatchingWarning):
-        quick(metric="auto", n_init=16, random_state=1).fit(X, Y)
+        quick(metric="auto", n_init=16, random_state=1).fit(sample(rng, 200), sample(rng, 150))
 
 
 def test_pairs_decide_between_symmetric_matchings(square, quick):
@@ -168,6 +174,7 @@ def test_pairs_decide_between_symmetric_matchings(square, quick):
     assert_array_equal(matcher.match(square), partner)  # as new rows, too
 
 
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_pairs_hold_against_the_distances(copies, quick):
     wrong = copies.partner[[1, 0]]
     matcher = quick().fit(copies.X, copies.Y, pairs=([0, 1], wrong))
