@@ -50,6 +50,7 @@ UNPAIRED = {
     "labels kept": ("forth", 3),
     "back": ("back", 3),
     "greedy": ("greedy", 3),
+    "decoded": ("decoded", 3),
     "reconstructed": ("ceiling", 3),
     "contrast": ("contrast", 3),
     "excess": ("excess", 2),
@@ -133,8 +134,9 @@ def judged(model: Any, one: Images, other: Images) -> Figures:
     if isinstance(model, GWCoTrainedAutoencoders):
         rebuilt = model.inverse_transform(model.transform(other.test_rows, domain="y"), domain="y")
         figures["ceiling"] = to_y.accuracy(rebuilt, other.test_labels)
-        greedy = model.translate(one.test_rows, method="greedy")
-        figures["greedy"] = to_y.accuracy(greedy, one.test_labels)
+        for method in ("greedy", "decoded"):
+            images = model.translate(one.test_rows, method=method)
+            figures[method] = to_y.accuracy(images, one.test_labels)
     if hasattr(model, "confidence_"):
         right = to_y.predict(model.translate(one.rows)) == one.labels
         figures["auroc"] = float(roc_auc_score(right, model.confidence_))
