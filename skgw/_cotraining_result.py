@@ -16,6 +16,7 @@ from skgw._translator import RowMap, Translator
 from skgw.alignment.code_map import CodeMap
 from skgw.alignment.codes import POOR
 from skgw.alignment.partners import Partners
+from skgw.alignment.selection import CLEAR
 from skgw.exceptions import AmbiguousMatchingWarning
 from skgw.nn import FittedNetwork
 from skgw.nn.residual import ResidualMap, ResidualSpec
@@ -25,7 +26,6 @@ from skgw.training.side import size_of
 from skgw.training.translation import TranslationObjective
 
 NETWORK_UPDATES = 1000  # that a translation network is trained for
-CLEAR = 0.05  # contrast below which a matching is called ambiguous
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]

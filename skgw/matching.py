@@ -38,15 +38,13 @@ from skgw.alignment import (
     read_hints,
 )
 from skgw.alignment.confidence import distances_of_means
+from skgw.alignment.selection import CLEAR
 from skgw.coupling import Coupling
 from skgw.exceptions import AmbiguousMatchingWarning
 from skgw.spaces.finite import Metric
 
 MAX_FULL = 2000  # rows of either domain up to which "auto" couples all
 MAX_REFERENCE = 1000  # rows of either domain that are coupled otherwise
-# Contrast below which a matching is called ambiguous: samples of rings and squares reach .17, those
-# of shapes without symmetry have .3 and more.
-CLEAR = 0.2
 
 Array = NDArray[Any]
 

@@ -1,8 +1,9 @@
 """The best motion between two clouds of points, among those that several matchings lead to.
 
 Registration finds the nearest motion that fits well, so much depends on where it starts. First it
-starts from given plans. Where none of them has led to a motion that fits as well as samples of one
-law would, the thorough search of `relaxed_search.py` takes over.
+starts from given plans, and then from mirror images of the best motion: of a symmetric cloud they
+fit as well, also where all plans have led to the same one. Where none has led to a motion that fits
+as well as samples of one law would, the thorough search of `relaxed_search.py` takes over.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import torch
 from torch import Tensor
 
 from skgw.alignment.excess import excess
-from skgw.alignment.registration import Motion, Registration, polar_factor, register
+from skgw.alignment.registration import REFINING, Motion, Registration, polar_factor, register
 
 Pair = tuple[Tensor, Tensor]
 
 TINY = 1e-6
 SAME_MOTION = 0.1  # mean squared distance of moved points, over that of all, up to which motions
 # count as the same
+N_MIRRORS = 4  # principal axes that are reflected, one at a time
 PAIR_WEIGHT = 0.1  # of the distances of known pairs in the choice: a motion fits a few by chance
 
 
@@ -63,7 +65,16 @@ def fit_plans(points: Pair, plans: Sequence[Tensor], n_pairs: int = 0) -> Fit:
     if n_pairs:
         Z, W = (z[:n_pairs] for z in points)
         found.append(register(*points, rotation=polar_factor(Z.T @ W)))
+    best = cheapest(points, found, n_pairs).motion
+    for rotation in _mirrored(points[0], best.rotation):
+        found.append(register(*points, rotation=rotation, temperatures=REFINING))
     return cheapest(points, found, n_pairs)
+
+
+def _mirrored(Z: Tensor, rotation: Tensor) -> list[Tensor]:
+    """The rotation after a reflection of points (n, k) along each of their first axes."""
+    axes = torch.linalg.eigh(Z.T @ Z).eigenvectors.T.flip(0)[:N_MIRRORS]
+    return [rotation - 2 * torch.outer(v, v @ rotation) for v in axes]
 
 
 def cheapest(points: Pair, found: Sequence[Registration], n_pairs: int = 0) -> Fit:
