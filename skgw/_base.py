@@ -84,6 +84,22 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a `fit` that fails, or is interrupted, leave the estimator as it was."""
+
+    @functools.wraps(fit)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return wrapper
+
+
 def canonical_axes(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean (k,) and axes (k, k) of a cloud: principal axes, each pointing to its longer tail.
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skgw._base import (
     PersistenceMixin,
+    all_or_nothing,
     draw_seed,
     resolve_device,
     seeded,
@@ -285,6 +286,7 @@ class GWCoTrainedAutoencoders(
         self.verbose = verbose
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context
     @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
     @tensor_in_tensor_out
@@ -337,16 +339,14 @@ class GWCoTrainedAutoencoders(
         objective.to(resolve_device(self.device))
         run = TrainingRun(self, Domains(X, Y), n_updates, further=(rows, known))
         history = run.train(objective, noise)
-
-        # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self.loss_curve_, self.validation_curve_ = history.losses["loss"], history.validation
         self.gw_curve_ = history.losses.get("gw", [])
         self.n_iter_ = history.n_iter
         found = conclude(self, objective, (one, other), noise)
         self._fitted, self.contrast_ = found.translator, found.contrast
         self._describe(rows, found, rng)
-        run.finish()
         warn_of_doubts(found)
+        run.finish()
         return self
 
     @tensor_in_tensor_out

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skgw._adversary import build_adversary
 from skgw._base import (
     PersistenceMixin,
+    all_or_nothing,
     canonical_axes,
     draw_seed,
     resolve_device,
@@ -347,6 +348,7 @@ class GWGenerativeEmbedding(
         self.verbose = verbose
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context
     @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
     @tensor_in_tensor_out
@@ -392,8 +394,6 @@ class GWGenerativeEmbedding(
             initialize_by_scaling(objective, seeded(seed + 2), image_shape=spec.output_shape)
         run = TrainingRun(self, X, n_updates)
         history = run.train(objective, seeded(seed))
-
-        # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]

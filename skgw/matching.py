@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgw._base import (
     PersistenceMixin,
+    all_or_nothing,
     draw_seed,
     resolve_device,
     tensor_in_tensor_out,
@@ -202,6 +203,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context
     @tensor_in_tensor_out
     def fit(self, X: Any, y: Any = None, *, pairs: Any = None, shared: Any = None) -> Self:

@@ -208,6 +208,14 @@ def test_mistakes_are_named(quick, copies):
         quick().fit(X, np.where(Y > 2, np.nan, Y))
 
 
+def test_a_refit_that_fails_leaves_the_last_fit(quick, copies):
+    matcher = quick().fit(copies.X, copies.Y)
+    before = dict(vars(matcher))
+    with pytest.raises(ValueError, match="pairs names rows outside"):
+        matcher.fit(copies.X, copies.Y[:, :2], pairs=([0], [60]))
+    assert vars(matcher) == before
+
+
 def test_no_pairs_are_no_hint(quick, copies):
     plans = [quick().fit(copies.X, copies.Y, pairs=pairs).plan_ for pairs in (None, ([], []))]
     assert_array_equal(*plans)
