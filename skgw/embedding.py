@@ -145,7 +145,8 @@ class GWGenerativeEmbedding(
     style_weight : float
         Of the style's cross-entropy, in nats, or of the callable's penalty.
     batch_size : int
-        Points per mini-batch, of the data and of the generator.
+        Points per mini-batch, of the data and of the generator: of the data at most all, of the
+        generator at most four for each row to train on, or 256 if that is more.
     max_iter : int or "auto"
         Updates of the generator. "auto": two for three training rows, at least 300, at most 1500.
     learning_rate_init : float
