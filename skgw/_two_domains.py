@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from skgw._input import read_points
 from skgw.domains import Domains
-from skgw.exceptions import LabelsAsDomainWarning
+from skgw.exceptions import LabelsAsDomainWarning, warn_user
 from skgw.spaces import is_networkx
 from skgw.spaces.finite import Metric
 
@@ -171,11 +170,10 @@ class SecondDomain(BaseEstimator):
         if not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             if reset and y.dtype.kind in "biu":
-                warnings.warn(
+                warn_user(
                     "y has one dimension and holds integers: is it labels? It is the second "
                     "domain, and taken as one feature. Reshape it if that is what you mean.",
                     LabelsAsDomainWarning,
-                    stacklevel=7,
                 )
             y = y.astype(np.float64).reshape(-1, 1)
             if reset and self.metric == "precomputed":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
@@ -36,7 +35,7 @@ from skgw._placement import Placement
 from skgw._run import TrainingRun
 from skgw._sklearn import CallbackSupportMixin, HasMethods, Interval, StrOptions, fit_context
 from skgw.coupling import Coupling
-from skgw.exceptions import GWConvergenceWarning
+from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import PENALTIES, FittedNetwork, Generator
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
@@ -547,10 +546,9 @@ class GWGenerativeEmbedding(
         """Couple reference rows with a cloud of generated points, turned canonically."""
         projection = project(objective, reference, self.n_generated, noise)
         if not projection.converged:
-            warnings.warn(
+            warn_user(
                 "The coupling behind the embedding has not converged; raise epsilon.",
                 GWConvergenceWarning,
-                stacklevel=3,
             )
         self._frame = None if keeps_frame(self) else canonical_axes(projection.cloud)
         self.generated_ = self._in_place(projection.cloud).astype(self._dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -40,7 +39,7 @@ from skgw.alignment import (
 )
 from skgw.alignment.confidence import distances_of_means
 from skgw.coupling import Coupling
-from skgw.exceptions import AmbiguousMatchingWarning
+from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.spaces.finite import Metric
 
 MAX_FULL = 2000  # rows of either domain up to which "auto" couples all
@@ -253,13 +252,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self._store(align((one, other), hints, options, seed))
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
         if self.contrast_ < CLEAR:
-            warnings.warn(
+            warn_user(
                 "The matching is ambiguous: one that differs in more than half of its mass "
                 f"has an objective that is higher by only {self.contrast_:.2g} of the "
                 "discrepancy. The domains may be symmetric, or the metric may tell too little; "
                 "known pairs (`pairs`) or features that both domains have (`shared`) can decide.",
                 AmbiguousMatchingWarning,
-                stacklevel=4,
             )
         return self
 

@@ -126,8 +126,9 @@ def test_the_second_domain_must_be_given_once(quick, X, Y):
 
 
 def test_labels_are_suspected(quick, X):
-    with pytest.warns(LabelsAsDomainWarning, match="is it labels"):
+    with pytest.warns(LabelsAsDomainWarning, match="is it labels") as caught:
         quick().fit(X, np.arange(40) % 3)
+    assert caught[0].filename == __file__
     assert quick().fit(X, X[:, 0]).translate(X).shape == (40, 1)  # floats: no warning
 
 
