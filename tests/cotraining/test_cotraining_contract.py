@@ -340,6 +340,10 @@ def test_samples_are_seeded(quick, X, Y):
         ({"labels": (np.zeros(40), np.zeros(40))}, r"40 and 30 labels, got \[40, 40\]"),
         ({"labels": (np.zeros((40, 2)), np.zeros(30))}, "1d array"),
         ({"labels": 3}, "labels must be two arrays"),
+        (
+            {"labels": (np.zeros(40, dtype=int), np.full(30, "0"))},
+            "no class in common: those of the first domain are like 0, those of the second like '0'",
+        ),
     ],
 )
 def test_hints_have_to_fit(quick, X, Y, hints, message):
