@@ -28,7 +28,14 @@ from skgw._cotraining_result import CoTrained, conclude, diagnostics, warn_of_do
 from skgw._cotraining_setup import count_updates, schedule, set_up_domain
 from skgw._mixtures import normal_mixture
 from skgw._run import TrainingRun
-from skgw._sklearn import CallbackSupportMixin, HasMethods, Interval, StrOptions, fit_context
+from skgw._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    gives_data_frames,
+)
 from skgw._two_domains import (
     fit_transformer,
     mean_score,
@@ -365,9 +372,21 @@ class GWCoTrainedAutoencoders(
         array of shape (b, n_components)
             Of the kind of `X`. Codes of different domains differ by a rotation: `translate` and
             `match` know it.
+
+        Raises
+        ------
+        ValueError
+            If `set_output` asks for a data frame, whose columns have names of the first domain, and
+            codes of the second have another number of components.
         """
         check_is_fitted(self)
         here = position(domain, "domain")
+        k = self._fitted.domains[here].latent_dim
+        if k != self._n_features_out and gives_data_frames(self):
+            raise ValueError(
+                f"set_output names the {self._n_features_out} components of the first domain, but "
+                f"codes of domain {domain!r} have {k}: take set_output(transform='default')."
+            )
         return self._fitted.domains[here].encode(self._read(X, here), self._device())
 
     @tensor_in_tensor_out

@@ -263,6 +263,14 @@ def test_data_frames_in_and_out(quick, X, Y):
         model.translate(X.rename(columns={"a": "z"}))
 
 
+def test_data_frames_name_codes_of_the_first_domain(quick, X, Y):
+    model = quick(n_components=(2, 3)).set_output(transform="pandas").fit(X, Y)
+    assert model.transform(X).shape == (40, 2)
+    with pytest.raises(ValueError, match="names the 2 components .* domain 'y' have 3"):
+        model.transform(Y, domain="y")
+    assert model.set_output(transform="default").transform(Y, domain="y").shape == (30, 3)
+
+
 def test_units_and_motions_of_the_data_do_not_matter(quick, X, Y):
     one = quick().fit(X, Y)
     other = quick().fit(1e4 * X + 7, 1e-4 * Y)
