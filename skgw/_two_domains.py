@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
-from skgw._input import read_points
+from skgw._input import as_array, read_points
 from skgw.domains import Domains
 from skgw.exceptions import LabelsAsDomainWarning, warn_user
 from skgw.spaces import is_networkx
@@ -166,7 +166,7 @@ class SecondDomain(BaseEstimator):
 
     def read(self, y: Any, *, reset: bool) -> Any:
         """Validate as `read_points` does; what has one dimension is one feature."""
-        y = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+        y = as_array(y) if isinstance(y, Tensor) else y
         if not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             if reset and y.dtype.kind in "biu":
