@@ -27,9 +27,7 @@ class Coloring(NamedTuple):
     ticks: list[str] | None = None  # names of the classes 0, 1, ... along the bar
 
 
-def color_points(
-    labels: ArrayLike | None, limits: tuple[float, float] | None = None
-) -> Coloring:
+def color_points(labels: ArrayLike | None, limits: tuple[float, float] | None = None) -> Coloring:
     """Colours of discrete labels from the palette, of a quantity or many labels from viridis.
 
     Labels with `limits` are a quantity, for which these are the ends of the scale.

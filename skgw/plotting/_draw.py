@@ -43,7 +43,7 @@ def prepare_axes(ax: Axes | None, n_components: int) -> Any:
 
 def prepare_pair(axes: Sequence[Axes] | None, dimensions: Sequence[int]) -> tuple[Any, Any]:
     """Return two axes of the right kinds: those given, or those of a new figure."""
-    if axes is not None and np.shape(axes) != (2,):
+    if isinstance(axes, Axes) or (axes is not None and len(axes) != 2):
         raise ValueError("axes must be two, as those of plt.subplots(1, 2)[1].")
     if axes is None:
         figure = plt.figure(figsize=(9.6, 4.8), layout="constrained")

@@ -106,7 +106,8 @@ class AlignmentDisplay:
             The second domain.
         labels : pair of array-likes of shapes (n,) and (m,), default=None
             For the colours. None colours by ``estimator.confidence_``, on a scale from 0 to 1, for
-            which the rows must be those of the fit; a row of the second domain has the mean confidence of its partners.
+            which the rows must be those of the fit; a row of the second domain has the mean
+            confidence of its partners.
         titles : pair of str, default=("x", "y")
             What stands above the two sides.
         axes : pair of matplotlib Axes, default=None
