@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skgw._input import as_array
 from skgw._serialization import load_state, save_state
 from skgw._sklearn import check_sample_weight
 from skgw.metrics import relative_distortion
@@ -78,8 +79,24 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
         if not (args and isinstance(args[0], Tensor)):
             return method(self, *args, **kwargs)
         X, *others = args
-        out = method(self, X.detach().cpu().numpy(), *others, **kwargs)
+        out = method(self, as_array(X), *others, **kwargs)
         return torch.as_tensor(out, device=X.device) if isinstance(out, np.ndarray) else out
+
+    return wrapper
+
+
+def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a `fit` that fails, or is interrupted, leave the estimator as it was."""
+
+    @functools.wraps(fit)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     return wrapper
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from skgw.alignment.code_map import CodeMap
 from skgw.alignment.codes import POOR
 from skgw.alignment.partners import Partners
 from skgw.alignment.selection import CLEAR
-from skgw.exceptions import AmbiguousMatchingWarning
+from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.nn.residual import ResidualMap, ResidualSpec
 from skgw.training import TrainingOptions, train
@@ -113,7 +112,7 @@ def effective_rank(codes: Array) -> float:
 
 
 def warn_of_doubts(found: CoTrained) -> None:
-    """Say so, to who called `fit`, if the matching is not to be trusted."""
+    """Say so if the matching is not to be trusted."""
     faults = []
     if found.contrast < CLEAR:
         faults.append(
@@ -127,7 +126,7 @@ def warn_of_doubts(found: CoTrained) -> None:
         )
     if faults:
         faults.append("A few known `pairs` or `labels` can decide.")
-        warnings.warn(" ".join(faults), AmbiguousMatchingWarning, stacklevel=6)
+        warn_user(" ".join(faults), AmbiguousMatchingWarning)
 
 
 def _code_map(objective: CoTrainingObjective, means: tuple[Tensor, Tensor]) -> CodeMap:

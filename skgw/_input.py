@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
@@ -13,9 +15,15 @@ from skgw.spaces import Space, edge_lengths, is_networkx, make_space
 from skgw.spaces.build import check_distances
 from skgw.spaces.finite import Metric
 
-__all__ = ["estimate_scale", "make_space", "read_points"]
+__all__ = ["as_array", "estimate_scale", "make_space", "read_points"]
 
 SCALE_SAMPLE = 1000  # anchors from which the scale of the distances is estimated
+
+
+def as_array(x: torch.Tensor) -> NDArray[Any]:
+    """A tensor as an array; bfloat16, which numpy has not, as float32."""
+    x = x.float() if x.dtype == torch.bfloat16 else x
+    return x.detach().cpu().numpy()
 
 
 def read_points(

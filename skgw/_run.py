@@ -62,9 +62,9 @@ class TrainingRun:
         """The fit is complete: no need to resume it."""
         if self.task is None:  # not the process that speaks for all
             return
+        self.task.end()
         if self.checkpoint is not None:
             self.checkpoint.remove()
-        self.task.end()
 
     def _report(self, history: History) -> bool:
         """Show the recent losses; True means that a callback asks to stop."""

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "gives_data_frames",
     "safe_indexing",
     "with_callbacks",
 ]
@@ -27,6 +29,11 @@ __all__ = [
 def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
     """Validate the constructor's parameters before `method`, and end callbacks after it."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
+
+
+def gives_data_frames(estimator: BaseEstimator) -> bool:
+    """Whether `set_output`, or scikit-learn's configuration, asks `transform` for data frames."""
+    return bool(_get_output_config("transform", estimator)["dense"] != "default")
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
-from skgw._input import read_points
+from skgw._input import as_array, read_points
 from skgw.domains import Domains
-from skgw.exceptions import LabelsAsDomainWarning
+from skgw.exceptions import LabelsAsDomainWarning, warn_user
 from skgw.spaces import is_networkx
 from skgw.spaces.finite import Metric
 
@@ -167,15 +166,14 @@ class SecondDomain(BaseEstimator):
 
     def read(self, y: Any, *, reset: bool) -> Any:
         """Validate as `read_points` does; what has one dimension is one feature."""
-        y = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+        y = as_array(y) if isinstance(y, Tensor) else y
         if not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             if reset and y.dtype.kind in "biu":
-                warnings.warn(
+                warn_user(
                     "y has one dimension and holds integers: is it labels? It is the second "
                     "domain, and taken as one feature. Reshape it if that is what you mean.",
                     LabelsAsDomainWarning,
-                    stacklevel=7,
                 )
             y = y.astype(np.float64).reshape(-1, 1)
             if reset and self.metric == "precomputed":

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skgw._base import (
     PersistenceMixin,
+    all_or_nothing,
     draw_seed,
     resolve_device,
     seeded,
@@ -27,7 +28,14 @@ from skgw._cotraining_result import CoTrained, conclude, diagnostics, warn_of_do
 from skgw._cotraining_setup import count_updates, schedule, set_up_domain
 from skgw._mixtures import normal_mixture
 from skgw._run import TrainingRun
-from skgw._sklearn import CallbackSupportMixin, HasMethods, Interval, StrOptions, fit_context
+from skgw._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    gives_data_frames,
+)
 from skgw._two_domains import (
     fit_transformer,
     mean_score,
@@ -285,6 +293,7 @@ class GWCoTrainedAutoencoders(
         self.verbose = verbose
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context
     @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
     @tensor_in_tensor_out
@@ -337,16 +346,14 @@ class GWCoTrainedAutoencoders(
         objective.to(resolve_device(self.device))
         run = TrainingRun(self, Domains(X, Y), n_updates, further=(rows, known))
         history = run.train(objective, noise)
-
-        # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self.loss_curve_, self.validation_curve_ = history.losses["loss"], history.validation
         self.gw_curve_ = history.losses.get("gw", [])
         self.n_iter_ = history.n_iter
         found = conclude(self, objective, (one, other), noise)
         self._fitted, self.contrast_ = found.translator, found.contrast
         self._describe(rows, found, rng)
-        run.finish()
         warn_of_doubts(found)
+        run.finish()
         return self
 
     @tensor_in_tensor_out
@@ -365,9 +372,21 @@ class GWCoTrainedAutoencoders(
         array of shape (b, n_components)
             Of the kind of `X`. Codes of different domains differ by a rotation: `translate` and
             `match` know it.
+
+        Raises
+        ------
+        ValueError
+            If `set_output` asks for a data frame, whose columns have names of the first domain, and
+            codes of the second have another number of components.
         """
         check_is_fitted(self)
         here = position(domain, "domain")
+        k = self._fitted.domains[here].latent_dim
+        if k != self._n_features_out and gives_data_frames(self):
+            raise ValueError(
+                f"set_output names the {self._n_features_out} components of the first domain, but "
+                f"codes of domain {domain!r} have {k}: take set_output(transform='default')."
+            )
         return self._fitted.domains[here].encode(self._read(X, here), self._device())
 
     @tensor_in_tensor_out

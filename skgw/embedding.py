@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skgw._adversary import build_adversary
 from skgw._base import (
     PersistenceMixin,
+    all_or_nothing,
     canonical_axes,
     draw_seed,
     resolve_device,
@@ -35,7 +35,7 @@ from skgw._placement import Placement
 from skgw._run import TrainingRun
 from skgw._sklearn import CallbackSupportMixin, HasMethods, Interval, StrOptions, fit_context
 from skgw.coupling import Coupling
-from skgw.exceptions import GWConvergenceWarning
+from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import PENALTIES, FittedNetwork, Generator
 from skgw.solvers.precision import full_precision
 from skgw.spaces import Space
@@ -144,7 +144,8 @@ class GWGenerativeEmbedding(
     style_weight : float
         Of the style's cross-entropy, in nats, or of the callable's penalty.
     batch_size : int
-        Points per mini-batch, of the data and of the generator.
+        Points per mini-batch, of the data and of the generator: of the data at most all, of the
+        generator at most four for each row to train on, or 256 if that is more.
     max_iter : int or "auto"
         Updates of the generator. "auto": two for three training rows, at least 300, at most 1500.
     learning_rate_init : float
@@ -347,6 +348,7 @@ class GWGenerativeEmbedding(
         self.verbose = verbose
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context
     @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
     @tensor_in_tensor_out
@@ -392,8 +394,6 @@ class GWGenerativeEmbedding(
             initialize_by_scaling(objective, seeded(seed + 2), image_shape=spec.output_shape)
         run = TrainingRun(self, X, n_updates)
         history = run.train(objective, seeded(seed))
-
-        # Nothing fitted before is touched until here, where training can no longer be interrupted.
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(generator, spec)
         self.loss_curve_ = history.losses["gw"]
@@ -546,10 +546,9 @@ class GWGenerativeEmbedding(
         """Couple reference rows with a cloud of generated points, turned canonically."""
         projection = project(objective, reference, self.n_generated, noise)
         if not projection.converged:
-            warnings.warn(
+            warn_user(
                 "The coupling behind the embedding has not converged; raise epsilon.",
                 GWConvergenceWarning,
-                stacklevel=3,
             )
         self._frame = None if keeps_frame(self) else canonical_axes(projection.cloud)
         self.generated_ = self._in_place(projection.cloud).astype(self._dtype)

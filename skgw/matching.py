@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgw._base import (
     PersistenceMixin,
+    all_or_nothing,
     draw_seed,
     resolve_device,
     tensor_in_tensor_out,
@@ -40,7 +40,7 @@ from skgw.alignment import (
 from skgw.alignment.confidence import distances_of_means
 from skgw.alignment.selection import CLEAR
 from skgw.coupling import Coupling
-from skgw.exceptions import AmbiguousMatchingWarning
+from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.spaces.finite import Metric
 
 MAX_FULL = 2000  # rows of either domain up to which "auto" couples all
@@ -202,6 +202,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context
     @tensor_in_tensor_out
     def fit(self, X: Any, y: Any = None, *, pairs: Any = None, shared: Any = None) -> Self:
@@ -251,13 +252,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self._store(align((one, other), hints, options, seed))
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
         if self.contrast_ < CLEAR:
-            warnings.warn(
+            warn_user(
                 "The matching is ambiguous: one that differs in more than half of its mass "
                 f"has an objective that is higher by only {self.contrast_:.2g} of the "
                 "discrepancy. The domains may be symmetric, or the metric may tell too little; "
                 "known pairs (`pairs`) or features that both domains have (`shared`) can decide.",
                 AmbiguousMatchingWarning,
-                stacklevel=4,
             )
         return self
 

@@ -78,6 +78,7 @@ def test_the_kind_of_array_is_kept():
     assert_array_equal(out, 3 * X)
     assert isinstance(Doubler().double(X=torch.tensor(X)), torch.Tensor)
     assert Doubler().total(torch.tensor(X)) == 3.0
+    assert Doubler().double(torch.tensor(X, dtype=torch.bfloat16)).dtype == torch.float32
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'X'"):
         Doubler().double()
     assert Doubler.double.__doc__ == "Times two."

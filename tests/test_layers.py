@@ -59,7 +59,6 @@ BELOW["_run"] = {"_sklearn", "_version", "training"}
 BELOW["_base"] = set(BELOW) - {
     "datasets",
     "plotting",
-    "_input",
     "_run",
     "_two_domains",
     "_cotraining_result",

@@ -134,7 +134,7 @@ def read_known(
             f"labels must be two arrays of {shape[0]} and {shape[1]} labels, got "
             f"{[len(x) for x in classes]}."
         )
-    for label in np.setdiff1d(np.intersect1d(*classes), [-1]):
+    for label in _common_classes(*classes):
         free = [
             np.setdiff1d(np.flatnonzero(x == label), i) for x, i in zip(classes, known, strict=True)
         ]
@@ -142,6 +142,17 @@ def read_known(
         i, j = (np.r_[k, rng.permutation(x)[:n]] for k, x in zip(known, free, strict=True))
         known = i, j
     return known
+
+
+def _common_classes(*labels: Array) -> list[Any]:
+    """Classes that both domains have; a ValueError if they have classes, and none in common."""
+    one, other = ({*x.tolist()} - {-1} for x in labels)  # as Python values: "1" is not 1
+    if one and other and not one & other:
+        raise ValueError(
+            "labels have no class in common: those of the first domain are like "
+            f"{min(one)!r}, those of the second like {min(other)!r}."
+        )
+    return sorted(one & other)
 
 
 def _read_shared(shared: Any, shape: tuple[int, int]) -> tuple[Array, Array]:

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_encoder
-from skgw.nn.networks import NetworkFactory, check_layer_sizes, custom_network, mlp, seeded_weights
+from skgw.nn.networks import (
+    NetworkFactory,
+    check_layer_sizes,
+    custom_network,
+    mlp,
+    seeded_weights,
+    taking,
+)
 
 
 class NearIsometry(nn.Module):
@@ -44,11 +51,12 @@ class NearIsometry(nn.Module):
         Raises
         ------
         ValueError
-            If the network returns features of another dimension.
+            If the network takes points, or returns features, of another dimension.
         """
         missing = self.n_features - x.shape[1]
         start = pad(x, (0, missing)) if self.axes is None else x @ self.axes
-        learned: Tensor = self.network(x)
+        with taking(x, "adversary"):
+            learned: Tensor = self.network(x)
         if learned.shape != start.shape:
             raise ValueError(
                 f"The adversary returns an array of shape {tuple(learned.shape)} for {len(x)} "

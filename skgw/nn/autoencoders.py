@@ -23,6 +23,7 @@ from skgw.nn.networks import (
     custom_network,
     mlp,
     seeded_weights,
+    taking,
 )
 
 CHUNK = 2048  # rows that are encoded or decoded at a time
@@ -70,10 +71,11 @@ class Autoencoder(nn.Module):
         Raises
         ------
         ValueError
-            If the encoder returns codes of another dimension.
+            If the encoder takes rows, or returns codes, of another dimension.
         """
         n_outputs = self.latent_dim * (1 + self.stochastic)
-        out = _checked(self.encoder(x), (len(x), n_outputs), "encoder")
+        with taking(x, "network of the encoder"):
+            out = _checked(self.encoder(x), (len(x), n_outputs), "encoder")
         if not self.stochastic:
             return out, None
         mean, log_variance = out.chunk(2, dim=1)
@@ -89,9 +91,10 @@ class Autoencoder(nn.Module):
         Raises
         ------
         ValueError
-            If the decoder returns rows of another length.
+            If the decoder takes codes, or returns rows, of another length.
         """
-        return _checked(self.decoder(z), (len(z), self.n_features), "decoder")
+        with taking(z, "network of the decoder"):
+            return _checked(self.decoder(z), (len(z), self.n_features), "decoder")
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows (n, p), encoded and decoded."""

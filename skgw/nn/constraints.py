@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skgw.nn.convolutions import ImageShape
+from skgw.nn.networks import taking
 
 
 class Constraint(nn.Module):
@@ -42,9 +43,11 @@ class Constraint(nn.Module):
         Raises
         ------
         ValueError
-            If the penalty gives neither one number nor one for each point.
+            If the penalty gives neither one number nor one for each point, or is a network for
+            points of another dimension.
         """
-        values = self.penalty(points * self.unit)
+        with taking(points, self.name):
+            values = self.penalty(points * self.unit)
         if not isinstance(values, Tensor) or values.shape not in ((), (len(points),)):
             got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(

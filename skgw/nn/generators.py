@@ -14,6 +14,7 @@ from skgw.nn.networks import (
     custom_network,
     mlp,
     seeded_weights,
+    taking,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 
@@ -49,9 +50,10 @@ class Generator(nn.Module):
         Raises
         ------
         ValueError
-            If the network returns points of another dimension.
+            If the network takes noise, or returns points, of another dimension.
         """
-        points: Tensor = self.network(noise)
+        with taking(noise, "generator"):
+            points: Tensor = self.network(noise)
         if points.shape != (len(noise), len(self.scale)):
             raise ValueError(
                 f"The generator returns an array of shape {tuple(points.shape)} for {len(noise)} "

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 NetworkFactory = Callable[[int, int], nn.Module]
 Network = TypeVar("Network", bound=nn.Module)
@@ -49,6 +49,25 @@ def custom_network(
     if not isinstance(made, nn.Module):
         raise TypeError(f"{name} returned a {type(made).__name__}, expected a torch.nn.Module.")
     return made
+
+
+@contextlib.contextmanager
+def taking(x: Tensor, name: str) -> Iterator[None]:
+    """Let a linear layer of a custom network, a parameter called `name`, refuse `x` by that name.
+
+    Raises
+    ------
+    ValueError
+        If a layer is for another number of columns.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "shapes cannot be multiplied" not in str(error):
+            raise
+        raise ValueError(
+            f"The {name} does not fit an input of shape {tuple(x.shape)}: {error}."
+        ) from error
 
 
 def check_layer_sizes(sizes: Sequence[Any]) -> None:

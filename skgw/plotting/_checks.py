@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ def as_labels(values: ArrayLike, n_rows: int, of: str = "what is drawn") -> NDAr
             f"Labels must be one for each of the {n_rows} rows of {of}, got shape {labels.shape}."
         )
     return labels
+
+
+def has_two_domains(estimator: Any) -> bool:
+    """Whether an estimator's `transform` has to be told the domain of its rows."""
+    transform = getattr(estimator, "transform", None)
+    return transform is not None and "domain" in inspect.signature(transform).parameters
 
 
 def require_matplotlib() -> None:

@@ -27,16 +27,20 @@ class Coloring(NamedTuple):
     ticks: list[str] | None = None  # names of the classes 0, 1, ... along the bar
 
 
-def color_points(labels: ArrayLike | None) -> Coloring:
-    """Colours of discrete labels from the palette, of a quantity or many labels from viridis."""
+def color_points(labels: ArrayLike | None, limits: tuple[float, float] | None = None) -> Coloring:
+    """Colours of discrete labels from the palette, of a quantity or many labels from viridis.
+
+    Labels with `limits` are a quantity, for which these are the ends of the scale.
+    """
     if labels is None:
         return Coloring({"color": PALETTE[0]}, [])
     values = np.asarray(labels)
     if values.dtype.kind not in "biuf":
         values = values.astype(str)
     classes, index = np.unique(values, return_inverse=True)
-    if _is_quantity(values, len(classes)):
-        return Coloring({"c": values, "cmap": "viridis"}, [], scale=True)
+    if limits is not None or _is_quantity(values, len(classes)):
+        ends = {} if limits is None else {"vmin": limits[0], "vmax": limits[1]}
+        return Coloring({"c": values, "cmap": "viridis", **ends}, [], scale=True)
     names = [_name(value) for value in classes]
     if len(classes) > MAX_CLASSES:
         return Coloring({"c": index, "cmap": "viridis"}, [], scale=True, ticks=names)

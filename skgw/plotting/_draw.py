@@ -43,6 +43,8 @@ def prepare_axes(ax: Axes | None, n_components: int) -> Any:
 
 def prepare_pair(axes: Sequence[Axes] | None, dimensions: Sequence[int]) -> tuple[Any, Any]:
     """Return two axes of the right kinds: those given, or those of a new figure."""
+    if isinstance(axes, Axes) or (axes is not None and len(axes) != 2):
+        raise ValueError("axes must be two, as those of plt.subplots(1, 2)[1].")
     if axes is None:
         figure = plt.figure(figsize=(9.6, 4.8), layout="constrained")
         kinds = ("3d" if n_components == 3 else None for n_components in dimensions)
@@ -171,6 +173,6 @@ def _normal(keywords: Keywords) -> dict[str, Any]:
 
 def _merged(defaults: dict[str, Any], keywords: Keywords) -> dict[str, Any]:
     """Put settings of a caller over the defaults; a colour of theirs replaces ours altogether."""
-    dropped = set() if keeps_colors(keywords) else {"c", "color", "cmap"}
+    dropped = set() if keeps_colors(keywords) else {"c", "color", "cmap", "vmin", "vmax"}
     kept = {key: value for key, value in defaults.items() if key not in dropped}
     return {**kept, **_normal(keywords)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 
-from ._checks import as_labels, as_points, require_matplotlib
+from ._checks import as_labels, as_points, has_two_domains, require_matplotlib
 from ._colors import Coloring, color_points
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Keywords = dict[str, Any] | None
 Both = tuple[NDArray[Any], NDArray[Any]]
+Limits = tuple[float, float] | None
 
 _DRAWN = 3  # columns at most; of more, the two main directions are drawn
 
@@ -37,6 +38,8 @@ class AlignmentDisplay:
         Classes, or a quantity: numbers that are not whole, or more than 20 different ones.
     titles : pair of str
         What stands above the two sides.
+    limits : pair of float, default=None
+        Ends of the scale, which make the labels a quantity. None: those of the labels.
 
     Attributes
     ----------
@@ -66,11 +69,17 @@ class AlignmentDisplay:
     """
 
     def __init__(
-        self, *, points: Both, labels: Both | None = None, titles: tuple[str, str] = ("x", "y")
+        self,
+        *,
+        points: Both,
+        labels: Both | None = None,
+        titles: tuple[str, str] = ("x", "y"),
+        limits: Limits = None,
     ) -> None:
         self.points = points
         self.labels = labels
         self.titles = titles
+        self.limits = limits
 
     @classmethod
     def from_estimator(
@@ -96,8 +105,9 @@ class AlignmentDisplay:
         y : array-like of shape (m, q), default=None
             The second domain.
         labels : pair of array-likes of shapes (n,) and (m,), default=None
-            For the colours. None colours by ``estimator.confidence_``, for which the rows must be
-            those of the fit; a row of the second domain has the mean confidence of its partners.
+            For the colours. None colours by ``estimator.confidence_``, on a scale from 0 to 1, for
+            which the rows must be those of the fit; a row of the second domain has the mean
+            confidence of its partners.
         titles : pair of str, default=("x", "y")
             What stands above the two sides.
         axes : pair of matplotlib Axes, default=None
@@ -113,7 +123,7 @@ class AlignmentDisplay:
         Raises
         ------
         ValueError
-            As for `from_points`, and without a second domain.
+            As for `from_points`, and without a second domain or for an estimator of one domain.
         ImportError
             If matplotlib is not installed.
         """
@@ -121,19 +131,30 @@ class AlignmentDisplay:
         if y is None and not hasattr(X, "parts"):
             raise ValueError("Give y, the second domain, or Domains(X, Y) in place of X.")
         points = X.parts if y is None else (X, y)
+        limits = None
         if hasattr(estimator, "transform"):
+            if not has_two_domains(estimator):
+                raise ValueError(
+                    f"{type(estimator).__name__} knows one domain, not two: EmbeddingDisplay draws "
+                    "what it makes of rows, and from_points of this display any two sets."
+                )
             points = tuple(
                 estimator.transform(Z, domain=name)
                 for Z, name in zip(points, ("x", "y"), strict=True)
             )
         if labels is None:
-            labels = _confidence(estimator)
+            labels, limits = _confidence(estimator), (0.0, 1.0)
             if labels and [len(x) for x in labels] != [Z.shape[0] for Z in points]:
                 raise ValueError(
                     "confidence_ is that of the rows of the fit: give labels for other rows."
                 )
         return cls.from_points(
-            *points, labels=labels, titles=titles, axes=axes, scatter_kw=scatter_kw
+            *points,
+            labels=labels,
+            titles=titles,
+            limits=limits,
+            axes=axes,
+            scatter_kw=scatter_kw,
         )
 
     @classmethod
@@ -144,6 +165,7 @@ class AlignmentDisplay:
         *,
         labels: tuple[ArrayLike, ArrayLike] | None = None,
         titles: tuple[str, str] = ("x", "y"),
+        limits: Limits = None,
         axes: Sequence[Axes] | None = None,
         scatter_kw: Keywords = None,
     ) -> Self:
@@ -157,6 +179,8 @@ class AlignmentDisplay:
             Labels of the rows of both, for the colours.
         titles : pair of str, default=("x", "y")
             What stands above the two sides.
+        limits : pair of float, default=None
+            Ends of the scale, which make the labels a quantity. None: those of the labels.
         axes : pair of matplotlib Axes, default=None
             Where to draw. None makes a new figure.
         scatter_kw : dict, default=None
@@ -170,7 +194,7 @@ class AlignmentDisplay:
         Raises
         ------
         ValueError
-            If there are not as many labels as rows.
+            If there are not as many labels as rows, or not two axes.
         ImportError
             If matplotlib is not installed.
         """
@@ -180,7 +204,7 @@ class AlignmentDisplay:
                 as_labels(values, len(Z)) for values, Z in zip(labels, points, strict=True)
             )
             labels = one, other
-        display = cls(points=points, labels=labels, titles=titles)
+        display = cls(points=points, labels=labels, titles=titles, limits=limits)
         return display.plot(axes, scatter_kw=scatter_kw)
 
     def plot(self, axes: Sequence[Axes] | None = None, *, scatter_kw: Keywords = None) -> Self:
@@ -201,7 +225,7 @@ class AlignmentDisplay:
         Raises
         ------
         ValueError
-            If an axes has no 3-D projection and its points have three columns.
+            If there are not two axes, or one has no 3-D projection and its points three columns.
         ImportError
             If matplotlib is not installed.
         """
@@ -233,10 +257,10 @@ class AlignmentDisplay:
         if self.labels is None:
             return (color_points(None),) * 2
         values = np.concatenate(self.labels)
-        coloring = color_points(values)
+        coloring = color_points(values, self.limits)
         arguments = dict(coloring.arguments)
         if coloring.scale:
-            arguments |= {"vmin": arguments["c"].min(), "vmax": arguments["c"].max()}
+            arguments = {"vmin": arguments["c"].min(), "vmax": arguments["c"].max(), **arguments}
         n = len(self.labels[0])
         one, other = (
             coloring._replace(arguments={**arguments, "c": arguments["c"][rows]})

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 
-from ._checks import as_labels, as_points, require_matplotlib
+from ._checks import as_labels, as_points, has_two_domains, require_matplotlib
 from ._colors import color_points
 from ._edges import edge_list
 
@@ -130,7 +130,7 @@ class EmbeddingDisplay:
         sklearn.exceptions.NotFittedError
             If `X` is not given and the estimator has no `embedding_`.
         ValueError
-            As for `from_embedding`.
+            As for `from_embedding`, and for samples of an estimator of two domains.
         ImportError
             If matplotlib is not installed.
         """
@@ -142,6 +142,11 @@ class EmbeddingDisplay:
             )
         samples = None
         if n_samples > 0 and hasattr(estimator, "sample"):
+            if has_two_domains(estimator):
+                raise ValueError(
+                    f"Samples of {type(estimator).__name__} are rows of its domains, not points of "
+                    "an embedding: AlignmentDisplay draws both domains, n_samples=0 the first one."
+                )
             samples = estimator.sample(n_samples, random_state=random_state)
         return cls.from_embedding(
             estimator.embedding_ if X is None else estimator.transform(X),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 from torch import Tensor
 
-from skgw.exceptions import GWConvergenceWarning
+from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.solvers._inputs import Inputs
 from skgw.solvers.descent import CONVERGED, STATUS, Solution
 from skgw.solvers.envelope import envelope_value
@@ -65,17 +63,16 @@ def warn_if_not_converged(*results: GromovResult) -> None:
     """Warn once for all `results`, naming the budgets that ran out."""
     status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]
     if any(s != "converged" for s in status):
-        warn_of(status, max(float(r.tol.max()) for r in results), stacklevel=5)
+        warn_of(status, max(float(r.tol.max()) for r in results))
 
 
-def warn_of(status: list[str], tol: float, *, stacklevel: int = 4) -> None:
-    """Warn once, if one of the problems has not converged; `stacklevel` of the caller's caller."""
+def warn_of(status: list[str], tol: float) -> None:
+    """Warn once, if one of the problems has not converged."""
     failed = [s for s in status if s != "converged"]
     if failed:
         reasons = "; ".join(BUDGETS[s] for s in sorted(set(failed)))
-        warnings.warn(
+        warn_user(
             f"{len(failed)} of {len(status)} Gromov-Wasserstein problems did not converge "
             f"to tol={tol:.1e} ({reasons}).",
             GWConvergenceWarning,
-            stacklevel=stacklevel,  # 3, and the frame of the caller's decorator
         )

@@ -115,7 +115,7 @@ def solve_gromov(
         plan is a `LazyPlan`. It takes spaces, the square loss, no `M`, no batch, and no gradients.
     backend : {"auto", "torch", "numba", "triton"}
         What the iterations run in. "auto" is numba on CPUs where it is installed (then the first
-        solve of each dtype compiles for some ten to twenty seconds, once per installation), else
+        solve of each dtype compiles for up to a minute, once per installation), else
         torch. "triton" is for batches of small problems on GPUs, and experimental. With
         `unbalanced` they run in torch.
     random_state : int, numpy Generator or RandomState, optional

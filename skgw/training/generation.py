@@ -35,6 +35,8 @@ CARRIED_STEPS = 2  # outer steps from a carried-over coupling: it is nearly solv
 ONE_STEP_EPSILON = 0.01  # largest for which a self term takes one outer step
 RACE_EVERY = 50  # batches between two races of the carried-over coupling against a fresh one
 MAX_HELD_OUT = 1000  # points that a validation looks at
+MAX_PER_POINT = 4  # generated points in a batch, to each point to train on: more only take time ...
+ALWAYS_ALLOWED = 256  # ... but so many are cheap
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class GenerationOptions:
     epsilon : float
         Strength of the entropy, relative to the data's mean squared distance.
     batch_size : int
-        Points per batch, on either side.
+        Points per batch, on either side: of the data at most all, of generated ones at most four
+        times as many, or 256 if that is more.
     """
 
     epsilon: float
@@ -103,6 +106,7 @@ class GenerativeObjective(Objective):
         self.constraints, self.adversary = nn.ModuleList(constraints), adversary
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
+        self.n_points = min(options.batch_size, max(MAX_PER_POINT * len(train), ALWAYS_ALLOWED))
         order = stratified_order(space.between, train, n, rng)
         looked_at = torch.as_tensor(held_out[:MAX_HELD_OUT])
         self.register_buffer("order", torch.as_tensor(order), persistent=False)
@@ -112,8 +116,8 @@ class GenerativeObjective(Objective):
         self.plain = Measure(self.distances, pairwise_distances)
         self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
         zeros = functools.partial(torch.zeros, dtype=torch.float32)
-        self.register_buffer("carried_points", zeros(options.batch_size, len(generator.scale)))
-        self.register_buffer("carried_plan", zeros(1, n, options.batch_size))
+        self.register_buffer("carried_points", zeros(self.n_points, len(generator.scale)))
+        self.register_buffer("carried_plan", zeros(1, n, self.n_points))
         self.register_buffer("n_batches", torch.tensor(0))
         self.register_buffer("self_value", zeros(()))
 
@@ -127,7 +131,7 @@ class GenerativeObjective(Objective):
         rows = draw_batch(self.order, len(self.carried_rows), generator)
         if phase == "adversary":
             return self._adversary_losses(rows, generator)
-        points = self.generator(self.options.batch_size, generator, stratified=True)
+        points = self.generator(self.n_points, generator, stratified=True)
         measure = self._measure()
         with torch.no_grad():
             D = measure.rows(rows, rows)
@@ -144,7 +148,7 @@ class GenerativeObjective(Objective):
             return None
         with torch.no_grad():
             noise = torch.Generator().manual_seed(0)
-            points = self.generator(self.options.batch_size, noise, stratified=True)
+            points = self.generator(self.n_points, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
         epsilon = self.options.epsilon
         cross = cross_term(fresh_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
@@ -178,7 +182,7 @@ class GenerativeObjective(Objective):
         """What the adversary minimises: a penalty, less the discrepancy."""
         assert self.adversary is not None
         with torch.no_grad():
-            points = self.generator(self.options.batch_size, generator, stratified=True)
+            points = self.generator(self.n_points, generator, stratified=True)
         self.adversary.started.fill_(True)
         measure = self.adversary.measure
         D = measure.rows(rows, rows)

@@ -74,7 +74,7 @@ def initialize_by_scaling(
 
     Other priors have no components that could be told apart, and are left as they are.
     """
-    model, batch_size = objective.generator, objective.options.batch_size
+    model = objective.generator
     prior = model.prior
     if not isinstance(prior, MixturePrior):
         return
@@ -93,7 +93,7 @@ def initialize_by_scaling(
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for step in range(N_STEPS):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / N_STEPS)
-        component, deviation = prior.draw(batch_size, generator, stratified=True)
+        component, deviation = prior.draw(objective.n_points, generator, stratified=True)
         within = torch.special.ndtr(deviation[:, 0])  # uniform, and continuous in the noise
         run = ((component + within) * (n / len(prior.means))).long().clamp_max(n - 1)
         error = model.points(prior.place(component, deviation)) - targets[run]

@@ -126,8 +126,9 @@ def test_the_second_domain_must_be_given_once(quick, X, Y):
 
 
 def test_labels_are_suspected(quick, X):
-    with pytest.warns(LabelsAsDomainWarning, match="is it labels"):
+    with pytest.warns(LabelsAsDomainWarning, match="is it labels") as caught:
         quick().fit(X, np.arange(40) % 3)
+    assert caught[0].filename == __file__
     assert quick().fit(X, X[:, 0]).translate(X).shape == (40, 1)  # floats: no warning
 
 
@@ -262,6 +263,14 @@ def test_data_frames_in_and_out(quick, X, Y):
         model.translate(X.rename(columns={"a": "z"}))
 
 
+def test_data_frames_name_codes_of_the_first_domain(quick, X, Y):
+    model = quick(n_components=(2, 3)).set_output(transform="pandas").fit(X, Y)
+    assert model.transform(X).shape == (40, 2)
+    with pytest.raises(ValueError, match=r"names the 2 components .* domain 'y' have 3"):
+        model.transform(Y, domain="y")
+    assert model.set_output(transform="default").transform(Y, domain="y").shape == (30, 3)
+
+
 def test_units_and_motions_of_the_data_do_not_matter(quick, X, Y):
     one = quick().fit(X, Y)
     other = quick().fit(1e4 * X + 7, 1e-4 * Y)
@@ -339,6 +348,10 @@ def test_samples_are_seeded(quick, X, Y):
         ({"labels": (np.zeros(40), np.zeros(40))}, r"40 and 30 labels, got \[40, 40\]"),
         ({"labels": (np.zeros((40, 2)), np.zeros(30))}, "1d array"),
         ({"labels": 3}, "labels must be two arrays"),
+        (
+            {"labels": (np.zeros(40, dtype=int), np.full(30, "0"))},
+            "no class in common: .* the first domain are like 0, those of the second like '0'",
+        ),
     ],
 )
 def test_hints_have_to_fit(quick, X, Y, hints, message):

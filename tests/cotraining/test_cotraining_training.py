@@ -200,12 +200,11 @@ def test_checkpoints_of_other_fits_are_left_alone(quick, X, Y, frequent, tmp_pat
 
 
 def test_an_interrupted_refit_leaves_the_last_fit(quick, X, Y, frequent):
-    model = quick().fit(X, Y)
-    expected = model.translate(X)
+    model = quick().fit(X, Y).set_callbacks(Recorder(interrupt_at=3))
+    before = dict(vars(model))
     with pytest.raises(KeyboardInterrupt):
-        model.set_callbacks(Recorder(interrupt_at=3)).fit(1000 * X, Y[:20])
-    assert_array_equal(model.translate(X), expected)
-    assert model.plan_.shape == (40, 30)
+        model.fit(1000 * X, Y[:20, :2])
+    assert vars(model) == before
 
 
 def test_a_fit_that_diverges_says_so_before_it_matches(quick, X, Y):

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from skgw import GWGenerativeEmbedding
 from skgw.coupling import Coupling
+from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.solvers import gw_divergence
 from skgw.spaces import graph_distances
@@ -68,6 +69,16 @@ def test_divergence_is_that_of_the_data_and_the_cloud(quick, X, D):
     E = cdist(estimator.generated_, estimator.generated_)
     expected = gw_divergence(D / scale, E / scale, reg=estimator.epsilon, reg_scale=None, tol=1e-4)
     assert estimator.gw_divergence_ == pytest.approx(float(expected), rel=0.02)
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_a_coupling_that_has_not_converged_is_named_at_the_callers_line(
+    quick, X, method, monkeypatch
+):
+    monkeypatch.setattr("skgw.training.projection.MAX_ITER", 1)
+    with pytest.warns(GWConvergenceWarning, match="raise epsilon") as caught:
+        getattr(quick(), method)(X)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 # ------------------------------------------------------------------------------- transform

@@ -138,8 +138,9 @@ def test_weights_count_in_the_score(quick, copies):
 
 
 def test_labels_are_suspected(quick, copies):
-    with pytest.warns(LabelsAsDomainWarning, match="is it labels"):
+    with pytest.warns(LabelsAsDomainWarning, match="is it labels") as caught:
         quick().fit(copies.X, np.arange(60) % 3)
+    assert caught[0].filename == __file__
     one_feature = quick().fit(copies.X, copies.X[:, 0])  # floats: no warning
     assert one_feature.translate(copies.X).shape == (60, 1)
 
@@ -208,6 +209,14 @@ def test_mistakes_are_named(quick, copies):
         quick().fit(X, np.where(Y > 2, np.nan, Y))
 
 
+def test_a_refit_that_fails_leaves_the_last_fit(quick, copies):
+    matcher = quick().fit(copies.X, copies.Y)
+    before = dict(vars(matcher))
+    with pytest.raises(ValueError, match="pairs names rows outside"):
+        matcher.fit(copies.X, copies.Y[:, :2], pairs=([0], [60]))
+    assert vars(matcher) == before
+
+
 def test_no_pairs_are_no_hint(quick, copies):
     plans = [quick().fit(copies.X, copies.Y, pairs=pairs).plan_ for pairs in (None, ([], []))]
     assert_array_equal(*plans)
@@ -215,7 +224,8 @@ def test_no_pairs_are_no_hint(quick, copies):
 
 def test_points_that_coincide_are_no_trouble(quick):
     X = np.zeros((10, 2))
-    with pytest.warns(AmbiguousMatchingWarning):
+    with pytest.warns(AmbiguousMatchingWarning) as caught:
         matcher = quick(metric="auto").fit(X, np.ones((8, 3)))
+    assert caught[0].filename == __file__
     assert_allclose(matcher.translate(X), 1)
     assert np.isfinite(matcher.confidence_).all()

@@ -40,6 +40,8 @@ def test_all_of_it_learns():
 def test_features_of_another_dimension_are_refused():
     with pytest.raises(ValueError, match=r"shape \(20, 2\) for 20 points, expected \(20, 4\)"):
         NearIsometry(nn.Linear(3, 2), 4)(points())
+    with pytest.raises(ValueError, match=r"adversary does not fit .* \(20, 3\): .*20x3 and 5x4"):
+        NearIsometry(nn.Linear(5, 4), 4)(points())
 
 
 def test_without_the_residual_weights_begin_orthogonal():

@@ -129,6 +129,12 @@ def test_custom_networks_of_another_shape_are_refused():
         spec(network=(nn.Linear(6, 5), nn.Linear(2, 6))).build()(x)
     with pytest.raises(ValueError, match=r"decoder returns .* shape \(3, 7\), expected \(3, 6\)"):
         spec(network=(nn.Linear(6, 2), nn.Linear(2, 7))).build()(x)
+    for pair, message in (
+        ((nn.Linear(5, 2), nn.Linear(2, 6)), r"encoder does not fit .* \(3, 6\): .*3x6 and 5x2"),
+        ((nn.Linear(6, 2), nn.Linear(5, 6)), r"decoder does not fit .* \(3, 2\): .*3x2 and 5x6"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            spec(network=pair).build()(x)
 
 
 def test_a_factory_has_to_return_a_module():

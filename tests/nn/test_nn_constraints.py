@@ -24,6 +24,12 @@ def test_other_returns_are_refused(penalty, got):
         Constraint("style", 1.0, penalty)(points())
 
 
+def test_a_classifier_of_other_points_is_named():
+    style = Constraint("style", 1.0, StylePenalty(nn.Linear(3, 2), 0))
+    with pytest.raises(ValueError, match=r"style does not fit .* \(4, 2\): .*4x2 and 3x2"):
+        style(torch.zeros(4, 2))
+
+
 def test_a_style_is_the_cross_entropy_of_the_class():
     layer = nn.Linear(4, 3)
     y = points().requires_grad_()

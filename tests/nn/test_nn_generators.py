@@ -66,6 +66,12 @@ def test_points_of_another_dimension_are_refused():
         Generator(GaussianPrior(3), nn.Linear(3, 4), 2)(7, seeded())
 
 
+def test_a_network_for_another_noise_is_named():
+    generator = Generator(GaussianPrior(3), nn.Linear(5, 2), 2)
+    with pytest.raises(ValueError, match=r"generator does not fit .* \(7, 3\): .*7x3 and 5x2"):
+        generator(7, seeded())
+
+
 def test_stratification_reaches_the_prior():
     prior = MixturePrior(1, 4, scale=0.0)
     generator = Generator(prior, nn.Identity(), 1)

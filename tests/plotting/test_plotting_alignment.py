@@ -73,6 +73,19 @@ class TestAlignmentDisplay:
         assert_array_equal(display.labels[0], [1, 0.5, 0])
         assert_allclose(display.labels[1], [0.9, 0.1])  # means over the partners
 
+    def test_the_scale_of_the_confidence_is_fixed(self):
+        matcher = Matcher()
+        for matcher.confidence_ in (np.array([1, 1 - 1e-6, 1]), np.ones(3)):
+            display = AlignmentDisplay.from_estimator(matcher, np.eye(3), np.eye(2))
+            assert all(artist.get_clim() == (0, 1) for artist in display.points_)
+            assert display.colorbar_ is not None
+
+    def test_a_colour_of_the_caller_needs_no_scale(self, points):
+        labels = np.linspace(0, 0.5, 30), np.linspace(0.25, 1, 20)
+        display = AlignmentDisplay.from_points(*points, labels=labels, scatter_kw={"c": "red"})
+        assert display.colorbar_ is None
+        assert to_rgba(display.points_[0].get_facecolor()[0], alpha=1) == to_rgba("red")
+
     def test_codes_are_drawn_where_there_are_any(self, points):
         X, Y = points[0][:3], points[1][:2]
         labels = [0, 1, 2], [0, 1]
@@ -106,6 +119,13 @@ class TestAlignmentDisplay:
             AlignmentDisplay.from_estimator(Matcher(), points[0])
         with pytest.raises(ValueError, match="give labels for other rows"):
             AlignmentDisplay.from_estimator(Matcher(), *points)
+        with pytest.raises(ValueError, match="PCA knows one domain, not two"):
+            AlignmentDisplay.from_estimator(PCA(2).fit(points[0]), *points)
+
+    def test_there_is_an_axes_for_each_side(self, points):
+        for axes in (plt.subplots()[1], plt.subplots(1, 3)[1]):
+            with pytest.raises(ValueError, match="axes must be two"):
+                AlignmentDisplay.from_points(*points, axes=axes)
 
 
 class TestCouplingDisplay:

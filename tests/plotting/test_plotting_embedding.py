@@ -65,6 +65,16 @@ def test_no_samples_on_demand(points):
     assert display.legend_ is None
 
 
+def test_samples_of_two_domains_are_not_drawn(points):
+    class TwoDomains(Model):
+        def transform(self, X, *, domain="x"):
+            return X
+
+    with pytest.raises(ValueError, match="Samples of TwoDomains are rows of its domains"):
+        EmbeddingDisplay.from_estimator(TwoDomains(points))
+    assert EmbeddingDisplay.from_estimator(TwoDomains(points), n_samples=0).samples_ is None
+
+
 def test_any_transformer_will_do(points):
     display = EmbeddingDisplay.from_estimator(PCA(1).fit(points), points, n_samples=500)
     assert display.embedding.shape == (30, 1)
