@@ -10,6 +10,9 @@ would only pretend to know more.
 Where both domains have features, these may be related by more than distances tell. An orthogonal
 map is fitted to the matching, and taken if it keeps more neighbours than the matching that
 was fitted to keep them.
+
+Independent samples of many groups may have nothing near in common but noise. A matching that
+keeps more neighbours as it was is left alone.
 """
 
 from __future__ import annotations
@@ -84,11 +87,11 @@ def refine_coupling(
     graphs = _graphs(domains, plan)
     kept = kept_neighbors(graphs, plan)
     best = refine(metrics, domains, hints, plan)
-    if kept > max(best.kept, KEPT):  # warm, it lost what was right
-        best = refine(metrics, domains, hints, plan, COLD)
     if all(_has_rotation(domain) for domain in pair):
         best = _refine_by_maps(pair, graphs, hints, domains, best)
-    return None if kept > max(best.kept, KEPT) else best
+    if kept > max(best.kept, KEPT):  # warm, it lost what was right
+        best = refine(metrics, domains, hints, plan, COLD)
+    return best if best.kept >= kept else None
 
 
 def _refine_by_maps(

@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import pairwise_distances
 
+from skgw.alignment import refinement
 from skgw.alignment.domains import TrainingDomain, reference_domains
 from skgw.alignment.hints import Hints
 from skgw.alignment.refinement import (
@@ -105,6 +106,16 @@ def test_a_map_of_features_is_found_and_taken():
     rates = [(x.result.plan.argmax(1).numpy() == partner).mean() for x in (plain, found)]
     assert rates[0] < 0.9
     assert rates[1] > 0.95
+
+
+def test_a_plan_that_keeps_more_neighbours_is_left_alone(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    spaces, eye = seen(X, X), torch.eye(60).double() / 60
+    metrics = "raw euclidean", "raw euclidean"
+    shuffled = refine(metrics, spaces, NO_HINTS, eye[torch.randperm(60)])._replace(kept=0.1)
+    monkeypatch.setattr(refinement, "refine", lambda *_: shuffled)
+    monkeypatch.setattr(refinement, "register_points", lambda *_: shuffled.result.plan)
+    assert refine_coupling(pair_of(X, X), metrics, spaces, NO_HINTS, eye) is None
 
 
 def test_registration_finds_a_rotation():
