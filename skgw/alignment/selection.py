@@ -41,7 +41,7 @@ ELSEWHERE = (0.75,)  # from which on they differ as a whole; of noisy rows half 
 TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
 CLEAR = 0.2  # contrast below which a matching is ambiguous: samples of rings, squares and normal
-# distributions have .00 to .17, those of shapes without symmetry .2 and more
+# distributions have .00 to .17, those of most shapes without symmetry .2 and more
 SMALL = 1e-3  # misfits below are as good as none
 
 
