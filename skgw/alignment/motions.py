@@ -84,14 +84,14 @@ def cheapest(points: Pair, found: Sequence[Registration], n_pairs: int = 0) -> F
     best = found[first]
     moved, contrast = best.motion(points[0]), math.inf
     for k in others:
-        if _differ(moved, found[k].motion(points[0])):
+        if differ(moved, found[k].motion(points[0])):
             contrast = (costs[k] - costs[first]) / max(costs[first], TINY)
             break
     plan = best.transport.plan
     return Fit(best.motion, (plan.sum(1), plan.sum(0)), contrast, excess(moved, points[1]))
 
 
-def _differ(one: Tensor, other: Tensor) -> bool:
+def differ(one: Tensor, other: Tensor) -> bool:
     """Whether two motions have brought points (n, k) to different places."""
     spread = 2 * one.var(0).sum().clamp_min(TINY)
     return bool((one - other).square().sum(1).mean() > SAME_MOTION * spread)

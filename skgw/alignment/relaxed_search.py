@@ -3,8 +3,9 @@
 Where groups have other shares in either cloud, Gromov-Wasserstein plans of the points bring large
 groups onto large groups, and the right motion is no local minimum. Three things help. Centres of
 k-means stand for the points: they are less noisy, and few, so that many unbalanced plans between
-them, each of other centres, cost little. Each leads to a motion, of which the objective of
-`relaxed.py` tells the good ones. And the best of these are changed at random, improved, and kept
+them, each of other centres, cost little. Their marginals are nearly free, as each good plan needs
+no more than to find some groups. Each leads to a motion, of which the objective of `relaxed.py`
+tells the good ones. And the best of these that differ are changed at random, improved, and kept
 where that lowers the objective (basin hopping). Motions are often right for some groups only, so
 every other change fits the motion to the partners of some groups, and forgets those of the others;
 the rest turn it as a whole.
@@ -22,7 +23,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from skgw.alignment.motions import Fit, cheapest
+from skgw.alignment.motions import Fit, cheapest, differ
 from skgw.alignment.registration import Motion, polar_factor
 from skgw.alignment.relaxed import (
     STRENGTH,
@@ -35,11 +36,13 @@ from skgw.alignment.relaxed import (
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import solve_gromov
 
-N_CENTRES, MIN_MEMBERS = 150, 4  # of a cloud; points to a centre, if these are few
+N_CENTRES, MIN_MEMBERS = 250, 4  # of a cloud; points to a centre, if these are few
 REG, TOLERANCE, MAX_ITER = 3e-3, 1e-2, 50  # of the plans between centres
+LOOSE = 0.1  # strength of their marginals, over that of the marginals of points
 N_ROUGH = 500
-ROUGH, AGAIN = TEMPERATURES[:3], TEMPERATURES[1:3]
-N_BEST, N_TURNS = 3, 50  # motions that are changed, and how often
+ROUGH, AGAIN, FINE = TEMPERATURES[:3], TEMPERATURES[1:3], TEMPERATURES[1:]
+N_BEST, N_TURNS = 3, 20  # motions that are changed, and how often
+N_ENDS = 5  # motions that are compared in the end: rivals tell whether the best one is clear
 TURNS, SMALL_TURN = (0.6, 1.2), 0.3  # size of the random change of a unit vector
 N_GROUPS, SHARES = 12, (0.3, 0.5, 0.7)  # of points, and of them those that a motion is fitted to
 FORGOTTEN = 0.02  # weight of the others
@@ -85,10 +88,23 @@ def search(
     found = sorted((improve(motion, temperatures=ROUGH) for motion in starts), key=_objective)
     generator = torch.Generator().manual_seed(seed)
     groups = _clusters(rough[0], N_GROUPS, seed)
-    for k, begun in enumerate(found[:N_BEST]):
-        found[k] = _hopped(begun, rough, groups, improve, generator)
-    ends = [register_relaxed(*points, d.motion, unbalanced=strength) for d in found[: 2 * N_BEST]]
-    return cheapest(points, ends, n_pairs)
+    hopped = [
+        _hopped(begun, rough, groups, improve, generator)
+        for begun in _distinct(found, rough[0], N_BEST)
+    ]
+    best = _distinct(sorted(hopped + found, key=_objective), rough[0], N_ENDS)
+    refine = functools.partial(register_relaxed, unbalanced=strength, temperatures=FINE)
+    return cheapest(points, [refine(*points, d.motion) for d in best], n_pairs)
+
+
+def _distinct(found: list[Descent], Z: Tensor, size: int) -> list[Descent]:
+    """The first ones whose motions differ."""
+    kept: list[Descent] = []
+    for each in found:
+        moved = each.motion(Z)
+        if len(kept) < size and all(differ(moved, other.motion(Z)) for other in kept):
+            kept.append(each)
+    return kept
 
 
 def _start(points: Pair, strength: float, seed: int) -> Motion:
@@ -118,7 +134,9 @@ def _plan(A: Tensor, B: Tensor, strength: float) -> Tensor:
     C, D = (E / E.square().mean().sqrt().clamp_min(torch.finfo(E.dtype).tiny) for E in (C, D))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
-        result = solve_gromov(C, D, reg=REG, unbalanced=strength, tol=TOLERANCE, max_iter=MAX_ITER)
+        result = solve_gromov(
+            C, D, reg=REG, unbalanced=LOOSE * strength, tol=TOLERANCE, max_iter=MAX_ITER
+        )
     return torch.as_tensor(result.plan)
 
 
