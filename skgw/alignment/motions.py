@@ -66,12 +66,12 @@ def fit_plans(points: Pair, plans: Sequence[Tensor], n_pairs: int = 0) -> Fit:
         Z, W = (z[:n_pairs] for z in points)
         found.append(register(*points, rotation=polar_factor(Z.T @ W)))
     best = cheapest(points, found, n_pairs).motion
-    for rotation in _mirrored(points[0], best.rotation):
+    for rotation in mirror_images(points[0], best.rotation):
         found.append(register(*points, rotation=rotation, temperatures=REFINING))
     return cheapest(points, found, n_pairs)
 
 
-def _mirrored(Z: Tensor, rotation: Tensor) -> list[Tensor]:
+def mirror_images(Z: Tensor, rotation: Tensor) -> list[Tensor]:
     """The rotation after a reflection of points (n, k) along each of their first axes."""
     axes = torch.linalg.eigh(Z.T @ Z).eigenvectors.T.flip(0)[:N_MIRRORS]
     return [rotation - 2 * torch.outer(v, v @ rotation) for v in axes]

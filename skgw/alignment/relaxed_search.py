@@ -23,7 +23,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from skgw.alignment.motions import Fit, cheapest, differ
+from skgw.alignment.motions import Fit, cheapest, differ, mirror_images
 from skgw.alignment.registration import Motion, polar_factor
 from skgw.alignment.relaxed import (
     STRENGTH,
@@ -92,9 +92,14 @@ def search(
         _hopped(begun, rough, groups, improve, generator)
         for begun in _distinct(found, rough[0], N_BEST)
     ]
-    best = _distinct(sorted(hopped + found, key=_objective), rough[0], N_ENDS)
+    best = min(hopped, key=_objective).motion
+    mirrored = [
+        improve(best._replace(rotation=rotation), temperatures=AGAIN)
+        for rotation in mirror_images(rough[0], best.rotation)
+    ]
+    ends = _distinct(sorted(hopped + found + mirrored, key=_objective), rough[0], N_ENDS)
     refine = functools.partial(register_relaxed, unbalanced=strength, temperatures=FINE)
-    return cheapest(points, [refine(*points, d.motion) for d in best], n_pairs)
+    return cheapest(points, [refine(*points, d.motion) for d in ends], n_pairs)
 
 
 def _distinct(found: list[Descent], Z: Tensor, size: int) -> list[Descent]:

@@ -13,7 +13,7 @@ from skgw.alignment.relaxed import (
     motion_of_pairs,
     register_relaxed,
 )
-from skgw.alignment.relaxed_search import _partly_forgotten, search
+from skgw.alignment.relaxed_search import _distinct, _partly_forgotten, search
 
 SIZES_X, SIZES_Y = (40, 10, 40, 20, 30), (10, 40, 0, 30, 40)  # of the groups
 K = 4
@@ -112,6 +112,23 @@ def test_pairs_decide_between_mirror_images():
     for mirror in (torch.tensor([1.0, -1]), torch.tensor([-1.0, 1])):
         end = search((Z, Z * mirror), n_pairs=4, n_init=1)
         assert_close(end.motion.rotation, torch.diag(mirror), atol=0.05, rtol=0)
+
+
+def test_rivals_of_a_symmetric_cloud_are_found():
+    line = np.linspace(-1, 1, 8)
+    grid = normal(np.stack(np.meshgrid(2 * line, line), -1).reshape(-1, 2))
+    lopsided = torch.cat([grid, torch.tensor([[0.9, 0.1], [1.0, 0.2], [1.1, 0.1]])])
+    assert search((grid, grid), n_init=2).contrast < 0.01
+    assert search((lopsided, lopsided), n_init=2).contrast > 0.1
+
+
+def test_only_motions_that_differ_are_kept():
+    Z = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([2.0, 1.0])
+    turned = [Motion(torch.diag(torch.tensor(t)), torch.zeros(2)) for t in
+              ([1.0, 1.0], [1.0, 1.01], [-1.0, 1.0], [-1.0, -1.0])]  # fmt: skip
+    found = [Descent(motion, torch.ones(50, 50) / 2500, 0.0) for motion in turned]
+    assert _distinct(found, Z, 3) == [found[0], found[2], found[3]]
+    assert _distinct(found, Z, 2) == [found[0], found[2]]
 
 
 def test_the_best_motion_of_partners(clouds):
