@@ -24,6 +24,7 @@ Pair = tuple[Tensor, Tensor]
 TINY = 1e-6
 SAME_MOTION = 0.1  # mean squared distance of moved points, over that of all, up to which motions
 # count as the same
+PAID = 0.15  # share of that distance which it costs where a motion is clear
 N_MIRRORS = 4  # principal axes that are reflected, one at a time
 PAIR_WEIGHT = 0.1  # of the distances of known pairs in the choice: a motion fits a few by chance
 
@@ -37,8 +38,10 @@ class Fit(NamedTuple):
     weights : tuple of Tensors of shapes (n,) and (m,)
         Mass of each point that is matched; uniform, unless marginals are relaxed.
     contrast : float
-        By how much the cost of the best other motion that was found exceeds that of this one, over
-        it; infinite if there was no other one.
+        By how much the cost of other motions that were found at least exceeds that of this one,
+        over it, or over `PAID` of the mean squared distance between where both bring the points
+        if that is less: in many dimensions most of the cost is noise, which no motion does without.
+        Infinite if there was no other one.
     excess : float
         What `excess` says of it.
     """
@@ -80,13 +83,15 @@ def mirror_images(Z: Tensor, rotation: Tensor) -> list[Tensor]:
 def cheapest(points: Pair, found: Sequence[Registration], n_pairs: int = 0) -> Fit:
     """The registration of the least cost, known pairs included."""
     costs = [float(r.cost) + PAIR_WEIGHT * _pair_cost(r.motion, points, n_pairs) for r in found]
-    first, *others = np.argsort(costs)
+    first = int(np.argmin(costs))
     best = found[first]
     moved, contrast = best.motion(points[0]), math.inf
-    for k in others:
-        if differ(moved, found[k].motion(points[0])):
-            contrast = (costs[k] - costs[first]) / max(costs[first], TINY)
-            break
+    for other, cost in zip(found, costs, strict=True):
+        there = other.motion(points[0])
+        if differ(moved, there):
+            apart = float((moved - there).square().sum(1).mean())
+            unit = max(min(costs[first], PAID * apart), TINY)
+            contrast = min(contrast, (cost - costs[first]) / unit)
     plan = best.transport.plan
     return Fit(best.motion, (plan.sum(1), plan.sum(0)), contrast, excess(moved, points[1]))
 
