@@ -8,8 +8,8 @@ nearest neighbours of its partner; a matching that keeps fewer is one of regions
 would only pretend to know more.
 
 Where both domains have features, these may be related by more than distances tell. An orthogonal
-map is fitted to the matching, and taken if it keeps more neighbours than the matching that
-was fitted to keep them.
+map is fitted to the matching, and taken if it keeps clearly more neighbours than the matching
+that was fitted to keep them.
 
 Independent samples of many groups may have nothing near in common but noise. A matching that
 keeps more neighbours as it was is left alone.
@@ -41,6 +41,7 @@ LINEAR = "raw euclidean", "standard euclidean"  # distances that an orthogonal m
 TEMPERATURES = (0.1, 0.03, 0.01)  # in turn, over the product coupling's discrepancy
 COLD = TEMPERATURES[-1:]
 KEPT, NEAREST = 0.5, 5  # share of nearest neighbours from which on rows are matched, and how many
+GAIN = 1.03  # by how much more a map has to keep: what differs less is about as good
 COLDEST = 1e-5  # strength of the entropy
 ROUGH, TOLERANCE = 1e-2, 1e-4
 MAX_ROUGH, MAX_ITER = 10, 100
@@ -103,13 +104,18 @@ def _refine_by_maps(
 ) -> Refined:
     """The best plan, or what an orthogonal map of features makes of it if that keeps more."""
     rows = domains[0].rows, domains[1].rows
+    tries = []
     for metric in LINEAR:
         one, other = (domain.prepared(metric, i) for domain, i in zip(pair, rows, strict=True))
         moved = register_points((one, other), best.result.plan)
-        if (kept := kept_neighbors(graphs, moved)) > max(best.kept, KEPT):
-            flat = (metric, metric), reference_domains(pair, (metric, metric), rows)
-            best = refine(*flat, hints, moved, COLD)._replace(kept=kept)
-    return best
+        tries.append((kept_neighbors(graphs, moved), metric, moved))
+    kept, metric, moved = max(tries, key=lambda each: each[0])
+    if kept <= GAIN * best.kept:
+        return best
+    flat = (metric, metric), reference_domains(pair, (metric, metric), rows)
+    found = refine(*flat, hints, moved, COLD)
+    found = found._replace(kept=kept_neighbors(graphs, found.result.plan))
+    return max(best, found, key=lambda each: each.kept)
 
 
 def refine(
