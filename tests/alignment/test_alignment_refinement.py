@@ -92,20 +92,25 @@ def test_a_matching_of_regions_stays_warm():
     assert (1 / rows.square().sum(1)).median() > 2  # effective number of partners
 
 
-def test_a_map_of_features_is_found_and_taken():
-    """Columns in other units: distances agree roughly, and an orthogonal map does better."""
+@pytest.mark.parametrize(("noise", "before", "after"), [(0.0, 0.9, 0.95), (0.5, 0.4, 0.55)])
+def test_a_map_of_features_is_found_and_taken(noise, before, after):
+    """Columns in other units: distances agree roughly, and an orthogonal map does better.
+
+    Noise hides who is the nearest; what counts is that more neighbours are kept.
+    """
     rng = np.random.default_rng(1)
     X = rng.exponential(size=(150, 4)) @ rng.normal(size=(4, 12)) + 0.3 * rng.normal(size=(150, 12))
     order = rng.permutation(150)
-    Y = (X[:, ::-1] * np.geomspace(0.25, 4, 12))[order]
+    noisy = X + noise * rng.normal(size=X.shape)
+    Y = (noisy[:, ::-1] * np.geomspace(0.25, 4, 12))[order]
     partner, metrics = np.argsort(order), ("raw euclidean",) * 2
     start = blurred(partner, pairwise_distances((Y - Y.mean(0)) / Y.std(0)), 2.0)
     plain = refine(metrics, seen(X, Y), NO_HINTS, start)
     found = refine_coupling(pair_of(X, Y), metrics, seen(X, Y), NO_HINTS, start)
     assert found.kept > plain.kept
     rates = [(x.result.plan.argmax(1).numpy() == partner).mean() for x in (plain, found)]
-    assert rates[0] < 0.9
-    assert rates[1] > 0.95
+    assert rates[0] < before
+    assert rates[1] > after
 
 
 def test_a_plan_that_keeps_more_neighbours_is_left_alone(monkeypatch):
