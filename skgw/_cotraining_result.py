@@ -116,8 +116,8 @@ def warn_of_doubts(found: CoTrained) -> None:
     faults = []
     if found.contrast < CLEAR:
         faults.append(
-            "The matching is ambiguous: another one that differs is worse by only "
-            f"{100 * found.contrast:.2g} %."
+            "The matching is ambiguous: another one that differs fits nearly as well "
+            f"(`contrast_` is {found.contrast:.2g}, below {CLEAR})."
         )
     if found.excess > POOR:
         faults.append(

@@ -155,9 +155,10 @@ class GWCoTrainedAutoencoders(
         more than 1 for kinds of rows that are rarer in the first domain than in the second, and 1
         where the domains were matched as a whole.
     contrast_ : float
-        By how much the best *other* matching that was found, of codes or of rows, is worse,
-        relative; infinite if all starts led to the same one. Where it is low, a warning says that
-        the matching is ambiguous.
+        By how much *other* matchings that were found, of codes or of rows, at least cost more than
+        the one taken, over its cost, or over 15 % of the mean squared distance by which they move
+        the points elsewhere if that is less; infinite if all starts led to the same one. Below
+        0.2 a warning says that the matching is ambiguous.
     diagnostics_ : dict
         "cost": mean squared distance of matched codes, 0 to 1. "excess": cost of matching halves of
         the domains when they were first matched, over that of both halves of the same domain; about

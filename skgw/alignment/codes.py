@@ -57,10 +57,8 @@ class CodeMatching(NamedTuple):
     weights : tuple of Tensors of shapes (r,) and (s,)
         Mass of each point that is matched.
     contrast : float
-        By how much the cost of the best other matching exceeds that of this one, over it;
-        infinite if all starts lead to the same matching. Or the same for the discrepancy of the
-        rows (`Trial.rival`), if that is less, and their distances agree no worse than those of
-        codes.
+        That of the motion, see `Fit`. Or that of the discrepancy of the rows (`Trial.rival`), if
+        it is less, and their distances agree no worse than those of codes.
     excess : float
         What the motion costs, over what it would between samples of one law.
     """
