@@ -189,8 +189,8 @@ class GWCoTrainedAutoencoders(
     --------
     >>> import numpy as np
     >>> from skgw import GWCoTrainedAutoencoders
-    >>> X = np.random.default_rng(0).exponential(size=(80, 2)) * [3, 1]
-    >>> Y = np.random.default_rng(1).exponential(size=(70, 2)) * [1, 3] @ np.eye(2, 5) + 1
+    >>> X = np.random.default_rng(0).exponential(size=(120, 2)) * [3, 1]
+    >>> Y = np.random.default_rng(1).exponential(size=(100, 2)) * [1, 3] @ np.eye(2, 5) + 1
     >>> model = GWCoTrainedAutoencoders(2, max_iter=200, random_state=0).fit(X, Y)
     >>> model.translate(X[:3]).shape, model.transform(Y[:3], domain="y").shape
     ((3, 5), (3, 2))
