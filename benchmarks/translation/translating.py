@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import pairwise_distances, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -32,7 +31,8 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds
 from benchmarks.translation.images import TASKS, Images, Judge, known_pairs, paired, unpaired
-from benchmarks.translation.matching import profile_costs
+from benchmarks.translation.matching import baseline, distances
+from benchmarks.translation.sets import Task
 from skgw import GWCoTrainedAutoencoders, GWMatcher
 from skgw.solvers import solve_gromov
 
@@ -98,9 +98,8 @@ def matched_pixels(one: Images, other: Images) -> Figures:
     """What `matched` measures, of the third lower bound between images."""
     shares = []
     for batch in batches():
-        D = [pairwise_distances(d.test_rows[batch]) for d in (one, other)]
-        cost = profile_costs(*(d / np.sqrt(np.mean(d * d)) for d in D))
-        partner = linear_sum_assignment(cost)[1]
+        task = Task(one.test_rows[batch], other.test_rows[batch])
+        partner = baseline("TLB", *distances(task), seed=0).argmax(1)
         labels = one.test_labels[batch]
         shares.append([(labels[partner] == labels).mean(), (partner == np.arange(BATCH)).mean()])
     kept, exact = np.mean(shares, 0).tolist()
