@@ -1,11 +1,11 @@
 """Fitted state to a file and back, without pickle: arrays in safetensors, the rest in its header.
 
-Only the classes in `CLASSES` are rebuilt, field by field; loading a file runs no code from it.
+Only classes that are marked as `storable` are rebuilt, field by field; loading a file runs no code
+from it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,29 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skgw._translator import RowMap, Translator
-from skgw.alignment import Correspondence, ReferenceDomain
-from skgw.alignment.code_map import CodeMap
-from skgw.alignment.partners import Partners
-from skgw.alignment.principal import PrincipalAxes
-from skgw.coupling import Coupling
-from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec
-from skgw.nn.coding import CodedDomain, NormalMixture, Unit
-from skgw.nn.residual import ResidualSpec
-from skgw.solvers import LazyPlan
-from skgw.solvers.projection import Extension
-from skgw.spaces import FeatureSpace, GeodesicSpace, GraphSpace, MatrixSpace
-from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace, SaturatedSpace
+from skgw.storable import field_names, stored_class, stored_name
 
-CLASSES = {
-    cls.__name__: cls
-    for cls in (
-        AutoencoderSpec, CodedDomain, CodeMap, ConsensusSpace, Correspondence, Coupling,
-        Extension, FeatureSpace, FittedNetwork, GeneratorSpec, GeodesicSpace, GraphSpace, LazyPlan,
-        MatrixSpace, NormalMixture, Partners, Preparation, PreparedSpace, PrincipalAxes,
-        ReferenceDomain, ResidualSpec, RowMap, SaturatedSpace, Translator, Unit,
-    )
-}  # fmt: skip
 FORMAT = "1"
 
 
@@ -74,8 +53,11 @@ def load_state(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, A
             f"{path} holds a {header.get('class', 'foreign object')} in format "
             f"{header.get('format', 'unknown')}, expected a {kind} in format {FORMAT}."
         )
-    params = _decode(json.loads(header["params"]), arrays)
-    return params, _decode(json.loads(header["state"]), arrays)
+    try:
+        params = _decode(json.loads(header["params"]), arrays)
+        return params, _decode(json.loads(header["state"]), arrays)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged, or was not written by save(): {error}") from None
 
 
 def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -102,10 +84,11 @@ def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return {kind.__name__: [_encode(x, f"{name}.{i}", arrays) for i, x in enumerate(value)]}
     if kind is dict and all(isinstance(k, str) for k in value):
         return {"dict": {k: _encode(x, f"{name}.{k}", arrays) for k, x in value.items()}}
-    if kind in CLASSES.values():
-        fields = {f: getattr(value, f) for f in _field_names(kind)}
+    stored_as = stored_name(kind)
+    if stored_as is not None:
+        fields = {f: getattr(value, f) for f in field_names(kind)}
         encoded = {f: _encode(x, f"{name}.{f}", arrays) for f, x in fields.items()}
-        return {"object": kind.__name__, "fields": encoded}
+        return {"object": stored_as, "fields": encoded}
     raise TypeError(
         f"Cannot save {name}: a {kind.__name__} cannot be rebuilt without running code. "
         "Use plain values, arrays of numbers, dicts with string keys, named metrics and networks, "
@@ -129,7 +112,7 @@ def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return tree
     if "object" in tree:
         fields = {name: _decode(x, arrays) for name, x in tree["fields"].items()}
-        return CLASSES[tree["object"]](**fields)
+        return stored_class(tree["object"])(**fields)
     ((kind, content),) = tree.items()
     if kind == "array":
         return arrays[content]
@@ -141,14 +124,10 @@ def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return Path(content)
     if kind == "dict":
         return {name: _decode(x, arrays) for name, x in content.items()}
+    if kind not in ("list", "tuple", "csr"):
+        raise ValueError(f"{kind!r} is nothing that a file may hold")
     items = [_decode(x, arrays) for x in content]
     if kind == "csr":
         data, indices, indptr, shape = items
         return sparse.csr_array((data, indices, indptr), shape=tuple(shape))
     return tuple(items) if kind == "tuple" else items
-
-
-def _field_names(cls: type) -> list[str]:
-    if dataclasses.is_dataclass(cls):
-        return [field.name for field in dataclasses.fields(cls)]
-    return list(cls._fields)  # type: ignore[attr-defined]

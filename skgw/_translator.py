@@ -14,12 +14,14 @@ from skgw.alignment.principal import PrincipalAxes
 from skgw.nn import FittedNetwork
 from skgw.nn.coding import CodedDomain
 from skgw.nn.residual import ResidualMap
+from skgw.storable import storable
 
 METHODS = ("auto", "decoded", "network", "barycentric", "greedy")
 
 Array = NDArray[Any]
 
 
+@storable
 class RowMap(NamedTuple):
     """A motion between rows of two domains, in principal coordinates of either.
 
@@ -40,6 +42,7 @@ class RowMap(NamedTuple):
         return coordinates if here else np.asarray(coordinates @ self.turn + self.shift)
 
 
+@storable
 class Translator(NamedTuple):
     """Two coded domains, the way between their codes, and where partners are found.
 

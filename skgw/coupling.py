@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skgw.solvers import LazyPlan
+from skgw.storable import storable
 
 Array = NDArray[Any]
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class Coupling:
     """A plan between the rows of one set and the columns of another.

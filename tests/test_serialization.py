@@ -12,11 +12,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy import sparse
 
-from skgw._serialization import CLASSES, load_state, save_state
+from skgw._serialization import load_state, save_state
 from skgw.coupling import Coupling
 from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec, encode
 from skgw.solvers import LazyPlan
 from skgw.spaces import MatrixSpace
+from skgw.storable import stored_class, stored_name
 
 
 class Pair(NamedTuple):
@@ -153,8 +154,9 @@ def test_a_fitted_autoencoder_is_rebuilt(there_and_back):
         assert_array_equal(encode(back.build(), x), encode(fitted.build(), x))
 
 
-def test_the_table_of_classes_has_all_spaces_of_fitted_estimators():
-    assert {"FeatureSpace", "MatrixSpace", "GraphSpace", "GeodesicSpace"} <= set(CLASSES)
+@pytest.mark.parametrize("name", ["FeatureSpace", "MatrixSpace", "GraphSpace", "GeodesicSpace"])
+def test_all_spaces_of_fitted_estimators_are_storable(name):
+    assert stored_name(stored_class(name)) == name
 
 
 @pytest.mark.parametrize(
@@ -212,10 +214,48 @@ def test_a_truncated_file_is_refused(tmp_path):
         load_state(tmp_path / "file", "Thing")
 
 
-def test_a_file_cannot_name_other_classes(tmp_path):
-    """Loading builds what is in the table, nothing else."""
-    forged = json.dumps({"dict": {"x": {"object": "Popen", "fields": {"args": "true"}}}})
-    header = {"class": "Thing", "format": "1", "params": forged, "state": forged}
-    save_file({}, tmp_path / "file", metadata=header)
-    with pytest.raises(KeyError, match="Popen"):
-        load_state(tmp_path / "file", "Thing")
+def forged(path, tree):
+    """A file that holds `tree`, as nobody's `save` would write it."""
+    text = tree if isinstance(tree, str) else json.dumps(tree)
+    header = {"class": "Thing", "format": "1", "params": text, "state": text}
+    save_file({}, path, metadata=header)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["Popen", "subprocess.Popen", "skgw.spaces.MatrixSpace", "Namesake", "Space", "", None]
+)
+def test_a_file_cannot_name_other_classes(tmp_path, name):
+    """Loading builds objects of marked classes, nothing else."""
+    path = forged(tmp_path / "file", {"dict": {"x": {"object": name, "fields": {"args": "true"}}}})
+    with pytest.raises(ValueError, match=f"{path} is damaged.*no class that a file may hold"):
+        load_state(path, "Thing")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        "{",
+        {"array": "0.params.x"},
+        {"scalar": 3},
+        {"pickle": [1]},
+        {"csr": [1]},
+        {"dict": [1, 2]},
+        {"array": "a", "dict": {}},
+        {"object": "MatrixSpace"},
+        {"object": "MatrixSpace", "fields": {"matrix": 1}},
+        {"object": "MatrixSpace", "fields": {"matrix": 1, "anchors": 2, "__class__": 3}},
+        {"object": ["MatrixSpace"], "fields": {}},
+    ],
+    ids=str,
+)
+def test_a_file_of_another_structure_is_refused_by_name(tmp_path, tree):
+    path = forged(tmp_path / "file", tree)
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        load_state(path, "Thing")
+
+
+def test_a_file_that_nests_without_end_is_refused_by_name(tmp_path):
+    path = forged(tmp_path / "file", '{"list": [' * 100_000 + "]}" * 100_000)
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        load_state(path, "Thing")

@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skgw.storable import storable
+
 Array = NDArray[Any]
 
 
+@storable
 class CodeMap(NamedTuple):
     """A motion between codes of two domains, by way of a space that both share.
 

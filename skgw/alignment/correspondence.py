@@ -22,10 +22,12 @@ from scipy.special import logsumexp
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.solvers.projection import Array, Extension
+from skgw.storable import storable
 
 TOLERANCE, MAX_NEWTON = 1e-6, 100  # of the linear problem between the reference points
 
 
+@storable
 class Correspondence(NamedTuple):
     """Which points of either space go together, by their distances to the reference points.
 

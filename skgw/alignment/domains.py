@@ -13,6 +13,7 @@ from skgw.alignment.candidates import CANDIDATES, candidate_space, prepared_feat
 from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
+from skgw.storable import storable
 
 N_NEIGHBORS = 15  # of metric="geodesic"
 CHUNK = 2048  # rows whose distances are computed at a time
@@ -63,6 +64,7 @@ class TrainingDomain:
         return make_space(X, metric=metric, n_neighbors=n_neighbors, rng=self.rng)
 
 
+@storable
 class ReferenceDomain(NamedTuple):
     """What is kept of a domain, to compare rows with its reference rows.
 

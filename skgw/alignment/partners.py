@@ -14,6 +14,7 @@ from sklearn.utils import gen_batches
 
 from skgw.alignment.registration import REFINING, transport
 from skgw.solvers import LazyPlan
+from skgw.storable import storable
 
 WIDTH = 0.01  # squared, of the kernel that averages partners, over the mean squared distance
 SOFT = 0.05  # temperature of plans between all points; potentials of a sample are noise far below
@@ -24,6 +25,7 @@ TINY = 1e-6
 Array = NDArray[Any]
 
 
+@storable
 class Partners(NamedTuple):
     """Points of both domains, to find the partners of others among.
 

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from skgw.storable import storable
+
 N_AXES = 32  # at most; further ones are mostly noise, and a rotation of them is hard to find
 
 Array = NDArray[Any]
 
 
+@storable
 class PrincipalAxes(NamedTuple):
     """The directions in which rows vary most.
 

@@ -25,6 +25,7 @@ from skgw.nn.networks import (
     seeded_weights,
     taking,
 )
+from skgw.storable import storable
 
 CHUNK = 2048  # rows that are encoded or decoded at a time
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
@@ -109,6 +110,7 @@ def _checked(out: Tensor, shape: tuple[int, int], name: str) -> Tensor:
     return out
 
 
+@storable
 @dataclass(frozen=True)
 class AutoencoderSpec:
     """How to build an autoencoder.

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from skgw.nn.autoencoders import Autoencoder, decode, encode
 from skgw.nn.networks import FittedNetwork
+from skgw.storable import storable
 
 Array = NDArray[Any]
 
 
+@storable
 class Unit(NamedTuple):
     """How rows are centred, and put over one number.
 
@@ -42,6 +44,7 @@ class Unit(NamedTuple):
         return np.asarray(rows * self.scale + self.mean)
 
 
+@storable
 class CodedDomain(NamedTuple):
     """A trained autoencoder, with the units and the type of its rows."""
 
@@ -65,6 +68,7 @@ class CodedDomain(NamedTuple):
         return self.unit.back(rows).astype(self.dtype, copy=False)
 
 
+@storable
 class NormalMixture(NamedTuple):
     """A mixture of normal distributions of codes.
 

@@ -17,6 +17,7 @@ from skgw.nn.networks import (
     taking,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
+from skgw.storable import storable
 
 MIXTURE_SCALE = 0.5  # standard deviation of a component, against 1 for the means
 
@@ -62,6 +63,7 @@ class Generator(nn.Module):
         return self.scale * points
 
 
+@storable
 @dataclass(frozen=True)
 class GeneratorSpec:
     """How to build a generator.

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skgw.storable import storable
+
 NetworkFactory = Callable[[int, int], nn.Module]
 Network = TypeVar("Network", bound=nn.Module)
 Built = TypeVar("Built", bound=nn.Module, covariant=True)
@@ -91,6 +93,7 @@ class Spec(Protocol[Built]):
         """The network with fresh weights."""
 
 
+@storable
 @dataclass(frozen=True)
 class FittedNetwork(Generic[Network]):
     """A trained network as plain data.

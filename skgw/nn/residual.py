@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.nn.networks import mlp, seeded_weights
+from skgw.storable import storable
 
 
 class ResidualMap(nn.Module):
@@ -25,6 +26,7 @@ class ResidualMap(nn.Module):
         return x + torch.as_tensor(self.network(x))
 
 
+@storable
 @dataclass(frozen=True)
 class ResidualSpec:
     """How to build a residual map of points (n, dim).

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skgw.solvers._inputs import as_like
 from skgw.solvers.precision import full_precision
+from skgw.storable import storable
 
 Array = Any  # a numpy array or a torch tensor, whichever kind the plan is made of
 
@@ -45,6 +46,7 @@ def conditional_blocks(
         yield rows, block
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class LazyPlan:
     """A plan that is never held as a whole, but computed from its factors.

@@ -21,10 +21,12 @@ from torch import Tensor
 
 from skgw.solvers.linear import solve_linear
 from skgw.solvers.precision import full_precision
+from skgw.storable import storable
 
 Array = NDArray[Any]
 
 
+@storable
 class Extension(NamedTuple):
     """Rows of a plan for new points, from their distances to the reference points.
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skgw.spaces.finite import Array, Index, Space
+from skgw.storable import storable
 
 
+@storable
 @dataclass(frozen=True)
 class ConsensusSpace(Space):
     """Mean of several distances between the same points, each over its own scale.
@@ -44,6 +46,7 @@ class ConsensusSpace(Space):
         return replace(self, spaces=spaces, anchors=spaces[0].anchors)
 
 
+@storable
 @dataclass(frozen=True)
 class Preparation:
     """Features less `shift`, over `scale`, and put on the unit sphere if `to_sphere`."""
@@ -61,6 +64,7 @@ class Preparation:
         return X / np.where(norms > 0, norms, 1)
 
 
+@storable
 @dataclass(frozen=True)
 class PreparedSpace(Space):
     """Points under the distances of their prepared features."""
@@ -88,6 +92,7 @@ class PreparedSpace(Space):
         return replace(self, space=space, anchors=space.anchors)
 
 
+@storable
 @dataclass(frozen=True)
 class SaturatedSpace(Space):
     """Distances d of a space as 1 - exp(-d / reach).

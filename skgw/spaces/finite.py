@@ -19,6 +19,8 @@ from scipy import sparse
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
+from skgw.storable import storable
+
 Array = NDArray[Any]
 Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
@@ -53,6 +55,7 @@ class Space(ABC):
         return self.distances(self.anchors[i], j)
 
 
+@storable
 @dataclass(frozen=True)
 class FeatureSpace(Space):
     """Points with coordinates, under any metric of `sklearn.metrics.pairwise_distances`."""
@@ -84,6 +87,7 @@ class FeatureSpace(Space):
         return replace(self, points=self.points[self.anchors[j]], anchors=np.arange(len(j)))
 
 
+@storable
 @dataclass(frozen=True)
 class MatrixSpace(Space):
     """Distances that were given, or computed from a graph once."""
@@ -114,6 +118,7 @@ class MatrixSpace(Space):
         return replace(self, matrix=self.matrix[:, j], anchors=self.anchors[j])
 
 
+@storable
 @dataclass(frozen=True)
 class GraphSpace(MatrixSpace):
     """Shortest paths in a graph. New nodes come as rows of distances, or as sparse rows of edges.
@@ -148,6 +153,7 @@ class GraphSpace(MatrixSpace):
         return (self.matrix[edges.indices] + edges.data[:, None]).min(0)
 
 
+@storable
 @dataclass(frozen=True)
 class GeodesicSpace(MatrixSpace):
     """Shortest paths in the nearest-neighbour graph of points with coordinates.

@@ -1,0 +1,81 @@
+"""Classes whose objects `save` may write to a file and `load` may rebuild.
+
+A class marks itself with the decorator `storable`. Files name the class by its registered name,
+not by its module, so that a file outlives moves of the code; a class that is renamed keeps its
+old name in files with ``storable(name="OldName")``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+T = TypeVar("T", bound=type)
+
+_CLASS_OF: dict[str, type] = {}
+_NAME_OF: dict[type, str] = {}
+
+
+@overload
+def storable(cls: T, /) -> T: ...
+@overload
+def storable(*, name: str) -> Callable[[T], T]: ...
+def storable(cls: Any = None, /, *, name: str | None = None) -> Any:
+    """Class decorator: objects of this class are stored field by field.
+
+    Parameters
+    ----------
+    cls : dataclass or named tuple
+        Its constructor takes the fields by name, and does no more than to keep them. A subclass is
+        not storable unless it is decorated, too.
+    name : str, optional
+        What files call the class; by default its own name.
+
+    Raises
+    ------
+    TypeError
+        If the class is none of skgw's, has no fields, or if its name belongs to another class.
+    """
+    if cls is None:
+        return lambda decorated: _register(decorated, name or decorated.__name__)
+    return _register(cls, cls.__name__)
+
+
+def _register(cls: T, name: str) -> T:
+    field_names(cls)
+    if cls.__module__.partition(".")[0] != "skgw":
+        raise TypeError(f"{cls.__module__}.{cls.__name__} is no class of skgw.")
+    if name in _CLASS_OF:
+        raise TypeError(f"{name!r} is the stored name of {_CLASS_OF[name]}; choose another one.")
+    _CLASS_OF[name], _NAME_OF[cls] = cls, name
+    return cls
+
+
+def stored_name(cls: type) -> str | None:
+    """What files call `cls`; None if its objects cannot be stored."""
+    return _NAME_OF.get(cls)
+
+
+def stored_class(name: str) -> type:
+    """The class that files call `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    try:
+        return _CLASS_OF[name]
+    except KeyError:
+        raise ValueError(f"{name!r} is no class that a file may hold") from None
+
+
+def field_names(cls: type) -> list[str]:
+    """Names of the fields of a dataclass or named tuple."""
+    if dataclasses.is_dataclass(cls):
+        return [field.name for field in dataclasses.fields(cls)]
+    try:
+        return list(cls._fields)  # type: ignore[attr-defined]
+    except AttributeError:
+        raise TypeError(f"{cls.__name__} is neither a dataclass nor a named tuple.") from None
