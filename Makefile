@@ -48,7 +48,7 @@ types: $(DEV) ## mypy
 
 docs-examples: export MPLBACKEND = Agg
 docs-examples: $(TEST) ## run the examples in the docstrings and in the pages of docs/
-	$(PYTEST) --doctest-modules skgw --ignore=skgw/solvers/_newton_triton.py
+	$(PYTEST) --doctest-modules skgw --ignore=skgw/solvers/experimental/newton_cg_triton.py
 	$(PYTEST) --doctest-glob="*.rst" docs
 
 docs: $(DOCS) ## build the documentation into docs/_build/html; a warning is an error

@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
-from skgw.solvers.projection import Extension
+from skgw.solvers.linear.extension import Extension
 from skgw.spaces import Space
 
 CHUNK = 2048  # rows that are projected at a time

@@ -59,12 +59,12 @@ def test_wrong_solutions_are_found(monkeypatch):
 
 def test_tiles():
     pytest.importorskip("triton", reason="needs triton: pip install 'skgw[gpu]'")
-    from skgw.solvers import _newton_triton
+    from skgw.solvers.experimental import newton_cg_triton
 
-    usual = _newton_triton.TILE
+    usual = newton_cg_triton.TILE
     figures = gpu.tiles("cpu", cases=((1, 4),))
     assert all(set(times) == {"1 x 4"} for times in figures.values())
-    assert usual == _newton_triton.TILE
+    assert usual == newton_cg_triton.TILE
 
 
 def test_no_gpu(monkeypatch, tmp_path, capsys):

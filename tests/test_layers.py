@@ -161,7 +161,7 @@ def test_imports_run_downwards(path):
         ("skgw/solvers/deep/a.py", "from ...nn import mlp"),
         ("skgw/solvers/a.py", "import sklearn"),
         ("skgw/solvers/a.py", "def f():\n    import ot"),
-        ("skgw/nn/a.py", "import skgw.solvers.linear"),
+        ("skgw/nn/a.py", "import skgw.solvers.linear.balanced"),
         ("skgw/nn/a.py", "from skgw import GWGenerativeEmbedding"),
         ("skgw/spaces/a.py", "if TYPE_CHECKING:\n    from skgw.embedding import X"),
         ("skgw/spaces/a.py", "from sklearn.utils._param_validation import Interval"),

@@ -27,10 +27,10 @@ from benchmarks.common import Figures
 from benchmarks.solver.families import noisy_copy
 from benchmarks.solver.solvers import ott
 from skgw.solvers import GromovResult, gw_divergence, solve_gromov
-from skgw.solvers._newton import LinearProblem
-from skgw.solvers.descent import CONVERGED
-from skgw.solvers.fixed import RecordedSolve, solve_fixed
-from skgw.solvers.linear import newton_steps
+from skgw.solvers.experimental.cuda_graph import RecordedSolve, solve_fixed
+from skgw.solvers.linear.balanced import newton_steps
+from skgw.solvers.linear.newton_cg import LinearProblem
+from skgw.solvers.quadratic.descent import CONVERGED
 
 REG, TOL = 0.01, 1e-3
 SMALL_CASES = ((1, 100), (64, 100), (512, 100), (64, 200))  # problems, points
@@ -213,7 +213,7 @@ def linear(device: str, backend: str, cases: Sequence[tuple[int, int]] = LINEAR_
 
 def tiles(device: str, cases: Sequence[tuple[int, int]] = LINEAR_CASES) -> Figures:
     """The kernel's milliseconds for other sizes of its tiles and numbers of its warps."""
-    from skgw.solvers import _newton_triton as kernel
+    from skgw.solvers.experimental import newton_cg_triton as kernel
 
     usual, found = (kernel.N_WARPS, kernel.TILE), {}
     try:

@@ -28,8 +28,9 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds
 from benchmarks.embedding.large import peak_memory
-from skgw.solvers import LazyPlan, PointCloud, large, solve_gromov
-from skgw.solvers.gromov_lazy import N_DRAWS, read_spaces
+from skgw.solvers import LazyPlan, PointCloud, solve_gromov
+from skgw.solvers.quadratic import multiscale
+from skgw.solvers.quadratic.lazy import N_DRAWS, read_spaces
 
 N_COMPONENTS = 50
 THINNED, LEFT = 3, 0.1  # of this class, this share is left on the second side
@@ -95,7 +96,7 @@ def all_points(X: PointCloud, Y: PointCloud, reg: float, rank: int | None) -> di
 
 
 def extended(
-    solve: Callable[..., large.Position],
+    solve: Callable[..., multiscale.Position],
 ) -> Callable[[PointCloud, PointCloud, float, int | None], dict[str, Any]]:
     """The plan that the solution for a sample gives all points, without further steps."""
 
@@ -148,8 +149,8 @@ def factored(Q: np.ndarray, R: np.ndarray, g: np.ndarray) -> dict[str, Any]:
 
 ROUTES = {
     "all points": all_points,
-    "sample of 2,000, extended": extended(large.first_level),
-    "growing samples, extended": extended(large.solve_samples),
+    "sample of 2,000, extended": extended(multiscale.first_level),
+    "growing samples, extended": extended(multiscale.solve_samples),
     "POT, low-rank coupling": pot,
     "OTT, low-rank coupling": ott,
 }

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from scipy.special import logsumexp
 
-from skgw.solvers.linear import solve_linear
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.linear.extension import Array, Extension
 from skgw.solvers.precision import full_precision
-from skgw.solvers.projection import Array, Extension
 from skgw.storable import storable
 
 TOLERANCE, MAX_NEWTON = 1e-6, 100  # of the linear problem between the reference points

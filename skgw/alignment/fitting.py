@@ -24,7 +24,7 @@ from skgw.alignment.refinement import refine_coupling
 from skgw.alignment.result import Alignment
 from skgw.alignment.selection import Trial, attempt, score
 from skgw.solvers import GromovResult
-from skgw.solvers.quadratic import plan_cost
+from skgw.solvers.problems.quadratic import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from skgw.solvers import GromovResult, State, solve_gromov
-from skgw.solvers.starts import carried_start
+from skgw.solvers.initializers.basic import carried_start
 
 Array = NDArray[Any]
 

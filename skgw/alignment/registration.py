@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.linear import solve_linear
+from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.precision import full_precision
 
 TEMPERATURES = (0.1, 0.05, 0.02, 0.01, 0.005)  # of the plans in turn, over the mean cost

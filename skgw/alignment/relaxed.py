@@ -27,7 +27,7 @@ from skgw.alignment.registration import (
     polar_factor,
     transport,
 )
-from skgw.solvers._relaxed_newton import solve_relaxed
+from skgw.solvers.linear.unbalanced import solve_relaxed
 from skgw.solvers.precision import full_precision
 
 TEMPERATURES = (0.1, 0.05, 0.02, 0.01)  # of the plans in turn, over the median cost

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from skgw.alignment.domains import root_mean_square
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, solve_gromov
-from skgw.solvers.quadratic import plan_cost
+from skgw.solvers.problems.quadratic import plan_cost
 
 Array = NDArray[Any]
 

@@ -1,9 +1,9 @@
 """Entropic Gromov-Wasserstein solvers: pure functions from arrays to one frozen result."""
 
-from skgw.solvers.clouds import LowRank, PointCloud
 from skgw.solvers.divergence import gw_divergence
+from skgw.solvers.geometry.point_cloud import LowRank, PointCloud
 from skgw.solvers.gromov import solve_gromov
-from skgw.solvers.lazy import LazyPlan
+from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.result import GromovResult, StartsReport, State
 
 __all__ = [

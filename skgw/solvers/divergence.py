@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skgw.solvers._inputs import Inputs, read_inputs
-from skgw.solvers._options import check_options
-from skgw.solvers._package import warn_if_not_converged, warn_of
-from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.dense import solve_dense
-from skgw.solvers.descent import STATUS, attainable_tol, is_compiled
-from skgw.solvers.envelope import given_gradients
+from skgw.solvers.inputs import Inputs, read_inputs
+from skgw.solvers.options import check_options
 from skgw.solvers.precision import full_precision
+from skgw.solvers.quadratic.balanced import solve_dense
+from skgw.solvers.quadratic.descent import STATUS, attainable_tol, is_compiled
+from skgw.solvers.quadratic.envelope import given_gradients
+from skgw.solvers.quadratic.package import warn_if_not_converged, warn_of
 from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.scales import absolute_reg, shift_for_kl
 
 
 @full_precision()
@@ -126,7 +126,7 @@ def _compiled(
     inputs: Inputs, reg: Tensor, scale: Tensor, tol: Tensor, max_iter: int
 ) -> tuple[Tensor, Tensor]:
     """Value (B,) and status of the terms (3, B), without results on the way."""
-    from skgw.solvers._divergence_numba import divergence_numba
+    from skgw.solvers.quadratic.divergence_numba import divergence_numba
 
     Ca, Cb, _, a, b, _ = inputs
     needed = tuple(torch.is_grad_enabled() and C.requires_grad for C in (Ca, Cb))

@@ -6,16 +6,16 @@ from typing import Any
 
 import torch
 
-from skgw.solvers._inputs import read_inputs
-from skgw.solvers._options import check_n_init, check_options, check_plan
-from skgw.solvers._package import warn_if_not_converged
-from skgw.solvers._scales import absolute_reg, shift_for_kl
-from skgw.solvers.dense import solve_dense
-from skgw.solvers.gromov_lazy import as_matrix, solve_lazy
-from skgw.solvers.partial import solve_partial
+from skgw.solvers.inputs import read_inputs
+from skgw.solvers.options import check_n_init, check_options, check_plan
 from skgw.solvers.precision import full_precision
+from skgw.solvers.quadratic.balanced import solve_dense
+from skgw.solvers.quadratic.lazy import as_matrix, solve_lazy
+from skgw.solvers.quadratic.package import warn_if_not_converged
+from skgw.solvers.quadratic.partial import solve_partial
+from skgw.solvers.quadratic.unbalanced import solve_unbalanced, strengths
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.unbalanced import solve_unbalanced, strengths
+from skgw.solvers.scales import absolute_reg, shift_for_kl
 
 DENSE_TOLERANCE = 1e-5
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.solvers.lazy import LazyPlan
+from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.precision import full_precision
 
 Array = Any  # a numpy array or a torch tensor, whichever kind came in

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from skgw.nn import pairwise_distances
 from skgw.nn.autoencoders import CHUNK
-from skgw.solvers.starts import matched_start
+from skgw.solvers.initializers.basic import matched_start
 from skgw.training.discrepancy import cross_term, self_term, start_solve, uniform_problem
 from skgw.training.objective import Objective, Phase
 from skgw.training.side import MIN_SIZE, Side, size_of

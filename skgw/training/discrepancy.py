@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skgw.solvers.descent import Solution, entropic_value, minimize
-from skgw.solvers.envelope import envelope_value, self_value
-from skgw.solvers.quadratic import QuadraticProblem, quadratic_problem
+from skgw.solvers.initializers.basic import ANNEALING_START, identity_start
+from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
+from skgw.solvers.quadratic.descent import Solution, entropic_value, minimize
+from skgw.solvers.quadratic.envelope import envelope_value, self_value
 from skgw.solvers.result import State
-from skgw.solvers.starts import ANNEALING_START, identity_start
 
 FRESH_STEPS = 30
 TOLERANCE = 1e-2  # of a plan: its envelope gradient has a cosine of .9997 with the exact one

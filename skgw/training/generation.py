@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.constraints import Constraint
+from skgw.solvers.initializers.basic import carried_start
 from skgw.solvers.result import State
-from skgw.solvers.starts import carried_start
 from skgw.spaces import Space
 from skgw.training.adversary import Adversary, Measure
 from skgw.training.batches import draw_batch, stratified_order

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.nn import pairwise_distances
-from skgw.solvers.descent import CONVERGED, Solution, minimize
+from skgw.solvers.linear.extension import Extension, extend_plan
 from skgw.solvers.precision import full_precision
-from skgw.solvers.projection import Extension, extend_plan
+from skgw.solvers.quadratic.descent import CONVERGED, Solution, minimize
 from skgw.solvers.result import State
 from skgw.training.discrepancy import (
     better,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skgw.solvers import gw_divergence, solve_gromov
-from skgw.solvers.linear import newton_steps, resolved
+from skgw.solvers.linear.balanced import newton_steps, resolved
 
 
 @pytest.fixture

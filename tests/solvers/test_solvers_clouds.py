@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import LowRank, PointCloud
-from skgw.solvers.clouds import low_rank
+from skgw.solvers.geometry.point_cloud import low_rank
 
 
 def relative_error(C, D):

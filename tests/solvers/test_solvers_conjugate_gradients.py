@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skgw.solvers._conjugate_gradients import CG_TOLERANCE, conjugate_gradients
+from skgw.solvers.linear.conjugate_gradients import CG_TOLERANCE, conjugate_gradients
 
 FAR = 1e3  # a radius that nothing reaches
 
@@ -45,7 +45,7 @@ def test_solves_to_the_tolerance(dtype, shape):
 
 
 def test_exact_after_as_many_steps_as_dimensions(monkeypatch):
-    monkeypatch.setattr("skgw.solvers._conjugate_gradients.CG_TOLERANCE", 1e-8)
+    monkeypatch.setattr("skgw.solvers.linear.conjugate_gradients.CG_TOLERANCE", 1e-8)
     A, residual, scale = system()
     hessian = torch.eye(15, dtype=A.dtype) - A.mT @ A
     exact = torch.linalg.lstsq(hessian, residual.mT, driver="gelsd").solution.mT * scale

@@ -7,9 +7,18 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
-from skgw.solvers import _outer_step, descent, quadratic, solve_gromov
-from skgw.solvers.descent import CONVERGED, INNER, MAX_ITER, NON_FINITE, attainable_tol, minimize
-from skgw.solvers.quadratic import quadratic_problem
+from skgw.solvers import solve_gromov
+from skgw.solvers.problems import quadratic
+from skgw.solvers.problems.quadratic import quadratic_problem
+from skgw.solvers.quadratic import descent, outer_step
+from skgw.solvers.quadratic.descent import (
+    CONVERGED,
+    INNER,
+    MAX_ITER,
+    NON_FINITE,
+    attainable_tol,
+    minimize,
+)
 from skgw.solvers.result import State
 
 
@@ -51,10 +60,8 @@ def descend(problem, reg, **options):
 def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relative):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE[name])
     reg = relative * scale
-    monkeypatch.setattr(
-        _outer_step, "LEVEL_TOLERANCE", 1e-9
-    )  # feasible plans, whose values compare
-    monkeypatch.setattr(_outer_step, "MAX_MOMENTUM", 0.0)
+    monkeypatch.setattr(outer_step, "LEVEL_TOLERANCE", 1e-9)  # feasible plans, whose values compare
+    monkeypatch.setattr(outer_step, "MAX_MOMENTUM", 0.0)
     values, step = [], descent.outer_step
 
     def recorded(problem, it, *args, **options):
@@ -76,7 +83,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
 def test_some_steps_have_to_be_cut_short(monkeypatch):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE["indefinite"])
     assert descend(problem, 0.05 * scale, max_iter=300).status == CONVERGED
-    monkeypatch.setattr(_outer_step, "_shortened", lambda *_: 1.0)
+    monkeypatch.setattr(outer_step, "_shortened", lambda *_: 1.0)
     without = descend(problem, 0.05 * scale, max_iter=300)
     assert without.status == MAX_ITER  # it goes round in circles
 
@@ -86,7 +93,7 @@ def test_momentum_leads_to_the_same_plan_sooner(monkeypatch, seeds):
     problem, scale = batched(*(hops(nx.random_regular_graph(3, 40, seed=s)) for s in seeds))
     options = {"level": 0.2 * scale, "max_iter": 1000}
     fast = descend(problem, 0.05 * scale, **options)
-    monkeypatch.setattr(_outer_step, "MAX_MOMENTUM", 0.0)
+    monkeypatch.setattr(outer_step, "MAX_MOMENTUM", 0.0)
     slow = descend(problem, 0.05 * scale, **options)
     assert slow.status == fast.status == CONVERGED
     assert fast.n_iter < 0.6 * slow.n_iter
@@ -115,7 +122,7 @@ def test_status_max_iter(noisy_copies):
 
 def test_status_inner(monkeypatch, noisy_copies):
     problem, scale = batched(*noisy_copies(20)[:2])
-    exact = _outer_step.solve_linear
+    exact = outer_step.solve_linear
 
     def careless(*args, **options):  # with the rows only: the columns are right
         solution = exact(*args, **options)
@@ -123,7 +130,7 @@ def test_status_inner(monkeypatch, noisy_copies):
         solution.plan[:, 0] *= 0.99
         return solution
 
-    monkeypatch.setattr(_outer_step, "solve_linear", careless)
+    monkeypatch.setattr(outer_step, "solve_linear", careless)
     solution = descend(problem, 0.05 * scale)
     assert solution.status == INNER  # the plan has settled, its marginals have not
     assert solution.error == pytest.approx(1e-3, rel=0.01)

@@ -7,13 +7,14 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
-from skgw.solvers import _outer_step, descent, solve_gromov
-from skgw.solvers._passes_numba import product
-from skgw.solvers._truncated import truncate
-from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
-from skgw.solvers.quadratic import quadratic_problem
+from skgw.solvers import solve_gromov
+from skgw.solvers.initializers.basic import identity_start
+from skgw.solvers.problems.low_rank import truncate
+from skgw.solvers.problems.quadratic import quadratic_problem
+from skgw.solvers.quadratic import descent, outer_step
+from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
+from skgw.solvers.quadratic.passes_numba import product
 from skgw.solvers.result import State
-from skgw.solvers.starts import identity_start
 
 DTYPES = [torch.float64, torch.float32]
 
@@ -137,7 +138,7 @@ def test_steps_are_cut_short(monkeypatch):
     plain, compiled = solve_both(problem, 0.05 * scale, max_iter=300, tol=1e-6)
     assert plain.status == compiled.status == CONVERGED
     assert (plain.plan - compiled.plan).abs().sum() < 1e-4
-    monkeypatch.setattr(_outer_step, "_shortened", lambda *_: 1.0)
+    monkeypatch.setattr(outer_step, "_shortened", lambda *_: 1.0)
     whole, _ = solve_both(problem, 0.05 * scale, max_iter=300, tol=1e-6)
     assert whole.status == MAX_ITER  # so that it is these steps that are tested
 
@@ -218,7 +219,7 @@ def test_goes_on_from_a_solution(noisy_copies):
 
 def test_large_problems_are_left_to_blas(monkeypatch, noisy_copies):
     Ca, Cb, _ = noisy_copies(20, noise=0.1)
-    monkeypatch.setattr("skgw.solvers._descent_numba.minimize_numba", None)
+    monkeypatch.setattr("skgw.solvers.quadratic.descent_numba.minimize_numba", None)
     with pytest.raises(TypeError):
         solve_gromov(Ca, Cb, backend="numba")
     assert solve_gromov(Ca, Cb, backend="torch").converged

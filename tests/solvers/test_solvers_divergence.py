@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import gw_divergence, solve_gromov
-from skgw.solvers.descent import CONVERGED, NON_FINITE
+from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
@@ -177,7 +177,7 @@ def test_gradient_of_one_side_is_that_of_both(noisy_copies):
 
 def test_values_that_overflow_are_told(noisy_copies):
     pytest.importorskip("numba")
-    from skgw.solvers._divergence_numba import divergence_numba
+    from skgw.solvers.quadratic.divergence_numba import divergence_numba
 
     Ca, Cb, _ = noisy_copies(20, noise=0.1)
     Ca = torch.tensor(np.stack([Ca, Ca]))

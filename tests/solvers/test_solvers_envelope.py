@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skgw.solvers import gw_divergence, solve_gromov
-from skgw.solvers.envelope import envelope_value, matrix_gradients, self_value
+from skgw.solvers.quadratic.envelope import envelope_value, matrix_gradients, self_value
 
 STEP = 1e-4
 POSITIVE = {"L2": {}, "KL": {"kl_shift": 0}}  # the shift would move with the matrices

@@ -6,9 +6,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skgw.solvers import solve_gromov
-from skgw.solvers.descent import CONVERGED, MAX_ITER, NON_FINITE
-from skgw.solvers.fixed import RecordedSolve, Schedule, solve_fixed
-from skgw.solvers.starts import tilt_direction
+from skgw.solvers.experimental.cuda_graph import RecordedSolve, Schedule, solve_fixed
+from skgw.solvers.initializers.basic import tilt_direction
+from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE
 
 LOOKS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "unique", "masked_select")
 

@@ -292,7 +292,9 @@ def test_overflow_is_named(noisy_copies):
 
 
 def test_inner_budget_is_named(monkeypatch, noisy_copies):
-    monkeypatch.setattr("skgw.solvers._outer_step.MAX_NEWTON", 0)  # marginals never get right
+    monkeypatch.setattr(
+        "skgw.solvers.quadratic.outer_step.MAX_NEWTON", 0
+    )  # marginals never get right
     Ca, Cb, _ = noisy_copies(20, noise=0.1)
     M = np.random.default_rng(0).random((20, 20))
     with pytest.warns(GWConvergenceWarning, match="raise tol or reg"):

@@ -7,7 +7,8 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
 from skgw.solvers import State, solve_gromov
-from skgw.solvers.invariants import (
+from skgw.solvers.initializers.basic import tilt
+from skgw.solvers.initializers.invariants import (
     N_QUANTILES,
     eccentricity_plan,
     pairs_cost,
@@ -15,8 +16,7 @@ from skgw.solvers.invariants import (
     sign_flips,
     spectra,
 )
-from skgw.solvers.quadratic import quadratic_problem, split_loss
-from skgw.solvers.starts import tilt
+from skgw.solvers.problems.quadratic import quadratic_problem, split_loss
 
 
 def centered(cost, a, b):

@@ -12,8 +12,9 @@ from scipy.stats import ortho_group
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import GromovResult, LazyPlan, LowRank, PointCloud, large, lazy, solve_gromov
-from skgw.solvers import clouds as clouds_module
+from skgw.solvers import GromovResult, LazyPlan, LowRank, PointCloud, lazy_plan, solve_gromov
+from skgw.solvers.geometry import point_cloud as clouds_module
+from skgw.solvers.quadratic import multiscale
 
 
 @pytest.fixture
@@ -85,16 +86,16 @@ def test_levels_lead_to_the_same_plan(clouds, monkeypatch):
     """From a sample of 40 by one of 80 to all points, and from all points at once."""
     X, Y = (PointCloud(x, "sqeuclidean") for x in clouds)
     at_once = solve_gromov(X, Y, reg=2e-2, plan="lazy", tol=1e-5)
-    monkeypatch.setattr(large, "SAMPLE", 40)
-    monkeypatch.setattr(large, "GROWTH", 2)
+    monkeypatch.setattr(multiscale, "SAMPLE", 40)
+    monkeypatch.setattr(multiscale, "GROWTH", 2)
     sizes = []
-    refine = large.refine
+    refine = multiscale.refine
 
     def watched(problem, *args, **options):
         sizes.append(len(problem.x.weights))
         return refine(problem, *args, **options)
 
-    monkeypatch.setattr(large, "refine", watched)
+    monkeypatch.setattr(multiscale, "refine", watched)
     result = solve_gromov(X, Y, reg=2e-2, plan="lazy", tol=1e-5)
     assert sizes == [80, 260]
     assert l1(result.plan, at_once.plan) < 1e-3
@@ -110,8 +111,8 @@ def test_samples_follow_the_weights():
 
     def drawn(shares, size):
         weights = torch.tensor(shares)[labels] / 1000
-        side = large.Side(torch.arange(4000.0)[:, None], weights, 0.0, 0.0)
-        sample = large._sampled(side, size, noise)
+        side = multiscale.Side(torch.arange(4000.0)[:, None], weights, 0.0, 0.0)
+        sample = multiscale._sampled(side, size, noise)
         assert_allclose(sample.weights, 1 / size)
         return sample.factors[:, 0].long()
 
@@ -124,7 +125,7 @@ def test_samples_follow_the_weights():
 def test_blocks_do_not_matter(clouds, monkeypatch, rows):
     X, Y = map(PointCloud, clouds)
     result = solve_gromov(X, Y, plan="lazy", tol=1e-5, max_iter=100)
-    monkeypatch.setitem(lazy.BLOCK_BYTES, "cpu", 8 * 230 * rows)
+    monkeypatch.setitem(lazy_plan.BLOCK_BYTES, "cpu", 8 * 230 * rows)
     again = solve_gromov(X, Y, plan="lazy", tol=1e-5, max_iter=100)
     assert l1(again.plan, result.plan) < 1e-6
 
@@ -184,7 +185,7 @@ def test_a_budget_that_runs_out(clouds, monkeypatch):
     with pytest.warns(GWConvergenceWarning, match="raise max_iter"):
         result = solve_gromov(X, Y, plan="lazy", tol=1e-9, max_iter=2)
     assert (result.converged, result.status, result.n_iter) == (False, "max_iter", 2)
-    monkeypatch.setattr(large, "MAX_SWEEPS", 1)
+    monkeypatch.setattr(multiscale, "MAX_SWEEPS", 1)
     state = solve_gromov(X, Y, plan="lazy", tol=0.3).state
     with pytest.warns(GWConvergenceWarning):
         result = solve_gromov(X, Y, plan="lazy", tol=1e-4, max_iter=3, init=state)
@@ -210,16 +211,16 @@ def test_no_array_of_full_size_is_made(monkeypatch):
     n, m = 3000, 2500
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(n, 2)) * [1, 3]).astype(np.float32)
-    monkeypatch.setattr(large, "SAMPLE", 200)
+    monkeypatch.setattr(multiscale, "SAMPLE", 200)
     monkeypatch.setattr(clouds_module, "N_LANDMARKS", 100)
-    monkeypatch.setitem(lazy.BLOCK_BYTES, "cpu", 10**6)
+    monkeypatch.setitem(lazy_plan.BLOCK_BYTES, "cpu", 10**6)
     with Largest() as watch:
         result = solve_gromov(PointCloud(x), PointCloud(x[:m]), reg=0.05, plan="lazy", tol=0.05)
         result.argmax()
         result.plan.to_sparse(3)
         result.barycenter(x[:m])
     assert 200_000 < watch.size <= 410_000  # a chunk of distances to landmarks
-    monkeypatch.setattr(lazy, "MAX_DENSE", 10**6)
+    monkeypatch.setattr(lazy_plan, "MAX_DENSE", 10**6)
     with pytest.raises(ValueError, match="too large"):
         result.plan.toarray()
 

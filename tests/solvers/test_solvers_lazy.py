@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
 from skgw.coupling import Coupling
-from skgw.solvers import LazyPlan, lazy
+from skgw.solvers import LazyPlan, lazy_plan
 
 N, M = 50, 40
 
@@ -28,7 +28,7 @@ def dense(plan):
 
 @pytest.fixture(params=[1, 7, 1000], ids="{} rows".format)
 def block_size(request, monkeypatch):
-    monkeypatch.setitem(lazy.BLOCK_BYTES, "cpu", request.param * M * 8)
+    monkeypatch.setitem(lazy_plan.BLOCK_BYTES, "cpu", request.param * M * 8)
 
 
 @pytest.mark.usefixtures("block_size")
@@ -85,7 +85,7 @@ def test_kinds_and_pickles(plan, dense):
 
 
 def test_errors(plan, monkeypatch):
-    monkeypatch.setattr(lazy, "MAX_DENSE", N * M - 1)
+    monkeypatch.setattr(lazy_plan, "MAX_DENSE", N * M - 1)
     with pytest.raises(ValueError, match=r"50 x 40 entries is too large. Use rows\(index\)"):
         plan.toarray()
     with pytest.raises(ValueError, match="too large"):

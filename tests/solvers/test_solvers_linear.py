@@ -7,9 +7,9 @@ import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
-from skgw.solvers import _newton, linear
-from skgw.solvers._newton import LinearProblem, newton
-from skgw.solvers.linear import solve_linear
+from skgw.solvers.linear import balanced, newton_cg
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.linear.newton_cg import LinearProblem, newton
 
 DOUBLE = torch.float64
 
@@ -17,8 +17,8 @@ DOUBLE = torch.float64
 @pytest.fixture(autouse=True, params=["torch", "numba"])
 def backend(request, monkeypatch):
     """Every test with both kinds of Newton steps."""
-    steps = linear.newton_steps(request.param, "cpu")
-    monkeypatch.setattr(linear, "newton_steps", lambda *_: steps)
+    steps = balanced.newton_steps(request.param, "cpu")
+    monkeypatch.setattr(balanced, "newton_steps", lambda *_: steps)
     return request.param
 
 
@@ -140,14 +140,14 @@ def test_a_hard_problem_gets_its_newton_steps_in_a_batch_too():
 def test_sinkhorn_steps_in_where_newton_fails(monkeypatch, n_failures, max_iter):
     cost = np.random.default_rng(0).random((30, 20))
     expected = solve(cost, 0.1).plan
-    exact, calls = _newton._direction, []
+    exact, calls = newton_cg._direction, []
 
     def overflowing(scaling, at, *args):
         calls.append(None)
         direction = exact(scaling, at, *args)
         return direction + torch.nan if len(calls) <= n_failures else direction
 
-    monkeypatch.setattr(_newton, "_direction", overflowing)
+    monkeypatch.setattr(newton_cg, "_direction", overflowing)
     result = solve(cost, 0.1, max_iter=max_iter)
     assert result.error < 1e-9
     torch.testing.assert_close(result.plan, expected, atol=1e-9, rtol=1e-6)

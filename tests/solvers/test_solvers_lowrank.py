@@ -6,9 +6,11 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import _truncated, descent, lowrank, solve_gromov
-from skgw.solvers._truncated import truncate
-from skgw.solvers.quadratic import QuadraticProblem, energy, quadratic_problem
+from skgw.solvers import solve_gromov
+from skgw.solvers.problems import low_rank as low_rank_problems
+from skgw.solvers.problems.low_rank import truncate
+from skgw.solvers.problems.quadratic import QuadraticProblem, energy, quadratic_problem
+from skgw.solvers.quadratic import descent, low_rank
 
 N, M = 330, 310
 
@@ -37,7 +39,7 @@ def not_compiled(monkeypatch):
 
 
 def without_truncation(monkeypatch):
-    monkeypatch.setattr(lowrank, "MIN_SIZE", 10**9)
+    monkeypatch.setattr(low_rank, "MIN_SIZE", 10**9)
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
@@ -97,9 +99,9 @@ def test_steps_are_left_for_the_exact_kernels():
 
 
 def test_corrections_that_do_not_settle(monkeypatch, matrices):
-    monkeypatch.setattr(lowrank, "RANK", 1)
-    monkeypatch.setattr(_truncated, "OVERHANG", 0)
-    monkeypatch.setattr(lowrank, "MAX_CORRECTIONS", 1)
+    monkeypatch.setattr(low_rank, "RANK", 1)
+    monkeypatch.setattr(low_rank_problems, "OVERHANG", 0)
+    monkeypatch.setattr(low_rank, "MAX_CORRECTIONS", 1)
     result = solve_gromov(*matrices, reg=0.05, max_iter=300)
     assert result.converged
     without_truncation(monkeypatch)
@@ -130,18 +132,18 @@ def test_truncation_is_exact_for_low_rank():
 def test_first_steps_of_smaller_problems(monkeypatch, matrices, backend, reg):
     """From a high temperature the first steps, and no others, take truncated kernels."""
     monkeypatch.setattr(descent, "MAX_COMPILED", 500)
-    monkeypatch.setattr(lowrank, "MIN_SIZE", 500)
+    monkeypatch.setattr(low_rank, "MIN_SIZE", 500)
     calls = []
 
     def counted(problem, rank):
         calls.append(rank)
         return truncate(problem, rank)
 
-    monkeypatch.setattr(lowrank, "truncate", counted)
+    monkeypatch.setattr(low_rank, "truncate", counted)
     C, D = (C[:200, :200] for C in matrices)
     result = solve_gromov(C, D, reg=reg, backend=backend, max_iter=300)
-    assert calls == ([lowrank.COOLING_RANK] if reg == 0.02 else [])
-    monkeypatch.setattr(lowrank, "COOLING_SIZE", 10**9)
+    assert calls == ([low_rank.COOLING_RANK] if reg == 0.02 else [])
+    monkeypatch.setattr(low_rank, "COOLING_SIZE", 10**9)
     exact = solve_gromov(C, D, reg=reg, backend=backend, max_iter=300)
     assert result.converged
     assert result.value == pytest.approx(float(exact.value), abs=1e-6)

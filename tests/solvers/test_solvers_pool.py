@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import solve_gromov
-from skgw.solvers.pool import seeded
+from skgw.solvers.quadratic.multistart import seeded
 from skgw.spaces import graph_distances
 
 RING = graph_distances(nx.cycle_graph(24))
@@ -109,7 +109,7 @@ def test_batch_is_the_loop(noisy_copies, mixture, loss, dtype):
 def test_pieces_are_the_whole(monkeypatch, noisy_copies):
     Ca, Cb, _ = noisy_copies(30, 24, noise=0.1)
     whole = solve_gromov(Ca, Cb, reg=0.02, n_init=8)
-    monkeypatch.setattr("skgw.solvers.pool.PIECE", 3 * 30 * 24)
+    monkeypatch.setattr("skgw.solvers.quadratic.multistart.PIECE", 3 * 30 * 24)
     pieces = solve_gromov(Ca, Cb, reg=0.02, n_init=8)
     np.testing.assert_allclose(pieces.plan, whole.plan, atol=1e-6)
     assert pieces.starts.names == whole.starts.names
@@ -118,9 +118,9 @@ def test_pieces_are_the_whole(monkeypatch, noisy_copies):
 def test_truncated_kernels_give_exact_values(monkeypatch, noisy_copies):
     Ca, Cb, _ = noisy_copies(60, 50, noise=0.1)
     dense = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
-    monkeypatch.setattr("skgw.solvers.descent.MAX_COMPILED", 0)
-    monkeypatch.setattr("skgw.solvers.lowrank.MIN_SIZE", 50)
-    monkeypatch.setattr("skgw.solvers.pool.RANK", 8)
+    monkeypatch.setattr("skgw.solvers.quadratic.descent.MAX_COMPILED", 0)
+    monkeypatch.setattr("skgw.solvers.quadratic.low_rank.MIN_SIZE", 50)
+    monkeypatch.setattr("skgw.solvers.quadratic.multistart.RANK", 8)
     truncated = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
     assert truncated.converged
     assert truncated.value == pytest.approx(dense.value, abs=1e-3 * dense.reg)

@@ -6,11 +6,11 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import State, gw_divergence, solve_gromov
-from skgw.solvers.descent import minimize
-from skgw.solvers.envelope import envelope_value
-from skgw.solvers.projection import extend_plan
-from skgw.solvers.quadratic import quadratic_problem
-from skgw.solvers.starts import carried_start, identity_start
+from skgw.solvers.initializers.basic import carried_start, identity_start
+from skgw.solvers.linear.extension import extend_plan
+from skgw.solvers.problems.quadratic import quadratic_problem
+from skgw.solvers.quadratic.descent import minimize
+from skgw.solvers.quadratic.envelope import envelope_value
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import solve_gromov
-from skgw.solvers.projection import extend_plan
+from skgw.solvers.linear.extension import extend_plan
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skgw.solvers import quadratic
-from skgw.solvers.quadratic import loss_slopes, quadratic_problem, split_loss
+from skgw.solvers.problems import quadratic
+from skgw.solvers.problems.quadratic import loss_slopes, quadratic_problem, split_loss
 
 
 def instance(n, m, dtype=torch.float64, offset=0.1):

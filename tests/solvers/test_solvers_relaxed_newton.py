@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from skgw.solvers._relaxed_newton import log_mean, row_potential, solve_relaxed
-from skgw.solvers.linear import solve_linear
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.linear.unbalanced import log_mean, row_potential, solve_relaxed
 
 N, M = 25, 20
 

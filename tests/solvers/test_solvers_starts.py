@@ -7,10 +7,10 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import State, solve_gromov
-from skgw.solvers.descent import CONVERGED, minimize
-from skgw.solvers.linear import solve_linear
-from skgw.solvers.quadratic import quadratic_problem
-from skgw.solvers.starts import carried_start, identity_start, matched_start
+from skgw.solvers.initializers.basic import carried_start, identity_start, matched_start
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.problems.quadratic import quadratic_problem
+from skgw.solvers.quadratic.descent import CONVERGED, minimize
 from skgw.spaces import graph_distances
 
 

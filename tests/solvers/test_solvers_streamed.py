@@ -5,8 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from skgw.solvers.linear import solve_linear
-from skgw.solvers.streamed import StreamedProblem, log_sums, solve_streamed
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.linear.streamed import StreamedProblem, log_sums, solve_streamed
 
 N, M = 60, 45
 

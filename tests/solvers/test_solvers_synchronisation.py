@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from skgw.solvers import _newton
-from skgw.solvers._inputs import read_inputs
-from skgw.solvers._newton import LinearProblem, newton
-from skgw.solvers.descent import minimize
-from skgw.solvers.quadratic import quadratic_problem
+from skgw.solvers.inputs import read_inputs
+from skgw.solvers.linear import newton_cg
+from skgw.solvers.linear.newton_cg import LinearProblem, newton
+from skgw.solvers.problems.quadratic import quadratic_problem
+from skgw.solvers.quadratic.descent import minimize
 from skgw.solvers.result import State
 
 LOOKS = {"__bool__", "__int__", "__float__", "__index__", "item", "tolist", "nonzero"}
@@ -88,8 +88,8 @@ def test_outer_loop(batch):
 def test_newton_steps(monkeypatch):
     """Three looks per step, one for every eight of its products, two where some go on."""
     steps, products = [], []
-    step, product = _newton._step, torch.bmm
-    monkeypatch.setattr(_newton, "_step", lambda *x: steps.append(1) or step(*x))
+    step, product = newton_cg._step, torch.bmm
+    monkeypatch.setattr(newton_cg, "_step", lambda *x: steps.append(1) or step(*x))
     monkeypatch.setattr(torch, "bmm", lambda *x: products.append(1) or product(*x))
     cost = torch.rand(3, 30, 20, generator=torch.Generator().manual_seed(0))
     a, b = torch.full((3, 30), 1 / 30), torch.full((3, 20), 1 / 20)

@@ -7,14 +7,15 @@ import sys
 import pytest
 import torch
 
-from skgw.solvers import _newton, solve_gromov
-from skgw.solvers._newton import LinearProblem, newton
-from skgw.solvers.linear import solve_linear
+from skgw.solvers import solve_gromov
+from skgw.solvers.linear import newton_cg
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.linear.newton_cg import LinearProblem, newton
 
 pytest.importorskip("triton", reason="needs triton: pip install 'skgw[gpu]'")
 
-from skgw.solvers import _newton_triton
-from skgw.solvers._newton_triton import newton_triton
+from skgw.solvers.experimental import newton_cg_triton
+from skgw.solvers.experimental.newton_cg_triton import newton_triton
 
 # NumPy, which the interpreter computes with, warns of what GPUs do not mind, such as log 0.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton.runtime.interpreter")
@@ -42,7 +43,7 @@ def one_by_one(problem, max_iter):
         newton(problem.take(torch.tensor([k], device=DEVICE)), max_iter)
         for k in range(len(problem.reg))
     ]
-    return _newton.LinearSolution(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
+    return newton_cg.LinearSolution(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,8 @@ def test_no_steps_give_the_plan_of_the_start():
 
 
 def test_sinkhorn_steps_in_where_newton_fails(monkeypatch):
-    fallbacks, exact = [], _newton._sinkhorn
-    monkeypatch.setattr(_newton, "_sinkhorn", lambda *x: fallbacks.append(1) or exact(*x))
+    fallbacks, exact = [], newton_cg._sinkhorn
+    monkeypatch.setattr(newton_cg, "_sinkhorn", lambda *x: fallbacks.append(1) or exact(*x))
     problem = problems(20, 16, regs=(3e-3,), tol=1e-8)
     expected, found = newton(problem, 60), newton_triton(problem, 60)
     assert fallbacks
@@ -90,8 +91,8 @@ def test_sinkhorn_steps_in_where_newton_fails(monkeypatch):
 
 
 def test_starving_columns_are_recovered(monkeypatch):
-    rescues, exact = [], _newton._log_sinkhorn
-    monkeypatch.setattr(_newton, "_log_sinkhorn", lambda *x: rescues.append(1) or exact(*x))
+    rescues, exact = [], newton_cg._log_sinkhorn
+    monkeypatch.setattr(newton_cg, "_log_sinkhorn", lambda *x: rescues.append(1) or exact(*x))
     problem = problems(20, 16, regs=(0.05,), tol=1e-8, start=20.0)
     expected, found = newton(problem, 60), newton_triton(problem, 60)
     assert rescues
@@ -108,8 +109,8 @@ def test_not_a_number_stays_in_its_problem():
 
 
 def test_large_problems_are_left_to_torch(monkeypatch):
-    monkeypatch.setattr(_newton_triton, "MAX_SIZE", 8)
-    monkeypatch.setattr(_newton_triton, "newton", lambda *_: "from torch")
+    monkeypatch.setattr(newton_cg_triton, "MAX_SIZE", 8)
+    monkeypatch.setattr(newton_cg_triton, "newton", lambda *_: "from torch")
     assert newton_triton(problems(9, 3), 1) == "from torch"
     assert newton_triton(problems(3, 9), 1) == "from torch"
     assert newton_triton(problems(8, 8), 1) != "from torch"
@@ -142,7 +143,7 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from skgw.solvers._newton_triton import N_WARPS, _solve, _tile
+from skgw.solvers.experimental.newton_cg_triton import N_WARPS, _solve, _tile
 
 for name, dtype in (("fp32", torch.float32), ("fp64", torch.float64)):
     constants = {"flat": 1e-7, **_tile(torch.empty(1, 100, 70, dtype=dtype))}

@@ -13,7 +13,8 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import gw_divergence, linear, solve_gromov
+from skgw.solvers import gw_divergence, solve_gromov
+from skgw.solvers.linear import balanced
 
 REGS = 1e-1, 1e-2, 1e-3, 1e-4
 
@@ -196,14 +197,14 @@ def test_a_low_temperature_is_reached(mixture, seed):
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
 def test_work_at_a_low_temperature_is_bounded(monkeypatch, mixture, backend):
-    steps = linear.newton_steps(backend, "cpu")
+    steps = balanced.newton_steps(backend, "cpu")
     budgets = []
 
     def counted(problem, max_iter, *args):
         budgets.append(max_iter)
         return steps(problem, max_iter, *args)
 
-    monkeypatch.setattr(linear, "newton_steps", lambda *_: counted)
+    monkeypatch.setattr(balanced, "newton_steps", lambda *_: counted)
     for shape in ("copies", "unequal sizes", "far clusters", "weights of all magnitudes"):
         for dtype in ("float32", "float64"):
             budgets.clear()

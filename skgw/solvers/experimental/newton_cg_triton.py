@@ -1,0 +1,262 @@
+"""The steps of `newton_cg` as one GPU kernel: a program per problem, from start to tolerance.
+
+The algorithm is that of `newton_cg`, which explains it. In torch a step of it is some hundred small
+kernels, and launching them, not arithmetic, is what a batch of small problems waits for. Here each
+problem is solved by one program on one multiprocessor, which loops until its own tolerance is
+reached: no launches in between, and the host is never asked. Vectors over the columns stay in
+registers. The plan goes by in tiles of rows, from a cache: a product with it and one with its
+transpose share a pass, as in `newton_cg_numba`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from triton.language import constexpr, tensor
+
+from skgw.solvers.linear import conjugate_gradients, newton_cg
+from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
+
+MAX_SIZE = 256  # of a side: a larger plan is more than one multiprocessor should work on
+N_WARPS = 8
+TILE = 16384  # bytes of the plan that go by at a time: twice as many do not fit into registers
+
+# Compiled code reads only marked constants from outside. They stand on the right of a product, as
+# older interpreters of Triton want it.
+MAX_CG = constexpr(conjugate_gradients.MAX_CG)
+CG_STOP = constexpr(conjugate_gradients.CG_TOLERANCE**2)
+FIRST_RADIUS = constexpr(newton_cg.FIRST_RADIUS)
+MAX_RADIUS = constexpr(newton_cg.MAX_RADIUS)
+SUFFICIENT_GAIN = constexpr(newton_cg.SUFFICIENT_GAIN)
+ABSORB_AT = constexpr(newton_cg.ABSORB_AT)
+SINKHORN_STEPS = constexpr(newton_cg.SINKHORN_STEPS)
+STARVED = constexpr(newton_cg.STARVED)
+SMALL = constexpr(conjugate_gradients.SMALL)
+FAR_BELOW = constexpr(-1e30)  # instead of log 0, where the difference of two may be taken
+
+
+def newton_triton(problem: LinearProblem, max_iter: int) -> LinearSolution:
+    """As `newton`, for tensors on a GPU; sizes beyond `MAX_SIZE` are left to `newton`."""
+    n_problems, n, m = problem.cost.shape
+    if max(n, m) > MAX_SIZE:
+        return newton(problem, max_iter)
+    cost, a, b, reg, potential, tol = (field.contiguous() for field in problem)
+    g, plan = potential / reg[:, None], torch.empty_like(cost)
+    w, error = torch.empty_like(a), torch.empty_like(reg)
+    with torch.cuda.device_of(cost):  # else the kernel would run on the current device
+        _solve[(n_problems,)](
+            cost, a, b, reg, tol, g, plan, w, error, n, m, max_iter,
+            flat=torch.finfo(cost.dtype).eps, num_warps=N_WARPS, **_tile(cost),
+        )  # fmt: skip
+    return LinearSolution(plan, g * reg[:, None], error)
+
+
+def _tile(cost: Tensor) -> dict[str, int]:
+    """Height and width of a tile of a plan like `cost`: powers of two."""
+    _, n, m = cost.shape
+    width = triton.next_power_of_2(m)
+    height = TILE // (width * cost.element_size())
+    return {"ROWS": min(height, triton.next_power_of_2(n)), "COLUMNS": width}
+
+
+class _Problem(NamedTuple):
+    """One problem: pointers to its arrays, what is in registers, and its sizes."""
+
+    cost: tensor  # (n, m)
+    P: tensor  # (n, m)
+    w: tensor  # (n,)
+    a: tensor  # (n,)
+    b: tensor  # (COLUMNS,), a block of registers, 0 beyond m
+    reg: tensor  # a number
+    n: tensor
+    m: tensor
+    rows: tensor  # (ROWS,), 0, 1, ...: those of the first tile
+
+
+@triton.jit(do_not_specialize=["n", "max_iter"])
+def _solve(
+    cost_ptr: tensor, a_ptr: tensor, b_ptr: tensor, reg_ptr: tensor, tol_ptr: tensor,
+    g_ptr: tensor, plan_ptr: tensor, w_ptr: tensor, error_ptr: tensor,
+    n: tensor, m: tensor, max_iter: tensor,
+    flat: constexpr, ROWS: constexpr, COLUMNS: constexpr,
+) -> None:  # fmt: skip
+    """Solve problem `program_id`: read g = potential / reg, write g, the plan and its error."""
+    k = tl.program_id(0).to(tl.int64)  # batches may have more than 2**31 entries
+    j = tl.arange(0, COLUMNS)
+    b = tl.load(b_ptr + k * m + j, j < m, other=0.0)
+    g = tl.load(g_ptr + k * m + j, j < m, other=0.0)
+    reg, tol = tl.load(reg_ptr + k), tl.load(tol_ptr + k)
+    cost, P, a, w = cost_ptr + k * n * m, plan_ptr + k * n * m, a_ptr + k * n, w_ptr + k * n
+    problem = _Problem(cost, P, w, a, b, reg, n, m, tl.arange(0, ROWS))
+
+    _absorb(problem, g)
+    delta = tl.zeros_like(b)
+    v, columns, value, error = _evaluate(problem, delta)
+    radius = tl.zeros_like(reg) + FIRST_RADIUS
+    while (max_iter > 0) & (error > tol):
+        max_iter -= 1
+        starved = tl.max((columns < b * STARVED).to(tl.int32), 0) > 0
+        if starved == 0:
+            d = _direction(problem, v, columns, radius, flat)
+            length = tl.max(tl.abs(d), 0)
+            step = tl.minimum(radius / tl.maximum(length, SMALL), 1.0)
+            promised = step * tl.sum((b - columns) * d, 0)
+            new_delta = delta + step * d
+            new_v, new_columns, new_value, new_error = _evaluate(problem, new_delta)
+            closer = new_error < tl.maximum(0.9 * error, tol)
+            if closer | (new_value - value > promised * SUFFICIENT_GAIN):
+                radius = tl.minimum(tl.where(step < 1.0, 4.0 * radius, radius), MAX_RADIUS)
+            else:
+                new_delta = _sinkhorn(problem, v, columns)
+                new_v, new_columns, new_value, new_error = _evaluate(problem, new_delta)
+                radius = tl.maximum(0.25 * step * length, FIRST_RADIUS / 4)
+            delta, v, columns, value, error = new_delta, new_v, new_columns, new_value, new_error
+        if starved | (tl.max(tl.abs(delta), 0) > ABSORB_AT):
+            g += delta
+            if starved:
+                g = _log_sinkhorn(problem, g)
+            _absorb(problem, g)
+            delta = tl.zeros_like(b)
+            v, columns, value, error = _evaluate(problem, delta)
+
+    _scale(problem, v)
+    tl.store(g_ptr + k * m + j, g + delta, j < m)
+    tl.store(error_ptr + k, error)
+
+
+@triton.jit
+def _tile_at(problem: _Problem, first: tensor) -> tuple[tensor, ...]:
+    """Of the tile from row `first` on: rows, which of them exist, entries, which of them exist."""
+    i, j = first + problem.rows, tl.arange(0, problem.b.shape[0])
+    is_row, is_column = i < problem.n, j < problem.m
+    entry = i[:, None] * problem.m + j[None, :]
+    return i, is_row, entry, is_row[:, None] & is_column[None, :]
+
+
+@triton.jit
+def _absorb(problem: _Problem, g: tensor) -> None:
+    """Write the softmax of g + log b - cost / reg along each row to P."""
+    h = g + tl.log(problem.b)
+    for first in range(0, problem.n, problem.rows.shape[0]):
+        _, _, entry, exists = _tile_at(problem, first)
+        x = h[None, :] - tl.load(problem.cost + entry, exists, other=0.0) / problem.reg
+        x = tl.exp(x - tl.max(x, 1)[:, None])
+        tl.store(problem.P + entry, x / tl.sum(x, 1)[:, None], exists)
+    tl.debug_barrier()  # other threads will read P
+
+
+@triton.jit
+def _evaluate(problem: _Problem, delta: tensor) -> tuple[tensor, ...]:
+    """At log v = delta: v, the column sums, the semi-dual's gain, the error; w goes to memory."""
+    v = tl.exp(delta)
+    sums, logs = _products(problem, v)
+    columns = v * sums
+    error = tl.sum(tl.abs(problem.b - columns), 0)
+    return v, columns, tl.sum(problem.b * delta, 0) - logs, error
+
+
+@triton.jit
+def _products(problem: _Problem, v: tensor) -> tuple[tensor, ...]:
+    """P'w for w = a / Pv, which goes to memory, and <a, log Pv>."""
+    sums = tl.zeros([problem.rows.shape[0], v.shape[0]], v.dtype)
+    logs = tl.zeros([problem.rows.shape[0]], v.dtype)
+    for first in range(0, problem.n, problem.rows.shape[0]):
+        i, is_row, entry, exists = _tile_at(problem, first)
+        tile = tl.load(problem.P + entry, exists, other=0.0)
+        a = tl.load(problem.a + i, is_row, other=0.0)
+        z = tl.maximum(tl.sum(tile * v[None, :], 1), SMALL)
+        w = a / z
+        tl.store(problem.w + i, w, is_row)
+        sums += tile * w[:, None]
+        logs += a * tl.log(z)
+    tl.debug_barrier()  # other threads will read w
+    return tl.sum(sums, 0), tl.sum(logs, 0)
+
+
+@triton.jit
+def _curvature(problem: _Problem, s: tensor) -> tensor:
+    """P' diag(w^2 / a) P s."""
+    sums = tl.zeros([problem.rows.shape[0], s.shape[0]], s.dtype)
+    for first in range(0, problem.n, problem.rows.shape[0]):
+        i, is_row, entry, exists = _tile_at(problem, first)
+        tile = tl.load(problem.P + entry, exists, other=0.0)
+        a = tl.load(problem.a + i, is_row, other=0.0)
+        w = tl.load(problem.w + i, is_row, other=0.0)
+        y = tl.sum(tile * s[None, :], 1) * w * w / tl.maximum(a, SMALL)
+        sums += tile * y[:, None]
+    tl.debug_barrier()  # all threads have read w: it may be written
+    return tl.sum(sums, 0)
+
+
+@triton.jit
+def _direction(
+    problem: _Problem, v: tensor, columns: tensor, radius: tensor, flat: constexpr
+) -> tensor:
+    """Newton direction by Jacobi-preconditioned conjugate gradients."""
+    b = problem.b
+    jacobi = 1.0 / tl.maximum(columns, SMALL)
+    d = tl.zeros_like(b)
+    residual = b - columns
+    s = residual * jacobi
+    rz = tl.sum(residual * s, 0)
+    stop = rz * CG_STOP
+    k, going = 0, True
+    while (k < MAX_CG) & going:
+        hs = columns * s - v * _curvature(problem, v * s)
+        step = rz / tl.maximum(tl.sum(s * hs, 0), flat * rz + SMALL)
+        d += step * s
+        residual -= step * hs
+        z = residual * jacobi
+        rz_new = tl.sum(residual * z, 0)
+        # To look at every step would cost nothing here; so all backends take the same path.
+        going = (k % 4 != 3) | ((rz_new > stop) & (tl.max(tl.abs(d), 0) < radius))
+        s = z + (rz_new / tl.maximum(rz, SMALL)) * s
+        rz = rz_new
+        k += 1
+    finite = tl.min((tl.abs(d) < float("inf")).to(tl.int32), 0) > 0
+    d = tl.where(finite, d, 0.0)  # overflow: Sinkhorn will step in
+    return d - tl.sum(d * b, 0)
+
+
+@triton.jit
+def _sinkhorn(problem: _Problem, v: tensor, columns: tensor) -> tensor:
+    """Log v after some of Sinkhorn's iterations, from v and its column sums."""
+    v = problem.b / tl.maximum(columns / v, SMALL)
+    for _ in range(SINKHORN_STEPS - 1):
+        sums = _products(problem, v)[0]
+        v = problem.b / tl.maximum(sums, SMALL)
+    return tl.where(problem.b > 0.0, tl.log(v), 0.0)
+
+
+@triton.jit
+def _log_sinkhorn(problem: _Problem, g: tensor) -> tensor:
+    """One of Sinkhorn's iterations in log domain, after which no column starves. Returns g."""
+    h = g + tl.log(problem.b)
+    top = tl.full([h.shape[0]], FAR_BELOW, h.dtype)  # of the terms of each column so far, and
+    total = tl.zeros([h.shape[0]], h.dtype)  # the sum of their exponentials, over that of top
+    for first in range(0, problem.n, problem.rows.shape[0]):
+        i, is_row, entry, exists = _tile_at(problem, first)
+        rest = -tl.load(problem.cost + entry, exists, other=0.0) / problem.reg
+        a = tl.load(problem.a + i, is_row, other=0.0)
+        x = h[None, :] + rest
+        highest = tl.max(x, 1)
+        f = tl.log(a) - highest - tl.log(tl.sum(tl.exp(x - highest[:, None]), 1))
+        x = tl.where(a > 0.0, f, FAR_BELOW)[:, None] + rest
+        new_top = tl.maximum(top, tl.max(x, 0))
+        total = total * tl.exp(top - new_top) + tl.sum(tl.exp(x - new_top[None, :]), 0)
+        top = new_top
+    return tl.where(problem.b > 0.0, -top - tl.log(total), 0.0)
+
+
+@triton.jit
+def _scale(problem: _Problem, v: tensor) -> None:
+    """diag(w) P diag(v), in place."""
+    for first in range(0, problem.n, problem.rows.shape[0]):
+        i, is_row, entry, exists = _tile_at(problem, first)
+        tile = tl.load(problem.P + entry, exists, other=0.0)
+        w = tl.load(problem.w + i, is_row, other=0.0)
+        tl.store(problem.P + entry, tile * w[:, None] * v[None, :], exists)

@@ -1,0 +1,1 @@
+"""Spaces whose matrix of relations is never formed."""

@@ -1,0 +1,246 @@
+"""Spaces whose matrix of relations is never formed: points, and relations of low rank.
+
+A relation of low rank is kept as
+
+    C_ik = |F_i - F_k|^2 + rho_i + rho_k
+
+with a few coordinates F_i per point. Squared Euclidean distances are of this form, with the points
+as F and rho = 0. Other distances are brought into it by landmarks: classical scaling of the matrix
+of C, not of its squares, between some landmarks, and the Nystrom extension to all points (de Silva,
+Tenenbaum 2004). Few coordinates miss much of such a C where points are of high dimension, each
+going its own way; but what they miss is about the same for all partners of a point. The residual
+rho holds that, as the diagonal correction does in sparse Gaussian processes (Snelson, Ghahramani
+2006).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skgw.solvers.inputs import read_tensor
+from skgw.solvers.lazy_plan import as_index
+from skgw.solvers.precision import full_precision
+
+Array = Any  # a numpy array or a torch tensor
+
+METRICS = ("euclidean", "sqeuclidean")
+N_LANDMARKS = 1000
+RANK = 64
+CHUNK = 4096  # rows of distances to landmarks that are held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Points with coordinates, compared by their Euclidean distances.
+
+    Parameters
+    ----------
+    points : array of shape (n, d)
+        Numpy or torch.
+    metric : {"euclidean", "sqeuclidean"}
+        Distances, or squared ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.solvers import PointCloud
+    >>> len(PointCloud(np.zeros((5, 2)), metric="sqeuclidean"))
+    5
+    """
+
+    points: Array
+    metric: str = "euclidean"
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise ValueError(
+                f"metric must be one of {METRICS}, got {self.metric!r}; LowRank.from_landmarks "
+                "takes distances of any kind."
+            )
+        _check_rows(self.points, "points")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @full_precision()
+    def toarray(self) -> Array:
+        """The matrix of distances, (n, n)."""
+        x = read_tensor(self.points, "points")
+        x = x - x.mean(0)  # inner products lose small distances far from zero
+        distances = torch.cdist(x, x)
+        return _like(distances.square() if self.metric == "sqeuclidean" else distances, self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """Relations ``C_ik = |F_i - F_k|^2 + rho_i + rho_k`` between n points.
+
+    Parameters
+    ----------
+    factors : array of shape (n, r)
+        The coordinates F, numpy or torch.
+    residual : array of shape (n,), optional
+        What the coordinates of each point miss, rho, of either sign; zero by default. It stands on
+        the diagonal of C as well, unlike in a distance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.solvers import LowRank
+    >>> LowRank(np.array([[0.0], [1.0], [3.0]])).toarray()
+    array([[0., 1., 9.],
+           [1., 0., 4.],
+           [9., 4., 0.]])
+    """
+
+    factors: Array
+    residual: Array | None = None
+
+    def __post_init__(self) -> None:
+        _check_rows(self.factors, "factors")
+        if self.residual is not None and tuple(self.residual.shape) != (len(self),):
+            raise ValueError(
+                f"residual has shape {tuple(self.residual.shape)}, expected ({len(self)},)."
+            )
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+    @classmethod
+    @full_precision()
+    def from_landmarks(cls, distances: Array, landmarks: Array, *, rank: int = RANK) -> Self:
+        """Relations of low rank that are close to the given distances.
+
+        Classical scaling needs distances of negative type, as Euclidean ones and, nearly, geodesic
+        ones are; coordinates of negative eigenvalues are zero.
+
+        Parameters
+        ----------
+        distances : array of shape (n, l)
+            From all points to the landmarks: some hundreds of them, drawn at random.
+        landmarks : int array of shape (l,)
+            Which points are landmarks.
+        rank : int
+            Number of coordinates, at most l - 1.
+
+        Returns
+        -------
+        LowRank
+
+        Raises
+        ------
+        ValueError
+            For shapes that do not fit.
+
+        References
+        ----------
+        de Silva, Tenenbaum (2004), Sparse multidimensional scaling using landmark points.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgw.solvers import LowRank
+        >>> x = np.random.default_rng(0).normal(size=(300, 2))
+        >>> distances = np.linalg.norm(x[:, None] - x[None, :100], axis=2)
+        >>> space = LowRank.from_landmarks(distances, np.arange(100), rank=20)
+        >>> error = space.toarray()[:, :100] - distances
+        >>> bool(np.sqrt(np.mean(error**2) / np.mean(distances**2)) < 0.03)
+        True
+        """
+        D, index = read_tensor(distances, "distances"), as_index(landmarks)
+        if D.ndim != 2 or tuple(index.shape) != (D.shape[-1],):
+            raise ValueError(
+                f"distances has shape {tuple(D.shape)} and landmarks {tuple(index.shape)}, "
+                "expected (n, l) and (l,)."
+            )
+        scaling = _Scaling.fit(D[index.to(D.device)], rank)
+        factors, residual = scaling.extend(D)
+        return cls(_like(factors, distances), _like(residual, distances))
+
+    @full_precision()
+    def relations(self, rows: Any, columns: Any) -> Array:
+        """The entries of C at index arrays (or slices) `rows` and `columns`, as a matrix."""
+        x, rows, columns = read_tensor(self.factors, "factors"), as_index(rows), as_index(columns)
+        C = torch.cdist(x[rows], x[columns]).square()
+        if self.residual is not None:
+            rho = read_tensor(self.residual, "residual").to(x)
+            C = C + rho[rows][:, None] + rho[columns]
+        return _like(C, self.factors)
+
+    def toarray(self) -> Array:
+        """The matrix C, (n, n)."""
+        return self.relations(slice(None), slice(None))
+
+
+Space = PointCloud | LowRank
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    """Classical scaling of landmarks, and its extension by their mean distances."""
+
+    projection: Tensor  # (l, r)
+    means: Tensor  # (l,), u of the landmarks
+    half: float  # half the mean of all entries
+
+    @classmethod
+    def fit(cls, D: Tensor, rank: int) -> _Scaling:
+        """From distances D (l, l) between the landmarks."""
+        if not 1 <= rank <= max(len(D) - 1, 1):
+            raise ValueError(
+                f"rank must be at least 1 and less than the number of landmarks, {len(D)}, "
+                f"got {rank}."
+            )
+        exact = D.to(torch.float64)
+        half = float(exact.mean() / 2)
+        means = 0.5 * (exact.mean(0) + exact.mean(1)) - half
+        K = 0.5 * (means[:, None] + means - 0.5 * (exact + exact.T))
+        values, vectors = torch.linalg.eigh(K)
+        values, vectors = values.flip(0)[:rank], vectors.flip(1)[:, :rank]
+        floor = len(D) * torch.finfo(D.dtype).eps * values[0].clamp_min(0)
+        scale = torch.where(values > floor, values, torch.inf).rsqrt()
+        return cls((vectors * scale).to(D), means.to(D), half)
+
+    def extend(self, D: Tensor) -> tuple[Tensor, Tensor]:
+        """Coordinates and residual from distances D (n, l) to the landmarks."""
+        u = D.mean(1) - self.half
+        factors = 0.5 * (u[:, None] + self.means - D) @ self.projection
+        return factors, u - factors.square().sum(1)
+
+
+@full_precision()
+def low_rank(space: Space, rank: int | None, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Factors (n, r) and residual (n,) of a space; landmarks of points are drawn with `noise`."""
+    if isinstance(space, LowRank):
+        factors = read_tensor(space.factors, "factors")
+        if space.residual is None:
+            return factors, torch.zeros_like(factors[:, 0])
+        return factors, read_tensor(space.residual, "residual").to(factors)
+    x = read_tensor(space.points, "points")
+    x = x - x.mean(0)
+    if space.metric == "sqeuclidean":
+        return x, torch.zeros_like(x[:, 0])
+    landmarks = x[torch.randperm(len(x), generator=noise)[:N_LANDMARKS].to(x.device)]
+    rank = min(RANK if rank is None else rank, max(len(landmarks) - 1, 1))
+    scaling = _Scaling.fit(torch.cdist(landmarks, landmarks), rank)
+    parts = [scaling.extend(torch.cdist(chunk, landmarks)) for chunk in x.split(CHUNK)]
+    factors, residual = (torch.cat(part) for part in zip(*parts, strict=True))
+    return factors, residual
+
+
+def _check_rows(x: Array, name: str) -> None:
+    if getattr(x, "ndim", None) != 2 or 0 in x.shape:
+        raise ValueError(f"{name} must be an array of shape (n, d), not empty.")
+    finite = torch.isfinite(x) if isinstance(x, Tensor) else np.isfinite(x)
+    if not finite.all():
+        raise ValueError(f"{name} contains NaN or infinity; remove or impute those rows.")
+
+
+def _like(x: Tensor, reference: Array) -> Array:
+    """A tensor for tensors, else a numpy array."""
+    return x if isinstance(reference, Tensor) else x.numpy()

@@ -1,0 +1,1 @@
+"""Where a solve starts: named starts, plans and states, and isometry invariants."""

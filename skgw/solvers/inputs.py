@@ -1,0 +1,154 @@
+"""Arrays of any kind to batched tensors, checked, and back again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from torch import Tensor
+
+SYMMETRY_TOLERANCE = 1e-4  # relative; float32 distance matrices are asymmetric by rounding
+
+
+class Inputs(NamedTuple):
+    """Validated tensors with a batch axis, and how to hand results back."""
+
+    Ca: Tensor  # (B, n, n)
+    Cb: Tensor  # (B, m, m)
+    M: Tensor | None  # (B, n, m)
+    a: Tensor  # (B, n)
+    b: Tensor  # (B, m)
+    restore: Callable[[Tensor], Any]  # drops the batch axis that was added; numpy in, numpy out
+
+
+def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
+    """Validate the arrays of a problem or a batch of problems.
+
+    Raises
+    ------
+    TypeError
+        For numpy arrays mixed with torch tensors, and for sparse matrices.
+    ValueError
+        For matrices that are not square, symmetric and finite, negative ones under the KL loss,
+        weights that are negative or do not sum to one, and shapes that do not fit.
+    """
+    given = [x for x in (Ca, Cb, M, a, b) if x is not None]
+    is_torch = [isinstance(x, Tensor) for x in given]
+    if any(is_torch) and not all(is_torch):
+        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    tensors = {"Ca": read_tensor(Ca, "Ca"), "Cb": read_tensor(Cb, "Cb")}
+    dtype = torch.promote_types(tensors["Ca"].dtype, tensors["Cb"].dtype)
+    device = tensors["Ca"].device
+    for name, x in tensors.items():
+        _check_square(x, name, loss)
+    n_problems = max((len(x) for x in tensors.values() if x.ndim == 3), default=0)
+    n, m = tensors["Ca"].shape[-1], tensors["Cb"].shape[-1]
+
+    def batched(x: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
+        if x.shape[x.ndim - len(shape) :] != shape or x.ndim > len(shape) + 1:
+            raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {shape} (batch first).")
+        if x.ndim > len(shape) and len(x) != n_problems:
+            raise ValueError(
+                f"{name} holds a batch of {len(x)}, the matrices {n_problems or 'none'}: give all "
+                "batches the same length; what is given once is used for every problem."
+            )
+        return x.to(device=device, dtype=dtype).expand(max(n_problems, 1), *shape)
+
+    Ca, Cb = batched(tensors["Ca"], "Ca", (n, n)), batched(tensors["Cb"], "Cb", (m, m))
+    if M is not None:
+        M = batched(_finite(read_tensor(M, "M"), "M"), "M", (n, m))
+    a, b = (
+        batched(read_weights(w, size, name, dtype, device), name, (size,))
+        for w, size, name in ((a, n, "a"), (b, m, "b"))
+    )
+
+    def restore(x: Tensor) -> Any:
+        x = x if n_problems else x[0]
+        return x if is_torch[0] else x.detach().cpu().numpy()[()]
+
+    return Inputs(Ca, Cb, M, a, b, restore)
+
+
+def read_tensor(x: Any, name: str) -> Tensor:
+    """A float32 or float64 tensor; integers become float64."""
+    refuse_sparse(x, name)
+    if not isinstance(x, Tensor):
+        x = np.asarray(x)
+        if x.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
+        if x.dtype.kind != "f":
+            x = x.astype(np.float64)
+        # A copy, as numpy may hand us memory that is read-only, reversed or of foreign byte order.
+        x = torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))
+    if x.dtype in (torch.float32, torch.float64):
+        return x
+    if x.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
+    if x.is_floating_point():
+        raise TypeError(f"{name} is {x.dtype}: the solver needs float32 or float64, convert it.")
+    return x.to(torch.float64)
+
+
+def refuse_sparse(x: Any, name: str) -> None:
+    """Say what to do with a matrix in which zeros may stand for "no edge"."""
+    if issparse(x) or (isinstance(x, Tensor) and x.layout != torch.strided):
+        raise TypeError(
+            f"{name} is sparse, the solver needs a dense array. If it is the adjacency of a graph, "
+            "skgw.spaces.graph_distances makes a matrix of distances of it."
+        )
+
+
+def as_like(x: Any, reference: Tensor) -> Tensor:
+    """`x` with the dtype and on the device of `reference`."""
+    x = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, dtype=np.float64, order="C"))
+    return x.detach().to(reference)
+
+
+def given(x: Any, reference: Tensor, name: str) -> Tensor:
+    """An array of `init`, for every problem of the batch."""
+    refuse_sparse(x, name)
+    x = as_like(x, reference)
+    one, each = tuple(reference.shape[1:]), tuple(reference.shape)
+    if tuple(x.shape) not in (one, (1, *one), each):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {one} or {each}.")
+    return _finite(x, name).expand_as(reference)
+
+
+def _finite(x: Tensor, name: str) -> Tensor:
+    # The sum is the quicker test; finite entries may overflow in it, but never the other way round.
+    if not math.isfinite(x.detach().sum().item()) and not torch.isfinite(x).all():
+        raise ValueError(f"{name} contains NaN or infinity; remove or impute those entries.")
+    return x
+
+
+def _check_square(x: Tensor, name: str, loss: str) -> None:
+    if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2] or x.numel() == 0:
+        raise ValueError(
+            f"{name} must be a square matrix (n, n) or a batch of them (batch, n, n), not empty, "
+            f"got shape {tuple(x.shape)}."
+        )
+    _finite(x, name)
+    if not torch.equal(x, x.mT) and not _is_nearly_symmetric(x):
+        raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 if that is what you mean.")
+    if loss == "KL" and (x < 0).any():
+        raise ValueError(f"{name} has negative entries; the KL loss needs non-negative ones.")
+
+
+def _is_nearly_symmetric(x: Tensor) -> bool:
+    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
+    return bool((gap <= SYMMETRY_TOLERANCE * size).all())
+
+
+def read_weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Weights (size,), that sum to one; uniform ones for None."""
+    if w is None:
+        return torch.full((size,), 1 / size, dtype=dtype, device=device)
+    w = _finite(read_tensor(w, name), name).to(device=device, dtype=dtype)
+    total = w.sum(-1, keepdim=True)
+    if (w < 0).any() or ((total - 1).abs() > 1e-3).any():
+        raise ValueError(f"{name} must be non-negative and sum to 1; divide it by its sum.")
+    return w / total

@@ -1,0 +1,241 @@
+"""A plan that is kept by its potentials: entries are computed, in blocks of rows, when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from skgw.solvers.inputs import as_like
+from skgw.solvers.precision import full_precision
+from skgw.storable import storable
+
+Array = Any  # a numpy array or a torch tensor, whichever kind the plan is made of
+
+BLOCK_BYTES = {"cpu": 2**23, "cuda": 2**28}  # on CPUs, what fits the cache
+MAX_DENSE = 10**8  # entries that `toarray` will make
+
+
+def logit_blocks(left: Tensor, right: Tensor, scores: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of rows of ``left @ right.T + scores``; each overwrites the last one."""
+    ones = torch.ones_like(left[:, :1])
+    left = torch.cat([left, ones], 1)  # (n, k + 1)
+    right = torch.cat([right, scores[:, None]], 1).T.contiguous()  # (k + 1, m)
+    n, m = len(left), right.shape[1]
+    budget = BLOCK_BYTES.get(left.device.type, BLOCK_BYTES["cuda"])
+    size = min(n, max(1, budget // (m * left.element_size())))
+    out = left.new_empty(size, m)
+    for start in range(0, n, size):
+        rows = slice(start, min(n, start + size))
+        block = out[: rows.stop - start]
+        torch.mm(left[rows], right, out=block)
+        yield rows, block
+
+
+def conditional_blocks(
+    left: Tensor, right: Tensor, scores: Tensor
+) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of rows of the softmax of `logit_blocks`; each overwrites the last one."""
+    for rows, block in logit_blocks(left, right, scores):
+        torch.softmax(block, 1, out=block)
+        yield rows, block
+
+
+@storable
+@dataclass(frozen=True, eq=False)
+class LazyPlan:
+    """A plan that is never held as a whole, but computed from its factors.
+
+    Its entries are ``T_ij = a_i softmax_j(left_i . right_j + scores_j)``. It takes memory for its
+    factors, and for a block of rows while a method runs. Every method costs about as much as one of
+    the solver's sweeps.
+
+    Attributes
+    ----------
+    left, right : array of shape (n, k) and (m, k)
+        Factors of the cost, divided by -reg.
+    scores : array of shape (m,)
+        Column potential over reg, plus the logarithm of the weights.
+    a : array of shape (n,)
+        Row sums.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.solvers import LazyPlan
+    >>> plan = LazyPlan(np.zeros((2, 1)), np.zeros((4, 1)), np.zeros(4), np.array([0.25, 0.75]))
+    >>> plan.apply(np.array([1.0, 2.0, 3.0, 2.0]), axis=1)
+    array([0.5, 1.5])
+    """
+
+    left: Array
+    right: Array
+    scores: Array
+    a: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return len(self.left), len(self.right)
+
+    @property
+    def dtype(self) -> Any:
+        """Floating point type of the entries."""
+        return self.left.dtype
+
+    def rows(self, index: Any) -> Array:
+        """The rows at `index`, an array of integers or a slice, as an array (len(index), m)."""
+        left, right, scores, a = self._tensors()
+        index = as_index(index)
+        left, a = left[index], a[index]
+        out = a.new_empty(len(a), len(right))
+        for rows, block in conditional_blocks(left, right, scores):
+            torch.mul(block, a[rows, None], out=out[rows])
+        return self._like(out)
+
+    @full_precision()
+    def apply(self, x: Array, axis: int = 0) -> Array:
+        """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.
+
+        Parameters
+        ----------
+        x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
+        axis : {0, 1}
+
+        Returns
+        -------
+        array of shape (m,) or (m, k) for axis 0, (n,) or (n, k) for axis 1
+        """
+        x = self._given(x, axis)
+        left, right, scores, a = self._tensors()
+        if axis == 1:
+            return self._like(_weighted(self._means(x), a))
+        x, out = _weighted(x, a), x.new_zeros(len(right), *x.shape[1:])
+        for rows, block in conditional_blocks(left, right, scores):
+            out += block.T @ x[rows]
+        return self._like(out)
+
+    @full_precision()
+    def barycenter(self, Y: Array) -> Array:
+        """Barycentric projection: for each row the plan-weighted mean of `Y`.
+
+        Rows of weight zero get what a point at their place would get.
+
+        Parameters
+        ----------
+        Y : array of shape (m,) or (m, k)
+
+        Returns
+        -------
+        array of shape (n,) or (n, k)
+        """
+        return self._like(self._means(self._given(Y, 1)))
+
+    def argmax(self, axis: int = 1) -> Array:
+        """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
+        _check_axis(axis)
+        if axis == 1:
+            return self.topk(1)[0][:, 0]
+        left, right, scores, a = self._tensors()
+        best, partner = torch.full_like(scores, -1.0), torch.zeros_like(scores, dtype=torch.long)
+        for rows, block in conditional_blocks(left, right, scores):
+            mass, row = (block * a[rows, None]).max(0)
+            better = mass > best
+            best = torch.where(better, mass, best)
+            partner = torch.where(better, row + rows.start, partner)
+        return self._like(partner)
+
+    def topk(self, k: int) -> tuple[Array, Array]:
+        """The k heaviest partners of each row, heaviest first: columns and masses, both (n, k)."""
+        if not 1 <= k <= self.shape[1]:
+            raise ValueError(f"k must be between 1 and {self.shape[1]}, got {k}.")
+        *factors, a = self._tensors()
+        parts = [block.topk(k, 1) for _, block in conditional_blocks(*factors)]
+        shares, columns = (torch.cat(part) for part in zip(*parts, strict=True))
+        return self._like(columns), self._like(shares * a[:, None])
+
+    def to_sparse(self, k: int) -> sparse.csr_array:
+        """The plan with the k heaviest entries of each row only, (n, m)."""
+        columns, masses = (torch.as_tensor(x).cpu().numpy() for x in self.topk(k))
+        rows = np.repeat(np.arange(self.shape[0]), k)
+        return sparse.csr_array((masses.ravel(), (rows, columns.ravel())), shape=self.shape)
+
+    def marginals(self) -> tuple[Array, Array]:
+        """Row and column sums, (n,) and (m,)."""
+        return self.a, self.apply([1.0] * self.shape[0], axis=0)
+
+    def toarray(self) -> Array:
+        """The plan as an array (n, m), if it is not too large.
+
+        Raises
+        ------
+        ValueError
+            Above 10^8 entries.
+        """
+        n, m = self.shape
+        if n * m > MAX_DENSE:
+            raise ValueError(
+                f"A dense plan of {n} x {m} entries is too large. Use rows(index), to_sparse(k), "
+                "apply(x) or barycenter(Y), which need no such array."
+            )
+        return self.rows(slice(None))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self.toarray(), dtype=dtype)
+
+    def numpy(self) -> LazyPlan:
+        """The same plan, made of numpy arrays."""
+        return LazyPlan(*(x.detach().cpu().numpy() for x in self._tensors()))
+
+    def _means(self, x: Tensor) -> Tensor:
+        """Conditional means of x (m, ...) given each row."""
+        left, right, scores, a = self._tensors()
+        out = x.new_empty(len(a), *x.shape[1:])
+        for rows, block in conditional_blocks(left, right, scores):
+            out[rows] = block @ x
+        return out
+
+    def _given(self, x: Array, axis: int) -> Tensor:
+        """`x`, which may be a list, as a tensor that fits the plan's axis."""
+        _check_axis(axis)
+        like, size = self._tensors()[-1], self.shape[axis]
+        x = as_like(x, like)
+        if x.ndim not in (1, 2) or len(x) != size:
+            raise ValueError(
+                f"Got an array of shape {tuple(x.shape)}; to sum over axis {axis} of the plan "
+                f"takes ({size},) or ({size}, k)."
+            )
+        return x
+
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The fields as tensors that share their memory, unless that is read-only."""
+        left, right, scores, a = (
+            x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements=["C", "W"]))
+            for x in (self.left, self.right, self.scores, self.a)
+        )
+        return left, right, scores, a
+
+    def _like(self, x: Tensor) -> Array:
+        return x if isinstance(self.left, Tensor) else x.numpy()
+
+
+def as_index(index: Any) -> Any:
+    """A slice as it is, anything else as a tensor to index with."""
+    if isinstance(index, slice | Tensor):
+        return index
+    return torch.from_numpy(np.array(index))
+
+
+def _weighted(x: Tensor, weights: Tensor) -> Tensor:
+    """The rows of x (n,) or (n, k) times weights (n,)."""
+    return x * (weights if x.ndim == 1 else weights[:, None])
+
+
+def _check_axis(axis: int) -> None:
+    if axis not in (0, 1):
+        raise ValueError(f"axis must be 0 or 1, got {axis!r}.")

@@ -1,0 +1,177 @@
+"""Entropic optimal transport by semi-dual Newton steps with conjugate gradients.
+
+The row potential is eliminated: with the column potential g alone, the plan
+
+    T_ij = a_i softmax_j((g_j - M_ij) / reg + log b_j)
+
+has exact row sums, and g maximises the concave semi-dual D whose gradient is b - T'1 and whose
+Hessian is -(diag(T'1) - T' diag(1/a) T) / reg. A Newton step costs a few matrix-vector products,
+where Sinkhorn's iteration needs thousands of them for the same accuracy at small `reg`; truncated
+Newton steps for entropic transport are studied by Kemertas, Farahmand, Jepson (2025),
+arXiv:2504.02067. The steps themselves are in `newton_cg.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.linear.conjugate_gradients import SMALL
+from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, indices, newton, times
+
+NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
+BACKENDS = ("auto", "torch", "numba", "triton")
+PATIENCE = 12  # Newton steps, after which a problem further off than FAR is to be prepared for
+FAR = 2e-3  # L1 error: points of little weight are a small error, wherever they are
+WARMER = 4.0  # factor to the temperature at which to prepare for a colder one
+SYMMETRIC_STEPS = 8
+
+
+@torch.no_grad()
+def solve_linear(
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    reg: Tensor,
+    *,
+    potential: Tensor | None = None,
+    tol: Tensor,
+    max_iter: int = 20,
+    symmetric: bool = False,
+    backend: str = "auto",
+) -> LinearSolution:
+    """Minimise <cost, T> - reg H(T) over couplings T of `a` and `b`, for a batch of problems.
+
+    Parameters
+    ----------
+    cost : Tensor of shape (B, n, m)
+    a, b : Tensor of shapes (B, n) and (B, m)
+        Marginals.
+    reg : Tensor of shape (B,)
+    potential : Tensor of shape (B, m), optional
+        Column potential to start from, in units of the cost.
+    tol : Tensor of shape (B,)
+        L1 error of the column sums at which a problem is left alone.
+    max_iter : int
+        Newton steps at `reg`; the solution reports the error that is left. A problem that is far
+        off after the first `PATIENCE` of them is solved roughly at `WARMER` times the temperature
+        and gets up to `PATIENCE` more from there, which are dropped if they lead no closer; neither
+        these nor the steps there are counted.
+    symmetric : bool
+        Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
+        Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
+        2014; Feydy et al. 2019).
+    backend : {"auto", "torch", "numba", "triton"}
+        "auto" is numba on CPUs where it is installed, else torch. "triton" is for GPUs, in which
+        it keeps problems of up to 256 points a side; larger ones are left to torch.
+
+    Returns
+    -------
+    LinearSolution
+        No gradients flow through it.
+    """
+    potential = torch.zeros_like(b) if potential is None else potential
+    problem = LinearProblem(cost, a, b, reg, potential, tol)
+    if symmetric:
+        problem = problem._replace(potential=_symmetric_sinkhorn(problem))
+    return _solve(problem, max_iter, newton_steps(backend, cost.device.type))
+
+
+def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
+    solution = newton(problem, min(max_iter, PATIENCE))
+    if (solution.error <= problem.tol).all():
+        return solution
+    far = solution.error > problem.tol.clamp_min(FAR)
+    if far.any():
+        index = indices(far)
+        rest = problem._replace(potential=solution.potential).take(index)
+        prepared = _prepared(rest, min(max_iter, PATIENCE), newton)
+        closer = indices(prepared.error < solution.error[index])
+        solution.replace(index[closer], prepared.take(closer))
+    todo = solution.error > problem.tol
+    if max_iter > PATIENCE and todo.any():
+        index = indices(todo)
+        rest = problem._replace(potential=solution.potential).take(index)
+        solution.replace(index, newton(rest, max_iter - PATIENCE))
+    return solution
+
+
+def _prepared(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
+    """Solve roughly at a higher temperature, or in turn at one above it, before this one."""
+    spread = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
+    if (problem.reg < spread).any():  # above that the plan is close to the product
+        rough = torch.full_like(problem.tol, FAR / 2)
+        warm = _solve(problem._replace(reg=WARMER * problem.reg, tol=rough), max_iter, newton)
+        problem = problem._replace(potential=warm.potential)
+    return newton(problem, max_iter)
+
+
+def newton_steps(backend: str, device: str) -> NewtonSteps:
+    """The Newton steps of `backend` for tensors on `device`; raises as `resolved` does."""
+    kind = resolved(backend, device)
+    if kind == "numba":
+        from skgw.solvers.linear.newton_cg_numba import newton_numba
+
+        return newton_numba
+    if kind == "triton":
+        from skgw.solvers.experimental.newton_cg_triton import newton_triton
+
+        return newton_triton
+    return newton
+
+
+@functools.cache
+def resolved(backend: str, device: str) -> str:
+    """Which of "torch", "numba" and "triton" `backend` means for tensors on `device`.
+
+    Raises
+    ------
+    ImportError
+        If numba or triton is asked for and not installed.
+    ValueError
+        If numba is asked for on a GPU, or triton without one, and for unknown names.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}.")
+    if backend == "auto":
+        return "numba" if device == "cpu" and _is_installed("numba") else "torch"
+    if backend == "numba":
+        _require("numba", extra="numba")
+        if device != "cpu":
+            raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
+    if backend == "triton":
+        _require("triton", extra="gpu")
+        if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":  # its slow interpreter
+            raise ValueError(f"backend='triton' is for GPUs, the input is on {device}; use 'auto'.")
+    return backend
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _require(package: str, *, extra: str) -> None:
+    if not _is_installed(package):
+        raise ImportError(f"backend={package!r} needs {package}: pip install 'skgw[{extra}]'.")
+
+
+def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
+    """Averaged Sinkhorn steps g <- (g - log sum exp(kernel + g)) / 2, returned as a potential."""
+    reg = problem.reg[:, None]
+    kernel = problem.b.log()[:, None, :] - problem.cost / reg[:, :, None]  # (B, n, n), log domain
+    g = problem.potential / reg
+    g = 0.5 * (g - (kernel + g[:, None, :]).logsumexp(2))
+    log_rows = (kernel + g[:, None, :]).logsumexp(2)
+    scaling = (kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_()
+    # Points without weight have nothing to balance: their potentials may be beyond exp.
+    log_rows = torch.where(problem.b > 0, log_rows + g, 0.0)
+    delta = -0.5 * log_rows
+    for _ in range(SYMMETRIC_STEPS):
+        z = times(delta.exp(), scaling.mT).clamp_min(SMALL)
+        delta = 0.5 * (delta - log_rows - z.log())
+    return (g + delta) * reg

@@ -1,0 +1,84 @@
+"""Out-of-sample extension of a coupling: which points of the other space does a new point go to?
+
+Given a coupling T between reference points x of one space and y of the other, the linearised cost
+of matching a new x* with y_j is, up to terms that do not depend on j,
+
+    M_j(x*) = 2 sum_l d(y_j, y_l)^2 q_l - 4 sum_kl d(x*, x_k) T_kl d(y_l, y_j),
+
+and its row of the plan is the softmax of (g_j - M_j) / reg + log q_j, with the column potential g
+of the reference problem. At a fixed point of the solver the rows of the reference points
+themselves are those of T.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor
+
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.precision import full_precision
+from skgw.storable import storable
+
+Array = NDArray[Any]
+
+
+@storable
+class Extension(NamedTuple):
+    """Rows of a plan for new points, from their distances to the reference points.
+
+    Attributes
+    ----------
+    link : array of shape (n_reference, m)
+        For each reference x_k and each y_j the sum over l of T_kl d(y_l, y_j): the mean distance
+        from y_j to the partners of x_k, times the mass of x_k.
+    log_scaling : array of shape (m,)
+        Column potential and constants, over `reg`.
+    reg : float
+    """
+
+    link: Array
+    log_scaling: Array
+    reg: float
+
+    def rows(self, distances: Array) -> Array:
+        """Conditional plan (b, m) of new points at `distances` (b, n_reference); rows sum to 1."""
+        rows: Array = softmax((4 / self.reg) * (distances @ self.link) + self.log_scaling, axis=1)
+        return rows
+
+
+@full_precision()
+def extend_plan(
+    D: Tensor, plan: Tensor, E: Tensor, reg: float, *, tol: float = 1e-6, max_iter: int = 100
+) -> tuple[Extension, Tensor]:
+    """Set up the extension of a coupling, and the plan of the reference points by it.
+
+    Parameters
+    ----------
+    D, E : Tensor of shapes (n, n) and (m, m)
+        Distances of the reference points of either space.
+    plan : Tensor of shape (n, m)
+    reg : float
+    tol, max_iter
+        Of the linear problem whose column potential is used.
+
+    Returns
+    -------
+    extension : Extension
+    error : Tensor of shape ()
+        L1 error of the column sums of the extended plan.
+    """
+    a, b = (sums / sums.sum() for sums in (plan.sum(1), plan.sum(0)))
+    link = plan @ E  # (n, m)
+    columns = 2 * (E * E) @ b  # (m,)
+    cost = columns - 4 * D @ link
+    regs = cost.new_full((1,), reg)
+    solution = solve_linear(
+        cost[None], a[None], b[None], regs, tol=torch.full_like(regs, tol), max_iter=max_iter
+    )
+    log_scaling = (solution.potential[0] - columns) / reg + b.log()
+    extension = Extension(link.cpu().numpy(), log_scaling.cpu().numpy(), reg)
+    return extension, solution.error[0]

@@ -1,0 +1,70 @@
+"""Kernels of low rank in place of the exact ones, for gradients that need not be exact.
+
+The kernels of a problem whose points lie on something of few dimensions are close to matrices of
+low rank (those of squared Euclidean distances in R^d are of rank d): the gradient then takes
+products with thin matrices instead of two of full size.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.problems.quadratic import QuadraticProblem
+
+OVERHANG = 8  # columns that the range finder is given above the rank
+
+
+class LowRankProblem(NamedTuple):
+    """As `QuadraticProblem`, with kernels K = left range'.
+
+    Every field has a leading batch axis.
+    """
+
+    left_a: Tensor  # (B, n, r)
+    range_a: Tensor  # (B, n, r), orthonormal columns
+    left_b: Tensor  # (B, m, r)
+    range_b: Tensor  # (B, m, r)
+    offset: Tensor  # (B, n, m)
+    constant: Tensor  # (B,)
+    a: Tensor  # (B, n)
+    b: Tensor  # (B, m)
+    alpha: float
+
+    def gradient(self, plan: Tensor) -> Tensor:
+        """Linearised cost at `plan`, (B, n, m)."""
+        core = torch.bmm(self.range_a.mT, torch.bmm(plan, self.range_b))  # (B, r, r)
+        half = torch.bmm(self.left_a, core)  # (B, n, r)
+        return torch.baddbmm(self.offset, half, self.left_b.mT, alpha=-8 * self.alpha)
+
+    def take(self, index: Tensor) -> LowRankProblem:
+        """The problems of the batch at `index`, a boolean or integer (B,)."""
+        la, ra, lb, rb, offset, constant, a, b = (field[index] for field in self[:-1])
+        return LowRankProblem(la, ra, lb, rb, offset, constant, a, b, self.alpha)
+
+    def corrected(self, plan: Tensor, gradient: Tensor) -> LowRankProblem:
+        """The problem whose gradient at `plan` is the given one."""
+        return self._replace(offset=self.offset + gradient - self.gradient(plan))
+
+
+def truncate(problem: QuadraticProblem, rank: int) -> LowRankProblem:
+    """Replace the kernels by projections on (about) their leading eigenspaces.
+
+    Randomised range finder with one power iteration (Halko, Martinsson, Tropp 2011).
+    """
+    left_a, range_a = _factor(problem.kernel_a, rank)
+    left_b, range_b = _factor(problem.kernel_b, rank)
+    _, _, offset, constant, a, b, alpha = problem
+    return LowRankProblem(left_a, range_a, left_b, range_b, offset, constant, a, b, alpha)
+
+
+def _factor(K: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    noise = torch.Generator().manual_seed(0)
+    width = min(rank + OVERHANG, K.shape[-1])
+    probe = torch.randn(K.shape[-1], width, generator=noise, dtype=torch.float32).to(K)
+    basis = torch.linalg.qr(torch.matmul(K, probe)).Q
+    basis = torch.linalg.qr(torch.matmul(K, basis)).Q
+    image = torch.matmul(K, basis)
+    return torch.bmm(basis, torch.bmm(basis.mT, image)), basis

@@ -1,0 +1,90 @@
+"""What problems with relaxed marginals share: their objective and their result.
+
+The double-centred form of `quadratic.py` holds on the couplings of two given weights only. On all
+plans P of mass one, with row sums p, column sums q, and L = f1 + f2 - h1 h2, the objective is
+
+    E(P) = sum_ijkl ((1 - alpha) M_ij + alpha L(Ca_ik, Cb_jl)) P_ij P_kl
+         = (1 - alpha) <M, P> + alpha (p'f1 p + q'f2 q - <h1 P h2, P>).
+
+It is quadratic in the plan, so that E(m P) = m^2 E(P): the solvers work on P, and the mass m enters
+at the end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.inputs import Inputs
+from skgw.solvers.problems.quadratic import split_loss
+from skgw.solvers.quadratic.descent import Solution
+from skgw.solvers.quadratic.package import differentiable, package
+from skgw.solvers.result import GromovResult
+
+
+class RelaxedProblem(NamedTuple):
+    """E on plans of mass one, and the strengths that tie their marginals to `a` and `b`.
+
+    Every field but the first has a leading batch axis.
+    """
+
+    alpha: float
+    f1: Tensor  # (B, n, n)
+    f2: Tensor  # (B, m, m)
+    h1: Tensor  # (B, n, n)
+    h2: Tensor  # (B, m, m)
+    offset: Tensor  # (B, n, m)
+    constant: Tensor  # (B,)
+    a: Tensor  # (B, n)
+    b: Tensor  # (B, m)
+    rho_a: Tensor  # (B,), zero where the marginals are free, or bounded by other means
+    rho_b: Tensor  # (B,)
+
+    def gradient(self, plan: Tensor) -> Tensor:
+        """Linearised cost at `plan`, (B, n, m)."""
+        rows = torch.bmm(self.f1, plan.sum(2)[:, :, None])  # (B, n, 1)
+        columns = torch.bmm(plan.sum(1)[:, None, :], self.f2)  # (B, 1, m)
+        cross = torch.bmm(torch.bmm(self.h1, plan), self.h2)
+        return self.offset + 2 * self.alpha * (rows + columns - cross)
+
+    def take(self, index: Tensor) -> RelaxedProblem:
+        """The problems of the batch at `index`, a boolean or integer (B,)."""
+        return RelaxedProblem(self.alpha, *(field[index] for field in self[1:]))
+
+
+def relaxed_problem(
+    inputs: Inputs, rho_a: Tensor, rho_b: Tensor, *, loss: str, alpha: float
+) -> RelaxedProblem:
+    """Set up E for validated inputs and absolute strengths (B,)."""
+    parts = split_loss(inputs.Ca, inputs.Cb, loss)
+    linear = inputs.Ca.new_zeros(()) if inputs.M is None else (1 - alpha) * inputs.M
+    offset = linear.expand(len(rho_a), inputs.a.shape[1], inputs.b.shape[1])
+    constant = torch.zeros_like(rho_a)
+    return RelaxedProblem(alpha, *parts, offset, constant, inputs.a, inputs.b, rho_a, rho_b)
+
+
+def package_relaxed(
+    s: Solution,
+    inputs: Inputs,
+    *,
+    mass: Tensor,
+    penalty: Tensor,
+    row_potential: Tensor,
+    reg: Tensor,
+    tol: Tensor,
+    loss: str,
+    alpha: float,
+) -> GromovResult:
+    """The public result of a solution of mass one.
+
+    The objective is the transport cost of the plan that has `mass` (B,), and `penalty` (B,): the
+    latter holds all that does not depend on the matrices.
+    """
+    cost = mass**2 * differentiable(s.energy, s.plan, inputs, alpha, loss)
+    return package(
+        s, inputs,
+        plan=mass[:, None, None] * s.plan, value=cost + penalty, value_quad=mass**2 * s.energy,
+        row_potential=row_potential, reg=reg, tol=tol,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The quadratic problem: successive linearisation, its variants, and how results are packaged."""

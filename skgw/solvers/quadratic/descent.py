@@ -1,0 +1,194 @@
+"""Outer loop: minimise E(T) - reg H(T) by successive linearisation.
+
+Each step solves an entropic linear problem (`outer_step`), from the temperature at which the plan
+is easy to find down to `reg`, and there until the plan is at rest. While the temperature falls,
+costs are tilted a little (`starts.tilt`): see there.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.initializers.basic import tilt
+from skgw.solvers.linear.balanced import resolved
+from skgw.solvers.linear.newton_cg import indices
+from skgw.solvers.precision import full_precision
+from skgw.solvers.problems.low_rank import LowRankProblem
+from skgw.solvers.problems.quadratic import Problem, QuadraticProblem
+from skgw.solvers.quadratic.outer_step import (
+    CONVERGED,
+    INNER,
+    MAX_ITER,
+    NON_FINITE,
+    STATUS,
+    Iterate,
+    LinearSolver,
+    Solution,
+    cooled,
+    first_iterate,
+    outer_step,
+    solve_coupling,
+)
+from skgw.solvers.result import State
+
+__all__ = [
+    "CONVERGED",
+    "INNER",
+    "MAX_ITER",
+    "NON_FINITE",
+    "STATUS",
+    "Solution",
+    "attainable_tol",
+    "entropic_value",
+    "is_compiled",
+    "minimize",
+    "spaced",
+]
+
+MAX_COOLING = 1.0  # octaves from one annealing level to the next, one outer step each
+MAX_COMPILED = 500  # points per side: above, products are left to BLAS and its threads
+FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
+
+
+def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
+    """The tolerance, raised to what the floating point type can resolve at this `reg`, (B,)."""
+    eps = torch.finfo(reg.dtype).eps
+    ratio = scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
+    floor = FLOAT_MARGIN * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
+    return floor.clamp_max(0.1).clamp_min(tol)
+
+
+@torch.no_grad()
+@full_precision()
+def minimize(
+    problem: Problem,
+    reg: Tensor,
+    start: State,
+    *,
+    plan: Tensor | None = None,
+    level: Tensor | None = None,
+    rough: LowRankProblem | None = None,
+    tol: Tensor,
+    max_iter: int = 100,
+    symmetric: bool = False,
+    backend: str = "auto",
+    linear: LinearSolver | None = None,
+) -> Solution:
+    """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
+
+    Parameters
+    ----------
+    problem : Problem
+    reg : Tensor of shape (B,)
+    start : State
+        First linearised cost (B, n, m), and column potential (B, m) if there is one.
+    plan : Tensor of shape (B, n, m), optional
+        The plan with that cost, if it is close to a solution already.
+    level : Tensor of shape (B,), optional
+        Temperature to cool from; `reg` (no annealing) by default.
+    rough : LowRankProblem, optional
+        The problem with truncated kernels, whose gradients are good enough while it cools; the last
+        step above `reg` ends with that of `problem`.
+    tol : Tensor of shape (B,)
+        A problem has converged when one step changes the plan, and the plan violates its
+        marginals, by less than this L1 norm.
+    max_iter : int
+        Outer steps, annealing included.
+    symmetric : bool
+        Whether a space is compared with itself under the square loss, from a symmetric start.
+    backend : str
+        As for `solve_linear`. With numba, dense problems of up to `MAX_COMPILED` points are solved
+        by `descent_numba`, which does as below, in compiled code.
+    linear : callable, optional
+        What solves the linear problems, for other constraints than couplings; called as
+        `solve_coupling` is, which is the default.
+    """
+    if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend):
+        from skgw.solvers.quadratic.descent_numba import minimize_numba
+
+        return minimize_numba(
+            problem, reg, start, plan=plan, level=level, rough=rough, tol=tol, max_iter=max_iter,
+            symmetric=symmetric,
+        )  # fmt: skip
+    linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
+    with torch.inference_mode():  # operations on small tensors take a sixth less time there
+        solution = _descend(problem, reg, start, plan, level, rough, tol, max_iter, linear)
+    return Solution(*(field.clone() for field in solution))  # such as may be used with gradients
+
+
+def _descend(
+    problem: Problem,
+    reg: Tensor,
+    start: State,
+    plan: Tensor | None,
+    level: Tensor | None,
+    rough: Problem | None,
+    tol: Tensor,
+    max_iter: int,
+    linear: LinearSolver,
+) -> Solution:
+    """`minimize`, in torch."""
+    it = first_iterate(problem, start, plan, tol)
+    levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
+    if levels:
+        lean = tilt(problem, torch.ones_like(reg))
+        gradients = [*[problem if rough is None else rough] * (len(levels) - 1), problem]
+        for temperature, of in zip(levels, gradients, strict=True):
+            it = cooled(of, it, temperature, lean, linear)
+    active = torch.arange(len(reg), device=reg.device)
+    finished: list[tuple[Tensor, Solution]] = []
+    for step in range(len(levels) + 1, max_iter + 1):
+        is_first = step == 1 and plan is None
+        it, outcome = outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
+        ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
+        done = ended | (step == max_iter)
+        if not done.any():
+            continue
+        ready, keep = indices(done), indices(~done)
+        finished.append((active[ready], Solution(*(field[ready] for field in outcome))))
+        if len(keep) == 0:
+            break
+        problem, reg, tol, active = problem.take(keep), reg[keep], tol[keep], active[keep]
+        it = Iterate(*(field[keep] for field in it))
+    if len(finished) == 1:
+        return finished[0][1]
+    order = torch.cat([index for index, _ in finished]).argsort()
+    return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
+
+
+def is_compiled(offset: Tensor, backend: str) -> bool:
+    """Whether a dense problem with this offset is solved in compiled code altogether."""
+    compiled = resolved(backend, offset.device.type) == "numba"
+    return compiled and max(offset.shape[1:]) <= MAX_COMPILED
+
+
+def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
+    """Temperatures from `level` (B,) to above `reg` (B,), the same number for all problems."""
+    ratio = (level / reg).clamp_min(1.0)
+    n_levels = math.ceil(float(ratio.log2().amax()) / MAX_COOLING)
+    return spaced(ratio, reg, n_levels)
+
+
+def spaced(ratio: Tensor, reg: Tensor, n_levels: int) -> list[Tensor]:
+    """`n_levels` temperatures, (B,) each, from `ratio` times `reg` to above it."""
+    return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
+
+
+def entropic_value(
+    plan: Tensor, potential: Tensor, energy: Tensor, b: Tensor, reg: Tensor
+) -> Tensor:
+    """E - reg H of the coupling that `plan` is close to, (B,), from its `energy` (B,).
+
+    At a solution the gradient of E - reg H is constant along rows and, but for the potential and
+    the column's weight, along columns. That prices what the plan's columns are off by, and leaves
+    an error of second order where that of the plan itself would be of first.
+    """
+    missing = b - plan.sum(1)  # (B, m)
+    tiny = torch.finfo(b.dtype).tiny
+    price = potential + reg[:, None] * b.clamp_min(tiny).log()
+    neg_entropy = plan.clamp_min(tiny).log_().mul_(plan).sum((1, 2))
+    return energy + reg * neg_entropy + (missing * price).sum(1)

@@ -1,0 +1,198 @@
+"""`solve_gromov` with ``plan="lazy"``: spaces in, a plan that is never formed out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.geometry.point_cloud import LowRank, PointCloud, Space, low_rank
+from skgw.solvers.inputs import as_like, read_weights
+from skgw.solvers.lazy_plan import LazyPlan
+from skgw.solvers.precision import full_precision
+from skgw.solvers.quadratic.descent import attainable_tol
+from skgw.solvers.quadratic.multiscale import (
+    FactoredProblem,
+    Position,
+    center,
+    refine,
+    solve_levels,
+)
+from skgw.solvers.quadratic.multistart import seeded
+from skgw.solvers.result import Array, GromovResult, State
+
+TOLERANCE = 1e-2  # by default: each further digit takes some twenty sweeps over all pairs
+N_DRAWS = 4  # pairs of samples that are tried, at least
+MAX_DENSE = 5000  # points a side, of which matrices are made without being asked for more
+
+
+class LazyInputs(NamedTuple):
+    """A problem between two spaces, and how to hand results back."""
+
+    problem: FactoredProblem
+    restore: Callable[[Tensor], Any]  # numpy in, numpy out
+
+
+def as_matrix(space: Any, name: str) -> Any:
+    """The matrix of a small space; whatever is not a space passes through.
+
+    Raises
+    ------
+    ValueError
+        For a space of more than 5,000 points.
+    """
+    if not isinstance(space, PointCloud | LowRank):
+        return space
+    if len(space) > MAX_DENSE:
+        raise ValueError(
+            f"{name} has {len(space)} points: from {MAX_DENSE} on use plan='lazy', or pass its "
+            "matrix, toarray(), if memory allows."
+        )
+    return space.toarray()
+
+
+@torch.no_grad()
+@full_precision()
+def solve_lazy(
+    Ca: Any,
+    Cb: Any,
+    a: Array | None,
+    b: Array | None,
+    *,
+    reg: float | Array,
+    reg_scale: str | None,
+    init: str | Array | State,
+    n_init: int,
+    tol: float | None,
+    max_iter: int,
+    rank: int | None,
+    backend: str,
+    random_state: Any,
+) -> GromovResult:
+    """As `solve_gromov`, between spaces and without a warning."""
+    noise = seeded(random_state)
+    problem, restore = read_spaces(Ca, Cb, a, b, rank, noise)
+    absolute, scale = _absolute_reg(reg, reg_scale, problem)
+    regs, scales = (problem.x.weights.new_tensor([value]) for value in (absolute, scale))
+    tol_used = attainable_tol(tol or TOLERANCE, regs, scales)
+    budget: dict[str, Any] = {"tol": float(tol_used), "max_iter": max_iter}
+    if isinstance(init, State):
+        moment, g = _given(init, problem)
+        outcome = refine(problem, absolute, moment, g / absolute, **budget)
+    elif isinstance(init, str) and init in ("auto", "anneal"):
+        draws = max(n_init, N_DRAWS)
+        outcome = solve_levels(
+            problem, absolute, n_draws=draws, noise=noise, backend=backend, **budget
+        )
+    else:
+        raise ValueError("init must be 'auto', 'anneal' or the state of an earlier lazy result.")
+    return _package(problem, absolute, float(tol_used), *outcome, restore)
+
+
+def read_spaces(
+    Ca: Any, Cb: Any, a: Array | None, b: Array | None, rank: int | None, noise: torch.Generator
+) -> LazyInputs:
+    """Validate two spaces and their weights, and factor what is not factored yet.
+
+    Raises
+    ------
+    TypeError
+        For anything but spaces, and for numpy arrays mixed with torch tensors.
+    ValueError
+        For weights that do not fit.
+    """
+    for name, space in (("Ca", Ca), ("Cb", Cb)):
+        if not isinstance(space, PointCloud | LowRank):
+            raise TypeError(
+                f"plan='lazy' takes spaces, PointCloud(X) or LowRank(F), but {name} is a "
+                f"{type(space).__name__}. Matrices take plan='dense'."
+            )
+    given = [x for x in (_array(Ca), _array(Cb), a, b) if x is not None]
+    is_torch = [isinstance(x, Tensor) for x in given]
+    if any(is_torch) and not all(is_torch):
+        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    parts = [low_rank(space, rank, noise) for space in (Ca, Cb)]
+    dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
+    device = parts[0][0].device
+    sides = []
+    for (factors, residual), p, name in zip(parts, (a, b), "ab", strict=True):
+        weights = read_weights(p, len(factors), name, dtype, device)
+        sides.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
+
+    def restore(x: Tensor) -> Any:
+        return x if is_torch[0] else x.cpu().numpy()[()]
+
+    return LazyInputs(FactoredProblem(*sides), restore)
+
+
+def _array(space: Space) -> Array:
+    return space.points if isinstance(space, PointCloud) else space.factors
+
+
+def _absolute_reg(
+    reg: float | Array, reg_scale: str | None, problem: FactoredProblem
+) -> tuple[float, float]:
+    """The entropy's absolute strength, and the scale it is relative to."""
+    if reg_scale not in ("auto", None):
+        raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
+    value, scale = float(reg), problem.scale or 1.0
+    if not 0 < value < float("inf"):
+        raise ValueError("reg must be positive.")
+    return (value * scale if reg_scale == "auto" else value), scale
+
+
+def _given(init: State, problem: FactoredProblem) -> tuple[Tensor, Tensor]:
+    """Moment and column potential of a state, checked."""
+    shape = tuple(side.factors.shape[1] for side in problem)
+    if tuple(init.cost.shape) != shape:
+        raise ValueError(
+            f"init.cost has shape {tuple(init.cost.shape)}, expected {shape}: only the state of a "
+            "lazy result between the same spaces, at the same rank, is a start."
+        )
+    b = problem.y.weights
+    g = torch.zeros_like(b) if init.potential is None else as_like(init.potential, b)
+    if g.shape != b.shape:
+        raise ValueError(f"init.potential has shape {tuple(g.shape)}, expected {tuple(b.shape)}.")
+    return as_like(init.cost, b.new_empty(0, dtype=torch.float64)), g
+
+
+def _package(
+    problem: FactoredProblem,
+    reg: float,
+    tol: float,
+    at: Position,
+    change: float,
+    n_iter: int,
+    restore: Callable[[Tensor], Any],
+) -> GromovResult:
+    linear, like = at.linear, problem.x.weights
+    energy = problem.energy(at.moment)
+    value = at.value(energy, reg)
+    if not math.isfinite(value):
+        status = "non_finite"
+    elif change < tol:
+        status = "converged" if at.error < tol else "inner"
+    else:
+        status = "max_iter"
+
+    def number(x: float) -> Any:
+        return restore(like.new_tensor(x))
+
+    fields = (linear.left, linear.right, linear.scores(at.g), linear.a)
+    return GromovResult(
+        plan=LazyPlan(*map(restore, fields)),
+        value=number(value),
+        value_quad=number(energy),
+        potentials=(restore(reg * at.f), restore(reg * at.g)),
+        marginals=(restore(linear.a), restore(at.columns)),
+        marginal_error=number(at.error),
+        converged=status == "converged",
+        status=status,
+        n_iter=n_iter,
+        reg=number(reg),
+        tol=number(tol),
+        state=State(restore(at.moment), restore(reg * at.g)),
+    )

@@ -1,0 +1,133 @@
+"""Partial Gromov-Wasserstein: only a given part of the mass is transported, the best one.
+
+The plans T have a given mass s in (0, 1], row sums of at most a and column sums of at most b
+(Chapel, Alaya, Gasso 2020). A dummy point on either side takes the mass r = a - T1 and c = b - T'1
+that is left: the plan with r as a last column and c as a last row, and no mass where they meet, is
+a coupling of (a, 1 - s) and (b, 1 - s), and the solver of couplings does the rest. It minimises
+
+    E(T) - s reg (H(T) + H(r) + H(c)).
+
+The entropy of what is left keeps the problem smooth: a point is transported in full far below a
+threshold of its cost, not at all far above, and in part around it, within about reg. The factor s
+makes up for E being quadratic: with T = s P it is s^2 (E(P) - reg H(P) - ...), so that the matched
+part is as sharp as it would be by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from skgw.solvers.inputs import Inputs
+from skgw.solvers.problems.unbalanced import RelaxedProblem, package_relaxed, relaxed_problem
+from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
+from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
+from skgw.solvers.result import Array, GromovResult, State
+
+GROWTH = 1 / 3, 2 / 3, 1.0  # shares of the mass, for starts that grow
+CLOSED = 2.0  # cost of matching both dummies, over a bound of all other costs
+
+
+class PartialProblem(NamedTuple):
+    """E on plans with a dummy row and a dummy column, whose entries for points have mass one."""
+
+    points: RelaxedProblem
+    offset: Tensor  # (B, n + 1, m + 1)
+    constant: Tensor  # (B,)
+    a: Tensor  # (B, n + 1), (a, 1 - s) / s
+    b: Tensor  # (B, m + 1)
+
+    def gradient(self, plan: Tensor) -> Tensor:
+        """Linearised cost at `plan`, (B, n + 1, m + 1); to be left alone costs nothing."""
+        return self.extended(self.points.gradient(plan[:, :-1, :-1]))
+
+    def extended(self, cost: Tensor) -> Tensor:
+        """Costs between points, (B, n, m), with those of the dummies."""
+        cost = pad(cost, (0, 1, 0, 1))
+        cost[:, -1, -1] = self.offset[:, -1, -1]
+        return cost
+
+    def take(self, index: Tensor) -> PartialProblem:
+        """The problems of the batch at `index`, a boolean or integer (B,)."""
+        return PartialProblem(self.points.take(index), *(field[index] for field in self[1:]))
+
+
+def solve_partial(
+    inputs: Inputs,
+    reg: Tensor,
+    scale: Tensor,
+    mass: float,
+    *,
+    loss: str,
+    alpha: float,
+    init: str | Array | State,
+    tol: float,
+    max_iter: int,
+    backend: str,
+) -> GromovResult:
+    """`solve_gromov` for a part of the mass, on validated tensors, at an absolute `reg` (B,)."""
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass must be above 0 and at most 1, the mass of a and b, got {mass!r}.")
+    with torch.no_grad():
+        free = torch.zeros_like(reg)
+        points = relaxed_problem(inputs, free, free, loss=loss, alpha=alpha)
+        stages = [partial_problem(points, share * mass) for share in GROWTH]
+        problem = stages[-1]
+        starts = first_states(
+            init, points, inputs, reg, scale, loss=loss, max_iter=max_iter, backend=backend
+        )
+        if inputs.M is not None:
+            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
+        tol_used = attainable_tol(tol, reg, scale)
+        starts = [s._replace(state=_extended_state(problem, s.state)) for s in starts]
+        run = functools.partial(minimize, reg=reg, backend=backend)
+        objective = functools.partial(_objective, reg=reg)
+        solution = best_of(stages, starts, run, objective, tol=tol_used, max_iter=max_iter)
+        entropy = torch.special.entr(mass * solution.plan).sum((1, 2))
+        solution, f = _without_dummies(problem, solution, reg)
+    return package_relaxed(
+        solution, inputs,
+        mass=torch.full_like(reg, mass), penalty=-mass * reg * entropy,
+        row_potential=f - (reg * torch.full_like(reg, mass).log())[:, None],
+        reg=reg, tol=tol_used, loss=loss, alpha=alpha,
+    )  # fmt: skip
+
+
+def partial_problem(points: RelaxedProblem, mass: float) -> PartialProblem:
+    """Add the dummies to a problem on points."""
+    left = (1 - mass) / mass
+    a, b = (pad(p / mass, (0, 1), value=left) for p in (points.a, points.b))
+    offset = pad(points.offset, (0, 1, 0, 1))
+    bound = points.offset.abs().amax((1, 2)) + 2 * points.alpha * (
+        points.f1.abs().amax((1, 2))
+        + points.f2.abs().amax((1, 2))
+        + points.h1.abs().amax((1, 2)) * points.h2.abs().amax((1, 2))
+    )
+    offset[:, -1, -1] = CLOSED * bound
+    return PartialProblem(points, offset, points.constant, a, b)
+
+
+def _objective(s: Solution, *, reg: Tensor) -> Tensor:
+    return s.energy - reg * torch.special.entr(s.plan).sum((1, 2))
+
+
+def _extended_state(problem: PartialProblem, start: State) -> State:
+    potential = start.potential
+    if potential is not None:
+        potential = pad(potential, (0, 1))
+    return State(problem.extended(start.cost), potential)
+
+
+def _without_dummies(problem: PartialProblem, s: Solution, reg: Tensor) -> tuple[Solution, Tensor]:
+    """The solution on the points, and its row potential; potentials are zero for the dummies."""
+    scores = (s.potential[:, None, :] - s.cost) / reg[:, None, None]
+    f = -reg[:, None] * (scores + problem.b.log()[:, None, :]).logsumexp(2)  # (B, n + 1)
+    dummy = s.potential[:, -1:]
+    inner = s._replace(
+        plan=s.plan[:, :-1, :-1], cost=s.cost[:, :-1, :-1], potential=s.potential[:, :-1] - dummy
+    )
+    return inner, f[:, :-1] + dummy

@@ -1,0 +1,120 @@
+"""Unbalanced Gromov-Wasserstein: deviations of the marginals cost what they weigh.
+
+The problem of Sejourne, Vialard, Peyre (2021), in which every term is quadratic in the plan T,
+
+    F(T) = E(T) + rho_a/2 KL2(T1 | a) + rho_b/2 KL2(T'1 | b) + reg/2 KL2(T | ab'),
+
+with KL2(x | y) = KL(x (x) x | y (x) y), KL(x | y) = sum x log(x / y) - x + y. For T = m P with a
+plan P of mass one, F is a function of m and of
+
+    G(P) = E(P) + rho_a KL(P1 | a) + rho_b KL(P'1 | b) + reg KL(P | ab'),
+
+and the best mass for P has a closed form: with S = rho_a + rho_b + reg,
+
+    m = exp(-G(P) / S),    F(m P) = S/2 (1 - exp(-2 G(P) / S)).
+
+F increases in G. It is enough to minimise G over plans of mass one, by successive linearisation
+as in `descent.py`: there is no mass to be scaled on the way, and strengths may be infinite.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skgw.solvers.inputs import Inputs
+from skgw.solvers.linear.balanced import newton_steps
+from skgw.solvers.linear.newton_cg import LinearSolution
+from skgw.solvers.linear.unbalanced import row_potential, solve_relaxed
+from skgw.solvers.problems.unbalanced import RelaxedProblem, package_relaxed, relaxed_problem
+from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
+from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
+from skgw.solvers.result import Array, GromovResult, State
+
+MAX_NEWTON = 20  # per linear problem
+GROWTH = 1 / 16, 1 / 4, 1.0  # shares of the strengths, for starts that grow
+
+
+def strengths(unbalanced: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Absolute strengths of both sides, (B,), for one number or two, relative to `scale` (B,)."""
+    rho = np.asarray(unbalanced, dtype=np.float64)
+    if rho.shape not in ((), (2,)) or not (rho >= 0).all():
+        raise ValueError(
+            f"unbalanced must be a number that is not negative, or two of them, got {unbalanced!r}."
+        )
+    rho_a, rho_b = np.broadcast_to(rho, 2)
+    return float(rho_a) * scale, float(rho_b) * scale
+
+
+def solve_unbalanced(
+    inputs: Inputs,
+    reg: Tensor,
+    scale: Tensor,
+    rho: tuple[Tensor, Tensor],
+    *,
+    loss: str,
+    alpha: float,
+    init: str | Array | State,
+    tol: float,
+    max_iter: int,
+    backend: str,
+) -> GromovResult:
+    """`solve_gromov` with relaxed marginals, on validated tensors, at absolute `reg` and `rho`."""
+    newton_steps(backend, reg.device.type)  # refuses unknown names
+    with torch.no_grad():
+        problem = relaxed_problem(inputs, *rho, loss=loss, alpha=alpha)
+        starts = first_states(
+            init, problem, inputs, reg, scale, loss=loss, max_iter=max_iter, backend=backend
+        )
+        if inputs.M is not None:
+            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
+        tol_used = attainable_tol(tol, reg, scale)
+        objective = functools.partial(_objective, problem, reg=reg)
+        run = functools.partial(minimize, reg=reg, linear=_solve_linear)
+        stages = [problem._replace(rho_a=k * rho[0], rho_b=k * rho[1]) for k in GROWTH]
+        solution = best_of(stages, starts, run, objective, tol=tol_used, max_iter=max_iter)
+        g = objective(solution)
+        total = rho[0] + rho[1] + reg
+        mass = torch.exp(-g / total)
+        value = torch.where(total.isinf(), g, -0.5 * total * torch.expm1(-2 * g / total))
+        f = row_potential(solution.cost, problem.a, problem.b, reg, rho[0], solution.potential)
+        f = f + (reg * mass.log())[:, None]
+        penalty = value - mass**2 * solution.energy
+    return package_relaxed(
+        solution, inputs,
+        mass=mass, penalty=penalty, row_potential=f, reg=reg, tol=tol_used, loss=loss, alpha=alpha,
+    )  # fmt: skip
+
+
+def _solve_linear(
+    problem: RelaxedProblem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor
+) -> LinearSolution:
+    return solve_relaxed(
+        cost, problem.a, problem.b, reg, problem.rho_a, problem.rho_b,
+        potential=potential, tol=tol, max_iter=MAX_NEWTON,
+    )  # fmt: skip
+
+
+def _objective(problem: RelaxedProblem, s: Solution, *, reg: Tensor) -> Tensor:
+    """G at a plan of mass one, (B,)."""
+    rows, columns = s.plan.sum(2), s.plan.sum(1)
+    kl_a, kl_b = _kl(rows, problem.a), _kl(columns, problem.b)
+    # KL(P | ab') = KL(p | a) + KL(q | b) + KL(P | pq'), the last one without reference to a and b.
+    entropy = torch.special.entr(rows).sum(1) + torch.special.entr(columns).sum(1)
+    mutual = entropy - torch.special.entr(s.plan).sum((1, 2))
+    penalties = _weighted(problem.rho_a, kl_a) + _weighted(problem.rho_b, kl_b)
+    return s.energy + penalties + reg * (kl_a + kl_b + mutual)
+
+
+def _kl(p: Tensor, a: Tensor) -> Tensor:
+    """KL(p | a), (B,), without cancellation where p is close to a."""
+    ratio = (p - a) / a.clamp_min(torch.finfo(a.dtype).tiny)
+    return (a * (torch.special.xlog1py(1 + ratio, ratio) - ratio)).sum(1)
+
+
+def _weighted(rho: Tensor, kl: Tensor) -> Tensor:
+    return torch.where(rho.isinf(), 0.0, rho * kl)  # an infinite strength leaves nothing to weigh

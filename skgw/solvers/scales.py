@@ -1,0 +1,68 @@
+"""From relative options to absolute numbers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from skgw.solvers.inputs import Inputs, as_like
+from skgw.solvers.problems.quadratic import mean
+from skgw.solvers.result import Array
+
+
+def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
+    """Move both matrices away from zero, where the KL loss has no value.
+
+    The shift is a constant for gradients. Where all points coincide it is `kl_shift` itself.
+    """
+    if loss != "KL":
+        return inputs
+    if not kl_shift >= 0:
+        raise ValueError(f"kl_shift must not be negative, got {kl_shift!r}.")
+    size = 0.5 * (mean(inputs.Ca.detach(), inputs.a) + mean(inputs.Cb.detach(), inputs.b))
+    shift = (kl_shift * torch.where(size > 0, size, 1.0))[:, None, None]
+    Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
+    if not ((Ca > 0).all() and (Cb > 0).all()):
+        raise ValueError("The KL loss needs positive entries: set kl_shift > 0.")
+    return inputs._replace(Ca=Ca, Cb=Cb)
+
+
+@torch.no_grad()
+def absolute_reg(
+    reg: float | Array, reg_scale: str | None, inputs: Inputs, loss: str
+) -> tuple[Tensor, Tensor]:
+    """The entropy's absolute strength and the scale it is relative to, both (B,)."""
+    if reg_scale not in ("auto", None):
+        raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
+    scale = _scale(inputs, loss)
+    reg = as_like(reg, scale)
+    if reg.ndim > 1 or reg.numel() not in (1, len(scale)):
+        raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
+    if not all(0 < x < math.inf for x in reg.flatten().tolist()):
+        raise ValueError("reg must be positive; for the unregularised problem use POT's solver.")
+    reg = reg.expand_as(scale).clone()
+    return (reg * scale if reg_scale == "auto" else reg), scale
+
+
+def _scale(inputs: Inputs, loss: str) -> Tensor:
+    """Average over both sides of the mean squared entry (mean entry for the KL loss), (B,)."""
+    sides = (inputs.Ca, inputs.a), (inputs.Cb, inputs.b)
+    size_a, size_b = (mean(C * C if loss == "L2" else C, p) for C, p in sides)
+    scale = 0.5 * (size_a + size_b)
+    tiny = torch.finfo(scale.dtype).tiny
+    if all(tiny <= x < math.inf for x in scale.tolist()):
+        return scale
+    vanished = scale < tiny
+    if _any_apart(inputs, vanished) or not torch.isfinite(scale).all():
+        raise ValueError(
+            f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
+        )
+    return torch.where(vanished, 1.0, scale)  # all points coincide: any temperature will do
+
+
+def _any_apart(inputs: Inputs, index: Tensor) -> bool:
+    """Whether points with weight are apart in one of the problems at `index`, a boolean (B,)."""
+    sides = ((inputs.Ca[index], inputs.a[index]), (inputs.Cb[index], inputs.b[index]))
+    return any(bool(mean((C != 0).to(p), (p > 0).to(p)).any()) for C, p in sides)
