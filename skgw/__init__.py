@@ -1,11 +1,11 @@
 """Gromov-Wasserstein learning across incomparable spaces, with a scikit-learn interface."""
 
 from skgw._version import __version__
-from skgw.cotraining import GWCoTrainedAutoencoders
-from skgw.coupling import Coupling
-from skgw.domains import DomainKFold, Domains
+from skgw.base.coupling import Coupling
+from skgw.base.domains import DomainKFold, Domains
 from skgw.embedding import GWGenerativeEmbedding
 from skgw.matching import GWMatcher
+from skgw.translation import GWCoTrainedAutoencoders
 
 __all__ = [
     "Coupling",

@@ -51,3 +51,11 @@ def data_path(request: pytest.FixtureRequest) -> Path:
     if not path.is_dir():
         pytest.fail(f"--data {path}: no such folder")
     return path
+
+
+@pytest.fixture
+def double_by_default():
+    """Results must not depend on torch's default; a test may set it back before it ends."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -40,7 +40,7 @@ FOR_TRANSFORMERS = [
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch):
     """Noise has no right motion, however long it is sought."""
-    monkeypatch.setattr("skgw.alignment.relaxed_search.N_TURNS", 1)
+    monkeypatch.setattr("skgw.registration.basin_hopping.N_TURNS", 1)
 
 
 # The checks hand out labels and noise: that is what these warn of.
@@ -52,7 +52,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def short_initialization(monkeypatch):
-    monkeypatch.setattr("skgw.training.initialization.N_STEPS", 3)
+    monkeypatch.setattr("skgw.embedding.initialization.N_STEPS", 3)
 
 
 @parametrize_with_checks(

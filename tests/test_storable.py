@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import pytest
 
-from skgw.coupling import Coupling
+from skgw.base.coupling import Coupling
 from skgw.spaces import MatrixSpace
 from skgw.storable import field_names, storable, stored_class, stored_name
 

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from skgw._run import REPORT_EVERY
+from skgw.base.training_run import REPORT_EVERY
 
 
 class Clock:

@@ -46,7 +46,7 @@ from skgw.metrics import (
     nearest_neighbor_two_sample,
     sample_support,
 )
-from skgw.nn.constraints import TotalVariation
+from skgw.nn.regularizers import TotalVariation
 
 Array = NDArray[Any]
 Shape = tuple[int, int, int]

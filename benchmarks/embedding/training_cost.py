@@ -20,17 +20,17 @@ from torch.optim import Adam
 
 from benchmarks.common import Figures, parser, print_figures, print_table, run, seeds
 from skgw import GWGenerativeEmbedding
-from skgw._run import TrainingRun
+from skgw.base.training_run import TrainingRun
 from skgw.datasets import make_modes
+from skgw.embedding import objective
 from skgw.nn import Generator
-from skgw.training import generation
 
-OBJECTIVE = generation.GenerativeObjective
+OBJECTIVE = objective.GenerativeObjective
 PARTS: dict[str, list[tuple[Any, str]]] = {  # where the functions are looked up
     "networks": [(Generator, "forward")],
-    "distances": [(OBJECTIVE, "distances"), (generation, "pairwise_distances")],
+    "distances": [(OBJECTIVE, "distances"), (objective, "pairwise_distances")],
     "solver": [
-        (generation, name)
+        (objective, name)
         for name in ("minimize", "carried_start", "identity_start", "quadratic_problem")
     ],
     "backward": [(Tensor, "backward")],

@@ -40,6 +40,12 @@ SIZES = (500, 1000, 2000, 4000)
 MAX_OTHERS = 1000  # points: POT and OTT take minutes beyond it
 
 
+def load_backend(backend: str) -> None:
+    """Make an experimental backend known to the solver."""
+    if backend == "triton":
+        importlib.import_module("skgw.solvers.experimental.newton_cg_triton")
+
+
 def facts(device: str) -> Figures:
     """The machine and the versions."""
     packages = ("skgw", "torch", "triton", "numba", "POT", "jax", "ott-jax")
@@ -92,6 +98,7 @@ def floor(device: str, n: int = 4000, batch: int = 132) -> Figures:
 
 def correctness(device: str, backend: str, n: int = 60, batch: int = 4) -> Figures:
     """Distances to the solutions of torch's steps in float64 on the CPU."""
+    load_backend(backend)
     Ca, Cb = pairs(batch, n, "cpu", torch.float64)
     found: Figures = {}
     for dtype, loss in product((torch.float64, torch.float32), ("L2", "KL")):
@@ -121,6 +128,7 @@ def speed(
     device: str, backend: str, cases: Sequence[tuple[int, int]] = CASES, budget: float = 2.0
 ) -> Figures:
     """Milliseconds per batch of (problems, points), and how often the host waited."""
+    load_backend(backend)
     found = {}
     for batch, n in cases:
         arrays = pairs(batch, n, device)
@@ -202,6 +210,7 @@ def points(cases: Sequence[tuple[int, int]]) -> list[int]:
 
 def linear(device: str, backend: str, cases: Sequence[tuple[int, int]] = LINEAR_CASES) -> Figures:
     """Milliseconds for one linear problem each, cold and at `REG`, and the errors reached."""
+    load_backend(backend)
     steps, found = newton_steps(backend, device), {}
     for batch, n in cases:
         problem = linear_problem(batch, n, device)

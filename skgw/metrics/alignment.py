@@ -12,7 +12,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from skgw.solvers.problems.quadratic import plan_cost
+from skgw.solvers.problems import plan_cost
 
 from ._checks import Floats, float_matrix, same_width, square_distances
 

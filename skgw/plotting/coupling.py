@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skgw.coupling import Coupling
+from skgw.base.coupling import Coupling
 
 from ._checks import as_labels, require_matplotlib
 

@@ -1,9 +1,10 @@
 """Entropic Gromov-Wasserstein solvers: pure functions from arrays to one frozen result."""
 
 from skgw.solvers.divergence import gw_divergence
-from skgw.solvers.geometry.point_cloud import LowRank, PointCloud
+from skgw.solvers.geometry import LowRank, PointCloud
 from skgw.solvers.gromov import solve_gromov
 from skgw.solvers.lazy_plan import LazyPlan
+from skgw.solvers.precision import full_precision
 from skgw.solvers.result import GromovResult, StartsReport, State
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "PointCloud",
     "StartsReport",
     "State",
+    "full_precision",
     "gw_divergence",
     "solve_gromov",
 ]

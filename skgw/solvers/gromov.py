@@ -116,8 +116,8 @@ def solve_gromov(
     backend : {"auto", "torch", "numba", "triton"}
         What the iterations run in. "auto" is numba on CPUs where it is installed (then the first
         solve of each dtype compiles for up to a minute, once per installation), else
-        torch. "triton" is for batches of small problems on GPUs, and experimental. With
-        `unbalanced` they run in torch.
+        torch. "triton" is for batches of small problems on GPUs, and experimental: import
+        `skgw.solvers.experimental.newton_cg_triton` first. With `unbalanced` they run in torch.
     random_state : int, numpy Generator or RandomState, optional
         Seeds what a pool draws at random, and the samples that lazy plans start from; None is the
         same as 0. A single start of a dense plan draws nothing.

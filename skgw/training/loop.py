@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skgw.solvers.precision import full_precision
+from skgw.solvers import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
 from skgw.training.optimizers import make_optimizer
+from skgw.training.process_group import World, current_world
 from skgw.training.state import History, Ranks, TrainingState
-from skgw.training.world import World, current_world
 
 WARMUP = 50  # iterations over which the learning rate rises to its full value
 

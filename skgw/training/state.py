@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective
-from skgw.training.world import World
+from skgw.training.process_group import World
 
 
 @dataclass

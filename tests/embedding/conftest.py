@@ -17,7 +17,7 @@ KINDS = ["features", "geodesic", "precomputed", "graph", "sparse", "sparse one w
 @pytest.fixture(scope="module", autouse=True)
 def short_initialization():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skgw.training.initialization.N_STEPS", 3)
+        patch.setattr("skgw.embedding.initialization.N_STEPS", 3)
         yield
 
 
@@ -79,4 +79,4 @@ def fitted(request, inputs, _cache, short_initialization):
 @pytest.fixture
 def frequent(monkeypatch):
     """Reports, validations and checkpoints every 2 updates."""
-    monkeypatch.setattr("skgw._run.REPORT_EVERY", 2)
+    monkeypatch.setattr("skgw.base.training_run.REPORT_EVERY", 2)

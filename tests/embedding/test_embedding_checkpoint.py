@@ -46,7 +46,7 @@ def test_a_fit_interrupted_after_its_training_resumes(quick, X, frequent, tmp_pa
     expected = quick(**params).fit(X)
     estimator = quick(checkpoint=tmp_path, **params)
     with monkeypatch.context() as patch:
-        patch.setattr("skgw.embedding.project", interrupted)
+        patch.setattr("skgw.embedding.generative_embedding.project", interrupted)
         with pytest.raises(KeyboardInterrupt):
             estimator.fit(X)
     recorder = Recorder()

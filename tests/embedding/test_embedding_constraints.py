@@ -94,7 +94,7 @@ def test_images_have_as_many_values_as_components(quick, X, shape):
 @pytest.mark.parametrize("shape", [(1, 4, 4), [3, 2, 4]])
 def test_images_begin_smooth(quick, X, shape, monkeypatch):
     """As far as distances leave it free: principal axes become slow cosines."""
-    monkeypatch.setattr("skgw.training.initialization.N_STEPS", 100)
+    monkeypatch.setattr("skgw.embedding.initialization.N_STEPS", 100)
     size = int(np.prod(shape))
     estimator = quick(n_components=size, output_shape=shape, max_iter=1).fit(X)
     images = estimator.sample(200, random_state=0).reshape(-1, *shape)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skgw import GWGenerativeEmbedding
-from skgw.coupling import Coupling
+from skgw.base.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.solvers import gw_divergence
@@ -75,7 +75,7 @@ def test_divergence_is_that_of_the_data_and_the_cloud(quick, X, D):
 def test_a_coupling_that_has_not_converged_is_named_at_the_callers_line(
     quick, X, method, monkeypatch
 ):
-    monkeypatch.setattr("skgw.training.projection.MAX_ITER", 1)
+    monkeypatch.setattr("skgw.embedding.projection.MAX_ITER", 1)
     with pytest.warns(GWConvergenceWarning, match="raise epsilon") as caught:
         getattr(quick(), method)(X)
     assert [warning.filename for warning in caught] == [__file__]
@@ -104,17 +104,19 @@ def test_new_rows_land_among_the_generated_points(fitted):
     assert ((generated.min(0) <= Z) & (generated.max(0) >= Z)).all()
 
 
-@pytest.mark.parametrize("module_constant", ["_placement.CHUNK", "embedding.MAX_REFERENCE"])
-def test_large_inputs_are_treated_alike(fitted, monkeypatch, module_constant):
+@pytest.mark.parametrize(
+    ("constant", "value"), [("placement.CHUNK", 7), ("generative_embedding.MAX_REFERENCE", 25)]
+)
+def test_large_inputs_are_treated_alike(fitted, monkeypatch, constant, value):
     """In chunks of 7 rows; by distances to 25 of the training rows."""
     whole = fitted.estimator.embedding_
-    monkeypatch.setattr(f"skgw.{module_constant}", 7 if module_constant.endswith("CHUNK") else 25)
+    monkeypatch.setattr(f"skgw.embedding.{constant}", value)
     estimator = clone(fitted.estimator).fit(fitted.X)
     Z = estimator.transform(fitted.X)
     assert_allclose(Z, estimator.embedding_, rtol=1e-9, atol=1e-9)
     assert np.isfinite(estimator.score(fitted.X))
     assert_allclose(estimator.plan_.toarray().sum(1), 1 / len(Z), rtol=1e-5)
-    if module_constant.endswith("CHUNK"):
+    if constant.endswith("CHUNK"):
         assert_allclose(Z, whole, rtol=1e-9, atol=1e-9)
 
 
@@ -133,7 +135,7 @@ def test_large_graphs_are_seen_from_some_of_their_nodes(fitted, monkeypatch):
 
 def test_distances_need_not_fit_on_the_device(quick, X, monkeypatch):
     whole = quick().fit(X).embedding_
-    monkeypatch.setattr("skgw.training.generation.MAX_CACHED", 0)
+    monkeypatch.setattr("skgw.embedding.objective.MAX_CACHED", 0)
     assert_allclose(quick().fit(X).embedding_, whole, atol=1e-2 * np.abs(whole).max())
 
 

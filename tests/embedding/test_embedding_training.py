@@ -123,9 +123,9 @@ def test_divergence_of_the_training_is_an_error(quick, X):
 
 
 def test_automatic_number_of_updates(quick, X, monkeypatch):
-    monkeypatch.setattr("skgw._embedding_setup.MIN_UPDATES", 2)
+    monkeypatch.setattr("skgw.embedding.setup.MIN_UPDATES", 2)
     assert quick(max_iter="auto").fit(X).n_iter_ == 2 * len(X) // 3
-    monkeypatch.setattr("skgw._embedding_setup.MAX_UPDATES", 5)
+    monkeypatch.setattr("skgw.embedding.setup.MAX_UPDATES", 5)
     assert quick(max_iter="auto").fit(X).n_iter_ == 5
 
 

@@ -161,8 +161,8 @@ FILES = {
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_holds_everything(quick, copies, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("skgw.matching.MAX_REFERENCE", 30)
-    monkeypatch.setattr("skgw.alignment.fitting.N_TRIED", 30)
+    monkeypatch.setattr("skgw.matching.matcher.MAX_REFERENCE", 30)
+    monkeypatch.setattr("skgw.matching.alignment.N_TRIED", 30)
     matcher = quick(**FILES[kind]).fit(copies.X, copies.Y)
     matcher.save(tmp_path / "matcher")
     loaded = GWMatcher.load(tmp_path / "matcher")

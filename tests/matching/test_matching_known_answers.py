@@ -114,8 +114,8 @@ def test_new_rows_are_matched_with_new_rows(copies, quick):
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_reference_rows_speak_for_the_others(quick, monkeypatch):
-    monkeypatch.setattr("skgw.matching.MAX_REFERENCE", 100)
-    monkeypatch.setattr("skgw.alignment.fitting.N_TRIED", 100)
+    monkeypatch.setattr("skgw.matching.matcher.MAX_REFERENCE", 100)
+    monkeypatch.setattr("skgw.matching.alignment.N_TRIED", 100)
     X, _ = make_swiss_roll(400, random_state=0)
     order = np.random.default_rng(0).permutation(400)
     whole = quick(metric="euclidean").fit(X, X[order])

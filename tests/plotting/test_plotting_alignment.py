@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
 from skgw import Domains
-from skgw.coupling import Coupling
+from skgw.base.coupling import Coupling
 from skgw.plotting import AlignmentDisplay, CouplingDisplay
 from skgw.plotting._colors import PALETTE
 

@@ -1,12 +1,11 @@
 """The same solutions from torch and from compiled code."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
 
 from skgw.solvers import gw_divergence, solve_gromov
+from skgw.solvers.linear import balanced
 from skgw.solvers.linear.balanced import newton_steps, resolved
 
 
@@ -58,23 +57,26 @@ def test_divergence_takes_a_backend(problem):
 
 def test_the_choice(monkeypatch):
     assert newton_steps("numba", "cpu") is not newton_steps("torch", "cpu")
-    choose = resolved.__wrapped__  # it remembers
-    assert choose("numba", "cpu") == choose("auto", "cpu") == "numba"
-    assert choose("torch", "cpu") == choose("auto", "cuda") == choose("torch", "cuda") == "torch"
+    assert resolved("numba", "cpu") == resolved("auto", "cpu") == "numba"
+    for backend, device in [("torch", "cpu"), ("auto", "cuda"), ("torch", "cuda")]:
+        assert resolved(backend, device) == "torch"
     with pytest.raises(ValueError, match="for CPUs, the input is on cuda"):
-        choose("numba", "cuda")
+        resolved("numba", "cuda")
     with pytest.raises(ValueError, match=r"backend must be one of .*got 'jax'"):
-        choose("jax", "cpu")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert choose("auto", "cpu") == "torch"
+        resolved("jax", "cpu")
+    monkeypatch.setattr(balanced, "_is_installed", lambda _: False)
+    assert resolved("auto", "cpu") == "torch"
     with pytest.raises(ImportError, match=r"pip install 'skgw\[numba\]'"):
-        choose("numba", "cpu")
+        resolved("numba", "cpu")
     with pytest.raises(ImportError, match=r"pip install 'skgw\[gpu\]'"):
-        choose("triton", "cuda")
+        resolved("triton", "cuda")
 
 
 def test_triton_is_for_gpus(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)  # as if it were installed
+    monkeypatch.setattr(balanced, "_is_installed", lambda _: True)
+    with pytest.raises(ValueError, match=r"import skgw\.solvers\.experimental\.newton_cg_triton"):
+        resolved("triton", "cpu")
+    monkeypatch.setitem(balanced.EXPERIMENTAL, "triton", newton_steps("torch", "cpu"))
     with pytest.raises(ValueError, match="for GPUs, the input is on cpu"):
-        resolved.__wrapped__("triton", "cpu")
+        resolved("triton", "cpu")

@@ -9,7 +9,7 @@ from torch import nn
 
 from skgw import GWGenerativeEmbedding
 from skgw.training import Checkpoint, Objective, Phase, TrainingOptions, train
-from skgw.training.world import join_world
+from skgw.training.process_group import join_world
 
 
 class Towards(Objective):

@@ -19,6 +19,7 @@ from torch import Tensor
 from triton.language import constexpr, tensor
 
 from skgw.solvers.linear import conjugate_gradients, newton_cg
+from skgw.solvers.linear.balanced import EXPERIMENTAL
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 
 MAX_SIZE = 256  # of a side: a larger plan is more than one multiprocessor should work on
@@ -53,6 +54,9 @@ def newton_triton(problem: LinearProblem, max_iter: int) -> LinearSolution:
             flat=torch.finfo(cost.dtype).eps, num_warps=N_WARPS, **_tile(cost),
         )  # fmt: skip
     return LinearSolution(plan, g * reg[:, None], error)
+
+
+EXPERIMENTAL["triton"] = newton_triton
 
 
 def _tile(cost: Tensor) -> dict[str, int]:

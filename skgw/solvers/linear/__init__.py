@@ -1,1 +1,7 @@
 """Entropic linear transport: semi-dual Newton steps, balanced and unbalanced, in blocks of rows."""
+
+from skgw.solvers.linear.balanced import solve_linear
+from skgw.solvers.linear.extension import Extension, extend_plan
+from skgw.solvers.linear.unbalanced import solve_relaxed
+
+__all__ = ["Extension", "extend_plan", "solve_linear", "solve_relaxed"]

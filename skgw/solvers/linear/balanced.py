@@ -31,6 +31,8 @@ FAR = 2e-3  # L1 error: points of little weight are a small error, wherever they
 WARMER = 4.0  # factor to the temperature at which to prepare for a colder one
 SYMMETRIC_STEPS = 8
 
+EXPERIMENTAL: dict[str, NewtonSteps] = {}  # further backends, which their modules add on import
+
 
 @torch.no_grad()
 def solve_linear(
@@ -68,7 +70,8 @@ def solve_linear(
         2014; Feydy et al. 2019).
     backend : {"auto", "torch", "numba", "triton"}
         "auto" is numba on CPUs where it is installed, else torch. "triton" is for GPUs, in which
-        it keeps problems of up to 256 points a side; larger ones are left to torch.
+        it keeps problems of up to 256 points a side; larger ones are left to torch. It needs
+        ``import skgw.solvers.experimental.newton_cg_triton`` first.
 
     Returns
     -------
@@ -118,14 +121,9 @@ def newton_steps(backend: str, device: str) -> NewtonSteps:
         from skgw.solvers.linear.newton_cg_numba import newton_numba
 
         return newton_numba
-    if kind == "triton":
-        from skgw.solvers.experimental.newton_cg_triton import newton_triton
-
-        return newton_triton
-    return newton
+    return EXPERIMENTAL.get(kind, newton)
 
 
-@functools.cache
 def resolved(backend: str, device: str) -> str:
     """Which of "torch", "numba" and "triton" `backend` means for tensors on `device`.
 
@@ -134,7 +132,8 @@ def resolved(backend: str, device: str) -> str:
     ImportError
         If numba or triton is asked for and not installed.
     ValueError
-        If numba is asked for on a GPU, or triton without one, and for unknown names.
+        If numba is asked for on a GPU, or triton without one or without the import of its module,
+        and for unknown names.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}.")
@@ -146,11 +145,17 @@ def resolved(backend: str, device: str) -> str:
             raise ValueError(f"backend='numba' is for CPUs, the input is on {device}; use 'torch'.")
     if backend == "triton":
         _require("triton", extra="gpu")
+        if backend not in EXPERIMENTAL:
+            raise ValueError(
+                "backend='triton' is experimental: "
+                "import skgw.solvers.experimental.newton_cg_triton first."
+            )
         if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":  # its slow interpreter
             raise ValueError(f"backend='triton' is for GPUs, the input is on {device}; use 'auto'.")
     return backend
 
 
+@functools.cache
 def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 

@@ -1,4 +1,4 @@
-"""What problems with relaxed marginals share: their objective and their result.
+"""The objective of problems with relaxed marginals.
 
 The double-centred form of `quadratic.py` holds on the couplings of two given weights only. On all
 plans P of mass one, with row sums p, column sums q, and L = f1 + f2 - h1 h2, the objective is
@@ -19,9 +19,6 @@ from torch import Tensor
 
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.quadratic import split_loss
-from skgw.solvers.quadratic.descent import Solution
-from skgw.solvers.quadratic.package import differentiable, package
-from skgw.solvers.result import GromovResult
 
 
 class RelaxedProblem(NamedTuple):
@@ -63,28 +60,3 @@ def relaxed_problem(
     offset = linear.expand(len(rho_a), inputs.a.shape[1], inputs.b.shape[1])
     constant = torch.zeros_like(rho_a)
     return RelaxedProblem(alpha, *parts, offset, constant, inputs.a, inputs.b, rho_a, rho_b)
-
-
-def package_relaxed(
-    s: Solution,
-    inputs: Inputs,
-    *,
-    mass: Tensor,
-    penalty: Tensor,
-    row_potential: Tensor,
-    reg: Tensor,
-    tol: Tensor,
-    loss: str,
-    alpha: float,
-) -> GromovResult:
-    """The public result of a solution of mass one.
-
-    The objective is the transport cost of the plan that has `mass` (B,), and `penalty` (B,): the
-    latter holds all that does not depend on the matrices.
-    """
-    cost = mass**2 * differentiable(s.energy, s.plan, inputs, alpha, loss)
-    return package(
-        s, inputs,
-        plan=mass[:, None, None] * s.plan, value=cost + penalty, value_quad=mass**2 * s.energy,
-        row_potential=row_potential, reg=reg, tol=tol,
-    )  # fmt: skip

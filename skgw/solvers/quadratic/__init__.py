@@ -1,1 +1,13 @@
-"""The quadratic problem: successive linearisation, its variants, and how results are packaged."""
+"""The quadratic problem, by successive linearisation: balanced, unbalanced, partial and lazy."""
+
+from skgw.solvers.quadratic.descent import CONVERGED, Solution, entropic_value, minimize
+from skgw.solvers.quadratic.envelope import envelope_value, self_value
+
+__all__ = [
+    "CONVERGED",
+    "Solution",
+    "entropic_value",
+    "envelope_value",
+    "minimize",
+    "self_value",
+]

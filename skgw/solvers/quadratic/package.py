@@ -59,6 +59,31 @@ def package(
     )
 
 
+def package_relaxed(
+    s: Solution,
+    inputs: Inputs,
+    *,
+    mass: Tensor,
+    penalty: Tensor,
+    row_potential: Tensor,
+    reg: Tensor,
+    tol: Tensor,
+    loss: str,
+    alpha: float,
+) -> GromovResult:
+    """The public result of a solution of mass one.
+
+    The objective is the transport cost of the plan that has `mass` (B,), and `penalty` (B,): the
+    latter holds all that does not depend on the matrices.
+    """
+    cost = mass**2 * differentiable(s.energy, s.plan, inputs, alpha, loss)
+    return package(
+        s, inputs,
+        plan=mass[:, None, None] * s.plan, value=cost + penalty, value_quad=mass**2 * s.energy,
+        row_potential=row_potential, reg=reg, tol=tol,
+    )  # fmt: skip
+
+
 def warn_if_not_converged(*results: GromovResult) -> None:
     """Warn once for all `results`, naming the budgets that ran out."""
     status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]

@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from skgw.solvers.inputs import Inputs
-from skgw.solvers.problems.unbalanced import RelaxedProblem, package_relaxed, relaxed_problem
+from skgw.solvers.problems.unbalanced import RelaxedProblem, relaxed_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
+from skgw.solvers.quadratic.package import package_relaxed
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
 

@@ -30,8 +30,9 @@ from skgw.solvers.inputs import Inputs
 from skgw.solvers.linear.balanced import newton_steps
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.linear.unbalanced import row_potential, solve_relaxed
-from skgw.solvers.problems.unbalanced import RelaxedProblem, package_relaxed, relaxed_problem
+from skgw.solvers.problems.unbalanced import RelaxedProblem, relaxed_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
+from skgw.solvers.quadratic.package import package_relaxed
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
 

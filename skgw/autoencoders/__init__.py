@@ -1,0 +1,1 @@
+"""Autoencoders: their objective, and a distribution of codes to sample from."""

@@ -1,0 +1,5 @@
+"""Embeddings that can be sampled from."""
+
+from skgw.embedding.generative_embedding import GWGenerativeEmbedding
+
+__all__ = ["GWGenerativeEmbedding"]

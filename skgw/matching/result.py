@@ -1,0 +1,69 @@
+"""What an alignment of two domains comes to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skgw.matching.metric_selection import Trial
+from skgw.matching.out_of_sample import Correspondence
+from skgw.matching.training_domain import ReferenceDomain
+from skgw.solvers import LazyPlan
+from skgw.spaces.finite import Array, Metric
+
+
+class Alignment(NamedTuple):
+    """What aligns two domains.
+
+    Attributes
+    ----------
+    metrics : tuple
+        Those that were chosen.
+    trial : Trial
+        What tells how clear the choice was.
+    epsilon : float
+    domains : tuple of ReferenceDomain
+    rule : Correspondence
+    distances : tuple of arrays of shapes (n, r) and (m, s)
+        From all training rows to the reference rows.
+    plan : array of shape (r, s)
+        Between the reference rows.
+    value : float
+        Gromov-Wasserstein discrepancy of the plan, without entropy.
+    confidence : array of shape (n,)
+    converged : bool
+    """
+
+    metrics: tuple[Metric, Metric]
+    trial: Trial
+    epsilon: float
+    domains: tuple[ReferenceDomain, ReferenceDomain]
+    rule: Correspondence
+    distances: tuple[Array, Array]
+    plan: Array
+    value: float
+    confidence: Array
+    converged: bool
+
+    def whole_plan(self) -> Array | LazyPlan:
+        """The plan between all training rows, (n, m).
+
+        In float32 if all are reference rows, else as the rule extends it to rows of equal mass.
+        """
+        if self.plan.shape == tuple(len(D) for D in self.distances):
+            return self.plan.astype(np.float32)
+        link, log_scaling, reg = self.rule.to_y
+        distances = self.distances[0].astype(link.dtype, copy=False)  # may be float32
+        weights = np.full(len(distances), 1 / len(distances), dtype=link.dtype)
+        return LazyPlan((4 / reg) * distances, link.T, log_scaling, weights)
+
+    def matched_mass(self) -> Array:
+        """Mass that each training row of the first domain is given, over what it has, (n,).
+
+        A row that is no reference row has that of the nearest one.
+        """
+        mass = self.plan.sum(1) * len(self.plan)  # of the reference rows
+        nearest = self.distances[0].argmin(1)
+        nearest[self.domains[0].rows] = np.arange(len(mass))
+        return mass[nearest]

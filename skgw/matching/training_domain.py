@@ -1,0 +1,165 @@
+"""One of two domains during a fit, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import gen_batches
+
+from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
+from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
+from skgw.spaces.composed import SaturatedSpace
+from skgw.spaces.finite import Array, Index, Metric
+from skgw.storable import storable
+
+N_NEIGHBORS = 15  # of metric="geodesic"
+CHUNK = 2048  # rows whose distances are computed at a time
+
+
+class TrainingDomain:
+    """The training rows of one domain, and spaces on some of them.
+
+    Parameters
+    ----------
+    X : array or sparse matrix
+        Validated.
+    metric : str or callable
+        "auto" leaves the choice among `CANDIDATES`.
+    n_neighbors : int or None
+    rng : RandomState
+    """
+
+    def __init__(
+        self, X: Any, metric: Metric, n_neighbors: int | None, rng: np.random.RandomState
+    ) -> None:
+        self.X, self.n_neighbors, self.rng = X, n_neighbors, rng
+        self.metrics: tuple[Metric, ...] = CANDIDATES if metric == "auto" else (metric,)
+        self.whole = self._build(X, metric) if metric == "precomputed" else None
+
+    def sample(self, size: int, always: Index) -> Index:
+        """The training rows, in order: all, or the rows `always` and random ones up to `size`."""
+        rows = np.arange(self.X.shape[0]) if self.whole is None else self.whole.anchors
+        if len(rows) <= size:
+            return rows
+        others = self.rng.permutation(np.setdiff1d(rows, always))
+        return np.sort(np.r_[always, others[: max(0, size - len(always))]])
+
+    def space(self, metric: Metric, rows: Index) -> Space:
+        """The space of these rows alone, each of them an anchor."""
+        if self.whole is not None:
+            return self.whole.restrict(np.searchsorted(self.whole.anchors, rows))
+        return self._build(self.X[rows], metric)
+
+    def prepared(self, metric: Metric, rows: Index) -> Array:
+        """Features of these rows, as one of `CANDIDATES` sees them."""
+        return prepared_features(self.X[rows], str(metric))
+
+    def _build(self, X: Any, metric: Metric) -> Space:
+        if metric in CANDIDATES:
+            return candidate_space(X, str(metric), self.rng, self.n_neighbors)
+        n_neighbors = self.n_neighbors or N_NEIGHBORS
+        return make_space(X, metric=metric, n_neighbors=n_neighbors, rng=self.rng)
+
+
+@storable
+class ReferenceDomain(NamedTuple):
+    """What is kept of a domain, to compare rows with its reference rows.
+
+    Attributes
+    ----------
+    space : Space
+        Its anchors are the reference rows.
+    scale : float
+        Root mean square distance between them.
+    rows : array of int of shape (r,)
+        Which training rows these are.
+    """
+
+    space: Space
+    scale: float
+    rows: Index
+
+    @classmethod
+    def of(cls, space: Space, rows: Index) -> ReferenceDomain:
+        """The domain with these reference rows, the anchors of its space."""
+        return cls(space, root_mean_square(all_distances(space)), rows)
+
+    @property
+    def plain(self) -> ReferenceDomain:
+        """The domain before its distances were saturated."""
+        if not isinstance(self.space, SaturatedSpace):
+            return self
+        return ReferenceDomain.of(self.space.space, self.rows)
+
+    def saturated(self, n_neighbors: int) -> ReferenceDomain:
+        """The domain as seen from near: beyond its neighbours all rows are about as far.
+
+        The reach is the median distance to the `n_neighbors`-th neighbour, of a third of the rows
+        at most.
+        """
+        D = self.between()
+        k = min(n_neighbors, len(D) // 3)
+        reach = float(np.median(np.partition(D, k, axis=1)[:, k])) * self.scale
+        space = SaturatedSpace(space=self.space, reach=reach or 1.0, anchors=self.space.anchors)
+        return ReferenceDomain.of(space, self.rows)
+
+    def distances(self, X: Any) -> Array:
+        """From validated rows to the reference rows, over the scale, (len(X), r)."""
+        return np.concatenate(list(self.chunks(X)))
+
+    def chunks(self, X: Any) -> Iterator[Array]:
+        """The same in chunks; a graph stays whole, it may be the training graph."""
+        if sparse.issparse(X):
+            yield self.space.from_new(X) / self.scale
+            return
+        for rows in gen_batches(X.shape[0], CHUNK):
+            yield self.space.from_new(X[rows]) / self.scale
+
+    def between(self) -> Array:
+        """Distances between the reference rows, over the scale, (r, r)."""
+        return all_distances(self.space) / self.scale
+
+    def points(self, X: Any) -> Array:
+        """The reference rows among the training rows, or their distances to all of these.
+
+        Distances stand for features where these are not known, (r, width).
+        """
+        space = self.plain.space
+        if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
+            return space.matrix.T
+        return np.asarray(X[self.rows])
+
+
+def reference_domains(
+    pair: tuple[TrainingDomain, TrainingDomain],
+    metrics: tuple[Metric, Metric],
+    rows: tuple[Index, Index],
+) -> tuple[ReferenceDomain, ReferenceDomain]:
+    """Both domains under these metrics, with these reference rows."""
+    one, other = (
+        ReferenceDomain.of(domain.space(metric, i), i)
+        for domain, metric, i in zip(pair, metrics, rows, strict=True)
+    )
+    return one, other
+
+
+def all_distances(space: Space) -> Array:
+    """Distances between the anchors of a space."""
+    every = np.arange(len(space.anchors))
+    return space.between(every, every)
+
+
+def root_mean_square(D: Array) -> float:
+    """Root mean square of distances; 1 if all vanish.
+
+    Raises
+    ------
+    ValueError
+        If they are no distances.
+    """
+    if not np.isfinite(D).all() or D.min() < 0:
+        raise ValueError("The metric gave distances that are negative, NaN or infinite.")
+    return float(np.sqrt(np.mean(np.square(D, dtype=np.float64)))) or 1.0

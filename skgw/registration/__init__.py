@@ -1,0 +1,1 @@
+"""Registration: the rigid transformation that brings one point cloud onto another."""

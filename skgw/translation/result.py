@@ -1,0 +1,174 @@
+"""What is left of co-training: the ways across, and what can be said of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from skgw.exceptions import AmbiguousMatchingWarning, warn_user
+from skgw.matching.metric_selection import CLEAR
+from skgw.nn import FittedNetwork
+from skgw.nn.residual import ResidualMap, ResidualSpec
+from skgw.training import TrainingOptions, train
+from skgw.translation.code_map import CodeMap
+from skgw.translation.domain import size_of
+from skgw.translation.latent_matching import POOR
+from skgw.translation.matches import Partners
+from skgw.translation.objective import CoTrainingObjective
+from skgw.translation.setup import DomainSetup
+from skgw.translation.translation_network import TranslationObjective
+from skgw.translation.translator import RowMap, Translator
+
+NETWORK_UPDATES = 1000  # that a translation network is trained for
+
+Array = NDArray[Any]
+Pair = tuple[Array, Array]
+Networks = tuple[FittedNetwork[ResidualMap], FittedNetwork[ResidualMap]]
+
+
+class CoTrained(NamedTuple):
+    """Two domains that were trained together.
+
+    Attributes
+    ----------
+    translator : Translator
+    mass : tuple of arrays of shapes (r,) and (s,)
+        How much of each row that partners are sought among is matched, relative to the mean.
+    cost, excess, contrast : float
+        As in `GWCoTrainedAutoencoders`.
+    """
+
+    translator: Translator
+    mass: Pair
+    cost: float
+    excess: float
+    contrast: float
+
+
+def conclude(
+    params: BaseEstimator,
+    objective: CoTrainingObjective,
+    domains: tuple[DomainSetup, DomainSetup],
+    noise: torch.Generator,
+) -> CoTrained:
+    """Match once more, codes as they are in the end, and keep the ways across.
+
+    Parameters
+    ----------
+    params : BaseEstimator
+        Has the parameters `n_reference`, `unbalanced`, `translator`, `cycle_weight` and
+        `batch_size`.
+    objective : CoTrainingObjective
+        After the training.
+    domains : pair of DomainSetup
+    noise : torch.Generator
+    """
+    codes, means = objective.match(noise)
+    pools = [side.pool.cpu().numpy() for side in objective.pair]
+    placed = _arrays(*objective.placed(codes))
+    points = _arrays(codes[0] @ objective.rotation, codes[1] - objective.offset)
+    mass = _arrays(*objective.mass.split([len(pool) for pool in pools]))
+    partners = Partners.of(placed, params.n_reference, mass if params.unbalanced else None)
+    networks = None
+    if params.translator == "network":
+        targets = (
+            partners.means(placed[0], points[1], 0),
+            partners.means(placed[1], points[0], 1),
+        )
+        networks = _train_networks(params, points, targets, noise, codes[0].device)
+    translator = Translator(
+        domains=(domains[0].coded_domain(), domains[1].coded_domain()),
+        map=_code_map(objective, means),
+        row_map=_row_map(objective, domains),
+        partners=partners,
+        rows=(domains[0].rows[pools[0]], domains[1].rows[pools[1]]),
+        points=points,
+        positions=(pools[0], pools[1]),
+        networks=networks,
+    )
+    return CoTrained(
+        translator, mass, objective.cost(codes), float(objective.excess), float(objective.contrast)
+    )
+
+
+def diagnostics(found: CoTrained, codes: Pair) -> dict[str, float]:
+    """`GWCoTrainedAutoencoders.diagnostics_`, from the codes of all training rows."""
+    told = {"cost": found.cost, "excess": found.excess}
+    for name, z, size in zip("xy", codes, found.translator.map.sizes, strict=True):
+        told[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
+        told[f"rank_{name}"] = effective_rank(z)
+    return told
+
+
+def effective_rank(codes: Array) -> float:
+    """Number of dimensions that codes make use of: 1 on a line, k if all vary alike."""
+    variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(codes.T))).clip(0)
+    return float(variances.sum() ** 2 / max(np.square(variances).sum(), np.finfo(float).tiny))
+
+
+def warn_of_doubts(found: CoTrained) -> None:
+    """Say so if the matching is not to be trusted."""
+    faults = []
+    if found.contrast < CLEAR:
+        faults.append(
+            "The matching is ambiguous: another one that differs fits nearly as well "
+            f"(`contrast_` is {found.contrast:.2g}, below {CLEAR})."
+        )
+    if found.excess > POOR:
+        faults.append(
+            f"The matching is poor: its cost is {found.excess:.2g} times that of matching "
+            "halves of the same domain. The domains may differ in their distances."
+        )
+    if faults:
+        faults.append("A few known `pairs` or `labels` can decide.")
+        warn_user(" ".join(faults), AmbiguousMatchingWarning)
+
+
+def _code_map(objective: CoTrainingObjective, means: tuple[Tensor, Tensor]) -> CodeMap:
+    one, other = objective.pair
+    return CodeMap(
+        _arrays(means[0], means[1] + other.size * objective.offset),
+        (float(one.size), float(other.size)),
+        _array(objective.rotation),
+    )
+
+
+def _row_map(
+    objective: CoTrainingObjective, domains: tuple[DomainSetup, DomainSetup]
+) -> RowMap | None:
+    """The motion of principal coordinates, if these are relied on."""
+    if not objective.by_rows:
+        return None
+    axes = domains[0].axes, domains[1].axes
+    return RowMap(axes, _array(objective.turn), _array(objective.shift))
+
+
+def _train_networks(
+    params: BaseEstimator,
+    points: Pair,
+    targets: Pair,
+    noise: torch.Generator,
+    device: torch.device,
+) -> Networks:
+    """Maps between the points of both domains, trained on the means of their partners."""
+    spec = ResidualSpec(points[0].shape[1])
+    maps = spec.build(0), spec.build(1)
+    objective = TranslationObjective(
+        maps, points, targets, cycle_weight=params.cycle_weight, batch_size=params.batch_size
+    )
+    objective.to(device)
+    train(objective, TrainingOptions(max_iter=NETWORK_UPDATES), noise)
+    return FittedNetwork.of(maps[0], spec), FittedNetwork.of(maps[1], spec)
+
+
+def _arrays(x: Tensor, y: Tensor) -> Pair:
+    return _array(x), _array(y)
+
+
+def _array(x: Tensor) -> Array:
+    return np.asarray(x.double().cpu())

@@ -1,0 +1,261 @@
+import enum
+import json
+import math
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from scipy import sparse
+
+from skgw.base.coupling import Coupling
+from skgw.base.serialization import load_state, save_state
+from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec, encode
+from skgw.solvers import LazyPlan
+from skgw.spaces import MatrixSpace
+from skgw.storable import stored_class, stored_name
+
+
+class Pair(NamedTuple):
+    one: int
+    two: int
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+Namesake = type("Coupling", (Coupling,), {})
+
+
+@pytest.fixture
+def there_and_back(tmp_path):
+    def back(value):
+        save_state(tmp_path / "file", "Thing", {"value": value}, {"value_": value})
+        params, state = load_state(tmp_path / "file", "Thing")
+        return params["value"], state["value_"]
+
+    return back
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        3,
+        -2.5,
+        float("inf"),
+        "text",
+        "",
+        (1, (2.0, None)),
+        [1, "two"],
+        (),
+        [],
+        {},
+        {"a": {"b": (1,)}, "array": 2, "object": "Coupling"},
+        Path("some") / "file",
+    ],
+    ids=repr,
+)
+def test_plain_values(there_and_back, value):
+    for back in there_and_back(value):
+        assert back == value
+        assert type(back) is type(value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 0)], ids=str)
+def test_arrays(there_and_back, dtype, shape):
+    value = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    for back in there_and_back(value):
+        assert back.dtype == value.dtype
+        assert back.shape == value.shape
+        assert_array_equal(back, value)
+
+
+def test_arrays_in_any_order(there_and_back):
+    value = np.arange(24.0).reshape(2, 3, 4)
+    for view in (value.T, value[:, ::2], value[::-1], np.asfortranarray(value)):
+        assert_array_equal(there_and_back(view)[0], view)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True)])
+def test_numpy_scalars_keep_their_type(there_and_back, value):
+    for back in there_and_back(value):
+        assert back == value
+        assert type(back) is type(value)
+
+
+def test_strings_of_numpy_become_strings(there_and_back):
+    back, _ = there_and_back(np.str_("x"))
+    assert (back, type(back)) == ("x", str)
+
+
+def test_nan(there_and_back):
+    for value in (math.nan, np.float32("nan"), np.array([np.nan, np.inf])):
+        assert_array_equal(there_and_back(value)[0], value)
+
+
+def test_dots_in_names_do_not_mix_arrays_up(there_and_back):
+    one, two = np.ones(2), np.full(3, 2.0)
+    back, _ = there_and_back({"a.b": one, "a": {"b": two}})
+    assert_array_equal(back["a.b"], one)
+    assert_array_equal(back["a"]["b"], two)
+
+
+def test_arrays_of_strings_become_feature_names(there_and_back):
+    for value in (np.array(["a", "bc"]), np.array(["a", "bc"], dtype=object)):
+        back, _ = there_and_back(value)
+        assert back.dtype == object
+        assert list(back) == ["a", "bc"]
+
+
+@pytest.mark.parametrize(
+    "kind", [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array]
+)
+def test_sparse_matrices_with_their_explicit_zeros(there_and_back, kind):
+    value = kind(([1.0, 0.0], ([0, 2], [1, 3])), shape=(3, 5))
+    back, _ = there_and_back(value)
+    assert back.nnz == 2
+    assert back.shape == (3, 5)
+    assert_array_equal(back.toarray(), value.toarray())
+
+
+def test_classes_of_skgw_field_by_field(there_and_back):
+    space = MatrixSpace(matrix=np.eye(2), anchors=np.arange(2))
+    spec = GeneratorSpec(2, 3, "mlp", (4, 5), 6)
+    generator = FittedNetwork(spec, {"network.0.weight": np.ones((4, 3))})
+    back, _ = there_and_back({"space": space, "generator": generator, "plan": Coupling(np.eye(2))})
+    assert type(back["space"]) is MatrixSpace
+    assert_array_equal(back["space"].matrix, space.matrix)
+    assert back["generator"].spec == spec
+    assert_array_equal(back["generator"].weights["network.0.weight"], np.ones((4, 3)))
+    assert_array_equal(back["plan"].plan, np.eye(2))
+
+
+def test_a_lazy_coupling(there_and_back):
+    plan = LazyPlan(np.ones((3, 1)), np.ones((2, 1)), np.array([0.0, 1.0]), np.full(3, 1 / 3))
+    back, _ = there_and_back(Coupling(plan))
+    assert type(back.plan) is LazyPlan
+    assert_array_equal(back.toarray(), plan.toarray())
+
+
+def test_a_fitted_autoencoder_is_rebuilt(there_and_back):
+    spec = AutoencoderSpec(192, 3, "conv", (4, 8), stochastic=True, image_shape=(3, 8, 8))
+    fitted = FittedNetwork.of(spec.build(seed=1), spec)
+    for back in there_and_back(fitted):
+        assert back.spec == spec
+        x = np.ones((2, 192), dtype=np.float32)
+        assert_array_equal(encode(back.build(), x), encode(fitted.build(), x))
+
+
+@pytest.mark.parametrize("name", ["FeatureSpace", "MatrixSpace", "GraphSpace", "GeodesicSpace"])
+def test_all_spaces_of_fitted_estimators_are_storable(name):
+    assert stored_name(stored_class(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (len, "params.value: a builtin_function_or_method"),
+        ([1, {"deep": object()}], "params.value.1.deep: a object"),
+        (np.array([1, None], dtype=object), "params.value: a ndarray"),
+        (1j, "params.value: a complex"),
+        (np.complex64(1j), "params.value: a complex64"),
+        (np.ones(2, dtype=complex), "params.value: a ndarray"),
+        (np.ones(2, dtype=np.longdouble), "params.value: a ndarray"),
+        (np.array(["2020-01-01"], dtype="M8[D]"), "params.value: a ndarray"),
+        (np.array([b"bytes"]), "params.value: a ndarray"),
+        (np.ma.masked_array([1.0, 2.0], [True, False]), "params.value: a MaskedArray"),
+        ({1: "one"}, "params.value: a dict"),
+        ({"a": {None: 1}}, "params.value.a: a dict"),
+        ([{1, 2}], "params.value.0: a set"),
+        (b"bytes", "params.value: a bytes"),
+        (OrderedDict(a=1), "params.value: a OrderedDict"),
+        (Pair(1, 2), "params.value: a Pair"),
+        (Colour.RED, "params.value: a Colour"),
+        (Namesake(np.ones((1, 1))), "params.value: a Coupling"),
+    ],
+)
+def test_code_and_strange_objects_are_refused_by_name(tmp_path, value, message):
+    with pytest.raises(TypeError, match=f"Cannot save {message} cannot be rebuilt"):
+        save_state(tmp_path / "file", "Thing", {"value": value}, {})
+    assert not (tmp_path / "file").exists()
+
+
+def test_the_file_is_safetensors_with_a_json_header(tmp_path):
+    save_state(tmp_path / "file", "Thing", {"a": 1}, {"x_": np.ones(2)})
+    with safe_open(tmp_path / "file", framework="numpy") as file:
+        header = file.metadata()
+        assert list(file.keys()) == ["0.state.x_"]
+    assert header["class"] == "Thing"
+    assert json.loads(header["params"]) == {"dict": {"a": 1}}
+
+
+def test_another_class_or_format_is_refused(tmp_path):
+    save_state(tmp_path / "file", "Thing", {}, {})
+    with pytest.raises(ValueError, match="holds a Thing in format 1, expected a Other"):
+        load_state(tmp_path / "file", "Other")
+    save_file({}, tmp_path / "later", metadata={"class": "Thing", "format": "99"})
+    with pytest.raises(ValueError, match="in format 99, expected a Thing in format 1"):
+        load_state(tmp_path / "later", "Thing")
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    save_state(tmp_path / "file", "Thing", {}, {"x_": np.ones(100)})
+    content = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(content[:-10])
+    with pytest.raises(ValueError, match=r"not a file written by save\(\)"):
+        load_state(tmp_path / "file", "Thing")
+
+
+def forged(path, tree):
+    """A file that holds `tree`, as nobody's `save` would write it."""
+    text = tree if isinstance(tree, str) else json.dumps(tree)
+    header = {"class": "Thing", "format": "1", "params": text, "state": text}
+    save_file({}, path, metadata=header)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["Popen", "subprocess.Popen", "skgw.spaces.MatrixSpace", "Namesake", "Space", "", None]
+)
+def test_a_file_cannot_name_other_classes(tmp_path, name):
+    """Loading builds objects of marked classes, nothing else."""
+    path = forged(tmp_path / "file", {"dict": {"x": {"object": name, "fields": {"args": "true"}}}})
+    with pytest.raises(ValueError, match=f"{path} is damaged.*no class that a file may hold"):
+        load_state(path, "Thing")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        "{",
+        {"array": "0.params.x"},
+        {"scalar": 3},
+        {"pickle": [1]},
+        {"csr": [1]},
+        {"dict": [1, 2]},
+        {"array": "a", "dict": {}},
+        {"object": "MatrixSpace"},
+        {"object": "MatrixSpace", "fields": {"matrix": 1}},
+        {"object": "MatrixSpace", "fields": {"matrix": 1, "anchors": 2, "__class__": 3}},
+        {"object": ["MatrixSpace"], "fields": {}},
+    ],
+    ids=str,
+)
+def test_a_file_of_another_structure_is_refused_by_name(tmp_path, tree):
+    path = forged(tmp_path / "file", tree)
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        load_state(path, "Thing")
+
+
+def test_a_file_that_nests_without_end_is_refused_by_name(tmp_path):
+    path = forged(tmp_path / "file", '{"list": [' * 100_000 + "]}" * 100_000)
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        load_state(path, "Thing")

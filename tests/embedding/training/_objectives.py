@@ -1,0 +1,67 @@
+"""Generators that are right or wrong as they are told, and objectives for them."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from skgw.embedding.objective import GenerationOptions, GenerativeObjective
+from skgw.nn import PENALTIES, Generator, GeneratorSpec
+from skgw.nn.priors import Prior
+from skgw.nn.regularizers import Constraint
+from skgw.spaces import feature_space
+
+N = 48
+EPSILON = 0.02
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class Recall(Prior):
+    """The points of a table, in order: a generator that is perfect, or wrong as it is told."""
+
+    def __init__(self, table):
+        super().__init__(table.shape[1])
+        self.table = nn.Parameter(torch.as_tensor(table, dtype=torch.float32))
+
+    def forward(self, n, generator, *, stratified=False):
+        return self.table[torch.arange(n) % len(self.table)]
+
+
+def recall(points):
+    return Generator(Recall(points), nn.Identity(), points.shape[1])
+
+
+def objective_for(
+    X,
+    generator,
+    *,
+    batch_size=N,
+    penalty=None,
+    held_out=(),
+    scale=1.0,
+    epsilon=EPSILON,
+    constraints=(),
+    adversary=None,
+):
+    options = GenerationOptions(epsilon, batch_size)
+    if penalty is not None:
+        constraints = [Constraint(penalty, 0.5, PENALTIES[penalty])]
+    train_on = np.setdiff1d(np.arange(len(X)), held_out)
+    objective = GenerativeObjective(
+        feature_space(X, "euclidean"),
+        scale,
+        generator,
+        options,
+        rng=np.random.RandomState(0),
+        train=train_on,
+        held_out=np.asarray(held_out, dtype=int),
+        constraints=constraints,
+        adversary=adversary,
+    )
+    return objective
+
+
+def mlp_generator(seed=0, n_prior_components=8):
+    return GeneratorSpec(2, 8, "mlp", (32, 32), n_prior_components).build(seed)

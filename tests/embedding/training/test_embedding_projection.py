@@ -1,0 +1,84 @@
+import numpy as np
+import torch
+from _objectives import N, mlp_generator, objective_for, recall, seeded
+from numpy.testing import assert_array_equal
+from scipy.spatial.distance import cdist
+from torch.testing import assert_close
+
+from skgw.embedding.initialization import initialize_by_scaling
+from skgw.embedding.projection import project
+from skgw.training import TrainingOptions, train
+
+
+def test_projection_of_a_perfect_generator(X, scale):
+    objective = objective_for(X, recall(X / scale), scale=scale)
+    objective.losses("generator", seeded())
+    projection = project(objective, np.arange(N), N, seeded())
+    D = cdist(X, X) / scale
+    assert_close(projection.cloud, X / scale, rtol=1e-5, atol=1e-6)
+    assert projection.converged
+    assert abs(projection.divergence) < 5e-3
+    to_cloud, to_data = projection.to_cloud.rows(D), projection.to_data.rows(D)
+    for rows in (to_cloud, to_data):
+        assert_close(rows.sum(1), np.ones(N))
+        assert_close(rows.mean(0), np.full(N, 1 / N), atol=1e-3, rtol=0)
+    assert np.corrcoef((to_cloud @ projection.cloud).ravel(), X.ravel())[0, 1] > 0.95
+    assert np.corrcoef((to_data @ X).ravel(), X.ravel())[0, 1] > 0.95
+
+
+def test_projection_of_some_rows_onto_more_points(X, scale):
+    objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
+    objective.losses("generator", seeded())
+    projection = project(objective, np.arange(0, N, 2), 60, seeded())
+    assert projection.cloud.shape == (60, 2)
+    assert projection.cloud.dtype == np.float64
+    assert projection.to_cloud.rows(cdist(X, X[::2]) / scale).shape == (N, 60)
+    E = cdist(projection.cloud, projection.cloud)
+    assert projection.to_data.rows(E).shape == (60, N // 2)
+
+
+def projections(X, scale):
+    """Of a generator before and after training."""
+    objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
+    initialize_by_scaling(objective, seeded(1))
+    before = project(objective, np.arange(N), N, seeded(2))
+    train(objective, TrainingOptions(max_iter=5), seeded())
+    return before, project(objective, np.arange(N), N, seeded(2))
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert_array_equal(a.cloud, b.cloud)
+        assert_array_equal(a.to_cloud.link, b.to_cloud.link)
+        assert a.divergence == b.divergence
+
+
+def test_no_step_depends_on_the_default_dtype(X, scale, double_by_default):
+    double = projections(X, scale)
+    torch.set_default_dtype(torch.float32)
+    assert_same(double, projections(X, scale))
+
+
+def test_no_step_runs_in_half_precision(X, scale):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = projections(X, scale)
+    assert_same(half, projections(X, scale))
+
+
+def test_a_misleading_coupling_is_not_followed(X, scale):
+    """Here one that mirrors the data along the first axis."""
+    order = X[:, 0].argsort()
+    objective = objective_for(X, recall(X / scale), scale=scale)
+    objective.losses("generator", seeded())
+    expected = project(objective, np.arange(N), N, seeded()).divergence
+    objective.carried_plan.zero_()[0, order, order[::-1].copy()] = 1 / N
+    divergence = project(objective, np.arange(N), N, seeded()).divergence
+    np.testing.assert_allclose(divergence, expected, atol=1e-3)
+
+
+def test_a_projection_out_of_steps_has_not_converged(X, scale, monkeypatch):
+    objective = objective_for(X, mlp_generator(), scale=scale)
+    objective.losses("generator", seeded())
+    assert project(objective, np.arange(N), N, seeded()).converged
+    monkeypatch.setattr("skgw.embedding.projection.MAX_ITER", 2)
+    assert not project(objective, np.arange(N), N, seeded()).converged

@@ -1,0 +1,137 @@
+"""Two processes that train one model, started by torchrun as users start them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+import skgw
+from skgw.training.process_group import World, current_world, join_world
+
+SCRIPT = Path(__file__).parent / "_world_script.py"
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """What each of two processes has seen, and what they printed."""
+    folder = tmp_path_factory.mktemp("world")
+    root = str(Path(skgw.__file__).parent.parent)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(SCRIPT), str(folder)],
+        env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return [np.load(folder / f"rank{rank}.npz") for rank in (0, 1)], done.stdout
+
+
+@pytest.fixture
+def one(ranks):
+    return ranks[0][0]
+
+
+@pytest.fixture
+def other(ranks):
+    return ranks[0][1]
+
+
+@pytest.mark.slow
+def test_they_find_each_other(one, other):
+    for seen in (one, other):
+        assert seen["size"] == 2
+        assert_array_equal(seen["gathered"], [0, 10])
+
+
+@pytest.mark.slow
+def test_they_descend_along_the_mean_gradient(one, other):
+    """To the mean of their targets, 1 and 3, from the first one's start."""
+    assert_array_equal(one["x"], other["x"])
+    assert 0.1 < one["x"][0] < 2
+    assert_allclose(one["losses"][0], 1.5)  # three coordinates, one away from its target
+    target, x = 2.0, 0.0
+    options = {"learning_rate": 1.0, "max_iter": 6}
+    for step in range(2):  # the weights of the best validation are kept, here of the first one
+        cosine = 0.5 * (1 + np.cos(np.pi * step / options["max_iter"]))
+        x -= options["learning_rate"] * (step + 1) / 50 * cosine * (x - target)
+    assert_allclose(one["x"], x, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_each_has_noise_of_its_own(one, other):
+    assert len(set(one["draws"]) | set(other["draws"])) == 8
+
+
+@pytest.mark.slow
+def test_the_first_one_speaks_for_all(one, other):
+    assert_array_equal(one["reports"], [2, 4])
+    assert other["reports"].size == 0
+    for name in ("n_iter", "losses", "validation"):
+        assert_array_equal(one[name], other[name])
+    assert one["n_iter"] == 4  # where it has asked to stop
+    assert_array_equal(one["validation"], [1, 1])
+
+
+@pytest.mark.slow
+def test_a_resumed_training_ends_like_one_that_was_not_interrupted(one, other):
+    for seen in (one, other):
+        assert_array_equal(seen["resumed"], seen["whole"])
+        assert_array_equal(seen["draws_resumed"], seen["draws_whole"])
+    assert not np.array_equal(one["draws_whole"], other["draws_whole"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["seeded", "unseeded"])
+def test_a_fit_is_the_same_on_both(one, other, name):
+    for key in ("embedding", "loss_curve", "sample"):
+        assert_array_equal(one[f"{name}_{key}"], other[f"{name}_{key}"])
+
+
+@pytest.mark.slow
+def test_the_seed_decides(one):
+    assert_array_equal(one["seeded_embedding"], one["again_embedding"])
+    assert not np.allclose(one["seeded_embedding"], one["unseeded_embedding"])
+
+
+@pytest.mark.slow
+def test_progress_is_shown_once(ranks):
+    assert ranks[1].count("[GWGenerativeEmbedding] 6/6") == 3
+
+
+# -------------------------------------------------------------------------------------- alone
+
+
+def test_a_process_alone_is_a_world(monkeypatch):
+    assert current_world() == World(0, 1)
+    assert join_world(torch.device("cpu")) == World(0, 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")  # of something else than torchrun
+    assert join_world(torch.device("cpu")) == World(0, 1)
+
+
+def test_workers_of_a_process_stay_alone(monkeypatch):
+    """They inherit its environment."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("multiprocessing.process._current_process._name", "LokyProcess-1")
+    assert join_world(torch.device("cpu")) == World(0, 1)
+
+
+def test_alone_nothing_changes():
+    layer = torch.nn.Linear(2, 2)
+    layer(torch.ones(1, 2)).sum().backward()
+    gradient, weights = layer.weight.grad.clone(), layer.weight.detach().clone()
+    noise = torch.Generator().manual_seed(5)
+    World().average_gradients(layer.parameters())
+    World().align(layer)
+    World().own_noise(noise)
+    assert torch.equal(layer.weight.grad, gradient)
+    assert torch.equal(layer.weight, weights)
+    assert noise.initial_seed() == 5
