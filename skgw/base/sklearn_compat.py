@@ -8,7 +8,12 @@ from typing import Any
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 
@@ -22,6 +27,7 @@ __all__ = [
     "fit_context",
     "gives_data_frames",
     "safe_indexing",
+    "validate_parameters",
     "with_callbacks",
 ]
 
@@ -29,6 +35,13 @@ __all__ = [
 def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
     """Validate the constructor's parameters before `method`, and end callbacks after it."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
+
+
+def validate_parameters(part: BaseEstimator) -> None:
+    """Raise a ValueError for a parameter that breaks a constraint of its class."""
+    validate_parameter_constraints(
+        part._parameter_constraints, part.get_params(deep=False), caller_name=type(part).__name__
+    )
 
 
 def gives_data_frames(estimator: BaseEstimator) -> bool:

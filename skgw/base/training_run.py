@@ -1,4 +1,4 @@
-"""One training run of an estimator: callbacks, progress on the screen, checkpoint."""
+"""TrainingRun: seeds, device, callbacks, progress and checkpoint of one fit."""
 
 from __future__ import annotations
 
@@ -12,54 +12,96 @@ import torch
 from sklearn.base import BaseEstimator
 
 from skgw._version import __version__
+from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random_state
+from skgw.base.parameters import Part, parts_of
 from skgw.base.sklearn_compat import CallbackTask
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
-from skgw.training.process_group import current_world
+from skgw.training.process_group import current_world, join_world
 
 REPORT_EVERY = 50  # updates between reports, validations and checkpoints
 NOT_IN_NAME = ("checkpoint", "verbose", "device")  # parameters that do not change the result
 
 
 class TrainingRun:
-    """Train with the parameters of an estimator, and report to its user.
+    """What one `fit` of a `TrainedEstimator` trains with.
 
     Parameters
     ----------
-    estimator : BaseEstimator
-        Has the parameters `learning_rate_init`, `optimizer`, `early_stopping`, `n_iter_no_change`,
-        `tol`, `verbose` and `checkpoint`.
-    X : array, sparse matrix or Domains
-        The training data, as validated; callbacks see it.
-    max_iter : int
-        Updates to make.
-    further : Any
-        What else decides the result: a checkpoint belongs to it, too.
+    estimator : TrainedEstimator
+
+    Attributes
+    ----------
+    device : torch.device
+    rng : RandomState
+        The same on all processes that share the fit.
+    seed : int
     """
 
-    def __init__(
-        self, estimator: BaseEstimator, X: Any, max_iter: int, *, further: Any = None
-    ) -> None:
-        self.estimator, self.max_iter = estimator, max_iter
-        self.world = current_world()
-        self.checkpoint = self._checkpoint((X, further))
-        n_steps = -(-max_iter // REPORT_EVERY)
-        self.task = CallbackTask(estimator, X, n_steps) if self.world.is_first else None
+    def __init__(self, estimator: BaseEstimator) -> None:
+        self.estimator = estimator
+        self.device = resolve_device(estimator.device)
+        self.world = join_world(self.device) if estimator.shares_training else current_world()
+        self.rng = shared_random_state(estimator.random_state, self.world)
+        self.seed = draw_seed(self.rng)
+        self.task: CallbackTask | None = None
+        self.checkpoint: Checkpoint | None = None
 
-    def train(self, objective: Objective, noise: torch.Generator) -> History:
-        """Train `objective`, from a checkpoint if there is one."""
+    def noise(self, offset: int = 0) -> torch.Generator:
+        """A generator for one purpose of the fit; different offsets draw different noise."""
+        return seeded(self.seed + offset)
+
+    def train(
+        self,
+        objective: Objective,
+        X: Any,
+        max_iter: int,
+        noise: torch.Generator,
+        *,
+        curve: str = "loss",
+        further: Any = None,
+        start: Any = None,
+    ) -> History:
+        """Train, from a checkpoint if there is one, and store `n_iter_` and the curves.
+
+        Parameters
+        ----------
+        objective : Objective
+            On the device of the run already.
+        X : array, sparse matrix or Domains
+            The training data, as validated; callbacks see it.
+        max_iter : int
+            Number of updates.
+        noise : torch.Generator
+        curve : str, default="loss"
+            Name of the loss that becomes `loss_curve_`.
+        further : object, optional
+            What else determines the result: a checkpoint belongs to it.
+        start : object, optional
+            Weights that a warm start continues; a checkpoint belongs to them, too.
+        """
         params = self.estimator
+        self.max_iter = max_iter
+        self.checkpoint = self._checkpoint((X, further), start)
+        n_steps = -(-max_iter // REPORT_EVERY)
+        self.task = CallbackTask(params, X, n_steps) if self.world.is_first else None
+        optimizer = parts_of(type(params))["optimizer"].read(params.optimizer)
         options = TrainingOptions(
-            max_iter=self.max_iter,
+            max_iter=max_iter,
             learning_rate=params.learning_rate_init,
-            optimizer=params.optimizer,
+            optimizer=optimizer.method,
+            schedule=optimizer.schedule,
             report_every=REPORT_EVERY,
             n_iter_no_change=params.n_iter_no_change if params.early_stopping else None,
             tol=params.tol,
         )
-        return train(objective, options, noise, report=self._report, checkpoint=self.checkpoint)
+        history = train(objective, options, noise, report=self._report, checkpoint=self.checkpoint)
+        params.n_iter_ = history.n_iter
+        params.loss_curve_ = history.losses[curve]
+        params.validation_curve_ = history.validation
+        return history
 
     def finish(self) -> None:
-        """The fit is complete: no need to resume it."""
+        """End the callbacks' task and delete the checkpoint: the fit is complete."""
         if self.task is None:  # not the process that speaks for all
             return
         self.task.end()
@@ -67,7 +109,7 @@ class TrainingRun:
             self.checkpoint.remove()
 
     def _report(self, history: History) -> bool:
-        """Show the recent losses; True means that a callback asks to stop."""
+        """Print the recent losses; True means that a callback asks to stop."""
         if self.estimator.verbose:
             recent = (
                 f"{name}={np.mean(values[-REPORT_EVERY:]):.5f}"
@@ -77,15 +119,13 @@ class TrainingRun:
             print(f"[{name}] {history.n_iter}/{self.max_iter}", *recent)
         return self.task is not None and self.task.step()
 
-    def _checkpoint(self, data: Any) -> Checkpoint | None:
-        """A file for this fit alone: its name depends on parameters, data and version."""
+    def _checkpoint(self, data: Any, start: Any) -> Checkpoint | None:
+        """The file of this fit alone: its name depends on parameters, data and version."""
         folder = self.estimator.checkpoint
         if folder is None:
             return None
-        params = self.estimator.get_params(deep=False)
-        identity = {k: _stable(v) for k, v in params.items() if k not in NOT_IN_NAME}
         try:
-            name = joblib.hash((identity, self._start(), data, __version__, *self._crowd()))
+            name = joblib.hash((self._identity(), start, data, __version__, *self._ranks()))
         except pickle.PicklingError:
             raise ValueError(
                 "checkpoint names its file after the parameters, and a lambda or local function "
@@ -93,20 +133,21 @@ class TrainingRun:
             ) from None
         return Checkpoint(Path(folder) / f"{type(self.estimator).__name__}-{name}.pt")
 
-    def _crowd(self) -> tuple[int, ...]:
+    def _identity(self) -> dict[str, Any]:
+        """All parameters that change the result, parts taken apart."""
+        params = self.estimator.get_params(deep=False)
+        return {k: _stable(v) for k, v in params.items() if k not in NOT_IN_NAME}
+
+    def _ranks(self) -> tuple[int, ...]:
         """The number of processes, if there are several: each has its part in a checkpoint."""
         return () if self.world.size == 1 else (self.world.size,)
 
-    def _start(self) -> Any:
-        """Weights that a warm start continues."""
-        if not getattr(self.estimator, "warm_start", False):
-            return None
-        fitted = getattr(self.estimator, "_generator", None)
-        return None if fitted is None else fitted.weights
-
 
 def _stable(value: Any) -> Any:
-    """Something with the same hash in every process; the pickle of a module has not."""
+    """An object with the same hash in every process; the pickle of a module has not."""
+    if isinstance(value, Part):
+        parameters = value.get_params(deep=False)
+        return type(value).__name__, {k: _stable(v) for k, v in parameters.items()}
     if not isinstance(value, torch.nn.Module):
         return value
     return repr(value), {k: x.numpy(force=True) for k, x in value.state_dict().items()}

@@ -1,5 +1,23 @@
 """Embeddings that can be sampled from."""
 
 from skgw.embedding.generative_embedding import GWGenerativeEmbedding
+from skgw.embedding.parameters import (
+    Adversary,
+    Generator,
+    GWOptimizer,
+    Penalties,
+    Prior,
+    Style,
+    paper_settings,
+)
 
-__all__ = ["GWGenerativeEmbedding"]
+__all__ = [
+    "Adversary",
+    "GWGenerativeEmbedding",
+    "GWOptimizer",
+    "Generator",
+    "Penalties",
+    "Prior",
+    "Style",
+    "paper_settings",
+]

@@ -67,7 +67,7 @@ class Measure(NamedTuple):
     points: Callable[[Tensor, Tensor], Tensor]
 
 
-class Adversary(nn.Module):
+class AdversarialDistances(nn.Module):
     """Two networks, and the rows of data that one of them sees.
 
     Parameters

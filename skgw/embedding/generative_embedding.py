@@ -3,55 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
-from pathlib import Path
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skgw import nn
 from skgw.base.coupling import Coupling
 from skgw.base.estimator import (
-    PersistenceMixin,
-    all_or_nothing,
     canonical_axes,
     draw_seed,
-    resolve_device,
     seeded,
-    shared_random_state,
     tensor_in_tensor_out,
     weighted_distortion,
 )
-from skgw.base.sklearn_compat import (
-    CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
-    fit_context,
-)
+from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, part, with_parameters
+from skgw.base.sklearn_compat import Interval
+from skgw.base.trained import Optimizer, TrainedEstimator, hold_out, whole_fit
 from skgw.base.training_run import TrainingRun
 from skgw.base.validation import estimate_scale, make_space, read_points
-from skgw.embedding.adversary_setup import build_adversary
+from skgw.embedding.builders import (
+    Layout,
+    build_adversary,
+    build_generator,
+    build_penalties,
+    generator_spec,
+)
 from skgw.embedding.initialization import initialize_by_scaling
-from skgw.embedding.objective import GenerativeObjective
+from skgw.embedding.objective import GenerationOptions, GenerativeObjective
+from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties
 from skgw.embedding.placement import Placement
 from skgw.embedding.projection import project
-from skgw.embedding.regularizers_setup import keeps_frame
-from skgw.embedding.setup import build_generator, build_objective, count_updates, generator_spec
 from skgw.exceptions import GWConvergenceWarning, warn_user
-from skgw.nn import PENALTIES, FittedNetwork, Generator
+from skgw.nn import FittedNetwork
 from skgw.solvers import full_precision
 from skgw.spaces import Space
 from skgw.training.batches import spread
 from skgw.training.optimizers import OPTIMIZERS
-from skgw.training.process_group import join_world
 
+MIN_UPDATES, MAX_UPDATES = 300, 1500  # of max_iter="auto"
 MAX_REFERENCE = 1000  # training rows that new ones are compared with
 
 Array = NDArray[Any]
@@ -65,12 +62,11 @@ def _has_features(estimator: GWGenerativeEmbedding) -> bool:
     return True
 
 
+@with_parameters
 class GWGenerativeEmbedding(
-    PersistenceMixin,
-    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    TrainedEstimator,
 ):
     """Embedding of features, distances or graphs that new points can be sampled from.
 
@@ -84,109 +80,53 @@ class GWGenerativeEmbedding(
 
     Parameters
     ----------
-    n_components : int
+    n_components : int, default=2
         Dimension of the embedding.
-    metric : str or callable
+    metric : str or callable, default="euclidean"
         "precomputed" (distances, or a graph), "geodesic" (shortest paths in the graph of nearest
         neighbours), or any metric of `sklearn.metrics.pairwise_distances`.
-    n_neighbors : int
-        Neighbours in the graph of ``metric="geodesic"``.
-    edge_length : str
+    n_neighbors : int, default=15
+        Number of neighbours in the graph of ``metric="geodesic"``.
+    edge_length : str, default="hops"
         Length of a graph's edges: "hops" (1 each), "weight", or the name of an edge attribute.
-    epsilon : float
-        Strength of the entropy, relative to the mean squared distance. Smaller is sharper and
-        slower.
-    generator : "mlp", "conv", callable or Module
-        A callable gets (latent_dim, n_components) and returns a `torch.nn.Module`.
-    hidden_layer_sizes : tuple of int
-        Of all networks: of "mlp" the widths; of "conv" the channels, from the image inwards, where
+    epsilon : float, default=0.005
+        Weight of the entropy of the coupling, relative to the mean squared distance. A smaller
+        epsilon gives sharper couplings and slower training.
+    generator : {"mlp", "conv"}, callable, Module or Generator, default="mlp"
+        Network that maps noise to points. A callable takes the dimensions of noise and points and
+        returns a `torch.nn.Module`. A `Generator` also sets the prior and the start.
+    hidden_layer_sizes : tuple of int, default=(128, 128, 128)
+        Layers of all networks: widths of "mlp"; channels of "conv", from the image inwards, where
         each layer halves the image.
-    output_shape : (int, int, int) or None
+    output_shape : (int, int, int) or None, default=None
         Channels, height and width of generated points that are images, as flat rows: their product
-        is `n_components`. The generator's own coordinates are then kept.
-    image_shape : (int, int, int) or None
-        The same of the data, for an adversary that is "conv".
-    latent_dim : int
-        Dimension of the generator's noise.
-    n_prior_components : int
-        Gaussians in the mixture that the noise is drawn from, with learned means: lets the samples
-        fall into separate clusters. 1 is the standard normal distribution.
-    init : {"mds", "random"}
-        "mds" teaches the generator the classical scaling of up to 512 rows first, which saves
-        updates and avoids bad minima; it has no effect on a normal prior. "random" does not.
-    adversary : {"mlp", "conv"}, callable or None
-        Networks that map data and generated points to features, one for each, between which
-        distances are then measured: they learn to tell the two apart while the generator learns to
-        make them alike. A callable gets the numbers of inputs and features and returns a
-        `torch.nn.Module`. None: plain distances. Needs features, and ``metric="euclidean"``.
-    adversary_dim : int or None
-        Dimension of these features, at least `n_components`. None: the larger one of the dimensions
-        of data and embedding.
-    orthogonality : {"procrustes", "layerwise"} or None
-        What keeps the adversary from distorting distances at will. "procrustes" holds each network
-        as a whole to the closest isometry, on data and on generated points; "layerwise" each weight
-        matrix to an orthogonal one; None nothing.
-    orthogonality_weight : float
-        Of that penalty, against the discrepancy. With "procrustes" it has to be above 8: with less,
-        the adversary gains from distances that grow without bound.
-    adversary_start : float
-        Share of the updates that the generator makes before the adversary begins.
-    adversary_every : int
-        Updates of the generator for one of the adversary.
-    penalty : {"mean", "l1", "tv"} or None
-        Keeps the samples around the origin: squared norm of their mean, or mean l1 norm. "tv", for
-        images, keeps neighbouring pixels alike: total variation, mean over the pixels.
-    penalty_weight : float
-    style : callable, Module, fitted classifier or None
-        What samples are to look like, besides having the structure of the data. A callable gets
-        points (n, n_components) as a tensor and returns a penalty for each, differentiable. A
-        module returns logits. Of fitted scikit-learn classifiers, linear ones and `MLPClassifier`
-        have a gradient, also in a pipeline behind affine steps; in a search, wrap it in
-        `sklearn.frozen.FrozenEstimator`. Points are in the generator's own coordinates, which are
-        then kept.
-    style_class : label or None
-        The class that samples are wanted in: a label of a scikit-learn classifier, or the position
-        of a module's logit.
-    style_weight : float
-        Of the style's cross-entropy, in nats, or of the callable's penalty.
-    batch_size : int
-        Points per mini-batch, of the data and of the generator: of the data at most all, of the
-        generator at most four for each row to train on, or 256 if that is more.
-    max_iter : int or "auto"
-        Updates of the generator. "auto": two for three training rows, at least 300, at most 1500.
-    learning_rate_init : float
-        Highest learning rate; it falls to zero along a cosine.
-    optimizer : {"adam", "adamw", "sgd"} or callable
-        A callable gets the parameters and ``lr`` and returns a torch optimiser.
-    early_stopping : bool
-        Hold out part of the data, keep the weights that do best on it, and stop when they have not
-        improved.
-    validation_fraction : float
-        Share of the rows held out.
-    n_iter_no_change : int
-        Evaluations (one every 50 updates) without improvement before an early stop.
-    tol : float
-        Relative improvement that counts.
-    n_generated : int
-        Size of the cloud that the embedding is a projection on.
-    warm_start : bool
+        is `n_components`. The embedding then keeps the generator's own coordinates.
+    adversary : {"mlp", "conv"}, callable, Adversary or None, default=None
+        Networks that learn the distances which the loss compares. It needs features and
+        ``metric="euclidean"``. None: the distances of `metric`.
+    penalties : {"mean", "l1", "total_variation"}, Penalties or None, default="mean"
+        Penalties on generated points. A string is the penalty of that name with weight 0.1;
+        `Penalties` holds several weights, and a style.
+    n_generated : int, default=1000
+        Number of generated points in the cloud that rows are projected onto.
+    warm_start : bool, default=False
         Start from the generator of the last fit.
-    checkpoint : str, Path or None
-        Folder for checkpoints, written every 50 updates. A fit that was interrupted resumes when
-        it is repeated with the same parameters and data, and ends with the same result if
-        `random_state` is an integer; the file is deleted when the fit is complete.
-    device : str
-        "auto" is CUDA where there is one, else the CPU.
-    verbose : int
-        Print progress every 50 updates. Progress bars: `set_callbacks` of scikit-learn.
-    random_state : int, RandomState or None
-        Same seed, same result on a CPU.
+    batch_size : int, default=256
+        Points per mini-batch, of the data and of the generator: of the data at most all, of the
+        generator at most four per training row, or 256 if that is more.
+    max_iter : int or "auto", default="auto"
+        Number of updates of the generator. "auto": two for three training rows, at least 300, at
+        most 1500.
+    optimizer : {"adam", "adamw", "rmsprop", "sgd"}, callable or GWOptimizer, default="adam"
+        A callable takes the network parameters and ``lr`` and returns a torch optimiser. A
+        `GWOptimizer` also sets the schedule of the learning rate, the batches and the couplings.
+    {training_parameters}
 
     Attributes
     ----------
     embedding_ : array of shape (n_samples, n_components)
         The training rows, around the origin, along principal axes, in units of the distances; in
-        the generator's own coordinates with `output_shape` or `style`.
+        the generator's own coordinates with `output_shape` or a style.
     generated_ : array of shape (n_generated, n_components)
         The cloud of generated points.
     plan_ : Coupling of shape (n_samples, n_generated)
@@ -235,129 +175,21 @@ class GWGenerativeEmbedding(
     ((60, 2), (5, 2))
     """
 
-    _parameter_constraints: dict[str, Any] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "metric": [str, callable],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "edge_length": [str],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "generator": [StrOptions({"mlp", "conv"}), callable],
-        "hidden_layer_sizes": ["array-like"],
-        "output_shape": [tuple, list, None],
-        "image_shape": [tuple, list, None],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_prior_components": [Interval(Integral, 1, None, closed="left")],
-        "init": [StrOptions({"mds", "random"})],
-        "adversary": [StrOptions({"mlp", "conv"}), callable, None],
-        "adversary_dim": [Interval(Integral, 1, None, closed="left"), None],
-        "orthogonality": [StrOptions({"procrustes", "layerwise"}), None],
-        "orthogonality_weight": [Interval(Real, 0, None, closed="left")],
-        "adversary_start": [Interval(Real, 0, 1, closed="both")],
-        "adversary_every": [Interval(Integral, 1, None, closed="left")],
-        "penalty": [StrOptions({*PENALTIES, "tv"}), None],
-        "penalty_weight": [Interval(Real, 0, None, closed="left")],
-        "style": [callable, HasMethods("predict"), None],
-        "style_class": "no_validation",
-        "style_weight": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_generated": [Interval(Integral, 2, None, closed="left")],
-        "warm_start": ["boolean"],
-        "checkpoint": [str, Path, None],
-        "device": [str],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
+    n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
+    metric: str | Callable[..., float] = param(str, callable, default="euclidean")
+    n_neighbors: int = param(POSITIVE_INTEGER, default=15)
+    edge_length: str = param(str, default="hops")
+    epsilon: float = param(POSITIVE, default=5e-3)
+    generator: Any = part(Generator, one_of("mlp", "conv"), callable, default="mlp")
+    hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
+    output_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
+    adversary: Any = part(Adversary, one_of("mlp", "conv"), callable, None, default=None)
+    penalties: Any = part(Penalties, one_of("mean", "l1", "total_variation"), None, default="mean")
+    n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
+    warm_start: bool = param("boolean", default=False)
+    optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
 
-    def __init__(
-        self,
-        n_components: int = 2,
-        *,
-        metric: str | Callable[..., float] = "euclidean",
-        n_neighbors: int = 15,
-        edge_length: str = "hops",
-        epsilon: float = 5e-3,
-        generator: str | torch.nn.Module | Callable[[int, int], torch.nn.Module] = "mlp",
-        hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
-        output_shape: tuple[int, int, int] | None = None,
-        image_shape: tuple[int, int, int] | None = None,
-        latent_dim: int = 16,
-        n_prior_components: int = 64,
-        init: str = "mds",
-        adversary: str | Callable[[int, int], torch.nn.Module] | None = None,
-        adversary_dim: int | None = None,
-        orthogonality: str | None = "procrustes",
-        orthogonality_weight: float = 10.0,
-        adversary_start: float = 0.3,
-        adversary_every: int = 2,
-        penalty: str | None = "mean",
-        penalty_weight: float = 0.1,
-        style: Any = None,
-        style_class: Any = None,
-        style_weight: float = 0.1,
-        batch_size: int = 256,
-        max_iter: int | str = "auto",
-        learning_rate_init: float = 2e-3,
-        optimizer: str | Callable[..., torch.optim.Optimizer] = "adam",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
-        n_generated: int = 1000,
-        warm_start: bool = False,
-        checkpoint: str | Path | None = None,
-        device: str = "auto",
-        verbose: int = 0,
-        random_state: Any = None,
-    ) -> None:
-        self.n_components = n_components
-        self.metric = metric
-        self.n_neighbors = n_neighbors
-        self.edge_length = edge_length
-        self.epsilon = epsilon
-        self.generator = generator
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.output_shape = output_shape
-        self.image_shape = image_shape
-        self.latent_dim = latent_dim
-        self.n_prior_components = n_prior_components
-        self.init = init
-        self.adversary = adversary
-        self.adversary_dim = adversary_dim
-        self.orthogonality = orthogonality
-        self.orthogonality_weight = orthogonality_weight
-        self.adversary_start = adversary_start
-        self.adversary_every = adversary_every
-        self.penalty = penalty
-        self.penalty_weight = penalty_weight
-        self.style = style
-        self.style_class = style_class
-        self.style_weight = style_weight
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.learning_rate_init = learning_rate_init
-        self.optimizer = optimizer
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.n_generated = n_generated
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
-
-    @all_or_nothing
-    @fit_context
-    @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
-    @tensor_in_tensor_out
+    @whole_fit
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the generator and embed the training rows.
 
@@ -384,33 +216,64 @@ class GWGenerativeEmbedding(
         GWConvergenceWarning
             If the coupling behind the embedding has not converged.
         """
-        X = self._read(X, reset=True)
-        world = join_world(resolve_device(self.device))
-        rng = shared_random_state(self.random_state, world)
-        seed = draw_seed(rng)
-        space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=rng)
-        scale = estimate_scale(space, rng)
-        spec, last = generator_spec(self), self._continued()
-        generator = build_generator(spec, last, seed)
-        n_updates = count_updates(self, X.shape[0])
-        adversary = build_adversary(self, space, scale, n_updates=n_updates, seed=seed + 3)
-        objective = build_objective(self, space, scale, generator, adversary, rng)
-        objective.to(resolve_device(self.device))
-        if self.init == "mds" and last is None:
-            initialize_by_scaling(objective, seeded(seed + 2), image_shape=spec.output_shape)
-        run = TrainingRun(self, X, n_updates)
-        history = run.train(objective, seeded(seed))
+        return super().fit(X)
+
+    def _fit(self, X: Any, run: TrainingRun) -> None:
+        space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=run.rng)
+        scale = estimate_scale(space, run.rng)
+        n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
+        objective, spec = self._build(space, scale, n_updates, last, run)
+        if Generator.read(self.generator).init == "mds" and last is None:
+            initialize_by_scaling(objective, run.noise(2), image_shape=spec.output_shape)
+        start = None if last is None else last.weights
+        history = run.train(objective, X, n_updates, run.noise(), curve="gw", start=start)
         self._scale, self._dtype = scale, X.dtype.name
-        self._generator = FittedNetwork.of(generator, spec)
-        self.loss_curve_ = history.losses["gw"]
+        self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
-        self.validation_curve_ = history.validation
-        self.n_iter_ = history.n_iter
         reference = np.sort(spread(objective.order, MAX_REFERENCE).cpu().numpy())
-        self._project(objective, reference, seeded(seed + 1))
+        self._project(objective, reference, run.noise(1))
         self._embed_training_rows(space, reference)
-        run.finish()
-        return self
+
+    def _build(
+        self,
+        space: Space,
+        scale: float,
+        n_updates: int,
+        last: FittedNetwork[nn.Generator] | None,
+        run: TrainingRun,
+    ) -> tuple[GenerativeObjective, nn.GeneratorSpec]:
+        """The objective on the device of the fit, and the specification of its generator."""
+        layout = Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape)
+        spec = generator_spec(Generator.read(self.generator), layout)
+        generator = build_generator(spec, last, run.seed)
+        adversary = None
+        if self.adversary is not None:
+            adversary = build_adversary(
+                Adversary.read(self.adversary), space, scale, layout,
+                n_updates=n_updates, seed=run.seed + 3,
+            )  # fmt: skip
+        optimizer = GWOptimizer.read(self.optimizer)
+        train, held_out = self._split(len(space.anchors), run.rng)
+        objective = GenerativeObjective(
+            space, scale, generator,
+            GenerationOptions(
+                self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings
+            ),
+            rng=run.rng, train=train, held_out=held_out,
+            constraints=build_penalties(Penalties.read(self.penalties), scale, layout),
+            adversary=adversary,
+        )  # fmt: skip
+        return objective.to(run.device), spec
+
+    def _auto_updates(self, n_rows: int) -> int:
+        return int(np.clip(2 * n_rows / 3, MIN_UPDATES, MAX_UPDATES))
+
+    def _split(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
+        """Positions of the anchors to train on, in order, and of those held out."""
+        if not self._held_out_share:
+            return np.arange(n), np.arange(0)
+        train, held_out = hold_out(rng.permutation(n), self._held_out_share, least=2)
+        return np.sort(train), held_out
 
     @tensor_in_tensor_out
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -491,7 +354,7 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        generator = self._generator.build(resolve_device(self.device, required=False))
+        generator = self._generator.build(self._device())
         noise = seeded(draw_seed(random_state))
         with torch.no_grad():
             points = generator(n_samples, noise).double().cpu().numpy()
@@ -542,8 +405,8 @@ class GWGenerativeEmbedding(
     def _read(self, X: Any, *, reset: bool) -> Any:
         return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
 
-    def _continued(self) -> FittedNetwork[Generator] | None:
-        """The last fit's generator, if this one is to start from it."""
+    def _last_generator(self) -> FittedNetwork[nn.Generator] | None:
+        """The generator of the last fit, if this fit starts from it."""
         return getattr(self, "_generator", None) if self.warm_start else None
 
     def _project(
@@ -556,10 +419,14 @@ class GWGenerativeEmbedding(
                 "The coupling behind the embedding has not converged; raise epsilon.",
                 GWConvergenceWarning,
             )
-        self._frame = None if keeps_frame(self) else canonical_axes(projection.cloud)
+        self._frame = None if self._keeps_frame() else canonical_axes(projection.cloud)
         self.generated_ = self._in_place(projection.cloud).astype(self._dtype)
         self._to_cloud, self._to_data = projection.to_cloud, projection.to_data
         self.gw_divergence_ = projection.divergence
+
+    def _keeps_frame(self) -> bool:
+        """Whether the generator's own coordinates have a meaning."""
+        return self.output_shape is not None or Penalties.read(self.penalties).style is not None
 
     def _in_place(self, points: Array) -> Array:
         """Points as the generator makes them, in units of the distances and turned canonically."""

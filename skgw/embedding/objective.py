@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skgw.embedding.adversary import Adversary, Measure
+from skgw.embedding.adversary import AdversarialDistances, Measure
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Constraint
 from skgw.solvers import State
 from skgw.solvers.initializers import carried_start
 from skgw.spaces import Space
-from skgw.training.batches import draw_batch, stratified_order
+from skgw.training.batches import draw_batch, draw_uniform_batch, stratified_order
 from skgw.training.gw_loss import (
     FRESH_STEPS,
     better,
@@ -50,10 +50,16 @@ class GenerationOptions:
     batch_size : int
         Points per batch, on either side: of the data at most all, of generated ones at most four
         times as many, or 256 if that is more.
+    stratified : bool
+        Whether batches have one point of each stratum; else they are uniform.
+    warm_couplings : bool
+        Whether a coupling starts from the coupling of the last batch; else it is solved afresh.
     """
 
     epsilon: float
     batch_size: int
+    stratified: bool = True
+    warm_couplings: bool = True
 
 
 class GenerativeObjective(Objective):
@@ -77,7 +83,7 @@ class GenerativeObjective(Objective):
         Positions of the anchors to train on and to validate on (on the first 1000).
     constraints : sequence of Constraint
         What else generated points are to be.
-    adversary : Adversary, optional
+    adversary : AdversarialDistances, optional
     """
 
     order: Tensor  # (N,), training anchors, neighbours next to each other
@@ -100,7 +106,7 @@ class GenerativeObjective(Objective):
         train: np.ndarray,
         held_out: np.ndarray,
         constraints: Sequence[Constraint] = (),
-        adversary: Adversary | None = None,
+        adversary: AdversarialDistances | None = None,
     ) -> None:
         super().__init__()
         self.constraints, self.adversary = nn.ModuleList(constraints), adversary
@@ -128,10 +134,10 @@ class GenerativeObjective(Objective):
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """The loss, and its parts: "gw", the normalised discrepancy, and constraints by name."""
-        rows = draw_batch(self.order, len(self.carried_rows), generator)
+        rows = self._draw_rows(generator)
         if phase == "adversary":
             return self._adversary_losses(rows, generator)
-        points = self.generator(self.n_points, generator, stratified=True)
+        points = self._draw_points(generator)
         measure = self._measure()
         with torch.no_grad():
             D = measure.rows(rows, rows)
@@ -172,6 +178,15 @@ class GenerativeObjective(Objective):
             *uniform_weights(len(rows), len(points), points),
         )
 
+    def _draw_rows(self, generator: torch.Generator) -> Tensor:
+        """Positions of the rows of a batch."""
+        draw = draw_batch if self.options.stratified else draw_uniform_batch
+        return draw(self.order, len(self.carried_rows), generator)
+
+    def _draw_points(self, generator: torch.Generator) -> Tensor:
+        """Generated points of a batch."""
+        return self.generator(self.n_points, generator, stratified=self.options.stratified)
+
     def _measure(self) -> Measure:
         """How distances are measured now."""
         if self.adversary is None or not self.adversary.started:
@@ -182,7 +197,7 @@ class GenerativeObjective(Objective):
         """What the adversary minimises: a penalty, less the discrepancy."""
         assert self.adversary is not None
         with torch.no_grad():
-            points = self.generator(self.n_points, generator, stratified=True)
+            points = self._draw_points(generator)
         self.adversary.started.fill_(True)
         measure = self.adversary.measure
         D = measure.rows(rows, rows)
@@ -197,7 +212,7 @@ class GenerativeObjective(Objective):
         E = measure.points(points, points)
         problem, epsilon = uniform_problem(D.detach(), E.detach()), self.options.epsilon
         is_race = int(self.n_batches) % RACE_EVERY == 0
-        if self.n_batches == 0:
+        if self.n_batches == 0 or not self.options.warm_couplings:
             solution = fresh_solve(problem, epsilon)
         else:
             with torch.no_grad():

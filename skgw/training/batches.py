@@ -74,3 +74,9 @@ def draw_batch(order: Tensor, n: int, generator: torch.Generator) -> Tensor:
     within = torch.rand(n, generator=generator, dtype=torch.float32)
     position = (torch.arange(n) + within) * (n_points / n)
     return order[position.long().clamp_max(n_points - 1).to(order.device)]
+
+
+def draw_uniform_batch(order: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Draw n points of `order` (N,) uniformly, without replacement: indices (n,)."""
+    chosen = torch.randperm(len(order), generator=generator)[:n]
+    return order[chosen.to(order.device)]

@@ -29,10 +29,12 @@ class TrainingOptions:
     max_iter : int
         Iterations; in one, the phases take their turns.
     learning_rate : float
-        Its largest value: it rises over the first iterations and falls to zero along a cosine.
+        Its largest value.
+    schedule : {"cosine", "constant"}
+        "cosine" lets the learning rate rise over 50 iterations and fall to zero along a cosine.
     optimizer : str or callable
-        "adam", "adamw", "sgd", or a callable from parameters and ``lr`` to a torch optimiser of
-        first order: one whose step needs no closure.
+        "adam", "adamw", "rmsprop", "sgd", or a callable from parameters and ``lr`` to a torch
+        optimiser of first order: one whose step needs no closure.
     clip_norm : float
         Largest norm of the gradient of a phase.
     report_every : int
@@ -45,6 +47,7 @@ class TrainingOptions:
 
     max_iter: int
     learning_rate: float = 2e-3
+    schedule: str = "cosine"
     optimizer: str | Callable[..., torch.optim.Optimizer] = "adam"
     clip_norm: float = 10.0
     report_every: int = 50
@@ -169,10 +172,12 @@ def _own_global_noise(objective: Objective, generator: torch.Generator) -> Itera
 def _set_learning_rate(
     optimizer: torch.optim.Optimizer, phase: Phase, options: TrainingOptions, step: int
 ) -> None:
-    warmup = min(1.0, (step - phase.start + 1) / WARMUP)
-    cosine = 0.5 * (1 + math.cos(math.pi * step / options.max_iter))
+    rate = options.learning_rate * phase.learning_rate_factor
+    if options.schedule == "cosine":
+        warmup = min(1.0, (step - phase.start + 1) / WARMUP)
+        rate = rate * warmup * (0.5 * (1 + math.cos(math.pi * step / options.max_iter)))
     for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * phase.learning_rate_factor * warmup * cosine
+        group["lr"] = rate
 
 
 def _update(

@@ -12,6 +12,7 @@ from torch import nn
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": functools.partial(torch.optim.Adam, betas=(0.9, 0.99)),
     "adamw": functools.partial(torch.optim.AdamW, betas=(0.9, 0.99)),
+    "rmsprop": torch.optim.RMSprop,
     "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
 }
 

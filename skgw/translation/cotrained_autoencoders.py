@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skgw.autoencoders.mixture import normal_mixture
-from skgw.autoencoders.objective import KINDS
+from skgw.autoencoders.objective import KINDS, AutoencodingOptions
 from skgw.base.coupling import Coupling
 from skgw.base.domains import Domains
-from skgw.base.estimator import (
-    PersistenceMixin,
-    all_or_nothing,
-    draw_seed,
-    resolve_device,
-    seeded,
-    tensor_in_tensor_out,
-    weighted_distortion,
+from skgw.base.estimator import draw_seed, seeded, tensor_in_tensor_out, weighted_distortion
+from skgw.base.parameters import (
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_INTEGER,
+    one_of,
+    param,
+    part,
+    with_parameters,
 )
-from skgw.base.sklearn_compat import (
-    CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
-    fit_context,
-    gives_data_frames,
-)
+from skgw.base.sklearn_compat import HasMethods, Interval, gives_data_frames
+from skgw.base.trained import TrainedEstimator, whole_fit
 from skgw.base.training_run import TrainingRun
 from skgw.base.two_domains import (
     fit_transformer,
     mean_score,
+    of_domain,
     position,
     read_domains,
     read_rows,
@@ -47,128 +40,110 @@ from skgw.base.two_domains import (
 )
 from skgw.matching.side_information import read_known
 from skgw.nn.coded_domain import NormalMixture
-from skgw.training.optimizers import OPTIMIZERS
 from skgw.translation.latent_matching import CodeMatcher
 from skgw.translation.matches import nearest
-from skgw.translation.objective import CoTrainingObjective
+from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
+from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.result import CoTrained, conclude, diagnostics, warn_of_doubts
-from skgw.translation.setup import count_updates, schedule, set_up_domain
+from skgw.translation.setup import DomainOptions, DomainSetup, image_shape_of, set_up_domain
 
+MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # of max_iter="auto"
+EPOCHS = 15  # of max_iter="auto", within these limits
+N_MATCHINGS = 10  # during the second part of the training
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
 
 Array = NDArray[Any]
 
 
-class GWCoTrainedAutoencoders(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    CallbackSupportMixin,
-    PersistenceMixin,
-    BaseEstimator,
-):
+@with_parameters
+class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
     """Two autoencoders, one for each of two unpaired data sets, whose codes can be exchanged.
 
     Each autoencoder compresses the rows of its domain. A Gromov-Wasserstein loss makes the
-    distances between codes agree across the domains, so that the codes of one are those of the
-    other up to a rotation, which is found as well: a row is translated by encoding it, turning the
-    code, and decoding it in the other domain.
+    distances between codes agree across the domains: the codes of one domain are then those of the
+    other up to a rotation. The estimator finds the rotation, matches rows by their rotated codes,
+    and translates a row by decoding the mean code of its matched rows in the other domain.
 
     Parameters
     ----------
-    n_components : int, or pair of int
-        Dimensions of the codes, of both domains or of each.
-    autoencoder : {"ae", "vae", "wae-mmd", "wae-gan"}
-        How the codes are held to a normal distribution: not at all, as in a variational
-        autoencoder, by the maximum mean discrepancy, or by an adversary.
-    network : {"mlp", "conv"}, callable, or pair of these
-        Architecture of the autoencoders, of both or of each; a callable gets the numbers of inputs
-        and outputs, and returns a module.
-    hidden_layer_sizes : tuple of int
-        Of the encoder, mirrored in the decoder: widths, or channels of "conv".
-    image_shape : tuple of (channels, height, width), pair of these or None
-        What the rows are images of, for "conv".
-    prior_weight : float
-        Weight of the codes' distribution; 1 is a good start.
-    gw_weight : float
-        Weight of the Gromov-Wasserstein loss against the reconstruction; 0 trains the autoencoders
-        separately, and matches their codes at the end.
-    epsilon : float
-        Strength of the entropy in that loss, relative to the mean squared distance.
-    isometry_weight : float
+    n_components : int, or pair of int, default=8
+        Dimension of the codes, of both domains or of each.
+    autoencoder : {"ae", "vae", "wae-mmd", "wae-gan"}, default="ae"
+        Penalty on the difference between the distribution of the codes and a standard normal one:
+        none, the Kullback-Leibler divergence of a variational autoencoder, the maximum mean
+        discrepancy, or an adversary.
+    network : {"mlp", "conv"}, callable, or pair of these, default="mlp"
+        Architecture of the autoencoders, of both domains or of each. A callable takes the numbers
+        of inputs and outputs and returns a module.
+    hidden_layer_sizes : tuple of int, default=(256, 128)
+        Layers of the encoder, mirrored in the decoder: widths, or channels of "conv".
+    image_shape : (channels, height, width), pair of these or None, default=None
+        Shape of the images that rows hold, for "conv".
+    prior_weight : float, default=1.0
+        Weight of the penalty on the distribution of the codes.
+    gw_weight : float, default=1.0
+        Weight of the Gromov-Wasserstein loss relative to the reconstruction error. 0 trains the
+        autoencoders separately and matches their codes at the end.
+    epsilon : float, default=0.005
+        Weight of the entropy in the Gromov-Wasserstein loss, relative to the mean squared distance.
+    isometry_weight : float, default=0.0
         Weight of a penalty on the distortion of distances by each encoder. It makes codes of few
-        dimensions comparable, at the cost of the reconstruction.
-    translator : {"rotation", "network"}
-        What takes codes across: the rotation alone, or a network after it, which is trained on the
-        means of partners and to come back to where it started.
-    cycle_weight : float
-        Weight of coming back, for "network".
-    n_reference : int
-        Rows of either domain that are matched at once.
-    n_init : int
-        Starts in the pool of each matching from nothing.
-    alpha : float
-        Weight of the distances against `pairs` and `labels`.
-    unbalanced : float or None
-        For domains that hold kinds of rows in different shares, or kinds that the other one lacks:
-        strength of the penalty on the marginals of the matching, relative to the median cost. The
-        smaller, the less mass such rows have in `plan_`; 0.05 is a good start. None gives all rows
-        the same mass, and finds partners as well, as they are the nearest rows.
-    warm_up : float
-        Share of the training before the domains are matched.
-    batch_size : int
-    max_iter : int or "auto"
-        Updates; "auto" makes 15 epochs of the larger domain, 1500 updates at least.
-    learning_rate_init : float
-    optimizer : str or callable
-        "adam", "adamw", "sgd", or a callable from parameters and ``lr`` to a torch optimiser.
-    early_stopping : bool
-        Whether to hold rows out, stop when their reconstruction has ceased to improve, and keep
-        the best weights.
-    validation_fraction : float
-    n_iter_no_change : int
-        In validations, every 50 updates.
-    tol : float
-    transformer_x, transformer_y : transformer or None
-        Cloned and fitted to either domain's rows first. Translated rows are in their output's
-        space, taken back by `inverse_transform` where the transformer has it.
-    checkpoint : str, Path or None
-        Folder from which an interrupted fit resumes.
-    device : str
-        "auto" is CUDA where there is one, else the CPU.
-    verbose : int
-    random_state : int, RandomState or None
-        Same seed, same result on a CPU.
+        dimensions comparable, and raises the reconstruction error.
+    translator : {"rotation", "network"} or TranslationNetwork, default="rotation"
+        Map between the codes of the domains: the rotation alone, or the rotation and a network
+        that is trained after the autoencoders.
+    n_reference : int, default=1000
+        Number of rows of each domain that are matched at once.
+    n_init : int, default=16
+        Number of starts of each matching.
+    alpha : float, default=0.5
+        Weight of the distances relative to `pairs` and `labels`, at least 0 and less than 1.
+    unbalanced : float or None, default=None
+        Penalty rho on the marginals of the matching, relative to the median cost, for domains whose
+        kinds of rows have different shares or are missing in the other domain. A smaller penalty
+        gives such rows less mass in `plan_`; 0.05 is a good start. None: uniform marginals.
+        `match` uses nearest rows in either case.
+    warm_up : float, default=0.5
+        Share of the updates before the domains are matched.
+    transformer_x, transformer_y : transformer or None, default=None
+        Clones are fitted to the rows of each domain first. Translated rows are in the output space
+        of the transformer, or in the input space if it has `inverse_transform`.
+    max_iter : int or "auto", default="auto"
+        Number of updates; "auto": 15 epochs of the larger domain, at least 1500 updates, at most
+        20,000.
+    {training_parameters}
 
     Attributes
     ----------
     embedding_, embedding_y_ : array of shape (n, kx) and (m, ky)
         Codes of the training rows.
     plan_ : Coupling of shape (n, m)
-        Mass that goes from each row of the first domain to each of the second: an entropic plan
-        between both, which gives all rows their share; `match` names the nearest rows instead.
+        Entropic plan between the training rows. `match` uses nearest rows instead.
     confidence_ : array of shape (n,)
-        How sure the translation of each row of the first domain is, between 0 and 1: how much
-        nearer its nearest possible partners are than the next ones. It cannot see that a whole
-        matching is wrong; that is what `contrast_` is for.
+        Confidence in the translation of each row of the first domain, between 0 and 1. It compares
+        the distance to the nearest rows of the other domain with the distance to the next ones. It
+        ranks rows and cannot reveal that the matching as a whole is wrong: see `contrast_`.
     matched_mass_ : array of shape (n,)
-        Mass of each row that is matched, relative to the mean: little for rows without partners,
-        more than 1 for kinds of rows that are rarer in the first domain than in the second, and 1
-        where the domains were matched as a whole.
+        Matched mass of each row, relative to the mean: near 0 for rows without a counterpart, above
+        1 for kinds of rows that are rarer in the first domain, 1 with ``unbalanced=None``.
     contrast_ : float
-        By how much *other* matchings that were found, of codes or of rows, at least cost more than
-        the one taken, over its cost, or over 15 % of the mean squared distance by which they move
-        the points elsewhere if that is less; infinite if all starts led to the same one. Below
-        0.2 a warning says that the matching is ambiguous.
+        Relative margin between the matching and the best different one: the difference of their
+        costs over the smaller cost, or over 15 % of the mean squared displacement between the two
+        if that is less. Infinite if all starts led to the same matching. Below 0.2 a warning says
+        that the matching is ambiguous.
     diagnostics_ : dict
-        "cost": mean squared distance of matched codes, 0 to 1. "excess": cost of matching halves of
-        the domains when they were first matched, over that of both halves of the same domain; about
-        1 for a good matching, and a warning tells if it is above 1.3. "size_x", "size_y": size of
-        the codes now over that when they were first matched; far from 1 if the latent space shrinks
-        or drifts. "rank_x", "rank_y": number of dimensions that the codes make use of.
+        "cost": mean squared distance between codes of matched rows, 0 to 1. "excess": cost of
+        matching halves of the two domains, when they were first matched, over the cost of matching
+        halves of one domain; about 1 for a right matching, and a warning is given above 1.3.
+        "size_x", "size_y": RMS distance between codes, over that at the first matching; far from 1
+        if the latent space shrinks or drifts. "rank_x", "rank_y": effective number of dimensions of
+        the codes.
     loss_curve_, gw_curve_ : list of float
-        Loss of each update; the discrepancy of each update after the warm-up.
+        Loss of each update; Gromov-Wasserstein loss of each update after the warm-up.
     validation_curve_ : list of float
+        Validation loss, every 50 updates; empty without early stopping.
     n_iter_ : int
+        Number of updates made.
     n_features_in_, n_features_y_in_ : int
     feature_names_in_, feature_names_y_in_ : array of str
         Only if all names of a domain's features are strings.
@@ -183,7 +158,8 @@ class GWCoTrainedAutoencoders(
 
     References
     ----------
-    Chevalley (2021), Learning autoencoders across incomparable spaces with Gromov-Wasserstein.
+    M. Chevalley, Gromov-Wassertein regularization and translation across latent spaces. Research
+    project report, ETH Zurich, Learning and Adaptive Systems Group.
 
     Examples
     --------
@@ -196,108 +172,31 @@ class GWCoTrainedAutoencoders(
     ((3, 5), (3, 2))
     """
 
-    _parameter_constraints: dict[str, Any] = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "autoencoder": [StrOptions(set(KINDS))],
-        "network": [StrOptions({"mlp", "conv"}), callable, tuple, list],
-        "hidden_layer_sizes": ["array-like"],
-        "image_shape": [tuple, list, None],
-        "prior_weight": [Interval(Real, 0, None, closed="left")],
-        "gw_weight": [Interval(Real, 0, None, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "isometry_weight": [Interval(Real, 0, None, closed="left")],
-        "translator": [StrOptions({"rotation", "network"})],
-        "cycle_weight": [Interval(Real, 0, None, closed="left")],
-        "n_reference": [Interval(Integral, 2, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, 1, closed="left")],
-        "unbalanced": [Interval(Real, 0, None, closed="neither"), None],
-        "warm_up": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "transformer_x": [HasMethods(["fit", "transform"]), None],
-        "transformer_y": [HasMethods(["fit", "transform"]), None],
-        "checkpoint": [str, Path, None],
-        "device": [str],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
+    shares_training: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        n_components: int | tuple[int, int] = 8,
-        *,
-        autoencoder: str = "ae",
-        network: Any = "mlp",
-        hidden_layer_sizes: tuple[int, ...] = (256, 128),
-        image_shape: Any = None,
-        prior_weight: float = 1.0,
-        gw_weight: float = 1.0,
-        epsilon: float = 5e-3,
-        isometry_weight: float = 0.0,
-        translator: str = "rotation",
-        cycle_weight: float = 1.0,
-        n_reference: int = 1000,
-        n_init: int = 16,
-        alpha: float = 0.5,
-        unbalanced: float | None = None,
-        warm_up: float = 0.5,
-        batch_size: int = 100,
-        max_iter: int | str = "auto",
-        learning_rate_init: float = 4e-3,
-        optimizer: str | Callable[..., torch.optim.Optimizer] = "adam",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
-        transformer_x: Any = None,
-        transformer_y: Any = None,
-        checkpoint: str | Path | None = None,
-        device: str = "auto",
-        verbose: int = 0,
-        random_state: Any = None,
-    ) -> None:
-        self.n_components = n_components
-        self.autoencoder = autoencoder
-        self.network = network
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.image_shape = image_shape
-        self.prior_weight = prior_weight
-        self.gw_weight = gw_weight
-        self.epsilon = epsilon
-        self.isometry_weight = isometry_weight
-        self.translator = translator
-        self.cycle_weight = cycle_weight
-        self.n_reference = n_reference
-        self.n_init = n_init
-        self.alpha = alpha
-        self.unbalanced = unbalanced
-        self.warm_up = warm_up
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.learning_rate_init = learning_rate_init
-        self.optimizer = optimizer
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.transformer_x = transformer_x
-        self.transformer_y = transformer_y
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
+    n_components: int | tuple[int, int] = param(
+        POSITIVE_INTEGER, tuple, list, default=8, kw_only=False
+    )
+    autoencoder: str = param(one_of(*KINDS), default="ae")
+    network: Any = param(one_of("mlp", "conv"), callable, tuple, list, default="mlp")
+    hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(256, 128))
+    image_shape: Any = param(tuple, list, None, default=None)
+    prior_weight: float = param(NON_NEGATIVE, default=1.0)
+    gw_weight: float = param(NON_NEGATIVE, default=1.0)
+    epsilon: float = param(POSITIVE, default=5e-3)
+    isometry_weight: float = param(NON_NEGATIVE, default=0.0)
+    translator: Any = part(TranslationNetwork, one_of("rotation", "network"), default="rotation")
+    n_reference: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
+    n_init: int = param(POSITIVE_INTEGER, default=16)
+    alpha: float = param(Interval(Real, 0, 1, closed="left"), default=0.5)
+    unbalanced: float | None = param(POSITIVE, None, default=None)
+    warm_up: float = param(Interval(Real, 0, 1, closed="left"), default=0.5)
+    transformer_x: Any = param(HasMethods(["fit", "transform"]), None, default=None)
+    transformer_y: Any = param(HasMethods(["fit", "transform"]), None, default=None)
+    batch_size: int = param(default=100)
+    learning_rate_init: float = param(default=4e-3)
 
-    @all_or_nothing
-    @fit_context
-    @torch.inference_mode(False)  # gradients are needed, whatever the caller's mode
-    @tensor_in_tensor_out
+    @whole_fit
     def fit(self, X: Any, y: Any = None, *, pairs: Any = None, labels: Any = None) -> Self:
         """Train both autoencoders, and match their codes.
 
@@ -333,29 +232,63 @@ class GWCoTrainedAutoencoders(
             If `y` looks like labels of `X`.
         """
         X, Y, _ = read_domains(self, X, y)
-        rng = check_random_state(self.random_state)
-        seed, noise = draw_seed(rng), seeded(draw_seed(rng))
-        known = read_known(pairs, labels, (len(X), len(Y)), rng)
+        run = TrainingRun(self)
+        noise = seeded(draw_seed(run.rng))
+        known = read_known(pairs, labels, (len(X), len(Y)), run.rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")
         rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
-        one = set_up_domain(self, rows[0], 0, known[0], seed, rng)
-        other = set_up_domain(self, rows[1], 1, known[1], seed, rng)
-        n_updates = count_updates(self, max(len(X), len(Y)))
-        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, seed)
-        objective = CoTrainingObjective((one.side, other.side), schedule(self, n_updates), matcher)
-        objective.to(resolve_device(self.device))
-        run = TrainingRun(self, Domains(X, Y), n_updates, further=(rows, known))
-        history = run.train(objective, noise)
-        self.loss_curve_, self.validation_curve_ = history.losses["loss"], history.validation
+        domains = self._set_up(rows[0], 0, known[0], run), self._set_up(rows[1], 1, known[1], run)
+        n_updates = self._n_updates(max(len(X), len(Y)))
+        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
+        sides = domains[0].side, domains[1].side
+        objective = CoTrainingObjective(sides, self._schedule(n_updates), matcher).to(run.device)
+        history = run.train(objective, Domains(X, Y), n_updates, noise, further=(rows, known))
         self.gw_curve_ = history.losses.get("gw", [])
-        self.n_iter_ = history.n_iter
-        found = conclude(self, objective, (one, other), noise)
+        found = conclude(
+            objective, domains, noise, n_reference=self.n_reference,
+            unbalanced=self.unbalanced is not None, network=self._translation_network(),
+        )  # fmt: skip
         self._fitted, self.contrast_ = found.translator, found.contrast
-        self._describe(rows, found, rng)
+        self._describe(rows, found, run.rng)
         warn_of_doubts(found)
         run.finish()
         return self
+
+    def _set_up(self, rows: Array, here: int, known: Array, run: TrainingRun) -> DomainSetup:
+        """One domain, 0 or 1, ready to be trained on."""
+        n_components = of_domain(self.n_components, here, "n_components")
+        check_scalar(n_components, "n_components", Integral, min_val=1)
+        options = DomainOptions(
+            n_components=int(n_components),
+            network=of_domain(self.network, here, "network"),
+            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
+            image_shape=image_shape_of(self.image_shape, here),
+            loss=AutoencodingOptions(self.autoencoder, self.prior_weight, self.isometry_weight),
+            n_reference=self.n_reference,
+            held_out_share=self._held_out_share,
+        )
+        seeds = {"axes_seed": run.seed, "network_seed": run.seed + here}
+        return set_up_domain(rows, options, known, run.rng, **seeds)
+
+    def _schedule(self, n_updates: int) -> CoTrainingOptions:
+        """Train the autoencoders alone at first, then match them at regular intervals."""
+        n_alone = round(self.warm_up * n_updates)
+        return CoTrainingOptions(
+            gw_weight=self.gw_weight,
+            epsilon=self.epsilon,
+            batch_size=self.batch_size,
+            n_alone=n_alone,
+            match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
+        )
+
+    def _translation_network(self) -> TranslationNetwork | None:
+        if self.translator == "rotation":
+            return None
+        return TranslationNetwork.read(self.translator)
+
+    def _auto_updates(self, n_rows: int) -> int:
+        return int(np.clip(EPOCHS * n_rows / self.batch_size, MIN_UPDATES, MAX_UPDATES))
 
     @tensor_in_tensor_out
     def transform(self, X: Any, *, domain: str = "x") -> Any:
@@ -388,7 +321,7 @@ class GWCoTrainedAutoencoders(
                 f"set_output names the {self._n_features_out} components of the first domain, but "
                 f"codes of domain {domain!r} have {k}: take set_output(transform='default')."
             )
-        return self._fitted.domains[here].encode(self._read(X, here), self._device())
+        return self._fitted.domains[here].encode(self._read_rows(X, here), self._device())
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any, *, domain: str = "x") -> Any:
@@ -435,7 +368,7 @@ class GWCoTrainedAutoencoders(
         """
         check_is_fitted(self)
         here = position(source)
-        rows = self._fitted.translate(self._read(X, here), here, method, self._device())
+        rows = self._fitted.translate(self._read_rows(X, here), here, method, self._device())
         return self._inverse(rows, 1 - here)
 
     @tensor_in_tensor_out
@@ -464,9 +397,9 @@ class GWCoTrainedAutoencoders(
             if y is not None:
                 raise ValueError("match needs X with y.")
             return self._matches[here]
-        rows = self._read(X, here)
+        rows = self._read_rows(X, here)
         if y is not None:
-            return self._fitted.matched(rows, self._read(y, there), here, self._device())
+            return self._fitted.matched(rows, self._read_rows(y, there), here, self._device())
         return self._fitted.positions[there][self._fitted.match(rows, here, self._device())]
 
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
@@ -553,11 +486,7 @@ class GWCoTrainedAutoencoders(
             return normal_mixture(codes, rng)
         return NormalMixture.standard(codes.shape[1])
 
-    def _device(self) -> torch.device:
-        """Where a fitted model works: the device of the fit, if it is here."""
-        return resolve_device(self.device, required=False)
-
-    def _read(self, X: Any, here: int) -> Array:
+    def _read_rows(self, X: Any, here: int) -> Array:
         """Validated rows of a domain, transformed."""
         return read_rows(self, X, here)
 
@@ -569,7 +498,7 @@ class GWCoTrainedAutoencoders(
 
     def _distortion(self, X: Any, here: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""
-        X = self._read(X, here)
+        X = self._read_rows(X, here)
         fitted, device, there = self._fitted, self._device(), 1 - here
         reference = fitted.rows[here][:MAX_COMPARED]
         ends = (fitted.translate(Z, here, "auto", device) for Z in (X, reference))

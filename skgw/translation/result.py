@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
@@ -20,11 +19,10 @@ from skgw.translation.domain import size_of
 from skgw.translation.latent_matching import POOR
 from skgw.translation.matches import Partners
 from skgw.translation.objective import CoTrainingObjective
+from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.setup import DomainSetup
 from skgw.translation.translation_network import TranslationObjective
 from skgw.translation.translator import RowMap, Translator
-
-NETWORK_UPDATES = 1000  # that a translation network is trained for
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]
@@ -51,36 +49,42 @@ class CoTrained(NamedTuple):
 
 
 def conclude(
-    params: BaseEstimator,
     objective: CoTrainingObjective,
     domains: tuple[DomainSetup, DomainSetup],
     noise: torch.Generator,
+    *,
+    n_reference: int,
+    unbalanced: bool,
+    network: TranslationNetwork | None,
 ) -> CoTrained:
-    """Match once more, codes as they are in the end, and keep the ways across.
+    """Match the final codes, and keep the maps between the domains.
 
     Parameters
     ----------
-    params : BaseEstimator
-        Has the parameters `n_reference`, `unbalanced`, `translator`, `cycle_weight` and
-        `batch_size`.
     objective : CoTrainingObjective
         After the training.
     domains : pair of DomainSetup
     noise : torch.Generator
+    n_reference : int
+        Number of rows that are matched at once.
+    unbalanced : bool
+        Whether rows may be matched with less than their mass.
+    network : TranslationNetwork or None
+        Maps to train between the codes, if any.
     """
     codes, means = objective.match(noise)
     pools = [side.pool.cpu().numpy() for side in objective.pair]
     placed = _arrays(*objective.placed(codes))
     points = _arrays(codes[0] @ objective.rotation, codes[1] - objective.offset)
     mass = _arrays(*objective.mass.split([len(pool) for pool in pools]))
-    partners = Partners.of(placed, params.n_reference, mass if params.unbalanced else None)
+    partners = Partners.of(placed, n_reference, mass if unbalanced else None)
     networks = None
-    if params.translator == "network":
+    if network is not None:
         targets = (
             partners.means(placed[0], points[1], 0),
             partners.means(placed[1], points[0], 1),
         )
-        networks = _train_networks(params, points, targets, noise, codes[0].device)
+        networks = _train_networks(network, objective, points, targets, noise)
     translator = Translator(
         domains=(domains[0].coded_domain(), domains[1].coded_domain()),
         map=_code_map(objective, means),
@@ -149,20 +153,24 @@ def _row_map(
 
 
 def _train_networks(
-    params: BaseEstimator,
+    network: TranslationNetwork,
+    trained: CoTrainingObjective,
     points: Pair,
     targets: Pair,
     noise: torch.Generator,
-    device: torch.device,
 ) -> Networks:
     """Maps between the points of both domains, trained on the means of their partners."""
     spec = ResidualSpec(points[0].shape[1])
     maps = spec.build(0), spec.build(1)
     objective = TranslationObjective(
-        maps, points, targets, cycle_weight=params.cycle_weight, batch_size=params.batch_size
+        maps,
+        points,
+        targets,
+        cycle_weight=network.cycle_weight,
+        batch_size=trained.options.batch_size,
     )
-    objective.to(device)
-    train(objective, TrainingOptions(max_iter=NETWORK_UPDATES), noise)
+    objective.to(trained.rotation.device)
+    train(objective, TrainingOptions(max_iter=network.n_updates), noise)
     return FittedNetwork.of(maps[0], spec), FittedNetwork.of(maps[1], spec)
 
 

@@ -1,0 +1,216 @@
+"""TrainedEstimator: the parameters, and the template of `fit`, of every estimator with networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from skgw.base.estimator import (
+    PersistenceMixin,
+    all_or_nothing,
+    resolve_device,
+    tensor_in_tensor_out,
+)
+from skgw.base.parameters import (
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_INTEGER,
+    Part,
+    PartsMixin,
+    one_of,
+    param,
+    part,
+    with_parameters,
+)
+from skgw.base.sklearn_compat import CallbackSupportMixin, Interval, fit_context
+from skgw.base.training_run import TrainingRun
+from skgw.storable import storable
+from skgw.training.optimizers import OPTIMIZERS
+
+Index = NDArray[np.intp]
+
+TRAINING_PARAMETERS = """
+batch_size : int, default={batch_size}
+    Rows per mini-batch.
+max_iter : int or "auto", default={max_iter}
+    Number of updates; "auto" depends on the number of rows.
+learning_rate_init : float, default={learning_rate_init}
+    Largest learning rate.
+optimizer : {"adam", "adamw", "rmsprop", "sgd"}, callable or Optimizer, default={optimizer}
+    A callable takes the network parameters and ``lr`` and returns a torch optimiser. An
+    `Optimizer` also sets the schedule of the learning rate.
+early_stopping : bool, default={early_stopping}
+    Hold rows out, validate on the held-out rows every 50 updates, keep the best weights, and stop
+    when the validation loss no longer improves.
+validation_fraction : float, default={validation_fraction}
+    Share of the rows that `early_stopping` holds out.
+n_iter_no_change : int, default={n_iter_no_change}
+    Number of validations without improvement before training stops.
+tol : float, default={tol}
+    Smallest relative improvement of the validation loss that counts.
+checkpoint : str, Path or None, default={checkpoint}
+    Folder for checkpoints, written every 50 updates. An interrupted fit resumes when `fit` is
+    called again with the same parameters and data. With an integer `random_state` the resumed fit
+    ends with the same result. `fit` deletes the file when it is complete.
+device : str, default={device}
+    "cpu", "cuda", "cuda:N" or "auto": CUDA if it is available, else the CPU.
+verbose : int, default={verbose}
+    Print the losses every 50 updates. Progress bars: `set_callbacks` of scikit-learn.
+random_state : int, RandomState or None, default={random_state}
+    On one device, the same integer gives the same result.
+"""
+
+
+@storable
+@with_parameters
+class Optimizer(Part):
+    """A stochastic optimiser and the schedule of its learning rate.
+
+    Parameters
+    ----------
+    method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
+        A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
+        order.
+    schedule : {"cosine", "constant"}, default="cosine"
+        "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+
+    Examples
+    --------
+    >>> from skgw import GWGenerativeEmbedding
+    >>> from skgw.base.trained import Optimizer
+    >>> model = GWGenerativeEmbedding(optimizer=Optimizer("sgd", schedule="constant"))
+    >>> model.set_params(optimizer__schedule="cosine").optimizer.schedule
+    'cosine'
+    """
+
+    short_form: ClassVar[str] = "method"
+
+    method: str | Callable[..., torch.optim.Optimizer] = param(
+        one_of(*OPTIMIZERS), callable, default="adam", kw_only=False
+    )
+    schedule: str = param(one_of("cosine", "constant"), default="cosine")
+
+
+def whole_fit(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a `fit`: validated parameters, numpy inside, gradients on, all or nothing."""
+    gradients_on = torch.inference_mode(False)  # whatever the caller's mode
+    return all_or_nothing(fit_context(gradients_on(tensor_in_tensor_out(fit))))
+
+
+@with_parameters
+class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseEstimator):
+    """Base of estimators whose networks are trained by `skgw.training`.
+
+    It declares the training parameters once, with their constraints and documentation: the line
+    ``{training_parameters}`` in the docstring of a subclass is replaced by their entries.
+
+    A subclass implements `_read`, which validates rows, and `_fit`, which builds an objective,
+    trains it by `TrainingRun.train` and stores the fitted state. A subclass whose `fit` takes more
+    than `X` and `y` writes `fit` itself, decorated with `whole_fit`.
+    """
+
+    documented: ClassVar[dict[str, str]] = {"{training_parameters}": TRAINING_PARAMETERS}
+    shares_training: ClassVar[bool] = True  # whether processes of torchrun share one fit
+
+    batch_size: int = param(Interval(Integral, 2, None, closed="left"), default=256)
+    max_iter: int | str = param(POSITIVE_INTEGER, one_of("auto"), default="auto")
+    learning_rate_init: float = param(POSITIVE, default=2e-3)
+    optimizer: Any = part(Optimizer, one_of(*OPTIMIZERS), callable, default="adam")
+    early_stopping: bool = param("boolean", default=False)
+    validation_fraction: float = param(Interval(Real, 0, 1, closed="neither"), default=0.1)
+    n_iter_no_change: int = param(POSITIVE_INTEGER, default=10)
+    tol: float = param(NON_NEGATIVE, default=1e-4)
+    checkpoint: str | Path | None = param(str, Path, None, default=None)
+    device: str = param(str, default="auto")
+    verbose: int = param("verbose", default=0)
+    random_state: Any = param("random_state", default=None)
+
+    @whole_fit
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on the rows of `X`.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            Numpy or torch.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For rows that are not finite numbers; the message says what to do.
+        FloatingPointError
+            If training diverges.
+        """
+        X = self._read(X, reset=True)
+        run = TrainingRun(self)
+        self._fit(X, run)
+        run.finish()
+        return self
+
+    def _read(self, X: Any, *, reset: bool) -> Any:
+        """Validated rows; `reset` in a fit."""
+        raise NotImplementedError
+
+    def _fit(self, X: Any, run: TrainingRun) -> None:
+        """Train on validated rows, and store the fitted state."""
+        raise NotImplementedError
+
+    def _device(self) -> torch.device:
+        """The device that a fitted estimator computes on: that of the fit, if it is available."""
+        return resolve_device(self.device, required=False)
+
+    def _n_updates(self, n_rows: int) -> int:
+        """Number of updates that `max_iter` stands for, for this number of rows."""
+        return self._auto_updates(n_rows) if self.max_iter == "auto" else int(self.max_iter)
+
+    def _auto_updates(self, n_rows: int) -> int:
+        """Number of updates that "auto" stands for."""
+        raise NotImplementedError
+
+    @property
+    def _held_out_share(self) -> float:
+        """Share of the rows that are held out."""
+        return self.validation_fraction if self.early_stopping else 0.0
+
+
+def hold_out(
+    order: Index, share: float, *, least: int, spared: Index | None = None
+) -> tuple[Index, Index]:
+    """Split rows in random order into rows to train on and rows held out.
+
+    Parameters
+    ----------
+    order : array of int of shape (n,)
+    share : float
+        Share of the rows that are held out; 0 holds none out.
+    least : int
+        Least number of rows held out, if any.
+    spared : array of int, optional
+        Rows that are not held out.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two rows remain to train on.
+    """
+    if not share:
+        return order, order[:0]
+    free = order if spared is None else order[~np.isin(order, spared)]
+    held_out = free[: max(least, round(share * len(order)))]
+    train = order[~np.isin(order, held_out)]
+    if len(train) < 2:
+        raise ValueError("Too few samples for early_stopping; switch it off.")
+    return train, held_out

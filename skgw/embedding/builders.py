@@ -1,0 +1,205 @@
+"""Builders: the networks and penalties that the parameters of an embedding describe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skgw import nn
+from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
+from skgw.embedding.parameters import Adversary, Generator, Penalties, Prior
+from skgw.embedding.style import style_penalty
+from skgw.nn.convolutions import ImageShape, check_image_shape
+from skgw.nn.regularizers import Constraint, TotalVariation
+from skgw.spaces import FeatureSpace, Space
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes that the networks of an embedding share.
+
+    Attributes
+    ----------
+    n_components : int
+        Dimension of generated points.
+    hidden_layer_sizes : tuple of int
+    output_shape : (int, int, int) or None
+        Channels, height and width of generated points that are images.
+    """
+
+    n_components: int
+    hidden_layer_sizes: tuple[int, ...]
+    output_shape: ImageShape | None
+
+
+def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
+    """The specification of the generator network.
+
+    Raises
+    ------
+    ValueError
+        If `output_shape` does not have `n_components` pixels.
+    """
+    shape, prior = layout.output_shape, Prior.read(generator.prior or Prior())
+    if shape is not None:
+        shape = check_image_shape(shape, layout.n_components, name="output_shape")
+    return nn.GeneratorSpec(
+        n_outputs=layout.n_components,
+        latent_dim=prior.latent_dim,
+        network=generator.network,
+        hidden_layer_sizes=layout.hidden_layer_sizes,
+        n_prior_components=prior.n_components,
+        output_shape=shape,
+    )
+
+
+def build_generator(
+    spec: nn.GeneratorSpec, last: nn.FittedNetwork[nn.Generator] | None, seed: int
+) -> nn.Generator:
+    """A new generator, or the generator of the last fit to be trained further.
+
+    Raises
+    ------
+    ValueError
+        If the last generator has another specification.
+    """
+    if last is None:
+        return spec.build(seed)
+    if last.spec != spec:
+        raise ValueError(
+            "warm_start continues the last fit's generator: n_components, generator, "
+            "hidden_layer_sizes and output_shape must stay the same."
+        )
+    return last.build().train()
+
+
+def build_adversary(
+    adversary: Adversary, space: Space, scale: float, layout: Layout, *, n_updates: int, seed: int
+) -> AdversarialDistances:
+    """The adversary of a fit.
+
+    Parameters
+    ----------
+    adversary : Adversary
+    space : Space
+        The data.
+    scale : float
+        RMS distance of the data.
+    layout : Layout
+    n_updates : int
+        Number of updates of the generator.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        For a space without features or with other distances than Euclidean ones, and where the
+        features of the adversary have too few dimensions.
+    """
+    if not (isinstance(space, FeatureSpace) and space.metric in ("euclidean", "l2")):
+        metric = getattr(space, "metric", "precomputed")
+        raise ValueError(
+            "An adversary learns distances of its own from features: it needs metric='euclidean', "
+            f"got {metric!r}. Set adversary=None for other distances and for graphs."
+        )
+    shapes = adversary.image_shape, layout.output_shape
+    if adversary.network == "conv" and shapes == (None, None):
+        raise ValueError(
+            'adversary="conv" needs output_shape, or Adversary("conv", image_shape=...), or both.'
+        )
+    points = space.points[space.anchors]
+    rows = torch.as_tensor(points / scale, dtype=torch.float32)
+    n_inputs, n_points = rows.shape[1], layout.n_components
+    n_features = _n_features(adversary, n_inputs, n_points)
+    axes = _principal_axes(points, n_features) if n_features < n_inputs else None
+    networks = (
+        _network(adversary, layout, shapes[0], n_inputs, n_features, axes=axes, seed=seed),
+        _network(adversary, layout, shapes[1], n_points, n_features, seed=seed + 1),
+    )
+    options = AdversaryOptions(
+        orthogonality=adversary.orthogonality,
+        weight=adversary.weight,
+        start=round(adversary.start * n_updates),
+        every=adversary.every,
+    )
+    return AdversarialDistances(rows, networks, options)
+
+
+def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Constraint]:
+    """The penalties on generated points whose weights are positive.
+
+    Parameters
+    ----------
+    penalties : Penalties
+    scale : float
+        RMS distance of the data.
+    layout : Layout
+
+    Raises
+    ------
+    ValueError
+        If a penalty does not fit the points.
+    """
+    found = [
+        Constraint(name, weight, nn.PENALTIES[name])
+        for name, weight in (("mean", penalties.mean), ("l1", penalties.l1))
+        if weight
+    ]
+    if penalties.total_variation:
+        if layout.output_shape is None:
+            raise ValueError(
+                "The penalty total_variation is for images: it needs output_shape=(c, h, w)."
+            )
+        variation = TotalVariation(layout.output_shape)
+        found.append(Constraint("total_variation", penalties.total_variation, variation))
+    if penalties.style is not None:
+        style = penalties.style
+        penalty = style_penalty(style.classifier, style.target, layout.n_components)
+        found.append(Constraint("style", style.weight, penalty, unit=scale))
+    return found
+
+
+def _network(
+    adversary: Adversary,
+    layout: Layout,
+    shape: ImageShape | None,
+    n_inputs: int,
+    n_features: int,
+    *,
+    seed: int,
+    axes: torch.Tensor | None = None,
+) -> torch.nn.Module:
+    """The network of one space; "conv" stands for "mlp" where points are no images."""
+    network = "mlp" if adversary.network == "conv" and shape is None else adversary.network
+    return nn.adversary_network(
+        network,
+        n_inputs,
+        n_features,
+        hidden_layer_sizes=layout.hidden_layer_sizes,
+        image_shape=shape,
+        axes=axes,
+        residual=adversary.orthogonality != "layerwise",
+        seed=seed,
+    )
+
+
+def _n_features(adversary: Adversary, n_inputs: int, n_components: int) -> int:
+    if adversary.n_features is None:
+        return max(n_inputs, n_components)
+    if adversary.n_features < n_components:
+        raise ValueError(
+            f"n_features={adversary.n_features} of the adversary is less than n_components="
+            f"{n_components}: the adversary would not see all of the generated points."
+        )
+    return int(adversary.n_features)
+
+
+def _principal_axes(points: np.ndarray, n_axes: int) -> torch.Tensor:
+    """Axes (d, n_axes) of largest variance."""
+    centred = points - points.mean(0)
+    _, _, axes = np.linalg.svd(np.linalg.qr(centred, mode="r"), full_matrices=False)
+    if len(axes) < n_axes:
+        axes = np.linalg.svd(axes, full_matrices=True)[2]
+    return torch.as_tensor(axes[:n_axes].T.copy(), dtype=torch.float32)

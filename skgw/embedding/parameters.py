@@ -1,0 +1,252 @@
+"""Groups of parameters of `GWGenerativeEmbedding`: generator, adversary, penalties, optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import torch
+
+from skgw.base.parameters import (
+    NON_NEGATIVE,
+    NOT_VALIDATED,
+    POSITIVE_INTEGER,
+    SHARE,
+    Part,
+    one_of,
+    param,
+    part,
+    with_parameters,
+)
+from skgw.base.sklearn_compat import HasMethods
+from skgw.base.trained import Optimizer
+from skgw.storable import storable
+
+Network = Callable[[int, int], torch.nn.Module]
+
+
+@storable
+@with_parameters
+class Prior(Part):
+    """Distribution of the noise that the generator maps to points.
+
+    Parameters
+    ----------
+    latent_dim : int, default=16
+        Dimension of the noise.
+    n_components : int, default=64
+        Number of Gaussians in a mixture with learned means, which lets samples fall into separate
+        clusters. 1 is the standard normal distribution.
+    """
+
+    short_form: ClassVar[str] = "latent_dim"
+
+    latent_dim: int = param(POSITIVE_INTEGER, default=16, kw_only=False)
+    n_components: int = param(POSITIVE_INTEGER, default=64)
+
+
+@storable
+@with_parameters
+class Generator(Part):
+    """The generator network, its noise, and its start.
+
+    Parameters
+    ----------
+    network : {"mlp", "conv"}, callable or Module, default="mlp"
+        A callable takes the dimensions of noise and points and returns a `torch.nn.Module`.
+    prior : Prior, int or None, default=None
+        Distribution of the noise; an integer is its dimension. None: ``Prior()``.
+    init : {"mds", "random"}, default="mds"
+        "mds" first regresses the generator on the classical scaling of up to 512 rows, which saves
+        updates and avoids bad minima. It needs a prior of several components. "random" does not.
+
+    Examples
+    --------
+    >>> from skgw import GWGenerativeEmbedding
+    >>> from skgw.embedding import Generator, Prior
+    >>> generator = Generator(prior=Prior(latent_dim=2, n_components=8))
+    >>> model = GWGenerativeEmbedding(generator=generator)
+    >>> model.set_params(generator__prior__n_components=4).generator.prior
+    Prior(latent_dim=2, n_components=4)
+    """
+
+    short_form: ClassVar[str] = "network"
+
+    network: str | torch.nn.Module | Network = param(
+        one_of("mlp", "conv"), callable, default="mlp", kw_only=False
+    )
+    prior: Any = part(Prior, POSITIVE_INTEGER, None, default=None)
+    init: str = param(one_of("mds", "random"), default="mds")
+
+
+@storable
+@with_parameters
+class Adversary(Part):
+    """Networks that learn the distances in which data and generated points differ most.
+
+    One network maps the data, one the generated points to features, between which distances are
+    measured. The networks raise the discrepancy of these distances while the generator lowers it.
+
+    Parameters
+    ----------
+    network : {"mlp", "conv"} or callable, default="mlp"
+        A callable takes the numbers of inputs and features and returns a `torch.nn.Module`.
+    n_features : int or None, default=None
+        Dimension of the features, at least `n_components`. None: the larger one of the dimensions
+        of data and embedding.
+    orthogonality : {"procrustes", "layerwise"} or None, default="procrustes"
+        Penalty on the distortion of distances. "procrustes": squared distance of each network's
+        output to the closest isometry of its input, on data and on generated points. "layerwise":
+        squared distance of each weight matrix to the closest orthogonal matrix. None: no penalty.
+    weight : float, default=10.0
+        Weight of that penalty relative to the discrepancy: a mean over rows. With "procrustes" it
+        has to be above 8; below, the adversary gains from distances that grow without bound.
+    start : float, default=0.3
+        Share of the updates that the generator makes before the adversary begins.
+    every : int, default=2
+        Number of updates of the generator per update of the adversary.
+    image_shape : (int, int, int) or None, default=None
+        Channels, height and width of the data, if they are images and `network` is "conv".
+    """
+
+    short_form: ClassVar[str] = "network"
+
+    network: str | Network = param(one_of("mlp", "conv"), callable, default="mlp", kw_only=False)
+    n_features: int | None = param(POSITIVE_INTEGER, None, default=None)
+    orthogonality: str | None = param(one_of("procrustes", "layerwise"), None, default="procrustes")
+    weight: float = param(NON_NEGATIVE, default=10.0)
+    start: float = param(SHARE, default=0.3)
+    every: int = param(POSITIVE_INTEGER, default=2)
+    image_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
+
+
+@storable
+@with_parameters
+class Style(Part):
+    """A class, or a differentiable penalty, that draws generated points towards it.
+
+    Parameters
+    ----------
+    classifier : callable, Module or fitted classifier
+        A callable takes points (n, n_components) as a tensor and returns a penalty for each point,
+        differentiable. A module returns logits. Of fitted scikit-learn classifiers, linear ones
+        and `MLPClassifier` have a gradient, also in a pipeline behind affine steps. In a search,
+        wrap the classifier in `sklearn.frozen.FrozenEstimator`. Points are in the generator's own
+        coordinates, which the embedding then keeps.
+    target : label or None, default=None
+        Class of the points: a label of a scikit-learn classifier, or the position of a module's
+        logit.
+    weight : float, default=0.1
+        Weight of the classifier's cross-entropy in nats, or of the callable's penalty.
+    """
+
+    short_form: ClassVar[str] = "classifier"
+
+    classifier: Any = param(callable, HasMethods("predict"), default=None, kw_only=False)
+    target: Any = param(NOT_VALIDATED, default=None)
+    weight: float = param(NON_NEGATIVE, default=0.1)
+
+
+@storable
+@with_parameters
+class Penalties(Part):
+    """Weights of penalties on generated points, for what distances leave undetermined.
+
+    Points are in units of the RMS distance of the data. A weight of 0 switches a penalty off.
+
+    Parameters
+    ----------
+    mean : float, default=0.1
+        Squared norm of the mean of the points.
+    l1 : float, default=0.0
+        Mean l1 norm of the points (Bunne et al. 2019, section 2.3).
+    total_variation : float, default=0.0
+        Mean absolute difference between neighbouring pixels of points that are images: needs
+        `output_shape`.
+    style : Style or None, default=None
+        Class of the points.
+
+    Examples
+    --------
+    >>> from skgw import GWGenerativeEmbedding
+    >>> from skgw.embedding import Penalties
+    >>> model = GWGenerativeEmbedding(penalties=Penalties(mean=0.2, l1=0.01))
+    >>> model.set_params(penalties__l1=0.0).penalties
+    Penalties(mean=0.2)
+    """
+
+    SHORT_FORM_WEIGHT: ClassVar[float] = 0.1
+
+    mean: float = param(NON_NEGATIVE, default=0.1, kw_only=False)
+    l1: float = param(NON_NEGATIVE, default=0.0)
+    total_variation: float = param(NON_NEGATIVE, default=0.0)
+    style: Any = part(Style, None, default=None)
+
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """The penalty of that name alone with a weight of 0.1; None is no penalty."""
+        if isinstance(value, cls):
+            return value
+        return cls(**{"mean": 0.0} | ({} if value is None else {value: cls.SHORT_FORM_WEIGHT}))
+
+
+@storable
+@with_parameters
+class GWOptimizer(Optimizer):
+    """How the Gromov-Wasserstein loss is minimised on mini-batches.
+
+    Parameters
+    ----------
+    method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
+        A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
+        order.
+    schedule : {"cosine", "constant"}, default="cosine"
+        "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+    stratified : bool, default=True
+        Draw one row from each of `batch_size` strata of near rows, and the components of the prior
+        in equal shares: a batch then has the proportions of the whole. False: independent uniform
+        batches.
+    warm_couplings : bool, default=True
+        Start each coupling from the coupling of the last batch, with a cold restart every 50
+        batches. False: solve each coupling afresh.
+    """
+
+    stratified: bool = param("boolean", default=True)
+    warm_couplings: bool = param("boolean", default=True)
+
+
+def paper_settings(beta: float = 1.0, *, l1: float = 0.1, batch_size: int = 256) -> dict[str, Any]:
+    """Keywords that make `GWGenerativeEmbedding` the algorithm of Bunne et al. (2019).
+
+    Batches are independent and uniform, each coupling is solved afresh, the noise is standard
+    normal, the generator starts at random weights, the adversary moves from the first update on,
+    after every update of the generator, and the learning rate is constant.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight of the orthogonal Procrustes penalty, a sum over the batch in the paper (Eq. 5). The
+        penalty of `Adversary` is a mean over rows, so that its weight is ``beta * batch_size``.
+    l1 : float, default=0.1
+        Weight of the mean l1 norm of generated points.
+    batch_size : int, default=256
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> from skgw import GWGenerativeEmbedding
+    >>> from skgw.embedding import paper_settings
+    >>> model = GWGenerativeEmbedding(2, **paper_settings(beta=1.0))
+    >>> model.adversary.weight, model.optimizer.schedule, model.generator.prior.n_components
+    (256.0, 'constant', 1)
+    """
+    return {
+        "generator": Generator(prior=Prior(n_components=1), init="random"),
+        "adversary": Adversary(weight=beta * batch_size, start=0.0, every=1),
+        "penalties": Penalties(mean=0.0, l1=l1),
+        "optimizer": GWOptimizer(schedule="constant", stratified=False, warm_couplings=False),
+        "batch_size": batch_size,
+    }

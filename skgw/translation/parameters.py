@@ -1,0 +1,41 @@
+"""Groups of parameters of the estimators that translate between domains."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from skgw.base.parameters import NON_NEGATIVE, POSITIVE_INTEGER, Part, param, with_parameters
+from skgw.storable import storable
+
+
+@storable
+@with_parameters
+class TranslationNetwork(Part):
+    """Two networks that map the codes of each domain to the codes of the other.
+
+    They are trained after the autoencoders, on the mean codes of matched rows, with a penalty on
+    the distance between a code and its image under both maps.
+
+    Parameters
+    ----------
+    cycle_weight : float, default=1.0
+        Weight of that penalty.
+    n_updates : int, default=1000
+
+    Examples
+    --------
+    >>> from skgw import GWCoTrainedAutoencoders
+    >>> model = GWCoTrainedAutoencoders(translator="network")
+    >>> model.set_params(translator__cycle_weight=0.5).translator
+    TranslationNetwork(cycle_weight=0.5)
+    """
+
+    short_form: ClassVar[str] = "network"
+
+    cycle_weight: float = param(NON_NEGATIVE, default=1.0)
+    n_updates: int = param(POSITIVE_INTEGER, default=1000)
+
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """The networks with default weights, for "network"."""
+        return value if isinstance(value, cls) else cls()
