@@ -71,7 +71,7 @@ for row, n_modes in zip(axes, data, strict=True):
 # Circles have a radius of three standard deviations. A neural network is a continuous function, so
 # that from a single Gaussian it could not reach separate modes without leaving a bridge between
 # them. The noise of this generator comes from a mixture with learned means
-# (``n_prior_components``), whose parts can go separate ways; the few strays are what is left of
+# (``Prior(n_components=64)``), whose parts can go separate ways; the few strays are what is left of
 # the bridges.
 #
 # Numbers

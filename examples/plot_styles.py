@@ -19,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Penalties, Style
 
 X, _ = make_blobs(600, n_features=5, centers=4, cluster_std=0.7, random_state=3)
 settings = {"max_iter": 200, "batch_size": 128, "n_generated": 400, "random_state": 0}
@@ -34,7 +35,8 @@ def right_of_ten(points: torch.Tensor) -> torch.Tensor:
     return (10 - points[:, 0]).clamp_min(0)
 
 
-shifted = GWGenerativeEmbedding(style=right_of_ten, penalty=None, **settings).fit(X)
+right = Penalties(mean=0.0, style=Style(right_of_ten))
+shifted = GWGenerativeEmbedding(penalties=right, **settings).fit(X)
 
 # %%
 # A classifier pulls towards one of its classes. This one has learned from labelled points of the
@@ -46,9 +48,8 @@ plane = rng.uniform(-25, 25, size=(1000, 2))
 labels = np.where(np.linalg.norm(plane, axis=1) > 9, "outside", "inside")
 network = MLPClassifier((32, 32), max_iter=300, tol=1e-3, learning_rate_init=5e-3, random_state=0)
 judge = FrozenEstimator(network.fit(plane, labels))
-styled = GWGenerativeEmbedding(
-    style=judge, style_class="outside", style_weight=1.0, penalty=None, **settings
-).fit(X)
+outside = Penalties(mean=0.0, style=Style(judge, target="outside", weight=1.0))
+styled = GWGenerativeEmbedding(penalties=outside, **settings).fit(X)
 
 # %%
 

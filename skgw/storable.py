@@ -46,10 +46,15 @@ def _register(cls: T, name: str) -> T:
     field_names(cls)
     if cls.__module__.partition(".")[0] != "skgw":
         raise TypeError(f"{cls.__module__}.{cls.__name__} is no class of skgw.")
-    if name in _CLASS_OF:
+    known = _CLASS_OF.get(name)
+    if known is not None and _path(known) != _path(cls):  # the same path: a module reloaded
         raise TypeError(f"{name!r} is the stored name of {_CLASS_OF[name]}; choose another one.")
     _CLASS_OF[name], _NAME_OF[cls] = cls, name
     return cls
+
+
+def _path(cls: type) -> tuple[str, str]:
+    return cls.__module__, cls.__qualname__
 
 
 def stored_name(cls: type) -> str | None:

@@ -6,8 +6,10 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgw import GWCoTrainedAutoencoders, GWGenerativeEmbedding, GWMatcher
+from skgw.embedding import Generator
 
-QUICK = {"max_iter": 3, "n_generated": 50}  # the contract is checked here, not the embedding
+# The contract is checked here, not the embedding.
+QUICK = {"max_iter": 3, "n_generated": 50, "generator": Generator(n_init_updates=3)}
 ESTIMATORS = {
     "features": GWGenerativeEmbedding(**QUICK),
     "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
@@ -48,11 +50,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skgw.exceptions.LabelsAsDomainWarning"),
     pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def short_initialization(monkeypatch):
-    monkeypatch.setattr("skgw.embedding.initialization.N_STEPS", 3)
 
 
 @parametrize_with_checks(

@@ -25,6 +25,7 @@ from benchmarks.embedding.modes import CASES, N_SAMPLES, SIGMA, coverage, plane
 from benchmarks.embedding.samples import in_place
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_images, make_modes
+from skgw.embedding import Adversary, Generator, Prior
 from skgw.metrics import (
     distance_distribution_error,
     nearest_neighbor_two_sample,
@@ -35,16 +36,15 @@ from skgw.metrics import (
 HARDER = "4 modes, harder"  # one Gaussian as noise and no head start, as in the paper
 MODES = "4 modes", "8 modes", HARDER
 DIGITS, IMAGES = "digits", "images"  # images are known by the name of their archive
-AS_IN_THE_PAPER = {"init": "random", "n_prior_components": 1, "penalty": "l1"}
+AS_IN_THE_PAPER = {
+    "generator": Generator(prior=Prior(n_components=1), init="random"),
+    "penalties": "l1",
+}
 ADVERSARIES = {
     "none": {},
     "Procrustes": {"adversary": "mlp"},
-    "layer by layer": {
-        "adversary": "mlp",
-        "orthogonality": "layerwise",
-        "orthogonality_weight": 1.0,
-    },
-    "not held": {"adversary": "mlp", "orthogonality": None},
+    "layer by layer": {"adversary": Adversary(orthogonality="layerwise", weight=1.0)},
+    "not held": {"adversary": Adversary(orthogonality=None)},
 }
 OF_MODES = {
     "fit, s": ("seconds", 1),

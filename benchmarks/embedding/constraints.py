@@ -33,6 +33,7 @@ from benchmarks.common import Figures, parser, print_figures, run, seeds
 from benchmarks.embedding.modes import CASES, SIGMA, coverage
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
+from skgw.embedding import Penalties, Style
 from skgw.metrics import distance_distribution_error, rigid_alignment
 
 N_ROWS, N_FRESH = 1000, 1000
@@ -71,9 +72,10 @@ def style(name: str) -> Any:
 
 def parameters(constraint: str, weight: float) -> Figures:
     if constraint in ("half plane", "disc"):
-        wish = {"style": style(constraint), "style_class": True, "style_weight": weight}
-        return {"penalty": None, **wish}
-    return {"penalty": None if constraint == "none" else constraint, "penalty_weight": weight}
+        wanted = Style(style(constraint), target=True, weight=weight)
+        return {"penalties": Penalties(mean=0.0, style=wanted)}
+    weights = {"mean": 0.0} | ({} if constraint == "none" else {constraint: weight})
+    return {"penalties": Penalties(**weights)}
 
 
 def measure(data: str, constraint: str, weight: float, max_iter: int | str, seed: int) -> Figures:

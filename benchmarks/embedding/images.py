@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
@@ -40,6 +41,7 @@ from benchmarks.embedding.clock import Clock
 from benchmarks.embedding.samples import in_place, sheet
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_images
+from skgw.embedding import Generator, Penalties, Prior
 from skgw.metrics import (
     distance_distribution_error,
     frechet_distance,
@@ -56,8 +58,11 @@ N_HEAD_START = 250  # updates that the start by scaling costs
 CHANNELS, WIDTHS = (32, 64), (256, 256)  # of the hidden layers, convolutional or not
 VARIANTS: dict[str, Figures] = {
     "as it is": {"generator": "conv", "hidden_layer_sizes": CHANNELS},
-    "no head start": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "init": "random"},
-    "no TV": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "penalty": None},
+    "no head start": {
+        "generator": Generator("conv", init="random"),
+        "hidden_layer_sizes": CHANNELS,
+    },
+    "no TV": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "penalties": None},
     "MLP": {"generator": "mlp", "hidden_layer_sizes": WIDTHS},
     "adversary": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "adversary": "conv"},
 }
@@ -171,14 +176,13 @@ def make_model(
     out = (settings["channels"] or shape[0], *shape[1:])
     params = {
         "output_shape": out,
-        "image_shape": shape,
-        "penalty": "tv",
-        "penalty_weight": settings["tv"],
-        "n_prior_components": settings["components"],
+        "penalties": Penalties(mean=0.0, total_variation=settings["tv"]),
         "max_iter": settings["max_iter"],
         "random_state": seed,
     }
-    return GWGenerativeEmbedding(math.prod(out), **(params | VARIANTS[variant]))
+    model = GWGenerativeEmbedding(math.prod(out), **(params | VARIANTS[variant]))
+    model.set_params(generator__prior=Prior(n_components=settings["components"]))
+    return model.set_params(adversary__image_shape=shape) if model.adversary else model
 
 
 def fitted(model: GWGenerativeEmbedding, X: Array, minutes: float | None) -> Figures:
@@ -196,8 +200,9 @@ def fitted(model: GWGenerativeEmbedding, X: Array, minutes: float | None) -> Fig
 def updates_in(model: GWGenerativeEmbedding, X: Array, minutes: float) -> int:
     """How many updates there is time for, by those of a short trial."""
     start, clock = time.perf_counter(), Clock()
-    trial = GWGenerativeEmbedding(**model.get_params())
-    trial.set_params(init="random", adversary_start=0.0, n_generated=10, max_iter=100)
+    trial = clone(model).set_params(generator__init="random", n_generated=10, max_iter=100)
+    if trial.adversary is not None:
+        trial.set_params(adversary__start=0.0)
     trial.set_callbacks(clock).fit(X[:300])
     left = 60 * minutes - PROJECTION - (time.perf_counter() - start)
     return max(100, int(left / clock.seconds_per_update()) - N_HEAD_START)

@@ -31,6 +31,7 @@ from benchmarks.embedding.clock import Clock
 from benchmarks.embedding.modes import CASES, SIGMA, coverage
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
+from skgw.embedding import Generator
 from skgw.metrics import distance_distribution_error, rigid_alignment
 
 ROOT, MODULE = Path(__file__).resolve().parents[2], "benchmarks.embedding.processes"
@@ -92,7 +93,7 @@ def take_part(folder: Path, params: Figures) -> None:
     pin_threads(1)
     seed = params["random_state"]
     X, _ = make_modes(N_ROWS, sigma=SIGMA, random_state=seed, **MODES)
-    warm_up = GWGenerativeEmbedding(max_iter=2, n_generated=50, init="random")
+    warm_up = GWGenerativeEmbedding(max_iter=2, n_generated=50, generator=Generator(init="random"))
     warm_up.fit(X[:600])  # the processes meet, and first calls are slow
     model, clock = GWGenerativeEmbedding(**params), Clock()
     start = time.perf_counter()

@@ -116,34 +116,6 @@ def _insert_entries(cls: type, placeholder: str, entries: str) -> None:
     cls.__doc__ = doc.replace(placeholder, textwrap.indent(text, "    ").strip())
 
 
-class Part(BaseEstimator):
-    """Parameters that belong together; scikit-learn clones, searches and prints them.
-
-    A part has no `fit`. Subclasses are decorated with `with_parameters` and say which of their
-    parameters a short form stands for.
-    """
-
-    short_form: ClassVar[str]
-
-    @classmethod
-    def read(cls, value: Any) -> Self:
-        """The part that an estimator was given, or that a short form stands for, validated.
-
-        Raises
-        ------
-        ValueError
-            If one of the part's parameters breaks a constraint.
-        """
-        found = cls.expand(value)
-        validate_parameters(found)
-        return found
-
-    @classmethod
-    def expand(cls, value: Any) -> Self:
-        """The part that `value` is, or is the short form of."""
-        return value if isinstance(value, cls) else cls(**{cls.short_form: value})
-
-
 class PartsMixin:
     """Let `set_params` reach into a part that is given by its short form."""
 
@@ -177,6 +149,42 @@ class PartsMixin:
                 )
             params[name] = parts[name].expand(value)
         return super().set_params(**params)  # type: ignore[misc]
+
+
+class Part(PartsMixin, BaseEstimator):
+    """Parameters that belong together; scikit-learn clones, searches and prints them.
+
+    A part has no `fit`. Subclasses are decorated with `with_parameters` and say which of their
+    parameters a short form stands for.
+    """
+
+    short_form: ClassVar[str]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return bool(self.get_params(deep=False) == other.get_params(deep=False))
+
+    def __hash__(self) -> int:
+        return hash(type(self).__name__)
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """The part that an estimator was given, or that a short form stands for, validated.
+
+        Raises
+        ------
+        ValueError
+            If one of the part's parameters breaks a constraint.
+        """
+        found = cls.expand(value)
+        validate_parameters(found)
+        return found
+
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """The part that `value` is, or is the short form of."""
+        return value if isinstance(value, cls) else cls(**{cls.short_form: value})
 
 
 def parts_of(cls: type) -> Mapping[str, type[Part]]:

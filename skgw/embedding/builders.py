@@ -42,7 +42,7 @@ def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
     ValueError
         If `output_shape` does not have `n_components` pixels.
     """
-    shape, prior = layout.output_shape, Prior.read(generator.prior or Prior())
+    shape, prior = layout.output_shape, Prior.read(generator.prior)
     if shape is not None:
         shape = check_image_shape(shape, layout.n_components, name="output_shape")
     return nn.GeneratorSpec(

@@ -223,10 +223,10 @@ class GWGenerativeEmbedding(
         scale = estimate_scale(space, run.rng)
         n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
         objective, spec = self._build(space, scale, n_updates, last, run)
-        if Generator.read(self.generator).init == "mds" and last is None:
-            initialize_by_scaling(objective, run.noise(2), image_shape=spec.output_shape)
-        start = None if last is None else last.weights
-        history = run.train(objective, X, n_updates, run.noise(), curve="gw", start=start)
+        if last is None:
+            self._initialize(objective, spec, run)
+        weights = None if last is None else last.weights
+        history = run.train(objective, X, n_updates, run.noise(), curve="gw", start=weights)
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
@@ -264,6 +264,15 @@ class GWGenerativeEmbedding(
             adversary=adversary,
         )  # fmt: skip
         return objective.to(run.device), spec
+
+    def _initialize(
+        self, objective: GenerativeObjective, spec: nn.GeneratorSpec, run: TrainingRun
+    ) -> None:
+        """Start the generator at the classical scaling, if the parameters ask for it."""
+        generator = Generator.read(self.generator)
+        if generator.init == "mds":
+            shape, n_updates = spec.output_shape, generator.n_init_updates
+            initialize_by_scaling(objective, run.noise(2), image_shape=shape, n_updates=n_updates)
 
     def _auto_updates(self, n_rows: int) -> int:
         return int(np.clip(2 * n_rows / 3, MIN_UPDATES, MAX_UPDATES))

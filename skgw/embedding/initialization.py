@@ -12,7 +12,6 @@ from skgw.solvers import full_precision
 from skgw.training.batches import spread
 
 N_LANDMARKS = 512
-N_STEPS = 300
 LEARNING_RATE = 2e-3
 THINNEST = 1e-3  # least width of an axis, against the widest: none is given up for good
 
@@ -61,6 +60,7 @@ def initialize_by_scaling(
     generator: torch.Generator,
     *,
     image_shape: ImageShape | None = None,
+    n_updates: int = 300,
 ) -> None:
     """Regress the components of a mixture prior on the strata of the data, scaled classically.
 
@@ -91,8 +91,8 @@ def initialize_by_scaling(
         model.scale.copy_(widths.clamp_min(THINNEST * widths.max()))
     model.eval()  # dropout would draw from the global random state
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    for step in range(N_STEPS):
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / N_STEPS)
+    for step in range(n_updates):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / n_updates)
         component, deviation = prior.draw(objective.n_points, generator, stratified=True)
         within = torch.special.ndtr(deviation[:, 0])  # uniform, and continuous in the noise
         run = ((component + within) * (n / len(prior.means))).long().clamp_max(n - 1)

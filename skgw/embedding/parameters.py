@@ -39,10 +39,15 @@ class Prior(Part):
         clusters. 1 is the standard normal distribution.
     """
 
-    short_form: ClassVar[str] = "latent_dim"
-
     latent_dim: int = param(POSITIVE_INTEGER, default=16, kw_only=False)
     n_components: int = param(POSITIVE_INTEGER, default=64)
+
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """The default mixture, or the standard normal distribution, by name."""
+        if isinstance(value, cls):
+            return value
+        return cls() if value == "mixture" else cls(n_components=1)
 
 
 @storable
@@ -54,11 +59,13 @@ class Generator(Part):
     ----------
     network : {"mlp", "conv"}, callable or Module, default="mlp"
         A callable takes the dimensions of noise and points and returns a `torch.nn.Module`.
-    prior : Prior, int or None, default=None
-        Distribution of the noise; an integer is its dimension. None: ``Prior()``.
+    prior : {"mixture", "normal"} or Prior, default="mixture"
+        Distribution of the noise: ``Prior()``, or ``Prior(n_components=1)``.
     init : {"mds", "random"}, default="mds"
         "mds" first regresses the generator on the classical scaling of up to 512 rows, which saves
         updates and avoids bad minima. It needs a prior of several components. "random" does not.
+    n_init_updates : int, default=300
+        Number of updates of that regression.
 
     Examples
     --------
@@ -75,8 +82,9 @@ class Generator(Part):
     network: str | torch.nn.Module | Network = param(
         one_of("mlp", "conv"), callable, default="mlp", kw_only=False
     )
-    prior: Any = part(Prior, POSITIVE_INTEGER, None, default=None)
+    prior: Any = part(Prior, one_of("mixture", "normal"), default="mixture")
     init: str = param(one_of("mds", "random"), default="mds")
+    n_init_updates: int = param(POSITIVE_INTEGER, default=300)
 
 
 @storable
@@ -214,6 +222,13 @@ class GWOptimizer(Optimizer):
     stratified: bool = param("boolean", default=True)
     warm_couplings: bool = param("boolean", default=True)
 
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """The optimiser, with the batches and couplings of the embedding by default."""
+        if type(value) is Optimizer:
+            return cls(**value.get_params(deep=False))
+        return super().expand(value)
+
 
 def paper_settings(beta: float = 1.0, *, l1: float = 0.1, batch_size: int = 256) -> dict[str, Any]:
     """Keywords that make `GWGenerativeEmbedding` the algorithm of Bunne et al. (2019).
@@ -240,11 +255,11 @@ def paper_settings(beta: float = 1.0, *, l1: float = 0.1, batch_size: int = 256)
     >>> from skgw import GWGenerativeEmbedding
     >>> from skgw.embedding import paper_settings
     >>> model = GWGenerativeEmbedding(2, **paper_settings(beta=1.0))
-    >>> model.adversary.weight, model.optimizer.schedule, model.generator.prior.n_components
-    (256.0, 'constant', 1)
+    >>> model.adversary.weight, model.optimizer.schedule, model.generator.prior
+    (256.0, 'constant', 'normal')
     """
     return {
-        "generator": Generator(prior=Prior(n_components=1), init="random"),
+        "generator": Generator(prior="normal", init="random"),
         "adversary": Adversary(weight=beta * batch_size, start=0.0, every=1),
         "penalties": Penalties(mean=0.0, l1=l1),
         "optimizer": GWOptimizer(schedule="constant", stratified=False, warm_couplings=False),

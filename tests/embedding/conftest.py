@@ -9,22 +9,27 @@ from scipy import sparse
 from sklearn.metrics import pairwise_distances
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Generator
 
-QUICK = {"max_iter": 3, "n_generated": 40, "batch_size": 32, "random_state": 0}
+QUICK = {
+    "generator": Generator(n_init_updates=3),
+    "max_iter": 3,
+    "n_generated": 40,
+    "batch_size": 32,
+    "random_state": 0,
+}
 KINDS = ["features", "geodesic", "precomputed", "graph", "sparse", "sparse one way", "weights"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_initialization():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skgw.embedding.initialization.N_STEPS", 3)
-        yield
 
 
 @pytest.fixture
 def quick():
-    """An estimator that fits in a moment."""
-    return lambda **params: GWGenerativeEmbedding(**{**QUICK, **params})
+    """An estimator that fits in a moment; a parameter of a part is given as part__name."""
+
+    def build(**params):
+        parts = {name: params.pop(name) for name in list(params) if "__" in name}
+        return GWGenerativeEmbedding(**{**QUICK, **params}).set_params(**parts)
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +72,7 @@ def _cache():
 
 
 @pytest.fixture(params=KINDS)
-def fitted(request, inputs, _cache, short_initialization):
+def fitted(request, inputs, _cache):
     """For each kind: a fitted estimator (not to be changed), its input, and new points."""
     kind = request.param
     params, X, new = inputs[kind]

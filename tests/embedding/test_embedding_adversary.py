@@ -7,8 +7,9 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Adversary
 
-QUICK = {"max_iter": 12, "adversary_start": 0.5, "adversary_every": 2}
+QUICK = {"max_iter": 12, "adversary__start": 0.5, "adversary__every": 2}
 
 
 def linear(n_inputs, n_features):
@@ -18,34 +19,36 @@ def linear(n_inputs, n_features):
 @pytest.mark.parametrize("orthogonality", ["procrustes", "layerwise", None])
 @pytest.mark.parametrize("adversary", ["mlp", linear])
 def test_it_fits(quick, X, adversary, orthogonality):
-    estimator = quick(adversary=adversary, orthogonality=orthogonality, **QUICK).fit(X)
+    estimator = quick(adversary=adversary, adversary__orthogonality=orthogonality, **QUICK).fit(X)
     assert len(estimator.loss_curve_) == 12
     assert len(estimator.adversary_curve_) == 3
     assert_array_equal(estimator.transform(X), estimator.embedding_)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 5])
-@pytest.mark.parametrize("adversary_dim", [None, 5, 8])
-def test_the_spaces_may_differ_in_dimension(quick, X, n_components, adversary_dim):
-    params = {"n_components": n_components, "adversary_dim": adversary_dim, **QUICK}
+@pytest.mark.parametrize("n_features", [None, 5, 8])
+def test_the_spaces_may_differ_in_dimension(quick, X, n_components, n_features):
+    params = {"n_components": n_components, "adversary__n_features": n_features, **QUICK}
     estimator = quick(adversary="mlp", **params).fit(X)
     assert np.isfinite(estimator.embedding_).all()
 
 
 def test_fewer_features_than_dimensions_of_the_data(quick, X):
     """They begin as the principal axes: most of the distances is there."""
-    params = {"adversary_dim": 2, "adversary_start": 0.0, "max_iter": 1}
-    plain, projected = (quick(adversary=a, **params).fit(X) for a in (None, "mlp"))
+    narrow = Adversary(n_features=2, start=0.0)
+    plain, projected = (quick(adversary=a, max_iter=1).fit(X) for a in (None, narrow))
     assert abs(plain.loss_curve_[0] - projected.loss_curve_[0]) < 0.1
 
 
 def test_fewer_features_than_components_are_refused(quick, X):
-    with pytest.raises(ValueError, match="adversary_dim=2 is less than n_components=3"):
-        quick(n_components=3, adversary="mlp", adversary_dim=2).fit(X)
+    with pytest.raises(
+        ValueError, match="n_features=2 of the adversary is less than n_components=3"
+    ):
+        quick(n_components=3, adversary=Adversary(n_features=2)).fit(X)
 
 
 def test_an_adversary_that_never_begins_changes_nothing(quick, X):
-    never = quick(adversary="mlp", adversary_start=1.0).fit(X)
+    never = quick(adversary=Adversary(start=1.0)).fit(X)
     assert never.adversary_curve_ == []
     assert_array_equal(never.embedding_, quick().fit(X).embedding_)
 

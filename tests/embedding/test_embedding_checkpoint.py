@@ -7,6 +7,8 @@ from _training_parts import Recorder, noisy
 from numpy.testing import assert_array_equal
 from torch import nn
 
+from skgw.embedding import Prior
+
 
 @pytest.mark.parametrize(
     ("metric", "params"),
@@ -14,7 +16,7 @@ from torch import nn
         ("euclidean", {}),
         ("euclidean", {"early_stopping": True}),
         ("euclidean", {"generator": noisy, "optimizer": "adamw"}),
-        ("euclidean", {"n_prior_components": 1, "optimizer": "sgd"}),
+        ("euclidean", {"generator__prior": Prior(n_components=1), "optimizer": "sgd"}),
         ("geodesic", {}),
         ("precomputed", {}),
     ],

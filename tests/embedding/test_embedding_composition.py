@@ -98,7 +98,7 @@ def test_grid_search_in_a_pipeline(quick, X):
 @pytest.mark.slow
 def test_grid_search_over_two_workers(quick, X):
     """Processes of joblib: they get estimators by pickle, and scores come back the same."""
-    estimator = quick(init="random")
+    estimator = quick(generator__init="random")
     one, two = (
         GridSearchCV(estimator, GRID, cv=KFold(2), error_score="raise", n_jobs=n_jobs).fit(X)
         for n_jobs in (1, 2)

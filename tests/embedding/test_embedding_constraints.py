@@ -10,9 +10,15 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Adversary, Generator, Penalties, Style
 from skgw.metrics import distance_distribution_error
 
-LONG = {"max_iter": 80, "init": "random", "n_generated": 100}
+LONG = {"max_iter": 80, "generator": Generator(init="random"), "n_generated": 100}
+
+
+def styled(classifier, **params):
+    """A style alone, with weight 1."""
+    return Penalties(mean=0.0, style=Style(classifier, weight=1.0, **params))
 
 
 def to_the_right(points):
@@ -28,31 +34,30 @@ def half_planes():
 
 
 def test_a_callable_places_the_samples_and_keeps_their_structure(quick, X):
-    estimator = quick(style=to_the_right, style_weight=1.0, penalty=None, **LONG).fit(X)
+    estimator = quick(penalties=styled(to_the_right), **LONG).fit(X)
     samples = estimator.sample(100, random_state=0)
     assert (samples[:, 0] > 9).mean() > 0.8
-    plain = quick(penalty=None, **LONG).fit(X).sample(100, random_state=0)
+    plain = quick(penalties=None, **LONG).fit(X).sample(100, random_state=0)
     ours, theirs = euclidean_distances(samples), euclidean_distances(plain)
     assert distance_distribution_error(theirs, ours) < 0.15
 
 
 @pytest.mark.parametrize("wanted", ["above", "below"])
 def test_the_preferred_class_of_a_classifier_pulls(quick, X, half_planes, wanted):
-    params = {"style": half_planes, "style_class": wanted, "style_weight": 1.0, "penalty": None}
-    estimator = quick(**params, **LONG).fit(X)
+    estimator = quick(penalties=styled(half_planes, target=wanted), **LONG).fit(X)
     assert (half_planes.predict(estimator.sample(200, random_state=0)) == wanted).mean() > 0.95
 
 
 def test_a_style_is_in_the_unit_of_the_data(quick, X, half_planes):
     """Points of data that are a hundred times larger have to go a hundred times further."""
-    estimator = quick(style=lambda y: (y[:, 0] - 500).abs() / 100, style_weight=1.0, **LONG)
-    center = estimator.set_params(penalty=None).fit(100 * X).generated_.mean(0)
+    style = styled(lambda y: (y[:, 0] - 500).abs() / 100)
+    center = quick(penalties=style, **LONG).fit(100 * X).generated_.mean(0)
     assert center[0] == pytest.approx(500, abs=200)
 
 
 def test_coordinates_are_those_of_the_generator(quick, X):
     """Not turned to principal axes, which would undo a style."""
-    estimator = quick(style=nn.Linear(2, 3), style_class=2).fit(X)
+    estimator = quick(penalties=styled(nn.Linear(2, 3), target=2)).fit(X)
     assert_array_equal(estimator.transform(X), estimator.embedding_)
     assert np.abs(estimator.generated_.mean(0)).max() > 1e-3
     low, high = estimator.generated_.min(0), estimator.generated_.max(0)
@@ -61,23 +66,25 @@ def test_coordinates_are_those_of_the_generator(quick, X):
 
 
 def test_a_frozen_classifier_can_be_searched_over(quick, X, half_planes):
-    estimator = quick(style=half_planes, style_class="above")
-    search = GridSearchCV(estimator, {"style_weight": [0.1, 1.0]}, cv=2, error_score="raise")
-    assert search.fit(X).best_params_["style_weight"] in (0.1, 1.0)
+    estimator = quick(penalties=styled(half_planes, target="above"))
+    grid = {"penalties__style__weight": [0.1, 1.0]}
+    search = GridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X)
+    assert search.best_params_["penalties__style__weight"] in (0.1, 1.0)
 
 
 def test_total_variation_needs_images(quick, X):
     with pytest.raises(ValueError, match="needs output_shape"):
-        quick(penalty="tv").fit(X)
+        quick(penalties="total_variation").fit(X)
 
 
 @pytest.mark.parametrize("generator", ["mlp", "conv"])
 def test_total_variation_smoothes_images(quick, X, generator):
-    params = {"n_components": 16, "output_shape": (1, 4, 4), "generator": generator, **LONG}
-    params |= {"hidden_layer_sizes": (16, 16), "penalty": "tv"}
+    params = {"n_components": 16, "output_shape": (1, 4, 4), **LONG}
+    params |= {"hidden_layer_sizes": (16, 16), "generator__network": generator}
 
     def roughness(weight):
-        samples = quick(penalty_weight=weight, **params).fit(X).sample(50, random_state=0)
+        penalties = Penalties(mean=0.0, total_variation=weight)
+        samples = quick(penalties=penalties, **params).fit(X).sample(50, random_state=0)
         images = samples.reshape(-1, 4, 4)
         steps = [np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 2)]
         return sum(steps) / images.std()
@@ -92,11 +99,11 @@ def test_images_have_as_many_values_as_components(quick, X, shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), [3, 2, 4]])
-def test_images_begin_smooth(quick, X, shape, monkeypatch):
+def test_images_begin_smooth(quick, X, shape):
     """As far as distances leave it free: principal axes become slow cosines."""
-    monkeypatch.setattr("skgw.embedding.initialization.N_STEPS", 100)
     size = int(np.prod(shape))
-    estimator = quick(n_components=size, output_shape=shape, max_iter=1).fit(X)
+    params = {"max_iter": 1, "generator": Generator(n_init_updates=100)}
+    estimator = quick(n_components=size, output_shape=shape, **params).fit(X)
     images = estimator.sample(200, random_state=0).reshape(-1, *shape)
     steps = np.mean([np.square(np.diff(images, axis=axis)).mean() for axis in (2, 3)])
     assert steps < 0.7 * images.var()  # of noise it is 2
@@ -106,21 +113,21 @@ def test_images_begin_smooth(quick, X, shape, monkeypatch):
 
 def test_a_convolutional_adversary_of_images(quick, X):
     images = np.random.default_rng(0).normal(size=(40, 32))
-    params = {"adversary": "conv", "hidden_layer_sizes": (4,), "adversary_start": 0.0}
-    as_points = quick(image_shape=(2, 4, 4), **params).fit(images)
-    as_images = quick(
-        n_components=16, generator="conv", output_shape=(1, 4, 4), image_shape=(2, 4, 4), **params
-    ).fit(images)
+    params = {"adversary": Adversary("conv", start=0.0), "hidden_layer_sizes": (4,)}
+    known = {**params, "adversary__image_shape": (2, 4, 4)}
+    as_points = quick(**known).fit(images)
+    as_images = quick(n_components=16, generator="conv", output_shape=(1, 4, 4), **known)
+    as_images.fit(images)
     for estimator in (as_points, as_images):
         assert len(estimator.adversary_curve_) == 2
         assert np.isfinite(estimator.sample(3, random_state=0)).all()
-    with pytest.raises(ValueError, match="needs image_shape, output_shape, or both"):
-        quick(**params).fit(images)
+    with pytest.raises(ValueError, match=r"needs output_shape, or Adversary\(.*, or both"):
+        quick(**params, adversary__image_shape=None).fit(images)
 
 
 def test_images_are_saved_and_loaded(quick, X, tmp_path):
     params = {"n_components": 16, "generator": "conv", "hidden_layer_sizes": (4,)}
-    estimator = quick(output_shape=(1, 4, 4), penalty="tv", **params).fit(X)
+    estimator = quick(output_shape=(1, 4, 4), penalties="total_variation", **params).fit(X)
     estimator.save(tmp_path / "model")
     loaded = GWGenerativeEmbedding.load(tmp_path / "model")
     assert_allclose(loaded.sample(5, random_state=0), estimator.sample(5, random_state=0))

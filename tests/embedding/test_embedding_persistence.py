@@ -15,6 +15,7 @@ from sklearn.callback import ProgressBar
 from sklearn.exceptions import NotFittedError
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Generator, Penalties, Prior
 
 
 def linear(latent_dim, n_components):
@@ -94,7 +95,8 @@ def test_save_keeps_parameters_of_every_kind(quick, X, tmp_path):
     params = {
         "hidden_layer_sizes": (8, 4),
         "checkpoint": tmp_path,
-        "penalty": None,
+        "penalties": Penalties(mean=0.3, l1=np.float64(0.1)),
+        "generator": Generator(prior=Prior(4, n_components=2)),
         "max_iter": np.int64(2),
         "epsilon": np.float32(0.05),
     }

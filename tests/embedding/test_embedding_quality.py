@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import make_swiss_roll
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Generator
 from skgw.metrics import distance_distribution_error, distance_rank_correlation
 from skgw.spaces import graph_distances
 
@@ -60,7 +61,9 @@ def test_there_and_back(circle, embedded_circle):
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.GWConvergenceWarning")  # untrained
 def test_training_lowers_the_loss(circle, embedded_circle):
-    untrained = GWGenerativeEmbedding(**{**TRAINED, "max_iter": 1, "init": "random"}).fit(circle)
+    untrained = GWGenerativeEmbedding(
+        **{**TRAINED, "max_iter": 1, "generator": Generator(init="random")}
+    ).fit(circle)
     assert embedded_circle.gw_divergence_ < 0.1 * untrained.gw_divergence_
     assert embedded_circle.score(circle) > untrained.score(circle) + 0.2
     assert np.mean(embedded_circle.loss_curve_[-20:]) < 0.1 * untrained.loss_curve_[0]

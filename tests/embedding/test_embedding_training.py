@@ -10,6 +10,7 @@ from _training_parts import Recorder, linear, noisy
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
+from skgw.embedding import GWOptimizer, Penalties, Prior, paper_settings
 from skgw.spaces import graph_distances
 
 # -------------------------------------------------------------------- generator and optimiser
@@ -77,7 +78,11 @@ def double_by_default():
 
 
 def test_it_trains_in_float32_whatever_the_default(quick, X, double_by_default):
-    for params in ({}, {"generator": linear}, {"n_prior_components": 1, "early_stopping": True}):
+    for params in (
+        {},
+        {"generator": linear},
+        {"generator__prior": Prior(n_components=1), "early_stopping": True},
+    ):
         estimator = quick(**params).fit(X)
         assert np.isfinite(estimator.sample(9, random_state=0)).all()
         assert_array_equal(estimator.transform(X), estimator.embedding_)
@@ -97,19 +102,21 @@ def test_optimizers(quick, X, optimizer):
     assert not np.allclose(estimator.embedding_, slow.embedding_)
 
 
-@pytest.mark.parametrize("n_prior_components", [1, 7])
+@pytest.mark.parametrize("n_components", [1, 7])
 @pytest.mark.parametrize("init", ["mds", "random"])
-def test_priors_and_starts(quick, X, n_prior_components, init):
-    estimator = quick(n_prior_components=n_prior_components, init=init).fit(X)
+def test_priors_and_starts(quick, X, n_components, init):
+    prior = Prior(n_components=n_components)
+    estimator = quick(generator__prior=prior, generator__init=init).fit(X)
     assert np.isfinite(estimator.sample(9, random_state=0)).all()
 
 
 def test_penalties_keep_the_samples_around_the_origin(quick, X):
     """Before the embedding is centred, that is: the offset of the cloud is what they change."""
-    params = {"max_iter": 60, "init": "random", "penalty_weight": 100.0}
+    params = {"max_iter": 60, "generator__init": "random"}
     offset, spread = {}, {}
     for penalty in (None, "mean", "l1"):
-        estimator = quick(penalty=penalty, **params).fit(X)
+        weights = {"mean": 0.0} | ({} if penalty is None else {penalty: 100.0})
+        estimator = quick(penalties=Penalties(**weights), **params).fit(X)
         offset[penalty] = np.linalg.norm(estimator._frame[0])
         spread[penalty] = estimator.generated_.std()
     assert offset["mean"] < 0.5 * offset[None]
@@ -122,11 +129,15 @@ def test_divergence_of_the_training_is_an_error(quick, X):
         quick(optimizer=torch.optim.SGD, learning_rate_init=1e30, max_iter=60).fit(X)
 
 
-def test_automatic_number_of_updates(quick, X, monkeypatch):
-    monkeypatch.setattr("skgw.embedding.setup.MIN_UPDATES", 2)
-    assert quick(max_iter="auto").fit(X).n_iter_ == 2 * len(X) // 3
-    monkeypatch.setattr("skgw.embedding.setup.MAX_UPDATES", 5)
-    assert quick(max_iter="auto").fit(X).n_iter_ == 5
+@pytest.mark.parametrize(("n_rows", "n_updates"), [(40, 300), (900, 600), (10_000, 1500)])
+def test_automatic_number_of_updates(quick, n_rows, n_updates):
+    assert quick(max_iter="auto")._n_updates(n_rows) == n_updates
+    assert quick(max_iter=7)._n_updates(n_rows) == 7
+
+
+@pytest.mark.slow
+def test_the_automatic_number_of_updates_is_made(quick, X):
+    assert quick(max_iter="auto").fit(X).n_iter_ == 300
 
 
 # ------------------------------------------------------------------- stopping and continuing
@@ -173,7 +184,10 @@ def test_warm_start_moves_on_to_other_data(quick, X):
     assert estimator.fit(X[:30]).embedding_.shape == (30, 2)
 
 
-@pytest.mark.parametrize("change", [{"n_components": 3}, {"latent_dim": 4}, {"generator": linear}])
+@pytest.mark.parametrize(
+    "change",
+    [{"n_components": 3}, {"generator__prior": Prior(latent_dim=4)}, {"generator": linear}],
+)
 def test_warm_start_wants_the_same_generator(quick, X, change):
     estimator = quick(warm_start=True).fit(X)
     with pytest.raises(ValueError, match="warm_start continues the last fit's generator"):
@@ -211,3 +225,36 @@ def test_callbacks_are_torn_down_after_an_error(quick, graph):
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(graph_distances(graph))
     assert recorder.tasks == ["training", "teardown"]
+
+
+# ------------------------------------------------------------------------- as in the paper
+
+
+def test_the_settings_of_the_paper(quick, X):
+    """The adversary moves after every update of the generator, from the first on."""
+    estimator = quick(**{**paper_settings(beta=2.0, batch_size=16), "max_iter": 5}).fit(X)
+    assert estimator.adversary.weight == 2.0 * 16
+    assert len(estimator.adversary_curve_) == estimator.n_iter_ == 5
+    assert_array_equal(estimator.transform(X), estimator.embedding_)
+
+
+@pytest.mark.parametrize("option", ["stratified", "warm_couplings"])
+def test_batches_and_couplings_can_be_switched(quick, X, option):
+    params = {"batch_size": 16, "max_iter": 4}
+    usual, other = (
+        quick(optimizer=GWOptimizer(**{option: on}), **params).fit(X) for on in (True, False)
+    )
+    assert usual.loss_curve_ == quick(**params).fit(X).loss_curve_
+    assert other.loss_curve_ != usual.loss_curve_
+    assert np.isfinite(other.loss_curve_).all()
+
+
+def test_a_constant_rate_goes_further(quick, X):
+    """A cosine with a warm-up makes smaller steps: 3 of its first 3 are below a fiftieth."""
+    start = quick(max_iter=1, optimizer="sgd", learning_rate_init=1e-9).fit(X)
+    ends = [
+        quick(optimizer=GWOptimizer("sgd", schedule=schedule)).fit(X)
+        for schedule in ("cosine", "constant")
+    ]
+    moved = [np.abs(end.generated_ - start.generated_).max() for end in ends]
+    assert moved[1] > 3 * moved[0]

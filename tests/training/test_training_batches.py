@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
-from skgw.training.batches import draw_batch, spread, stratified_order
+from skgw.training.batches import draw_batch, draw_uniform_batch, spread, stratified_order
 
 
 @pytest.fixture
@@ -112,3 +112,12 @@ def test_spread_is_even(n):
 
 def test_spread_of_few_is_all():
     assert torch.equal(spread(torch.tensor([3, 1, 2]), 10), torch.tensor([3, 1, 2]))
+
+
+def test_uniform_batches_are_drawn_without_replacement():
+    order, noise = torch.arange(100, 130), torch.Generator().manual_seed(0)
+    batches = torch.stack([draw_uniform_batch(order, 10, noise) for _ in range(400)])
+    assert all(len(set(batch.tolist())) == 10 for batch in batches)
+    counts = torch.bincount(batches.flatten() - 100, minlength=30)
+    assert (counts - 4000 / 30).abs().max() < 5 * (4000 / 30) ** 0.5
+    assert len(draw_uniform_batch(order, 99, noise)) == 30

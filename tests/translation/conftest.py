@@ -53,7 +53,6 @@ def trained(copies):
 @pytest.fixture
 def quick(monkeypatch):
     """An estimator that fits in a moment."""
-    monkeypatch.setattr("skgw.translation.result.NETWORK_UPDATES", 5)
     monkeypatch.setattr("skgw.registration.basin_hopping.N_TURNS", 1)
     monkeypatch.setattr("skgw.translation.latent_matching.N_SEARCHES", 1)
     return lambda **params: GWCoTrainedAutoencoders(**{**QUICK, "random_state": 0, **params})

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from skgw import DomainKFold, Domains, GWCoTrainedAutoencoders
 from skgw.base.coupling import Coupling
 from skgw.exceptions import AmbiguousMatchingWarning, LabelsAsDomainWarning
+from skgw.translation import TranslationNetwork
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skgw.exceptions.AmbiguousMatchingWarning"  # of models that are hardly trained
@@ -87,7 +88,7 @@ def test_the_usual_translation_decodes_the_mean_of_partners(quick, X, Y):
 
 
 def test_a_network_is_the_usual_translation_where_there_is_one(quick, X, Y):
-    model = quick(translator="network").fit(X, Y)
+    model = quick(translator=TranslationNetwork(n_updates=5)).fit(X, Y)
     assert_array_equal(model.translate(X), model.translate(X, method="network"))
     assert not np.allclose(model.translate(X), model.translate(X, method="decoded"))
     assert_array_equal(model.embedding_, quick().fit(X, Y).embedding_)
@@ -306,7 +307,7 @@ def test_weights_count_in_the_score(quick, X, Y):
         {"autoencoder": "vae"},
         {"autoencoder": "wae-mmd"},
         {"autoencoder": "wae-gan"},
-        {"translator": "network"},
+        {"translator": TranslationNetwork(n_updates=5)},
     ],
     ids=str,
 )
@@ -374,7 +375,7 @@ def test_hints_have_to_fit(quick, X, Y, hints, message):
         ({"network": "conv", "image_shape": (1, 8, 8)}, "of 3 values in all"),
         ({"autoencoder": "gan"}, "autoencoder"),
         ({"translator": "transformer"}, "translator"),
-        ({"cycle_weight": -1.0}, "cycle_weight"),
+        ({"translator": TranslationNetwork(cycle_weight=-1.0)}, "cycle_weight"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
         ({"alpha": 1.0}, "alpha"),
         ({"warm_up": 1.0}, "warm_up"),

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.decomposition import PCA
 
 from skgw import GWCoTrainedAutoencoders, GWMatcher
+from skgw.translation import TranslationNetwork
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skgw.exceptions.AmbiguousMatchingWarning"  # of models that are hardly trained
@@ -35,7 +36,7 @@ PARAMS = {
     "ae": {},
     "vae": {"autoencoder": "vae"},
     "wae-gan": {"autoencoder": "wae-gan", "n_components": (2, 3)},
-    "network": {"translator": "network"},
+    "network": {"translator": TranslationNetwork(n_updates=5)},
     "conv": {"network": ("mlp", "conv"), "image_shape": (None, (1, 2, 3))},
     "reference": {"n_reference": 20, "early_stopping": True},
 }

@@ -13,8 +13,3 @@ def X():
 @pytest.fixture
 def scale(X):
     return float(np.sqrt(np.mean(cdist(X, X) ** 2)))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_initialization():
-    """Here initialization is what is tested: at its full length."""

@@ -4,7 +4,7 @@ from _objectives import N, mlp_generator, objective_for, recall, seeded
 from torch import nn
 from torch.testing import assert_close
 
-from skgw.embedding.adversary import Adversary, AdversaryOptions
+from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
 from skgw.nn import adversary_network, procrustes_penalty
 from skgw.training import TrainingOptions, train
 
@@ -25,7 +25,9 @@ def adversary_for(
             for seed in (0, 1)
         )
     rows = torch.as_tensor(X / scale, dtype=torch.float32)
-    return Adversary(rows, networks, AdversaryOptions(orthogonality, weight, start, every))
+    return AdversarialDistances(
+        rows, networks, AdversaryOptions(orthogonality, weight, start, every)
+    )
 
 
 def stretch(factor):
