@@ -29,7 +29,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.modes import CASES, SIGMA, coverage
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
@@ -56,6 +56,24 @@ COLUMNS = {
     "distances": ("distances", 4),
     "clusters": ("clusters", 3),
     "held out": ("held_out", 3),
+}
+TABLES = {
+    "constraints": summary(
+        {
+            "constraint": "constraint",
+            "weight": lambda cell: "–" if cell["constraint"] == "none" else str(cell["weight"]),
+        },
+        {
+            "samples in the style": ("in_style", 3),
+            "divergence": ("divergence", 4),
+            "within 3 sd": ("within", 3),
+            "size": ("size", 2),
+            "distances": ("distances", 3),
+            "clusters kept": ("clusters", 3),
+        },
+        seeds=None,
+        where=lambda cell: cell["data"] == "5 modes",
+    )
 }
 
 
@@ -139,7 +157,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    options = parser(__doc__, "constraints")
+    options = parser(__doc__, "constraints", TABLES)
     planar = [data for data in CASES if data.endswith("modes")]
     options.add_argument("--data", nargs="+", choices=planar, default=["5 modes"])
     options.set_defaults(max_iter=300)
