@@ -7,11 +7,12 @@ what pleases the style is taken from the distances. Penalties keep the cloud aro
 squared norm of its mean, or the mean l1 norm of its points, which also shrinks it. ("tv" is for
 images, see `images.py`.)
 
-"in style" is the share of fresh samples in the class that is asked for. Then, after a rigid motion
-onto the true centres: samples near a mode and their width, as in `modes.py`; their size, which is
-the root mean square distance relative to that of fresh data; and the error of the distribution of
-distances. "clusters" is the adjusted Rand index of the modes and five clusters (k-means) of the
-embedded rows, "held out" how often the nearest of them has the mode of a row that was not fitted.
+"in style" is the share of fresh samples in the class that is asked for. Then, after a rigid
+transformation onto the true centres: samples near a mode and their width, as in `modes.py`; their
+size, which is the root mean square distance relative to the one of fresh data; and the error of the
+distribution of distances. "clusters" is the adjusted Rand index of the modes and five clusters
+(k-means) of the embedded rows, "held out" how often the nearest of them has the mode of a row that
+was not fitted.
 """
 
 from __future__ import annotations

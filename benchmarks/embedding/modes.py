@@ -1,6 +1,6 @@
 """Recovery of Gaussian modes by samples of the embedding, beside the reference implementation.
 
-Samples are right up to a rigid motion only, so they are moved onto the true centres first. An
+Samples are right up to a rigid transformation, which moves them onto the true centres first. An
 embedding in three dimensions is compared with the modes in a plane of it: no generated point lies
 on that plane exactly, which the two-sample test notices, so it is also made within the plane, and
 the root mean square distance from the plane is given.

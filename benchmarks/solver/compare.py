@@ -134,7 +134,7 @@ def page_line(records: list[Figures], others: dict[str, str]) -> list[str]:
         both = [(s[name], s[ALONE]) for s in solvers if name in s]
         ratios = [{"alone": other["ratio"] / own["ratio"]} for other, own in both]
         line += [spread([other for other, _ in both], "ratio", 1), spread(ratios, "alone", 1)]
-    excess = max(
+    above = max(
         s[OURS]["objective"] - min(other["objective"] for other in s.values()) for s in solvers
     )
     errors = [
@@ -145,7 +145,7 @@ def page_line(records: list[Figures], others: dict[str, str]) -> list[str]:
         [s["ms"] / (r["gradient"] + r["step"]) for s, r in zip(ours, records, strict=True)]
     )
     return [
-        *line, f"{excess:.0e}" if excess else "0", f"{max(s['error'] for s in ours):.0e}",
+        *line, f"{above:.0e}" if above else "0", f"{max(s['error'] for s in ours):.0e}",
         " / ".join("–" if e is None else f"{e:.0e}" for e in errors), f"{floor:.0f}",
     ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 MNIST images, as 50 principal components of their own sample, against other images, whose components
 are turned by a random rotation, and of one class of which only a tenth is left. The solver sees
 distances within each side only. Labels tell how good a plan is: the share of images whose heaviest
-partner has their label, and of those whose translation (the mean of their partners) is closest to
+match has their label, and of those whose translation (the mean of their matches) is closest to
 an image with it. A mixture of Gaussians in the same number of dimensions stands for more points
 than MNIST has.
 
@@ -44,7 +44,7 @@ COLUMNS = {
     "converged": ("converged", 0),
     "marginal error": ("error", 4),
     "objective": ("value", 5),
-    "labels kept, partner": ("partner", 3),
+    "labels kept, match": ("partner", 3),
     "translation": ("translated", 3),
 }
 METRICS = {"euclidean": "Euclidean", "sqeuclidean": "squared Euclidean"}

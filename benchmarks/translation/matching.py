@@ -7,7 +7,7 @@ most 1000 for the baselines. These get Euclidean distances, or those given. "col
 every row with the same one, "random" is a random permutation. FOSCTTM is of translated points (for
 distances: of rows of distances), the mean of both directions, as is label transfer by 5 neighbours.
 "a pair of each class" tells the fit one pair of rows of each label that both domains have.
-"AUROC" says how well `confidence_` tells rows with their own partner, or with one of the right
+"AUROC" says how well `confidence_` tells rows with the true match, or with a match of the right
 label, from the others; "surer" and "other" are the shares of right rows in the surer half of all
 and in the other one.
 """
@@ -60,7 +60,7 @@ COLUMNS = {
     "AUROC label": ("auroc_label", 2),
     "surer ": ("surer_label", 2),
     "other ": ("other_label", 2),
-    "contrast": ("contrast", 3),
+    "margin": ("contrast", 3),
 }
 
 
@@ -101,6 +101,13 @@ TABLES = {
         },
         seeds="runs",
         over=("seed", "set"),
+        where=lambda cell: not cell["method"].endswith(KNOWN),
+    ),
+    "side_information": summary(
+        {"set": "set", "part": "share", "method": "method"},
+        {"label transfer": short("labels", 3)},
+        seeds="runs",
+        where=lambda cell: cell["set"] == "PBMC" and cell["method"].startswith("GWMatcher"),
     ),
     "confidence": summary(
         {"set": title_of_fit, "part": "share"},
@@ -157,7 +164,7 @@ def known_pairs(task: Task, seed: int) -> tuple[Array, Array]:
 
 
 def correct(task: Task, partner: Array) -> dict[str, Array]:
-    """Which rows of X got their partner, and which one with the right label."""
+    """Which rows of X got their true match, and which a match with the right label."""
     right = {}
     if task.partners is not None:
         right["match"] = partner == task.partners
@@ -197,7 +204,7 @@ def quality(task: Task, plan: Array) -> Figures:
 
 
 def part(task: Task, seed: int, share: float) -> Task:
-    """Random rows of both domains, the same ones where there are partners."""
+    """Random rows of both domains, the same rows where there are true matches."""
     if share == 1:
         return task
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@
 same images inverted, four kinds of autoencoders, codes of 2, 4 and 8 dimensions, trained together
 or separately. Codes are judged by a classifier, and matchings by batches of 100 images and their
 own inversions. "pixels" does without autoencoders: the third lower bound matches the images of a
-batch as they are, which is enough where partners are in the batch.
+batch as they are, which is enough where the true matches are in the batch.
 
 "unpaired" is the case that counts: no image is in both domains. A label is kept if a classifier of
 the target domain recognises it in the translation of a new image. Fits know `--pairs` pairs of
@@ -56,8 +56,8 @@ UNPAIRED = {
     "greedy": ("greedy", 3),
     "decoded": ("decoded", 3),
     "reconstructed": ("ceiling", 3),
-    "contrast": ("contrast", 3),
-    "excess": ("excess", 2),
+    "margin": ("contrast", 3),
+    "split-half cost ratio": ("excess", 2),
     "confidence": ("auroc", 2),
     "s": ("seconds", 0),
 }
