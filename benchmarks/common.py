@@ -1,42 +1,88 @@
-"""What the scripts share: command line, threads, results that survive an interruption, tables."""
+"""The command line that all scripts share, and the run over cells that survives an interruption."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from benchmarks import records
+from benchmarks.records import Cell, Figures, Rows
+from benchmarks.tables import (
+    Column,
+    Table,
+    groups,
+    mean,
+    pivot,
+    print_figures,
+    print_table,
+    print_warnings,
+    short,
+    spread,
+    summary,
+    write_csv,
+)
 from skgw import __version__
 
-Cell = dict[str, Any]  # the configuration of one run, seed included
-Figures = dict[str, Any]  # what it measured
-Rows = list[tuple[Cell, Figures]]
+__all__ = [
+    "RESULTS",
+    "Cell",
+    "Column",
+    "Figures",
+    "Rows",
+    "Table",
+    "groups",
+    "mean",
+    "parser",
+    "pin_threads",
+    "pivot",
+    "print_figures",
+    "print_table",
+    "print_warnings",
+    "run",
+    "seeds",
+    "short",
+    "spread",
+    "summary",
+]
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def parser(description: str, name: str) -> argparse.ArgumentParser:
-    """The options that all scripts have; `--max-iter 20` makes a quick trial of any."""
+def parser(
+    description: str, name: str, tables: Mapping[str, Table] | None = None
+) -> argparse.ArgumentParser:
+    """The options that all scripts have; `--max-iter 20` makes a quick trial of any.
+
+    `tables` are the files of `docs/results` that `--csv` may write, by their names without suffix.
+    """
     options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--seeds", type=int, default=5, help="how many seeds (default 5)")
     options.add_argument("--first-seed", type=int, default=0, help="the first of them (default 0)")
     options.add_argument("--threads", type=int, default=2, help="of torch and BLAS (default 2)")
-    options.add_argument("--out", type=Path, default=RESULTS / f"{name}.jsonl", help="results file")
+    options.add_argument("--out", type=Path, default=RESULTS / f"{name}.csv", help="records")
     options.add_argument("--table", action="store_true", help="only print what is in the file")
     options.add_argument("--max-iter", type=_max_iter, default="auto", help="of the estimator")
+    options.add_argument(
+        "--csv",
+        type=partial(_table_path, names=[*(tables or ())]),
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help=f"write tables of docs/results: {', '.join(tables or ['none'])}.csv",
+    )
+    options.set_defaults(tables=tables)
     return options
 
 
@@ -46,6 +92,14 @@ def seeds(args: argparse.Namespace) -> range:
 
 def _max_iter(text: str) -> int | str:
     return text if text == "auto" else int(text)
+
+
+def _table_path(text: str, names: list[str]) -> Path:
+    path = Path(text)
+    if path.suffix != ".csv" or path.stem not in names:
+        known = ", ".join(f"{name}.csv" for name in names) or "no table"
+        raise argparse.ArgumentTypeError(f"{path.name}: this script writes {known}")
+    return path
 
 
 def pin_threads(n: int) -> None:
@@ -61,17 +115,22 @@ def run(cells: Iterable[Cell], measure: Callable[..., Figures], args: argparse.N
     change of code within a version, use another file.
     """
     pin_threads(args.threads)
-    cells = [{**cell, "threads": args.threads, "skgw": __version__} for cell in cells]
-    done = _read(args.out)
+    of_all = {"threads": args.threads, "skgw": __version__}
+    cells = [{**cell, **of_all} for cell in cells]
+    done = {records.key(cell): figures for cell, figures in records.read(args.out)}
     for cell in cells:
-        if args.table or _key(cell) in done:
+        key = records.key(cell)
+        if args.table or key in done:
             continue
         start = time.perf_counter()
         figures = _measure(measure, cell)
-        _append(args.out, cell, figures)
-        done[_key(cell)] = figures
-        print(f"{time.perf_counter() - start:6.1f} s  {_key(cell)}", file=sys.stderr)
-    return [(cell, done[_key(cell)]) for cell in cells if _key(cell) in done]
+        records.append(args.out, cell, figures)
+        done[key] = records.plain(figures)
+        print(f"{time.perf_counter() - start:6.1f} s  {cell}", file=sys.stderr)
+    for path in args.csv:
+        rows = [row for row in records.read(args.out) if of_all.items() <= row[0].items()]
+        write_csv(path, args.tables[path.stem], rows)
+    return [(cell, done[records.key(cell)]) for cell in cells if records.key(cell) in done]
 
 
 def _measure(measure: Callable[..., Figures], cell: Cell) -> Figures:
@@ -81,64 +140,3 @@ def _measure(measure: Callable[..., Figures], cell: Cell) -> Figures:
         warnings.simplefilter("always")
         figures = measure(**settings)
     return {**figures, "warnings": dict(Counter(w.category.__name__ for w in caught))}
-
-
-def _key(cell: Cell) -> str:
-    return json.dumps(cell, sort_keys=True)
-
-
-def _read(path: Path) -> dict[str, Figures]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    records = [json.loads(line) for line in lines]
-    return {_key(record["cell"]): record["figures"] for record in records}
-
-
-def _append(path: Path, cell: Cell, figures: Figures) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps({"cell": cell, "figures": figures}) + "\n")
-
-
-def groups(rows: Rows, *by: str) -> dict[tuple[Any, ...], list[Figures]]:
-    """Figures of all seeds, by what is in the columns `by`."""
-    grouped: dict[tuple[Any, ...], list[Figures]] = {}
-    for cell, figures in rows:
-        grouped.setdefault(tuple(cell[name] for name in by), []).append(figures)
-    return grouped
-
-
-def mean(records: Sequence[Figures], name: str) -> float:
-    return float(np.mean([record[name] for record in records]))
-
-
-def spread(records: Sequence[Figures], name: str, digits: int = 2) -> str:
-    """Mean ± standard deviation over the records that have the figure."""
-    values = [record[name] for record in records if record.get(name) is not None]
-    if not values:
-        return "–"
-    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{deviation}"
-
-
-def print_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    print("\n| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
-    for line in lines:
-        print("| " + " | ".join(line) + " |")
-
-
-def print_figures(rows: Rows, by: Sequence[str], columns: dict[str, tuple[str, int]]) -> None:
-    """One line per configuration; `columns` maps headers to names of figures and digits."""
-    lines = []
-    for group, records in groups(rows, *by).items():
-        figures = [spread(records, name, digits) for name, digits in columns.values()]
-        lines.append([*map(str, group), *figures, str(len(records))])
-    print_table([*by, *columns, "seeds"], lines)
-    print_warnings(rows)
-
-
-def print_warnings(rows: Rows) -> None:
-    """Which warnings came up in how many cells, if one says that something did not converge."""
-    cells = Counter(name for _, figures in rows for name in figures["warnings"])
-    for name, count in cells.items():
-        if "Convergence" in name:
-            print(f"\n{name} in {count} of {len(rows)} cells.")

@@ -20,9 +20,9 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.modes import CASES, N_SAMPLES, SIGMA, coverage, plane
-from benchmarks.embedding.samples import in_place
+from benchmarks.embedding.samples import TITLES, in_place
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_images, make_modes
 from skgw.embedding import Adversary, Generator, Prior
@@ -64,6 +64,33 @@ OF_FEATURES = {
     "1-NN": ("one_nn", 3),
     "divergence": ("divergence", 4),
     "penalty": ("penalty", 6),
+}
+BY = {"data": lambda cell: TITLES.get(cell["data"], cell["data"]), "adversary": "adversary"}
+TABLES = {
+    "adversary_mixtures": summary(
+        BY,
+        {
+            "within 3 sd": ("within", 3),
+            "sd": ("sd", 3),
+            "least share": ("least_share", 2),
+            "1-NN": ("one_nn", 3),
+            "divergence": ("divergence", 4),
+        },
+        seeds=None,
+        where=lambda cell: cell["data"] in MODES,
+    ),
+    "adversary_images": summary(
+        BY,
+        {
+            "precision": ("precision", 3),
+            "recall": ("recall", 3),
+            "coverage": ("coverage", 3),
+            "distances": ("distances", 4),
+            "1-NN": ("one_nn", 3),
+        },
+        seeds=None,
+        where=lambda cell: cell["data"] not in MODES,
+    ),
 }
 
 
@@ -151,7 +178,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    options = parser(__doc__, "adversary")
+    options = parser(__doc__, "adversary", TABLES)
     options.add_argument("--images", type=Path, help="an archive (default: no images)")
     sets = *MODES, DIGITS, IMAGES
     options.add_argument("--data", nargs="+", choices=sets, help="default: all that there is")

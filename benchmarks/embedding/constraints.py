@@ -7,11 +7,12 @@ what pleases the style is taken from the distances. Penalties keep the cloud aro
 squared norm of its mean, or the mean l1 norm of its points, which also shrinks it. ("tv" is for
 images, see `images.py`.)
 
-"in style" is the share of fresh samples in the class that is asked for. Then, after a rigid motion
-onto the true centres: samples near a mode and their width, as in `modes.py`; their size, which is
-the root mean square distance relative to that of fresh data; and the error of the distribution of
-distances. "clusters" is the adjusted Rand index of the modes and five clusters (k-means) of the
-embedded rows, "held out" how often the nearest of them has the mode of a row that was not fitted.
+"in style" is the share of fresh samples in the class that is asked for. Then, after a rigid
+transformation onto the true centres: samples near a mode and their width, as in `modes.py`; their
+size, which is the root mean square distance relative to the one of fresh data; and the error of the
+distribution of distances. "clusters" is the adjusted Rand index of the modes and five clusters
+(k-means) of the embedded rows, "held out" how often the nearest of them has the mode of a row that
+was not fitted.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.modes import CASES, SIGMA, coverage
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
@@ -57,6 +58,24 @@ COLUMNS = {
     "distances": ("distances", 4),
     "clusters": ("clusters", 3),
     "held out": ("held_out", 3),
+}
+TABLES = {
+    "constraints": summary(
+        {
+            "constraint": "constraint",
+            "weight": lambda cell: "–" if cell["constraint"] == "none" else str(cell["weight"]),
+        },
+        {
+            "samples in the style": ("in_style", 3),
+            "divergence": ("divergence", 4),
+            "within 3 sd": ("within", 3),
+            "size": ("size", 2),
+            "distances": ("distances", 3),
+            "clusters kept": ("clusters", 3),
+        },
+        seeds=None,
+        where=lambda cell: cell["data"] == "5 modes",
+    )
 }
 
 
@@ -141,7 +160,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    options = parser(__doc__, "constraints")
+    options = parser(__doc__, "constraints", TABLES)
     planar = [data for data in CASES if data.endswith("modes")]
     options.add_argument("--data", nargs="+", choices=planar, default=["5 modes"])
     options.set_defaults(max_iter=300)

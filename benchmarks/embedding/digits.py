@@ -20,7 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.methods import BASELINES, OURS, RANDOM_MDS, WITH_SCALE, rank_correlation
 from skgw import GWGenerativeEmbedding
 from skgw.metrics import relative_distortion, trustworthiness
@@ -36,6 +36,20 @@ COLUMNS = {
     "distortion": ("distortion", 3),
     "label accuracy": ("accuracy", 3),
     "score()": ("score", 3),
+}
+TABLES = {
+    "digits": summary(
+        {"data": "data", "method": "method"},
+        {
+            "fit, s": ("seconds", 1),
+            "Spearman": ("spearman", 3),
+            "held out": ("held_out", 3),
+            "trustworthiness": ("trustworthiness", 3),
+            "distortion, held out": ("distortion", 3),
+            "label accuracy": ("accuracy", 3),
+        },
+        seeds=None,
+    )
 }
 
 
@@ -93,7 +107,7 @@ def quality(
 
 
 def main() -> None:
-    args = parser(__doc__, "digits").parse_args()
+    args = parser(__doc__, "digits", TABLES).parse_args()
     limits = dict.fromkeys(METHODS) | {OURS: args.max_iter}
     cells = [
         {"data": data, "method": method, "max_iter": limits[method], "seed": seed}

@@ -22,7 +22,17 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, KFold
 
-from benchmarks.common import Figures, Rows, groups, parser, print_table, run, seeds, spread
+from benchmarks.common import (
+    Figures,
+    Rows,
+    Table,
+    groups,
+    parser,
+    print_table,
+    run,
+    seeds,
+    spread,
+)
 from benchmarks.embedding.methods import rank_correlation
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_graph
@@ -129,8 +139,20 @@ def grid_lines(rows: Rows) -> list[list[str]]:
     ]
 
 
+def page_lines(rows: Rows) -> list[list[str]]:
+    """`choice_lines` as in `docs/results`, without the number of seeds."""
+    rows = sorted(rows, key=lambda row: DATA.index(row[0]["data"]))
+    return [
+        [data, k if k == "all" else f"{k}-D", *rest] for data, k, *rest, _ in choice_lines(rows)
+    ]
+
+
+OF_PAGE = ["data", "components", "epsilon/n_components chosen, by seed", *MEASURES]
+TABLES = {"epsilon_grid": Table([*OF_PAGE, "rank, worst seed"], page_lines)}
+
+
 def main() -> None:
-    options = parser(__doc__, "epsilon_grid")
+    options = parser(__doc__, "epsilon_grid", TABLES)
     options.add_argument("--data", nargs="+", choices=DATA, default=DATA)
     args = options.parse_args()
     cells = [

@@ -23,10 +23,12 @@ from benchmarks.common import (
     groups,
     mean,
     parser,
+    pivot,
     print_figures,
     print_table,
     run,
     seeds,
+    summary,
 )
 from benchmarks.embedding.methods import (
     BASELINES,
@@ -56,6 +58,23 @@ COLUMNS = {
     "of samples": ("sample_distribution", 3),
     "held out": ("held_out", 3),
     "same, fitted": ("fitted", 3),
+}
+METHODS = OURS, *BASELINES
+TABLES = {
+    "graphs_rank_correlation": pivot("graph", "graph", "method", METHODS, ("spearman", 3)),
+    "graphs_trustworthiness": pivot("graph", "graph", "method", METHODS, ("trustworthiness", 3)),
+    "graphs_samples": summary(
+        {"graph": "graph"},
+        {
+            "fit, s": ("seconds", 1),
+            "error of the distribution, embedding": ("distribution", 3),
+            "error of the distribution, samples": ("sample_distribution", 3),
+            "held out: Spearman": ("held_out", 3),
+            "same pairs, fitted: Spearman": ("fitted", 3),
+        },
+        seeds=None,
+        where=lambda cell: cell["method"] == OURS,
+    ),
 }
 
 
@@ -117,7 +136,7 @@ def print_differences(rows: Rows) -> None:
 
 
 def main() -> None:
-    args = parser(__doc__, "graphs").parse_args()
+    args = parser(__doc__, "graphs", TABLES).parse_args()
     limits = {OURS: args.max_iter} | dict.fromkeys(BASELINES)
     cells = [
         {"graph": graph, "method": method, "max_iter": limits[method], "seed": seed}

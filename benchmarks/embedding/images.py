@@ -36,9 +36,9 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.clock import Clock
-from benchmarks.embedding.samples import in_place, sheet
+from benchmarks.embedding.samples import TITLES, in_place, sheet
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import load_images
 from skgw.embedding import Generator, Penalties, Prior
@@ -81,6 +81,20 @@ COLUMNS = {
     "confidence": ("confidence", 3),
     "before the map": ("confidence_before", 3),
     "roughness": ("roughness", 2),
+}
+TABLES = {
+    "images": summary(
+        {"set": lambda cell: TITLES.get(cell["data"], cell["data"]), "samples": "variant"},
+        {
+            "distances": ("distances", 3),
+            "1-NN": ("one_nn", 3),
+            "precision": ("precision", 3),
+            "recall": ("recall", 3),
+            "coverage": ("coverage", 3),
+            "Fréchet": ("frechet", 1),
+            "roughness before the map": ("roughness", 2),
+        },
+    )
 }
 
 
@@ -236,7 +250,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    options = parser(__doc__, "images")
+    options = parser(__doc__, "images", TABLES)
     options.add_argument(
         "path", type=Path, help="an .npz archive, an IDX file, or a folder with either"
     )

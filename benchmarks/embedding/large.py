@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import make_swiss_roll
 from sklearn.neighbors import kneighbors_graph
 
-from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds
+from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds, summary
 from skgw import GWGenerativeEmbedding
 from skgw.metrics import distance_rank_correlation
 from skgw.spaces import graph_distances
@@ -36,6 +36,12 @@ COLUMNS = {
     "MB before the fit": ("before", 0),
     "updates": ("n_iter", 0),
     "Spearman": ("spearman", 3),
+}
+TABLES = {
+    "memory": summary(
+        {"points": lambda cell: f"{cell['n']:,}", "input": "input"},
+        {name: column for name, column in COLUMNS.items() if name != "updates"},
+    )
 }
 
 
@@ -67,7 +73,7 @@ def peak_memory() -> float:
 
 
 def main() -> None:
-    options = parser(__doc__, "large")
+    options = parser(__doc__, "large", TABLES)
     options.add_argument("--sizes", type=int, nargs="+", default=[500, 10_000])
     args = options.parse_args()
 

@@ -1,6 +1,6 @@
 """Recovery of Gaussian modes by samples of the embedding, beside the reference implementation.
 
-Samples are right up to a rigid motion only, so they are moved onto the true centres first. An
+Samples are right up to a rigid transformation, which moves them onto the true centres first. An
 embedding in three dimensions is compared with the modes in a plane of it: no generated point lies
 on that plane exactly, which the two-sample test notices, so it is also made within the plane, and
 the root mean square distance from the plane is given.
@@ -15,7 +15,18 @@ import time
 
 import numpy as np
 
-from benchmarks.common import Figures, parser, print_figures, print_table, run, seeds
+from benchmarks.common import (
+    Figures,
+    Rows,
+    Table,
+    parser,
+    print_figures,
+    print_table,
+    run,
+    seeds,
+    spread,
+    summary,
+)
 from skgw import GWGenerativeEmbedding
 from skgw.datasets import make_modes
 from skgw.metrics import mode_coverage, nearest_neighbor_two_sample, rigid_alignment
@@ -55,6 +66,48 @@ REFERENCE = [
     ("4 modes, l1, adversary", "1995", ".35", ".54", ".38–.53", "a smear that oscillates"),
     ("4 modes, 3-D to 2-D", "545", ".28", ".47", ".64–.70", "four blobs with bridges"),
 ]
+COMPARED = {"4 modes": REFERENCE[0], "8 modes": REFERENCE[1], "4 modes, 3-D to 2-D": REFERENCE[3]}
+OF_CASES = summary(
+    {"case": "case"},
+    {
+        "fit, s": ("seconds", 0),
+        "within 3 sd": ("within", 3),
+        "sd": ("sd", 3),
+        "least share": ("least_share", 2),
+        "1-NN": ("one_nn", 3),
+    },
+    seeds=None,
+)
+UNCUT = summary(
+    {"case": "case"},
+    {"within 3 sd": ("within", 3), "sd, uncut": ("sd_uncut", 2)},
+    seeds=None,
+    where=lambda cell: cell["case"] in COMPARED,
+)
+TARGETS = ["target", "about 60", ".95", ".15 to .25", ".50", "at most .62"]
+
+
+def with_targets(rows: Rows) -> list[list[str]]:
+    """Lines of the cases, of fresh data, and of the targets."""
+    records = [figures for _, figures in rows]
+    within, sd, one_nn = (spread(records, f"data_{name}", 3) for name in ("within", "sd", "one_nn"))
+    return [*OF_CASES.lines(rows), ["fresh data", "", within, sd, "", one_nn], TARGETS]
+
+
+def with_reference(rows: Rows) -> list[list[str]]:
+    """Lines of the cases, each with the figures of the reference implementation."""
+    lines = []
+    for line in UNCUT.lines(rows):
+        _, updates, _, within, sd, _ = COMPARED[line[0]]
+        lines.append([*line, within, sd, updates])
+    return lines
+
+
+OF_REFERENCE = ["reference, within 3 sd", "reference, sd, uncut", "reference, updates"]
+TABLES = {
+    "modes": Table(OF_CASES.header, with_targets),
+    "modes_reference": Table([*UNCUT.header, *OF_REFERENCE], with_reference),
+}
 
 
 def plane(X: np.ndarray, width: int) -> np.ndarray:
@@ -115,7 +168,7 @@ def meets_targets(figures: Figures) -> bool:
 
 
 def main() -> None:
-    args = parser(__doc__, "modes").parse_args()
+    args = parser(__doc__, "modes", TABLES).parse_args()
     cells = [
         {"case": case, "max_iter": args.max_iter, "seed": seed}
         for seed in seeds(args)

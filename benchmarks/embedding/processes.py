@@ -26,7 +26,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds
+from benchmarks.common import (
+    Figures,
+    parser,
+    pin_threads,
+    print_figures,
+    run,
+    seeds,
+    short,
+    summary,
+)
 from benchmarks.embedding.clock import Clock
 from benchmarks.embedding.modes import CASES, SIGMA, coverage
 from skgw import GWGenerativeEmbedding
@@ -54,6 +63,20 @@ COLUMNS = {
     "distances": ("distances", 4),
     "on both": ("same_on_both", 1),
     "twice": ("same_twice", 1),
+}
+TABLES = {
+    "processes": summary(
+        {"processes": "setting"},
+        {
+            "fit, s": ("seconds", 1),
+            "ms per update": ("ms", 1),
+            "divergence": ("divergence", 4),
+            "within 3 sd": ("within", 3),
+            "distances": ("distances", 4),
+            "same on both": short("same_on_both", 1),
+            "same twice": short("same_twice", 1),
+        },
+    )
 }
 Outcome = dict[str, np.ndarray]
 
@@ -124,7 +147,7 @@ def of_samples(samples: np.ndarray, seed: int) -> Figures:
 
 
 def main() -> None:
-    options = parser(__doc__, "processes")
+    options = parser(__doc__, "processes", TABLES)
     options.add_argument("--settings", nargs="+", choices=SETTINGS, default=[*SETTINGS])
     options.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # of a process that fits
     options.add_argument("--params", type=json.loads, help=argparse.SUPPRESS)

@@ -13,6 +13,7 @@ from skgw import GWGenerativeEmbedding
 
 Array = NDArray[Any]
 N_SHOWN = 10  # images in a row of the sheet
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}  # of archives, in tables
 
 
 def in_place(model: GWGenerativeEmbedding, samples: Array) -> Array:

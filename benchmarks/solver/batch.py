@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.common import Figures, parser, print_table, run, seeds, spread
+from benchmarks.common import Figures, Rows, Table, parser, print_table, run, seeds, spread
 from benchmarks.solver.compare import REG, clock, has_ott, marginal_error, objective
 from benchmarks.solver.families import noisy_copy
 from benchmarks.solver.solvers import BATCH, quietly
@@ -45,29 +45,34 @@ def measure(n: int, n_problems: int, seed: int) -> Figures:
     }
 
 
+def lines_of(rows: Rows, n: int) -> list[list[str]]:
+    """Times of each solver for batches of `n` points; of objective and error the worst."""
+    records = [figures for cell, figures in rows if cell["n"] == n]
+    lines = []
+    for name in BATCH:
+        own = [record[name] for record in records if name in record]
+        if own:
+            excess, error = (max(s[key] for s in own) for key in ("excess", "error"))
+            times = spread(own, "ms", 0), spread(own, "ratio", 1)
+            lines.append([name, *times, f"{excess:.0e}", f"{error:.0e}"])
+    return lines
+
+
+COLUMNS = ["solver", "ms", "times ours", "objective above the best", "marginal error"]
+TABLES = {"batches": Table(COLUMNS, lambda rows: lines_of(rows, SIZES[0]))}
+
+
 def main() -> None:
-    options = parser(__doc__, "solver_batch")
+    options = parser(__doc__, "solver_batch", TABLES)
     options.set_defaults(seeds=1)
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     args = options.parse_args()
     cells = [
         {"n": n, "n_problems": N_PROBLEMS, "seed": seed} for n in args.sizes for seed in seeds(args)
     ]
-    lines = []
     rows = run(cells, measure, args)
-    for n in args.sizes:
-        records = [figures for cell, figures in rows if cell["n"] == n]
-        for name in BATCH:
-            own = [record[name] for record in records if name in record]
-            if own:
-                excess, error = (max(s[key] for s in own) for key in ("excess", "error"))
-                lines.append(
-                    [
-                        str(n), name, spread(own, "ms", 0), spread(own, "ratio", 1),
-                        f"{excess:.0e}", f"{error:.0e}",
-                    ]
-                )  # fmt: skip
-    print_table(["n", "solver", "ms", "times ours", "F - best", "marginal error"], lines)
+    lines = [[str(n), *line] for n in args.sizes for line in lines_of(rows, n)]
+    print_table(["n", *COLUMNS], lines)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.common import Figures, parser, print_table, run, seeds, spread
-from benchmarks.solver.families import FAMILIES
+from benchmarks.common import Cell, Figures, Rows, Table, parser, print_table, run, seeds, spread
+from benchmarks.solver.families import FAMILIES, NOISY_COPY
 from benchmarks.solver.solvers import GROUPS, quietly
 
 SIZES = 100, 250, 500, 1000
@@ -93,8 +93,73 @@ def has_ott() -> bool:
     return importlib.util.find_spec("ott") is not None
 
 
+ACCURATE, QUICK = GROUPS
+OURS, ALONE = "skgw", "skgw, torch alone"
+OTHERS = {  # what the tables of `docs/results` call other solvers
+    ACCURATE: {"POT, default": "POT, default"},
+    QUICK: {"POT, tuned": "POT, tol 1e-6, 100 inner steps", "OTT, jit": "OTT, jit"},
+}
+
+
+def page(group: str, families: bool) -> Table:
+    """Beside other solvers: noisy copies by size, or the other families by family and size."""
+    others = OTHERS[group]
+    by = ["data", "n"] if families else ["n"]
+    header = [*by, "ms", "ms, torch alone"]
+    for name in others:
+        header += [f"{name}: times ours", f"{name}: times torch alone"]
+    names = ", ".join(name.partition(",")[0] for name in others)
+    header += ["objective above the best", "marginal error", f"{names}: marginal error"]
+
+    def lines(rows: Rows) -> list[list[str]]:
+        found: dict[tuple[str, ...], list[Figures]] = {}
+        for cell, record in rows:
+            if cell["group"] == group and (cell["family"] != NOISY_COPY) == families:
+                found.setdefault(_labels(cell, families), []).append(record)
+        return [[*labels, *page_line(records, others)] for labels, records in found.items()]
+
+    return Table([*header, "over the floor"], lines)
+
+
+def _labels(cell: Cell, families: bool) -> tuple[str, ...]:
+    return (cell["family"], str(cell["n"])) if families else (str(cell["n"]),)
+
+
+def page_line(records: list[Figures], others: dict[str, str]) -> list[str]:
+    """Times, and of objective and error of our plans the worst seed."""
+    solvers = [record["solvers"] for record in records]
+    ours, alone = ([s[name] for s in solvers] for name in (OURS, ALONE))
+    line = [spread(ours, "ms", 1), spread(alone, "ms", 1)]
+    for name in others.values():
+        both = [(s[name], s[ALONE]) for s in solvers if name in s]
+        ratios = [{"alone": other["ratio"] / own["ratio"]} for other, own in both]
+        line += [spread([other for other, _ in both], "ratio", 1), spread(ratios, "alone", 1)]
+    above = max(
+        s[OURS]["objective"] - min(other["objective"] for other in s.values()) for s in solvers
+    )
+    errors = [
+        max((s[name]["error"] for s in solvers if name in s), default=None)
+        for name in others.values()
+    ]
+    floor = np.median(
+        [s["ms"] / (r["gradient"] + r["step"]) for s, r in zip(ours, records, strict=True)]
+    )
+    return [
+        *line, f"{above:.0e}" if above else "0", f"{max(s['error'] for s in ours):.0e}",
+        " / ".join("–" if e is None else f"{e:.0e}" for e in errors), f"{floor:.0f}",
+    ]  # fmt: skip
+
+
+TABLES = {
+    "speed_float64": page(ACCURATE, families=False),
+    "speed_float32": page(QUICK, families=False),
+    "families_float64": page(ACCURATE, families=True),
+    "families_float32": page(QUICK, families=True),
+}
+
+
 def main() -> None:
-    options = parser(__doc__, "solver")
+    options = parser(__doc__, "solver", TABLES)
     options.set_defaults(threads=1)
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options.add_argument("--families", nargs="+", choices=FAMILIES, default=[*FAMILIES])

@@ -63,8 +63,9 @@ def normalised(D: np.ndarray) -> np.ndarray:
     return D / np.sqrt(np.mean(D**2))
 
 
+NOISY_COPY = "noisy copy"
 FAMILIES: dict[str, Callable[[int, np.random.Generator], Pair]] = {
-    "noisy copy": noisy_copy,
+    NOISY_COPY: noisy_copy,
     "unequal sizes": unequal_sizes,
     "resamples in R^50": resamples,
     "geodesics": geodesics,

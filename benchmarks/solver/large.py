@@ -3,7 +3,7 @@
 MNIST images, as 50 principal components of their own sample, against other images, whose components
 are turned by a random rotation, and of one class of which only a tenth is left. The solver sees
 distances within each side only. Labels tell how good a plan is: the share of images whose heaviest
-partner has their label, and of those whose translation (the mean of their partners) is closest to
+match has their label, and of those whose translation (the mean of their matches) is closest to
 an image with it. A mixture of Gaussians in the same number of dimensions stands for more points
 than MNIST has.
 
@@ -26,7 +26,7 @@ from scipy.stats import ortho_group
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin
 
-from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds
+from benchmarks.common import Figures, parser, pin_threads, print_figures, run, seeds, summary
 from benchmarks.embedding.large import peak_memory
 from skgw.solvers import LazyPlan, PointCloud, solve_gromov
 from skgw.solvers.quadratic import multiscale
@@ -45,8 +45,33 @@ COLUMNS = {
     "converged": ("converged", 0),
     "marginal error": ("error", 4),
     "objective": ("value", 5),
-    "labels kept, partner": ("partner", 3),
+    "labels kept, match": ("partner", 3),
     "translation": ("translated", 3),
+}
+METRICS = {"euclidean": "Euclidean", "sqeuclidean": "squared Euclidean"}
+TITLES = {"growing samples, extended": "samples up to 8,000, extended"}
+
+
+def title(cell: dict[str, Any]) -> str:
+    route = cell["route"]
+    return TITLES.get(route, f"{route}, {METRICS[cell['metric']]}" if route == ALL else route)
+
+
+ALL = "all points"
+TABLES = {
+    "large": summary(
+        {"route": title, "points": lambda cell: f"{cell['n']:,} x {cell['m']:,}"},
+        {
+            "plan, s": ("solve", 0),
+            "translation, s": ("translate", 0),
+            "peak GB": lambda records: f"{max(r['peak'] for r in records) / 1000:.1f}",
+            "marginal error": lambda records: f"{max(r['error'] for r in records):.1g}",
+            "labels kept, match": ("partner", 3),
+            "labels kept, translation": ("translated", 3),
+        },
+        seeds=None,
+        where=lambda cell: (cell["set"], cell["rank"]) == ("MNIST", None) and cell["n"] < cell["m"],
+    )
 }
 Sides = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # X (n, 50), Y (m, 50), their labels
 
@@ -148,7 +173,7 @@ def factored(Q: np.ndarray, R: np.ndarray, g: np.ndarray) -> dict[str, Any]:
 
 
 ROUTES = {
-    "all points": all_points,
+    ALL: all_points,
     "sample of 2,000, extended": extended(multiscale.first_level),
     "growing samples, extended": extended(multiscale.solve_samples),
     "POT, low-rank coupling": pot,
@@ -198,9 +223,7 @@ def solve(
 
 
 def cells(args: Any) -> list[dict[str, Any]]:
-    def cell(
-        n: int, m: int, metric: str, route: str = "all points", rank: int | None = None
-    ) -> Any:
+    def cell(n: int, m: int, metric: str, route: str = ALL, rank: int | None = None) -> Any:
         return {"set": "MNIST", "n": n, "m": m, "metric": metric, "route": route, "rank": rank}
 
     n, m = args.size
@@ -219,7 +242,7 @@ def cells(args: Any) -> list[dict[str, Any]]:
         configurations = []
     if args.clusters:
         size = {"n": args.clusters, "m": args.clusters}
-        for route in ("growing samples, extended", "all points"):
+        for route in ("growing samples, extended", ALL):
             configurations.append(
                 {**cell(**size, metric="euclidean", route=route), "set": "clusters"}
             )
@@ -227,7 +250,7 @@ def cells(args: Any) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    options = parser(__doc__, "solver_large")
+    options = parser(__doc__, "solver_large", TABLES)
     options.add_argument("--data", type=Path, help="mnist.npz")
     options.add_argument("--size", type=int, nargs=2, default=[20_000, 40_000])
     options.add_argument("--clusters", type=int, default=0, help="points a side of the mixture")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.common import Figures, parser, print_table, run, seeds, spread
+from benchmarks.common import Figures, Rows, Table, parser, print_table, run, seeds, spread
 from benchmarks.solver.compare import TURN, clock, marginal_error, objective
 from benchmarks.solver.families import noisy_copy
 from benchmarks.solver.solvers import quietly
@@ -100,23 +100,33 @@ def measure(n: int, seed: int) -> Figures:
     }
 
 
-def main() -> None:
-    options = parser(__doc__, "solver_loss")
-    options.set_defaults(threads=1)
-    args = options.parse_args()
-    rows = run([{"n": n, "seed": seed} for n in SIZES for seed in seeds(args)], measure, args)
+def lines_of(rows: Rows, columns: dict[str, tuple[str, int]]) -> list[list[str]]:
     lines = []
     for n in SIZES:
         records = [figures for cell, figures in rows if cell["n"] == n]
-        for name in [k for k in records[0] if k != "warnings"] if records else ():
+        for name in LOSSES if records else ():
             own = [record[name] for record in records]
-            lines.append(
-                [
-                    str(n), name, spread(own, "ms", 1), spread(own, "ratio", 1),
-                    spread(own, "excess", 2), spread(own, "error", 3),
-                ]
-            )  # fmt: skip
-    print_table(["n", "loss", "ms", "times ours", "excess over reg", "marginal error"], lines)
+            lines.append([str(n), name, *(spread(own, *column) for column in columns.values())])
+    return lines
+
+
+LOSSES = "skgw", "skgw, torch alone", "reference"
+COLUMNS = {
+    "ms": ("ms", 1),
+    "times ours": ("ratio", 1),
+    "excess over reg": ("excess", 2),
+    "marginal error": ("error", 3),
+}
+OF_PAGE = {"ms, forward and backward": ("ms", 1), "times ours": ("ratio", 1)}
+TABLES = {"loss": Table(["n", "loss", *OF_PAGE], lambda rows: lines_of(rows, OF_PAGE))}
+
+
+def main() -> None:
+    options = parser(__doc__, "solver_loss", TABLES)
+    options.set_defaults(threads=1)
+    args = options.parse_args()
+    rows = run([{"n": n, "seed": seed} for n in SIZES for seed in seeds(args)], measure, args)
+    print_table(["n", "loss", *COLUMNS], lines_of(rows, COLUMNS))
 
 
 if __name__ == "__main__":

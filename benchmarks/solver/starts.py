@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Figures, groups, mean, parser, print_table, run, seeds
+from benchmarks.common import (
+    Column,
+    Figures,
+    groups,
+    mean,
+    parser,
+    print_table,
+    run,
+    seeds,
+    summary,
+)
 from benchmarks.solver.landscapes import SHAPES
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, solve_gromov
@@ -31,6 +41,24 @@ STARTS: dict[str, dict[str, Any]] = {
     "n_init=16": {"n_init": 16},
 }
 MARGIN = 0.02  # of reg
+
+
+def share(name: str) -> Column:
+    """Mean of a figure that is 0 or 1."""
+    return lambda records: f"{mean(records, name):.2f}"
+
+
+TITLES = {name: name.upper() if name in ("flb", "tlb") else name for name in STARTS}
+TABLES = {
+    "starts": summary(
+        {"data": "shape"},
+        {
+            **{TITLES[name]: share(f"{name} success") for name in STARTS if name != "flb"},
+            "ambiguous": share("ambiguous"),
+        },
+        seeds=None,
+    )
+}
 
 
 def measure(shape: str, seed: int) -> Figures:
@@ -72,7 +100,7 @@ def clock(call: Callable[[], GromovResult]) -> tuple[GromovResult, float]:
 
 
 def main() -> None:
-    options = parser(__doc__, "starts")
+    options = parser(__doc__, "starts", TABLES)
     options.set_defaults(threads=1, seeds=16)
     options.add_argument("--shapes", nargs="+", choices=SHAPES, default=[*SHAPES])
     args = options.parse_args()

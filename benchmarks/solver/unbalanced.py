@@ -1,15 +1,15 @@
-"""Who has no partner? Unbalanced and partial solves where one side lacks points.
+"""Points without a match: unbalanced and partial solves where one side lacks points.
 
 An asymmetric mixture of five Gaussians in the plane is compared with its rotated noisy copy in
 space, which lacks one component and nine tenths of another. The truth is used for scores only:
 "AUROC" ranks points by the mass that they are matched for, those of the missing component against
 all others, "AUROC, copies" each point without a copy against each with one. "missing", "cut" and
 "rest" are mean shares of mass matched, which ideally are 0, 0.1 and 1. "component" is the share of
-the rest whose heaviest partner is of their component, and "displacement" the distance of their
+the rest whose heaviest match is of their component, and "displacement" the distance of their
 barycentric images from where they belong, over the root mean square distance. Solvers get the same
-matrices, in units of the first one's root mean square, the same strength of entropy and the same
-strength of marginals. "objective" is that of the unbalanced problem, evaluated from the plan. OTT
-is left out where it is not installed.
+matrices, in units of the first one's root mean square, the same reg and the same penalty on
+marginals. "objective" is the unbalanced objective, evaluated from the plan. OTT is left
+out where OTT is not installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from skgw.solvers import solve_gromov
 
 MEANS = np.array([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0], [6.0, 5.0], [-3.0, 6.0]])
@@ -33,6 +33,25 @@ SHARES = [0.3, 0.25, 0.2, 0.15, 0.1]
 LOSSES = {"4 missing, 1 cut": (4, 1), "3 missing, 0 cut": (3, 0), "0 missing, 2 cut": (0, 2)}
 REG = 0.005  # the default
 STRENGTHS = 0.02, 0.05, 0.1, 0.2
+SHOWN = {  # solvers and settings that the table of `docs/results` has
+    "skgw": ("balanced", "partial", *STRENGTHS),
+    "POT": (0.05, 0.1),
+}
+TABLES = {
+    "unbalanced": summary(
+        {"data": "loss", "solver": "solver", "penalty": "setting"},
+        {
+            "AUROC": ("AUROC", 3),
+            "matched: missing": ("missing", 2),
+            "matched: cut": ("cut", 2),
+            "matched: rest": ("rest", 2),
+            "component": ("component", 2),
+            "displacement": ("displacement", 3),
+        },
+        seeds=None,
+        where=lambda cell: cell["setting"] in SHOWN.get(cell["solver"], ()),
+    )
+}
 
 
 class Pair(NamedTuple):
@@ -106,7 +125,7 @@ def solve(
 ) -> np.ndarray:
     if solver in UNBALANCED and not isinstance(setting, str):
         return UNBALANCED[solver](Ca, Cb, setting)
-    # The share of rows with a partner is given to partial problems, as its meaning asks for.
+    # The share of rows with a match is given to partial problems, as its meaning asks for.
     mass = {"balanced": None, "partial": share, "partial, 10 % less": 0.9 * share}[str(setting)]
     return solve_gromov(Ca, Cb, reg=REG, reg_scale=None, mass=mass).plan
 
@@ -147,7 +166,7 @@ def kl_of_squares(x: np.ndarray, weight: float) -> float:
 
 
 def main() -> None:
-    options = parser(__doc__, "unbalanced")
+    options = parser(__doc__, "unbalanced", TABLES)
     options.set_defaults(threads=1)
     options.add_argument("--size", type=int, default=250)
     options.add_argument("--losses", nargs="+", choices=LOSSES, default=[*LOSSES])

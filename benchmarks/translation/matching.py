@@ -7,7 +7,7 @@ most 1000 for the baselines. These get Euclidean distances, or those given. "col
 every row with the same one, "random" is a random permutation. FOSCTTM is of translated points (for
 distances: of rows of distances), the mean of both directions, as is label transfer by 5 neighbours.
 "a pair of each class" tells the fit one pair of rows of each label that both domains have.
-"AUROC" says how well `confidence_` tells rows with their own partner, or with one of the right
+"AUROC" says how well `confidence_` tells rows with the true match, or with a match of the right
 label, from the others; "surer" and "other" are the shares of right rows in the surer half of all
 and in the other one.
 """
@@ -18,13 +18,25 @@ import functools
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import pairwise_distances, roc_auc_score
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import (
+    Cell,
+    Column,
+    Figures,
+    mean,
+    parser,
+    print_figures,
+    run,
+    seeds,
+    short,
+    summary,
+)
 from benchmarks.translation.sets import SETS, Array, Task
 from skgw import GWMatcher
 from skgw.exceptions import AmbiguousMatchingWarning
@@ -48,7 +60,68 @@ COLUMNS = {
     "AUROC label": ("auroc_label", 2),
     "surer ": ("surer_label", 2),
     "other ": ("other_label", 2),
-    "contrast": ("contrast", 3),
+    "margin": ("contrast", 3),
+}
+
+
+def title(cell: Cell) -> str:
+    """The set; all proteins are one."""
+    return "58 proteins" if cell["set"].startswith("protein") else cell["set"]
+
+
+def title_of_fit(cell: Cell) -> str:
+    """The set, and what the fit was told besides."""
+    return title(cell) + FITS[cell["method"]]
+
+
+def halves(name: str) -> Column:
+    """Mean shares of right rows in the surer half and in the other one."""
+
+    def text(records: Sequence[Figures]) -> str:
+        known = [record for record in records if f"surer_{name}" in record]
+        shares = [f"{mean(known, f'{half}_{name}'):.2f}" for half in HALVES if known]
+        return " / ".join(shares or ["–", "–"])
+
+    return text
+
+
+HALVES = "surer", "other"
+FITS = {  # whose confidence the table of `docs/results` has, and what is added to their sets
+    "GWMatcher()": "",
+    "GWMatcher()" + KNOWN: KNOWN,
+    "GWMatcher(unbalanced=0.05)" + KNOWN: ", unbalanced" + KNOWN,
+}
+TABLES = {
+    "matching": summary(
+        {"set": title, "part": "share", "method": "method"},
+        {
+            "FOSCTTM": short("foscttm", 3),
+            "label transfer": short("labels", 3),
+            "match@1": short("match", 3),
+        },
+        seeds="runs",
+        over=("seed", "set"),
+        where=lambda cell: not cell["method"].endswith(KNOWN),
+    ),
+    "side_information": summary(
+        {"set": "set", "part": "share", "method": "method"},
+        {"label transfer": short("labels", 3)},
+        seeds="runs",
+        where=lambda cell: cell["set"] == "PBMC" and cell["method"].startswith("GWMatcher"),
+    ),
+    "confidence": summary(
+        {"set": title_of_fit, "part": "share"},
+        {
+            "AUROC, match": short("auroc_match", 2),
+            "match right: surer / other half": halves("match"),
+            "AUROC, label": short("auroc_label", 2),
+            "label right: surer / other half": halves("label"),
+            "margin": lambda records: f"{mean(records, 'contrast'):.2f}",
+        },
+        seeds=None,
+        over=("seed", "set"),
+        where=lambda cell: cell["method"] in FITS,
+    ),
 }
 
 
@@ -91,7 +164,7 @@ def known_pairs(task: Task, seed: int) -> tuple[Array, Array]:
 
 
 def correct(task: Task, partner: Array) -> dict[str, Array]:
-    """Which rows of X got their partner, and which one with the right label."""
+    """Which rows of X got their true match, and which a match with the right label."""
     right = {}
     if task.partners is not None:
         right["match"] = partner == task.partners
@@ -131,7 +204,7 @@ def quality(task: Task, plan: Array) -> Figures:
 
 
 def part(task: Task, seed: int, share: float) -> Task:
-    """Random rows of both domains, the same ones where there are partners."""
+    """Random rows of both domains, the same rows where there are true matches."""
     if share == 1:
         return task
     rng = np.random.default_rng(seed)
@@ -183,7 +256,7 @@ def profile_costs(Dx: Array, Dy: Array, size: int = 200) -> Array:
 
 
 def main() -> None:
-    options = parser(__doc__ or "", "matching")
+    options = parser(__doc__ or "", "matching", TABLES)
     options.add_argument("--data", type=Path, required=True, help="folder with the .npz files")
     options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS, metavar="NAME")
     default = ["GWMatcher()", *BASELINES]

@@ -1,7 +1,7 @@
 """Pairs of domains with a known truth, read from a folder of ``.npz`` files.
 
 A set is (X, Y, metric, truth). The rows of Y are shuffled, and the truth is only there to score:
-partners (position in Y of each row's partner) or None, and labels of both domains or None.
+partners (position in Y of the true match of each row) or None, and labels of both domains or None.
 """
 
 from __future__ import annotations

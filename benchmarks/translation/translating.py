@@ -4,7 +4,7 @@
 same images inverted, four kinds of autoencoders, codes of 2, 4 and 8 dimensions, trained together
 or separately. Codes are judged by a classifier, and matchings by batches of 100 images and their
 own inversions. "pixels" does without autoencoders: the third lower bound matches the images of a
-batch as they are, which is enough where partners are in the batch.
+batch as they are, which is enough where the true matches are in the batch.
 
 "unpaired" is the case that counts: no image is in both domains. A label is kept if a classifier of
 the target domain recognises it in the translation of a new image. Fits know `--pairs` pairs of
@@ -29,7 +29,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.common import Figures, parser, print_figures, run, seeds
+from benchmarks.common import Cell, Figures, parser, print_figures, run, seeds, summary
 from benchmarks.translation.images import TASKS, Images, Judge, known_pairs, paired, unpaired
 from benchmarks.translation.matching import baseline, distances
 from benchmarks.translation.sets import Task
@@ -56,10 +56,76 @@ UNPAIRED = {
     "greedy": ("greedy", 3),
     "decoded": ("decoded", 3),
     "reconstructed": ("ceiling", 3),
-    "contrast": ("contrast", 3),
-    "excess": ("excess", 2),
+    "margin": ("contrast", 3),
+    "split-half cost ratio": ("excess", 2),
     "confidence": ("auroc", 2),
     "s": ("seconds", 0),
+}
+FULL_SIZE = 60_000
+CODES = {"codes, first domain": ("codes_x", 3), "codes, second domain": ("codes_y", 3)}
+BATCHES = {
+    "labels kept, first to second": ("match", 3),
+    "labels kept, second to first": ("back", 3),
+    "same image": ("exact", 3),
+}
+END = {"by distances alone": ("gromov", 3), "reconstruction error": ("error", 2)}
+KEPT = {
+    "labels kept": ("forth", 3),
+    "labels kept, back": ("back", 3),
+    "nearest row": ("greedy", 3),
+    "decoded": ("decoded", 3),
+    "reconstructed": ("ceiling", 3),
+    "split-half cost ratio": ("excess", 2),
+    "AUROC of confidence": ("auroc", 2),
+}
+
+
+def training(cell: Cell) -> str:
+    return "co-trained" if cell["gw_weight"] else "separate"
+
+
+def dimensions(cell: Cell) -> str:
+    return str(cell["latent"]).strip("[]")
+
+
+def is_paired(cell: Cell, n: int = 12_000) -> bool:
+    """Whether a cell is of the paired experiment, with `n` images of either domain."""
+    return cell.get("kind") in KINDS and cell["n"] == n
+
+
+def is_plain(cell: Cell) -> bool:
+    """Whether a cell is in the table over weights."""
+    return is_paired(cell) and (cell["kind"], cell["latent"], cell["isometry"]) == ("ae", 8, 0)
+
+
+def is_inverted(cell: Cell) -> bool:
+    """Whether a cell is in the table over dimensions."""
+    return (cell.get("task"), cell.get("method"), cell.get("pairs")) == ("inverted", METHODS[0], 0)
+
+
+TABLES = {
+    "paired": summary(
+        {
+            "autoencoder": "kind",
+            "dimensions": "latent",
+            "training": training,
+            "isometry": lambda cell: str(cell["isometry"] or "–"),
+        },
+        CODES | BATCHES | END,
+        where=lambda cell: is_paired(cell) and cell["gw_weight"] in (0, 1),
+    ),
+    "paired_full_size": summary(
+        {"training": training},
+        CODES | BATCHES | END,
+        where=lambda cell: is_paired(cell, FULL_SIZE),
+    ),
+    "gw_weight": summary({"gw_weight": "gw_weight"}, CODES | END, where=is_plain),
+    "unpaired": summary(
+        {"task": "task", "method": "method", "anchor pairs of a class": "pairs"},
+        KEPT,
+        where=lambda cell: bool(cell.get("task")) and cell["latent"] == 16,
+    ),
+    "dimensions": summary({"dimensions": dimensions}, KEPT, where=is_inverted),
 }
 
 
@@ -180,7 +246,7 @@ class Chained:
 
 
 def main() -> None:
-    options = parser(__doc__ or "", "translating")
+    options = parser(__doc__ or "", "translating", TABLES)
     options.add_argument("experiment", choices=("paired", "unpaired"))
     options.add_argument("--data", type=Path, required=True, help="folder with the data")
     options.add_argument("--n", type=int, help="images of a domain (12,000 paired, 10,000 not)")
