@@ -52,12 +52,16 @@ class AutoencodingOptions:
         Weight of `isometry_penalty` between the distances of codes and those of rows.
     isometry_scale : float or None
         Length in codes of a unit in rows; None leaves it free.
+    decoder_variance : float or None
+        Variance of a feature given its code, for a "vae". None: calibrated, the mean squared error
+        of the batch.
     """
 
     kind: str = "ae"
     prior_weight: float = 1.0
     isometry_weight: float = 0.0
     isometry_scale: float | None = None
+    decoder_variance: float | None = None
 
 
 class AutoencoderLoss(nn.Module):
@@ -78,11 +82,11 @@ class AutoencoderLoss(nn.Module):
 
     Notes
     -----
-    The bound of a "vae" is that of a normal distribution of rows around their reconstruction, with
-    the best variance s^2 for the batch, which is its mean squared error (Rybkin et al. 2021,
-    sigma-VAE). It is divided by p / (2 s^2), for p features, so that reconstruction has the same
-    unit in all kinds: mean squared error + (2 s^2 / p) * divergence. The gradient is that of the
-    bound, up to this factor.
+    The bound of a "vae" assumes a normal distribution of rows around their reconstruction, with
+    variance s^2. The calibrated variance, the best one for the batch, is the mean squared error
+    (Rybkin et al. 2021, sigma-VAE). The loss is the bound over p / (2 s^2), for p features, so that
+    reconstruction has the same unit in all kinds: mean squared error + (2 s^2 / p) * divergence.
+    The gradient is that of the bound, up to this factor.
 
     References
     ----------
@@ -141,6 +145,47 @@ class AutoencoderLoss(nn.Module):
         loss = critic_loss(self.critic(drawn), self.critic(codes))
         return {"loss": loss + SMOOTHNESS * gradient_penalty(self.critic, drawn)}
 
+    def negative_bound(
+        self, x: Tensor, generator: torch.Generator, *, variance: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Parts of minus the evidence lower bound of each row, from one draw of its code.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, p)
+        generator : torch.Generator
+        variance : float or None
+            Variance of a feature given its code. None: the mean squared error of these rows.
+
+        Returns
+        -------
+        reconstruction, divergence : Tensor of shape (n,)
+            Minus the log density of the row given the code, and the Kullback-Leibler divergence of
+            the codes from the prior, in nats.
+        """
+        mean, log_variance = self.autoencoder.posterior(x)
+        if log_variance is None:
+            raise ValueError(f'A "{self.options.kind}" has no evidence lower bound.')
+        z = self._draw(mean, log_variance, generator)
+        error = (self.autoencoder.decode(z) - x).square().sum(1)  # (n,)
+        p = x.shape[1]
+        s2 = error.mean() / p if variance is None else error.new_tensor(variance)
+        s2 = s2.clamp_min(torch.finfo(s2.dtype).tiny)
+        reconstruction = 0.5 * (error / s2 + p * (2 * torch.pi * s2).log())
+        return reconstruction, gaussian_kl(mean, log_variance, reduce=False)
+
+    def validation_loss(self, x: Tensor) -> Tensor:
+        """Loss of held-out rows, 0-d, without noise that changes between validations.
+
+        Minus the bound per feature, with the weight of the prior, for a "vae"; for other kinds the
+        mean squared error of a feature, reconstructed from the code.
+        """
+        if self.options.kind != "vae":
+            return (self.autoencoder(x) - x).square().mean()
+        noise = torch.Generator().manual_seed(0)
+        parts = self.negative_bound(x, noise, variance=self.options.decoder_variance)
+        return (parts[0] + self.options.prior_weight * parts[1]).mean() / x.shape[1]
+
     def _draw(self, mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
         return mean + (0.5 * log_variance).exp() * self.prior(len(mean), generator)
 
@@ -156,7 +201,9 @@ class AutoencoderLoss(nn.Module):
     def _prior_weight(self, error: Tensor) -> Tensor | float:
         weight = self.options.prior_weight
         if self.options.kind == "vae":
-            return weight * 2 * error.detach() / self.autoencoder.n_features
+            variance = self.options.decoder_variance
+            s2 = error.detach() if variance is None else variance
+            return weight * 2 * s2 / self.autoencoder.n_features
         return weight * DECEPTION_UNIT if self.critic is not None else weight
 
 
@@ -231,8 +278,7 @@ class AutoencodingObjective(Objective):
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """Mean squared error of a feature of held-out rows, from their mean codes."""
+        """`AutoencoderLoss.validation_loss` of the held-out rows."""
         if not len(self.held_out):
             return None
-        x = self.rows[self.held_out]
-        return float((self.model.autoencoder(x) - x).square().mean())
+        return float(self.model.validation_loss(self.rows[self.held_out]))

@@ -18,21 +18,24 @@ from skgw.nn.geometry import pairwise_distances
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL divergence from the standard normal distribution, in nats, mean over the rows.
+def gaussian_kl(mean: Tensor, log_variance: Tensor, *, reduce: bool = True) -> Tensor:
+    """KL divergence from the standard normal distribution, in nats.
 
     Parameters
     ----------
     mean, log_variance : Tensor of shape (n, k)
         Of one normal distribution per row, with independent coordinates. The divergence is summed
         over the coordinates.
+    reduce : bool, default=True
+        Whether to take the mean over the rows.
 
     Returns
     -------
-    Tensor of shape ()
+    Tensor of shape (), or (n,) without the mean
     """
     excess = torch.expm1(log_variance) - log_variance  # var - 1 - log var, exact near var = 1
-    return 0.5 * (mean.square() + excess).sum(1).mean()
+    of_rows = 0.5 * (mean.square() + excess).sum(1)
+    return of_rows.mean() if reduce else of_rows
 
 
 def mmd(

@@ -12,6 +12,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skgw.autoencoders.base import automatic_updates
 from skgw.autoencoders.mixture import normal_mixture
 from skgw.autoencoders.objective import KINDS, AutoencodingOptions
 from skgw.base.coupling import Coupling
@@ -47,8 +48,6 @@ from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.result import CoTrained, conclude, diagnostics, warn_of_doubts
 from skgw.translation.setup import DomainOptions, DomainSetup, image_shape_of, set_up_domain
 
-MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # of max_iter="auto"
-EPOCHS = 15  # of max_iter="auto", within these limits
 N_MATCHINGS = 10  # during the second part of the training
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
 
@@ -288,7 +287,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return TranslationNetwork.read(self.translator)
 
     def _auto_updates(self, n_rows: int) -> int:
-        return int(np.clip(EPOCHS * n_rows / self.batch_size, MIN_UPDATES, MAX_UPDATES))
+        return automatic_updates(n_rows, self.batch_size)
 
     @tensor_in_tensor_out
     def transform(self, X: Any, *, domain: str = "x") -> Any:

@@ -7,16 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
+from skgw.autoencoders.base import check_network
 from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
 from skgw.base.trained import hold_out
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import CodedDomain, Unit
 from skgw.registration.principal_axes import PrincipalAxes
 from skgw.translation.domain import Side
-
-NETWORKS = "mlp", "conv"
 
 Array = NDArray[Any]
 
@@ -55,16 +53,11 @@ class DomainOptions:
         ValueError
             If `network` is neither a known name nor a callable.
         """
-        network = self.network
-        if isinstance(network, nn.Module) or not (callable(network) or network in NETWORKS):
-            raise ValueError(
-                f"network must be {' or '.join(map(repr, NETWORKS))}, or a callable that makes a "
-                f"new module of the numbers of inputs and outputs, got {network!r}."
-            )
+        check_network(self.network)
         return AutoencoderSpec(
             n_features=n_features,
             latent_dim=self.n_components,
-            network=network,
+            network=self.network,
             hidden_layer_sizes=self.hidden_layer_sizes,
             stochastic=self.loss.kind == "vae",
             image_shape=self.image_shape,
