@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -191,12 +193,27 @@ def test_batches_are_rows_of_the_training_part(X, batch_size):
 
 
 def test_validation_is_the_error_of_held_out_rows(X):
-    model = model_for("vae")
+    model = model_for("ae")
     assert objective_for(X, model).validation_loss() is None
     objective = objective_for(X, model, held_out=[2, 4]).eval()
     rows = torch.tensor(X[[2, 4]])
     expected = (model.autoencoder(rows) - rows).square().mean().item()
     assert objective.validation_loss() == pytest.approx(expected)
+
+
+def test_validation_of_a_vae_is_its_bound(X):
+    """With a given variance: a normal density around the reconstruction, and the divergence."""
+    model = model_for("vae", prior_weight=3.0, decoder_variance=0.7)
+    with torch.no_grad():  # no noise in the codes: the bound has a closed form
+        model.autoencoder.encoder[-1].weight[K:] = 0
+        model.autoencoder.encoder[-1].bias[K:] = -60
+    objective = objective_for(X, model, held_out=[2, 4]).eval()
+    rows = torch.tensor(X[[2, 4]])
+    mean, log_variance = model.autoencoder.posterior(rows)
+    error = (model.autoencoder.decode(mean) - rows).square().sum(1)
+    density = 0.5 * (error / 0.7 + rows.shape[1] * math.log(2 * math.pi * 0.7))
+    bound = density + 3 * gaussian_kl(mean, log_variance, reduce=False)
+    assert objective.validation_loss() == pytest.approx(float(bound.mean()) / rows.shape[1])
 
 
 def test_a_long_list_of_held_out_rows_is_cut(X, monkeypatch):
