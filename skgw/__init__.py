@@ -1,6 +1,7 @@
 """Gromov-Wasserstein learning across incomparable spaces, with a scikit-learn interface."""
 
 from skgw._version import __version__
+from skgw.autoencoders import VariationalAutoencoder
 from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.embedding import GWGenerativeEmbedding
@@ -14,5 +15,6 @@ __all__ = [
     "GWCoTrainedAutoencoders",
     "GWGenerativeEmbedding",
     "GWMatcher",
+    "VariationalAutoencoder",
     "__version__",
 ]

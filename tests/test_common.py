@@ -5,7 +5,12 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skgw import GWCoTrainedAutoencoders, GWGenerativeEmbedding, GWMatcher
+from skgw import (
+    GWCoTrainedAutoencoders,
+    GWGenerativeEmbedding,
+    GWMatcher,
+    VariationalAutoencoder,
+)
 from skgw.embedding import Generator
 
 # The contract is checked here, not the embedding.
@@ -17,6 +22,7 @@ ESTIMATORS = {
     "matcher": GWMatcher(metric="euclidean", n_init=2),
     "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
     "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
+    "variational": VariationalAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
     "co-trained": GWCoTrainedAutoencoders(1, hidden_layer_sizes=(8,), max_iter=4, n_init=2),
 }
 EXPECTED_FAILURES = {}  # name of a check: the reason; there is none so far

@@ -1,1 +1,5 @@
-"""Autoencoders: their objective, and a distribution of codes to sample from."""
+"""Autoencoders: codes of few dimensions, and rows from codes."""
+
+from skgw.autoencoders.variational import VariationalAutoencoder
+
+__all__ = ["VariationalAutoencoder"]
