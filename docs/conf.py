@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
 ]
 templates_path = ["_templates"]
 # The gallery's output comes in through its own index; leftovers of a build are not pages.
@@ -35,6 +36,9 @@ autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings state types and shapes
 numpydoc_show_class_members = False  # _templates/autosummary/class.rst lists them
 numpydoc_xref_param_type = False
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
