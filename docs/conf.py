@@ -1,6 +1,5 @@
 """Sphinx settings. ``make docs`` builds offline and treats warnings as errors."""
 
-import logging
 import os
 import re
 from importlib.metadata import version as installed_version
@@ -60,11 +59,5 @@ def skip_inherited_from_sklearn(app, what, name, obj, skip, options):
     return True if generated or inherited else None
 
 
-def is_worth_saying(record):
-    """Let a section of the index be empty: its pages may not be written yet."""
-    return getattr(record, "subtype", None) != "empty_glob"
-
-
 def setup(app):
-    logging.getLogger("sphinx.sphinx.directives.other").addFilter(is_worth_saying)
     app.connect("autodoc-skip-member", skip_inherited_from_sklearn)
