@@ -1,6 +1,5 @@
 """Sphinx settings. ``make docs`` builds offline and treats warnings as errors."""
 
-import logging
 import os
 import re
 from importlib.metadata import version as installed_version
@@ -20,6 +19,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
 ]
 templates_path = ["_templates"]
 # The gallery's output comes in through its own index; leftovers of a build are not pages.
@@ -35,6 +35,9 @@ autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings state types and shapes
 numpydoc_show_class_members = False  # _templates/autosummary/class.rst lists them
 numpydoc_xref_param_type = False
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -56,11 +59,5 @@ def skip_inherited_from_sklearn(app, what, name, obj, skip, options):
     return True if generated or inherited else None
 
 
-def is_worth_saying(record):
-    """Let a section of the index be empty: its pages may not be written yet."""
-    return getattr(record, "subtype", None) != "empty_glob"
-
-
 def setup(app):
-    logging.getLogger("sphinx.sphinx.directives.other").addFilter(is_worth_saying)
     app.connect("autodoc-skip-member", skip_inherited_from_sklearn)

@@ -4,6 +4,7 @@ from skgw._version import __version__
 from skgw.autoencoders import VariationalAutoencoder
 from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
+from skgw.base.trained import Optimizer
 from skgw.embedding import GWGenerativeEmbedding
 from skgw.matching import GWMatcher
 from skgw.translation import GWCoTrainedAutoencoders
@@ -15,6 +16,7 @@ __all__ = [
     "GWCoTrainedAutoencoders",
     "GWGenerativeEmbedding",
     "GWMatcher",
+    "Optimizer",
     "VariationalAutoencoder",
     "__version__",
 ]

@@ -83,9 +83,8 @@ class Optimizer(Part):
 
     Examples
     --------
-    >>> from skgw import GWGenerativeEmbedding
-    >>> from skgw.base.trained import Optimizer
-    >>> model = GWGenerativeEmbedding(optimizer=Optimizer("sgd", schedule="constant"))
+    >>> from skgw import Optimizer, VariationalAutoencoder
+    >>> model = VariationalAutoencoder(optimizer=Optimizer("sgd", schedule="constant"))
     >>> model.set_params(optimizer__schedule="cosine").optimizer.schedule
     'cosine'
     """
