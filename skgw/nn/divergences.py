@@ -106,7 +106,7 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real).mean() + softplus(fake).mean()
 
 
-def deception_loss(fake: Tensor) -> Tensor:
+def non_saturating_loss(fake: Tensor) -> Tensor:
     """The non-saturating loss, in nats, of what wants to be taken for real: -log sigmoid(fake).
 
     Where the critic cannot tell, it is log 2. Its gradient does not vanish where the critic is

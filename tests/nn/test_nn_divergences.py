@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skgw.nn import critic_loss, deception_loss, gaussian_kl, gradient_penalty, mmd
+from skgw.nn import critic_loss, gaussian_kl, gradient_penalty, mmd, non_saturating_loss
 
 
 def seeded(seed=0):
@@ -129,7 +129,7 @@ def test_mmd_of_a_single_row_is_refused():
 def test_a_critic_that_cannot_tell():
     logits = torch.zeros(7)
     assert critic_loss(logits, logits).item() == pytest.approx(2 * math.log(2))
-    assert deception_loss(logits).item() == pytest.approx(math.log(2))
+    assert non_saturating_loss(logits).item() == pytest.approx(math.log(2))
 
 
 def test_the_best_critic_has_the_jensen_shannon_divergence():
@@ -146,8 +146,8 @@ def test_the_best_critic_has_the_jensen_shannon_divergence():
 
 def test_losses_of_sure_critics_are_finite_and_their_gradients_do_not_vanish():
     sure = torch.full((3,), -200.0, requires_grad=True)
-    deception_loss(sure).backward()
-    assert deception_loss(sure) == 200
+    non_saturating_loss(sure).backward()
+    assert non_saturating_loss(sure) == 200
     assert_close(sure.grad, torch.full((3,), -1 / 3))
     assert critic_loss(-sure, sure) == 0
     assert critic_loss(sure, -sure) == 400
