@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skgw.embedding.adversary import Adversary, Measure
 from skgw.nn import Generator, pairwise_distances
-from skgw.nn.regularizers import Constraint
+from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State
 from skgw.solvers.initializers import carried_start
 from skgw.spaces import Space
@@ -75,7 +75,7 @@ class GenerativeObjective(Objective):
         For the strata.
     train, held_out : array of int
         Positions of the anchors to train on and to validate on (on the first 1000).
-    constraints : sequence of Constraint
+    constraints : sequence of Regularizer
         What else generated points are to be.
     adversary : Adversary, optional
     """
@@ -99,7 +99,7 @@ class GenerativeObjective(Objective):
         rng: np.random.RandomState,
         train: np.ndarray,
         held_out: np.ndarray,
-        constraints: Sequence[Constraint] = (),
+        constraints: Sequence[Regularizer] = (),
         adversary: Adversary | None = None,
     ) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class GenerativeObjective(Objective):
             D = measure.rows(rows, rows)
         gw = self._cross_and_self(rows, points, D, measure) - self.self_value
         losses = {"loss": gw, "gw": gw}
-        for constraint in cast(Sequence[Constraint], self.constraints):
+        for constraint in cast(Sequence[Regularizer], self.constraints):
             losses[constraint.name] = constraint(points)
             losses["loss"] = losses["loss"] + constraint.weight * losses[constraint.name]
         return losses

@@ -6,10 +6,10 @@ from sklearn.base import BaseEstimator
 
 from skgw.embedding.style import style_penalty
 from skgw.nn import PENALTIES
-from skgw.nn.regularizers import Constraint, TotalVariation
+from skgw.nn.regularizers import Regularizer, TotalVariation
 
 
-def build_constraints(estimator: BaseEstimator, scale: float) -> list[Constraint]:
+def build_constraints(estimator: BaseEstimator, scale: float) -> list[Regularizer]:
     """What generated points, in units of `scale`, are to be besides alike.
 
     Parameters
@@ -29,13 +29,13 @@ def build_constraints(estimator: BaseEstimator, scale: float) -> list[Constraint
         if params.output_shape is None:
             raise ValueError('penalty="tv" is for images: it needs output_shape=(c, h, w).')
         variation = TotalVariation(params.output_shape)
-        constraints.append(Constraint("tv", params.penalty_weight, variation))
+        constraints.append(Regularizer("tv", params.penalty_weight, variation))
     elif params.penalty is not None:
         penalty = PENALTIES[params.penalty]
-        constraints.append(Constraint(params.penalty, params.penalty_weight, penalty))
+        constraints.append(Regularizer(params.penalty, params.penalty_weight, penalty))
     if params.style is not None:
         style = style_penalty(params.style, params.style_class, params.n_components)
-        constraints.append(Constraint("style", params.style_weight, style, unit=scale))
+        constraints.append(Regularizer("style", params.style_weight, style, scale=scale))
     return constraints
 
 

@@ -17,7 +17,7 @@ from skgw.nn.convolutions import ImageShape
 from skgw.nn.networks import taking
 
 
-class Constraint(nn.Module):
+class Regularizer(nn.Module):
     """A weighted penalty on generated points.
 
     Parameters
@@ -27,15 +27,15 @@ class Constraint(nn.Module):
     weight : float
     penalty : callable or Module
         From points (n, k) to a number (0-d), or to one for each point, of which the mean is taken.
-    unit : float
+    scale : float
         Points are multiplied by it first.
     """
 
     def __init__(
-        self, name: str, weight: float, penalty: Callable[[Tensor], Tensor], *, unit: float = 1.0
+        self, name: str, weight: float, penalty: Callable[[Tensor], Tensor], *, scale: float = 1.0
     ) -> None:
         super().__init__()
-        self.name, self.weight, self.penalty, self.unit = name, weight, penalty, unit
+        self.name, self.weight, self.penalty, self.scale = name, weight, penalty, scale
 
     def forward(self, points: Tensor) -> Tensor:
         """The penalty before it is weighted, 0-d.
@@ -47,7 +47,7 @@ class Constraint(nn.Module):
             points of another dimension.
         """
         with taking(points, self.name):
-            values = self.penalty(points * self.unit)
+            values = self.penalty(points * self.scale)
         if not isinstance(values, Tensor) or values.shape not in ((), (len(points),)):
             got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(

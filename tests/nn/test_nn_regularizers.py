@@ -4,7 +4,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from skgw.nn import centering_l1
-from skgw.nn.regularizers import Constraint, StylePenalty, TotalVariation
+from skgw.nn.regularizers import Regularizer, StylePenalty, TotalVariation
 
 
 def points(n=6, k=4):
@@ -13,19 +13,19 @@ def points(n=6, k=4):
 
 def test_a_penalty_for_each_point_is_averaged_in_its_unit():
     y = points()
-    each = Constraint("size", 1.0, lambda z: z.square().sum(1), unit=3.0)
+    each = Regularizer("size", 1.0, lambda z: z.square().sum(1), scale=3.0)
     assert_close(each(y), 9 * y.square().sum(1).mean())
-    assert_close(Constraint("l1", 1.0, centering_l1)(y), centering_l1(y))
+    assert_close(Regularizer("l1", 1.0, centering_l1)(y), centering_l1(y))
 
 
 @pytest.mark.parametrize(("penalty", "got"), [(lambda y: y, r"\(6, 4\)"), (lambda y: 3.0, "float")])
 def test_other_returns_are_refused(penalty, got):
     with pytest.raises(ValueError, match=f"'style' must give a tensor .* got {got}"):
-        Constraint("style", 1.0, penalty)(points())
+        Regularizer("style", 1.0, penalty)(points())
 
 
 def test_a_classifier_of_other_points_is_named():
-    style = Constraint("style", 1.0, StylePenalty(nn.Linear(3, 2), 0))
+    style = Regularizer("style", 1.0, StylePenalty(nn.Linear(3, 2), 0))
     with pytest.raises(ValueError, match=r"style does not fit .* \(4, 2\): .*4x2 and 3x2"):
         style(torch.zeros(4, 2))
 
