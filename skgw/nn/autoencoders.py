@@ -27,7 +27,7 @@ from skgw.nn.networks import (
 )
 from skgw.storable import storable
 
-CHUNK = 2048  # rows that are encoded or decoded at a time
+CHUNK_SIZE = 2048  # rows that are encoded or decoded at a time
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
@@ -189,28 +189,32 @@ class AutoencoderSpec:
         return encoder, decoder.append(OUTPUTS[self.output_activation]())
 
 
-def encode(autoencoder: Autoencoder, X: NDArray[Any]) -> NDArray[np.float32]:
+def encode(
+    autoencoder: Autoencoder, X: NDArray[Any], *, chunk_size: int = CHUNK_SIZE
+) -> NDArray[np.float32]:
     """Codes (n, k) of rows X (n, p), in chunks and in evaluation mode.
 
     A stochastic encoder gives the means of the codes, so that the same row has always the same
     code.
     """
-    return _in_chunks(autoencoder, autoencoder.encode, X)
+    return _in_chunks(autoencoder, autoencoder.encode, X, chunk_size)
 
 
-def decode(autoencoder: Autoencoder, Z: NDArray[Any]) -> NDArray[np.float32]:
+def decode(
+    autoencoder: Autoencoder, Z: NDArray[Any], *, chunk_size: int = CHUNK_SIZE
+) -> NDArray[np.float32]:
     """Rows (n, p) of codes Z (n, k), in chunks and in evaluation mode."""
-    return _in_chunks(autoencoder, autoencoder.decode, Z)
+    return _in_chunks(autoencoder, autoencoder.decode, Z, chunk_size)
 
 
 @torch.no_grad()
 def _in_chunks(
-    module: nn.Module, function: Callable[[Tensor], Tensor], rows: NDArray[Any]
+    module: nn.Module, function: Callable[[Tensor], Tensor], rows: NDArray[Any], chunk_size: int
 ) -> NDArray[np.float32]:
     device, training = next(module.parameters()).device, module.training
     module.eval()
     try:
-        chunks = torch.as_tensor(rows, dtype=torch.float32).split(CHUNK)
+        chunks = torch.as_tensor(rows, dtype=torch.float32).split(chunk_size)
         return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
     finally:
         module.train(training)

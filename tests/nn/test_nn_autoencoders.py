@@ -197,16 +197,16 @@ def test_a_fitted_autoencoder_is_rebuilt(case):
 # -------------------------------------------------------------------------------------- chunks
 
 
-def test_chunks_make_no_difference(monkeypatch):
+def test_chunks_make_no_difference():
     autoencoder = spec(stochastic=True).build()
     X = np.random.default_rng(0).normal(size=(23, 6))
     Z, R = encode(autoencoder, X), decode(autoencoder, np.ones((23, 2)))
     assert Z.dtype == R.dtype == np.float32
     assert (Z.shape, R.shape) == ((23, 2), (23, 6))
     assert_close(torch.tensor(Z), autoencoder.encode(torch.tensor(X).float()).detach())
-    monkeypatch.setattr("skgw.nn.autoencoders.CHUNK", 5)
-    np.testing.assert_allclose(encode(autoencoder, X), Z, atol=1e-6)
-    np.testing.assert_allclose(decode(autoencoder, np.ones((23, 2))), R, atol=1e-6)
+    np.testing.assert_allclose(encode(autoencoder, X, chunk_size=5), Z, atol=1e-6)
+    codes = np.ones((23, 2))
+    np.testing.assert_allclose(decode(autoencoder, codes, chunk_size=5), R, atol=1e-6)
 
 
 def test_codes_are_those_of_evaluation_mode():
