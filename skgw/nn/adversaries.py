@@ -16,8 +16,8 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
+    named_shape_errors,
     seeded_weights,
-    taking,
 )
 
 
@@ -55,7 +55,7 @@ class NearIsometry(nn.Module):
         """
         missing = self.n_features - x.shape[1]
         start = pad(x, (0, missing)) if self.axes is None else x @ self.axes
-        with taking(x, "adversary"):
+        with named_shape_errors(x, "adversary"):
             learned: Tensor = self.network(x)
         if learned.shape != start.shape:
             raise ValueError(

@@ -22,13 +22,13 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
+    named_shape_errors,
     seeded_weights,
-    taking,
 )
 from skgw.storable import storable
 
 CHUNK_SIZE = 2048  # rows that are encoded or decoded at a time
-OUTPUTS: dict[str, Callable[[], nn.Module]] = {
+OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
             If the encoder takes rows, or returns codes, of another dimension.
         """
         n_outputs = self.latent_dim * (1 + self.stochastic)
-        with taking(x, "network of the encoder"):
+        with named_shape_errors(x, "network of the encoder"):
             out = _checked(self.encoder(x), (len(x), n_outputs), "encoder")
         if not self.stochastic:
             return out, None
@@ -94,7 +94,7 @@ class Autoencoder(nn.Module):
         ValueError
             If the decoder takes codes, or returns rows, of another length.
         """
-        with taking(z, "network of the decoder"):
+        with named_shape_errors(z, "network of the decoder"):
             return _checked(self.decoder(z), (len(z), self.n_features), "decoder")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class AutoencoderSpec:
         else:
             shape = check_image_shape(self.image_shape, self.n_features, name="image_shape")
             encoder, decoder = conv_encoder(shape, sizes, n_codes), conv_decoder(k, sizes, shape)
-        return encoder, decoder.append(OUTPUTS[self.output_activation]())
+        return encoder, decoder.append(OUTPUT_ACTIVATIONS[self.output_activation]())
 
 
 def encode(

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-HALVING: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
+# Settings of a convolution that halves height and width, rounding down.
+CONVOLUTION: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -37,7 +38,7 @@ def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: in
     shapes = _shapes(image_shape, channels)
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for before, after in itertools.pairwise(shapes):
-        layers += [nn.Conv2d(before[0], after[0], **HALVING), nn.ReLU()]
+        layers += [nn.Conv2d(before[0], after[0], **CONVOLUTION), nn.ReLU()]
     last = nn.Linear(math.prod(shapes[-1]), n_outputs, dtype=torch.float32)
     return nn.Sequential(*layers, nn.Flatten(), last)
 
@@ -58,7 +59,7 @@ def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape
     layers: list[nn.Module] = [first, nn.ReLU(), nn.Unflatten(1, shapes[0])]
     for before, after in itertools.pairwise(shapes):
         rest = after[1] % 2, after[2] % 2  # what halving has rounded off
-        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **HALVING)
+        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **CONVOLUTION)
         layers += [doubling, nn.ReLU()]
     return nn.Sequential(*layers[:-1], nn.Flatten())
 

@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 
 from skgw.nn.geometry import pairwise_distances
 
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def mmd(
-    x: Tensor, y: Tensor, *, prior_variance: float = 1.0, scales: Sequence[float] = SCALES
+    x: Tensor, y: Tensor, *, prior_variance: float = 1.0, scales: Sequence[float] = KERNEL_SCALES
 ) -> Tensor:
     """Squared maximum mean discrepancy between two samples, without bias.
 

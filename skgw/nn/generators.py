@@ -13,13 +13,13 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
+    named_shape_errors,
     seeded_weights,
-    taking,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 from skgw.storable import storable
 
-MIXTURE_SCALE = 0.5  # standard deviation of a component, against 1 for the means
+COMPONENT_STD = 0.5  # standard deviation of a component, against 1 for the means
 
 
 class Generator(nn.Module):
@@ -53,7 +53,7 @@ class Generator(nn.Module):
         ValueError
             If the network takes noise, or returns points, of another dimension.
         """
-        with taking(noise, "generator"):
+        with named_shape_errors(noise, "generator"):
             points: Tensor = self.network(noise)
         if points.shape != (len(noise), len(self.scale)):
             raise ValueError(
@@ -107,7 +107,7 @@ class GeneratorSpec:
     def _prior(self) -> Prior:
         if self.n_prior_components == 1:
             return GaussianPrior(self.latent_dim)
-        return MixturePrior(self.latent_dim, self.n_prior_components, MIXTURE_SCALE)
+        return MixturePrior(self.latent_dim, self.n_prior_components, COMPONENT_STD)
 
     def _network(self) -> nn.Module:
         if not isinstance(self.network, str):

@@ -54,7 +54,7 @@ def custom_network(
 
 
 @contextlib.contextmanager
-def taking(x: Tensor, name: str) -> Iterator[None]:
+def named_shape_errors(x: Tensor, name: str) -> Iterator[None]:
     """Let a linear layer of a custom network, a parameter called `name`, refuse `x` by that name.
 
     Raises

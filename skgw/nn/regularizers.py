@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skgw.nn.convolutions import ImageShape
-from skgw.nn.networks import taking
+from skgw.nn.networks import named_shape_errors
 
 
 class Regularizer(nn.Module):
@@ -46,7 +46,7 @@ class Regularizer(nn.Module):
             If the penalty gives neither one number nor one for each point, or is a network for
             points of another dimension.
         """
-        with taking(points, self.name):
+        with named_shape_errors(points, self.name):
             values = self.penalty(points * self.scale)
         if not isinstance(values, Tensor) or values.shape not in ((), (len(points),)):
             got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
