@@ -22,22 +22,29 @@ from skgw.spaces.finite import (
 )
 from skgw.spaces.graphs import SYMMETRY_TOLERANCE, graph_distances
 
-BY_PRODUCTS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn goes by inner products for these
+INNER_PRODUCT_METRICS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn expands the squares
 FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on all rows
-MAX_GRAPH_ANCHORS = 2048  # rows of shortest paths that are computed; memory grows with n times this
-DIAGONAL_TOLERANCE = 1e-2  # relative; a root turns float32 rounding of squares into about 1e-3
-TIE = 1e-6  # relative; distances that differ by less are equal
-N_LOOKED_AT = 1000  # rows whose zeros are looked at
+MAX_ANCHORS = 2048  # rows of shortest paths in a graph; memory grows with n times this number
+DIAGONAL_TOLERANCE = 1e-2  # of the largest distance; float32 rounding of squares gives about 1e-3
+TIE_TOLERANCE = 1e-6  # relative difference below which two distances are equal
+MAX_INSPECTED_ROWS = 1000  # rows with zeros that are tested for an adjacency matrix
 
 
-def make_space(X: Any, *, metric: Metric, n_neighbors: int, rng: np.random.RandomState) -> Space:
+def make_space(
+    X: Any,
+    *,
+    metric: Metric,
+    n_neighbors: int,
+    rng: np.random.RandomState,
+    max_anchors: int = MAX_ANCHORS,
+) -> Space:
     """The space of validated training points."""
     if sparse.issparse(X):
-        return graph_space(X, rng)
+        return graph_space(X, rng, max_anchors=max_anchors)
     if metric == "precomputed":
         return matrix_space(X)
     if metric == "geodesic":
-        return geodesic_space(X, n_neighbors, rng)
+        return geodesic_space(X, n_neighbors, rng, max_anchors=max_anchors)
     return feature_space(X, metric)
 
 
@@ -48,7 +55,8 @@ def feature_space(X: Array, metric: Metric) -> FeatureSpace:
             f"metric={metric!r} has parameters of its own. Scale or whiten the features in a "
             "pipeline (StandardScaler, PCA(whiten=True)) and use 'euclidean'."
         )
-    points, origin = _centered(X) if metric in BY_PRODUCTS else (X.copy(), np.zeros_like(X[0]))
+    expands = metric in INNER_PRODUCT_METRICS
+    points, origin = _centered(X) if expands else (X.copy(), np.zeros_like(X[0]))
     return FeatureSpace(points=points, origin=origin, anchors=np.arange(len(X)), metric=metric)
 
 
@@ -59,15 +67,22 @@ def matrix_space(X: Array) -> MatrixSpace:
     return MatrixSpace(matrix=X, anchors=np.arange(len(X)))
 
 
-def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpace:
+def graph_space(
+    graph: sparse.csr_array, rng: np.random.RandomState, *, max_anchors: int = MAX_ANCHORS
+) -> GraphSpace:
     """Nodes of a graph, given by its edge lengths (n, n), under shortest paths."""
-    anchors = choose_anchors(graph.shape[0], rng)
+    anchors = choose_anchors(graph.shape[0], rng, max_anchors)
     matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
     return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors, graph=graph)
 
 
 def geodesic_space(
-    X: Array, n_neighbors: int, rng: np.random.RandomState, *, hops: bool = False
+    X: Array,
+    n_neighbors: int,
+    rng: np.random.RandomState,
+    *,
+    hops: bool = False,
+    max_anchors: int = MAX_ANCHORS,
 ) -> GeodesicSpace:
     """Points with coordinates, under shortest paths between Euclidean nearest neighbours.
 
@@ -76,7 +91,7 @@ def geodesic_space(
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
-    anchors = choose_anchors(len(X), rng)
+    anchors = choose_anchors(len(X), rng, max_anchors)
     edge_length = "hops" if hops else "weight"
     matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
@@ -119,15 +134,15 @@ def _nearest(X: Array, n_neighbors: int) -> tuple[Array, Array, Array]:
     """
     more = min(2 * n_neighbors, len(X) - 1)
     length, j = NearestNeighbors(n_neighbors=more).fit(X).kneighbors()
-    near = length <= (1 + TIE) * length[:, [n_neighbors - 1]]
+    near = length <= (1 + TIE_TOLERANCE) * length[:, [n_neighbors - 1]]
     return np.nonzero(near)[0], j[near], length[near]
 
 
-def choose_anchors(n: int, rng: np.random.RandomState) -> Index:
-    """All of n rows, or a random subset of `MAX_GRAPH_ANCHORS`, in order."""
-    if n <= MAX_GRAPH_ANCHORS:
+def choose_anchors(n: int, rng: np.random.RandomState, max_anchors: int = MAX_ANCHORS) -> Index:
+    """All of n rows, or a random subset of `max_anchors`, in order."""
+    if n <= max_anchors:
         return np.arange(n)
-    return np.sort(rng.choice(n, MAX_GRAPH_ANCHORS, replace=False))
+    return np.sort(rng.choice(n, max_anchors, replace=False))
 
 
 def check_distances(D: Array, name: str = "Precomputed distances") -> None:
@@ -149,7 +164,7 @@ def check_distances(D: Array, name: str = "Precomputed distances") -> None:
 
 def _refuse_adjacency(D: Array) -> None:
     """Raise a ValueError if zeros in D seem to mean "no edge" rather than "the same point"."""
-    rows = np.flatnonzero((D == 0).sum(1) > 1)[:N_LOOKED_AT]
+    rows = np.flatnonzero((D == 0).sum(1) > 1)[:MAX_INSPECTED_ROWS]
     if not len(rows):
         return
     at_zero = D[rows] == 0

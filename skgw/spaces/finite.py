@@ -25,7 +25,7 @@ Array = NDArray[Any]
 Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
 
-SAME_POINT = 1e-3  # of the mean distance to neighbours: below it is rounding of float32 products
+DUPLICATE_TOLERANCE = 1e-3  # of the mean distance to the neighbours; covers float32 rounding
 
 
 class Space(ABC):
@@ -178,7 +178,7 @@ class GeodesicSpace(MatrixSpace):
         """From features."""
         lengths, index = self._neighbors.kneighbors(X - self.origin)
         if self.hops:  # a point that is among the training points is at none from itself
-            apart = lengths > SAME_POINT * lengths.mean(1, keepdims=True)
+            apart = lengths > DUPLICATE_TOLERANCE * lengths.mean(1, keepdims=True)
             lengths = apart.astype(lengths.dtype)
         out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):

@@ -84,13 +84,12 @@ def test_duplicates_are_joined_at_length_zero():
 # ------------------------------------------------------------------------------------ anchors
 
 
-def test_anchors_are_all_rows_up_to_a_limit(rng, monkeypatch):
+def test_anchors_are_all_rows_up_to_a_limit(rng):
     assert_array_equal(choose_anchors(7, rng), np.arange(7))
-    monkeypatch.setattr("skgw.spaces.build.MAX_GRAPH_ANCHORS", 5)
-    anchors = choose_anchors(50, rng)
+    anchors = choose_anchors(50, rng, 5)
     assert len(np.unique(anchors)) == 5
     assert_array_equal(anchors, np.sort(anchors))
-    assert not np.array_equal(anchors, choose_anchors(50, rng))
+    assert not np.array_equal(anchors, choose_anchors(50, rng, 5))
 
 
 # ---------------------------------------------------------------------------------- distances

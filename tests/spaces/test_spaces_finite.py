@@ -26,17 +26,16 @@ def X():
 
 
 @pytest.fixture
-def spaces(X, monkeypatch):
+def spaces(X):
     """All kinds; those of graphs are seen from 12 anchors."""
-    monkeypatch.setattr("skgw.spaces.build.MAX_GRAPH_ANCHORS", 12)
     rng = np.random.RandomState(0)
     ring = sparse.csr_array((np.arange(1.0, N + 1), (np.arange(N), (np.arange(N) + 1) % N)))
     ring = sparse.csr_array(ring + ring.T)
     return {
         "features": feature_space(X, "cityblock"),
         "matrix": matrix_space(cdist(X, X)),
-        "graph": graph_space(ring, rng),
-        "geodesic": geodesic_space(X, 5, rng),
+        "graph": graph_space(ring, rng, max_anchors=12),
+        "geodesic": geodesic_space(X, 5, rng, max_anchors=12),
     }
 
 
