@@ -118,7 +118,7 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
         linked = sparse.csr_array((length, (i, j)), shape=(len(X), len(X)))
         n_components, component = csgraph.connected_components(linked, directed=False)
         if n_components == 1:
-            return sparse.coo_array((length, (i, j)), shape=linked.shape)
+            return linked
         for c in range(n_components):
             inside, outside = np.flatnonzero(component == c), np.flatnonzero(component != c)
             nearest, gap = pairwise_distances_argmin_min(X[inside], X[outside])

@@ -20,8 +20,9 @@ def rng():
 def dense(graph):
     """Edge lengths both ways, infinite where there is no edge."""
     out = np.full(graph.shape, np.inf)
-    i, j = graph.coords
-    out[i, j] = out[j, i] = graph.data
+    edges = graph.tocoo()
+    i, j = edges.coords
+    out[i, j] = out[j, i] = edges.data
     return out
 
 
