@@ -149,10 +149,9 @@ right.legend(["with a partner", "without"])
 right.set(xlabel="matched mass", ylabel="cells")
 
 # %%
-AlignmentDisplay.from_points(
-    plane_x,
-    plane_y,
-    labels=(TYPES[types_x], TYPES[types_y]),
+AlignmentDisplay.from_arrays(
+    (plane_x, plane_y),
+    y=(TYPES[types_x], TYPES[types_y]),
     titles=("transcripts", "peaks"),
     scatter_kw={"s": 12},
 )
@@ -162,7 +161,7 @@ AlignmentDisplay.from_points(
 # sometimes taken for each other. The picture shows shares of each row's mass, so that the rows of
 # erythroid cells look as heavy as others; most of them have hardly any mass to share.
 
-CouplingDisplay.from_estimator(matcher, labels=(TYPES[types_x], TYPES[types_y]))
+CouplingDisplay.from_estimator(matcher, y=(TYPES[types_x], TYPES[types_y]))
 
 # %%
 # Peaks that were never measured

@@ -105,7 +105,7 @@ places = np.empty((len(D), 2))
 places[train], places[test] = embedding.embedding_, embedding.transform(D_test)
 kind = np.where(np.isin(np.arange(len(D)), test), "held out", "in the fit")
 figure, ax = plt.subplots(figsize=(7, 5.6), layout="constrained")
-EmbeddingDisplay.from_embedding(places, labels=kind, graph=graphs["grid"], ax=ax)
+EmbeddingDisplay.from_arrays(places, y=kind, graph=graphs["grid"], ax=ax)
 _ = ax.set_title("45 nodes of a grid, placed by transform")
 
 # %%

@@ -44,17 +44,16 @@ print(f"{(labels[order][partner] == labels).mean():.0%} found a row of the same 
 # Translated pixels are spectra: here both are seen in the two main directions of the spectra.
 
 plane = PCA(2).fit(Y)
-AlignmentDisplay.from_points(
-    plane.transform(Y),
-    plane.transform(matcher.translate(X)),
-    labels=(labels[order], labels),
+AlignmentDisplay.from_arrays(
+    (plane.transform(Y), plane.transform(matcher.translate(X))),
+    y=(labels[order], labels),
     titles=("spectra", "pixels, translated to spectra"),
 )
 
 # %%
 # The plan itself, its rows and columns ordered by digit, keeps to the diagonal blocks.
 
-CouplingDisplay.from_estimator(matcher, labels=(labels, labels[order]))
+CouplingDisplay.from_estimator(matcher, y=(labels, labels[order]))
 
 # %%
 # How sure is it?
@@ -69,7 +68,7 @@ spoilt = rng.permutation(len(Y))[: len(Y) // 2]
 noisy[spoilt] += rng.normal(size=noisy[spoilt].shape) * 0.6 * Y.std()
 matcher = GWMatcher(random_state=0).fit(X, noisy)
 right = order[matcher.match()] == np.arange(len(X))
-AlignmentDisplay.from_estimator(matcher, X, noisy, titles=("pixels", "spectra, half spoilt"))
+AlignmentDisplay.from_estimator(matcher, (X, noisy), titles=("pixels", "spectra, half spoilt"))
 
 # %%
 ranks = np.array_split(np.argsort(-matcher.confidence_), 5)
