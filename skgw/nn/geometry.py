@@ -1,11 +1,11 @@
-"""Differentiable distances between points."""
+"""Differentiable geometry of point clouds."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-MAX_EXACT_DIM = 16  # coordinates; distances in more dimensions are computed from inner products
+MAX_EXACT_DIM = 16  # coordinates are subtracted up to this dimension; inner products above it
 
 
 def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
