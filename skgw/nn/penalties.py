@@ -51,44 +51,44 @@ def isometry_penalty(Dz: Tensor, Dx: Tensor, *, scale: float | None = None) -> T
 
 
 def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
-    """How far a map from x to y is from turning and shifting: ``||y - x P^T||^2 / n``, centred.
+    """Squared distance of a map from isometries, ``||y - x P^T||^2 / n`` for centred x and y.
 
-    P (d_y, d_x) is the polar factor of the cross product y^T x, the orthogonal matrix that turns x
-    closest to y; it is held constant, and the gradient pulls y towards x as turned. Where
-    d_y < d_x, P has orthonormal rows and projects x; where d_y > d_x, it has orthonormal columns.
-    Singular values are those of a square matrix of size min(n, d) at most.
+    P (d_y, d_x) is the polar factor of the cross product y^T x, the orthogonal matrix for which
+    x P^T is closest to y. The gradient holds P constant. If d_y < d_x, P has orthonormal rows and
+    projects x; if d_y > d_x, P has orthonormal columns. The singular value decomposition is of a
+    matrix with at most min(n, d_y) rows and min(n, d_x) columns.
 
     Parameters
     ----------
     y : Tensor of shape (n, d_y)
-        What the map makes of x.
+        Images of the rows of x.
     x : Tensor of shape (n, d_x)
-        No gradient flows to it.
+        Points, which receive no gradient.
 
     Returns
     -------
     Tensor of shape ()
-        Squared units of y, mean over the rows.
+        In squared units of y, averaged over the rows.
 
     References
     ----------
     Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
-    spaces. ICML. Equation 5; here both sides are centred, as distances do not see a shift.
+    spaces. ICML. Equation 5; here x and y are centred, since distances are invariant to shifts.
 
     Examples
     --------
     >>> import torch
     >>> x = torch.eye(3)
-    >>> turned = x[:, [1, 2, 0]] + 5
-    >>> round(float(procrustes_penalty(turned, x)), 6)
+    >>> permuted = x[:, [1, 2, 0]] + 5
+    >>> round(float(procrustes_penalty(permuted, x)), 6)
     0.0
     """
     y, x = y - y.mean(0), x - x.mean(0)
-    return (y - _turned_towards(y, x)).square().sum() / len(y)
+    return (y - _procrustes_fit(y, x)).square().sum() / len(y)
 
 
 @torch.no_grad()
-def _turned_towards(y: Tensor, x: Tensor) -> Tensor:
+def _procrustes_fit(y: Tensor, x: Tensor) -> Tensor:
     """``x P^T`` (n, d_y) for the polar factor P of y^T x, through QR: n may be below d."""
     basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
     _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)

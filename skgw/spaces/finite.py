@@ -141,9 +141,9 @@ class GraphSpace(MatrixSpace):
                     "the training nodes, fewer rows than training nodes, or by rows of distances."
                 )
             return self.matrix
-        return np.stack([self._through(X[[i]]) for i in range(X.shape[0])])
+        return np.stack([self._path_lengths(X[[i]]) for i in range(X.shape[0])])
 
-    def _through(self, edges: sparse.csr_array) -> Array:
+    def _path_lengths(self, edges: sparse.csr_array) -> Array:
         """Distances from a new node to the anchors through its neighbours."""
         if edges.nnz == 0:
             raise ValueError(
