@@ -48,9 +48,9 @@ def develop(types):
     return progress
 
 
-def programmes(n_features, strength):
+def programmes(n_features, scale):
     """Effect of each branch on the features, zero for half of the features."""
-    effects = strength * rng.normal(size=(len(TYPES), n_features))
+    effects = scale * rng.normal(size=(len(TYPES), n_features))
     return effects * (rng.uniform(size=effects.shape) < 0.5)
 
 

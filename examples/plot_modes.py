@@ -5,7 +5,7 @@ Mixtures of Gaussians from distances
 
 This example compares samples of a generator with the data, for mixtures of five and of eight
 Gaussians in the plane. The training uses only distances between data points and distances between
-generated points. The mixtures are those of Bunne et al. [1]_.
+generated points. Bunne et al. [1]_ use the same mixtures.
 """
 
 # %%

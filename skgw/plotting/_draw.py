@@ -75,7 +75,7 @@ def add_height(points: Points, bottom: float) -> Points:
     """Add a height between `bottom` and `bottom` + 1 to points with one coordinate."""
     if points.shape[1] > 1:
         return points
-    # Multiples of the golden ratio modulo 1 are evenly spread and deterministic.
+    # Multiples of the golden ratio modulo 1 are evenly spaced and deterministic.
     heights = bottom + np.arange(len(points)) * _GOLDEN_RATIO % 1.0
     return np.column_stack([points[:, 0], heights])
 

@@ -49,9 +49,9 @@ def test_damaged_files(tmp_path, content, message):
 @pytest.mark.parametrize("pattern", ["{}-{}-{}-ubyte", "{}-{}.{}-ubyte", "{}-{}-{}-ubyte.gz"])
 def test_pairs_by_name(tmp_path, pattern):
     names = [
-        pattern.format(part, what, kind)
+        pattern.format(part, content, kind)
         for part in ("train", "t10k")
-        for what, kind in (("images", "idx3"), ("labels", "idx1"))
+        for content, kind in (("images", "idx3"), ("labels", "idx1"))
     ]
     for name in names:
         (tmp_path / name).touch()
