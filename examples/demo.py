@@ -1,7 +1,7 @@
-"""A tour of skgw: embed handwritten digits and a graph, sample from both, score, draw.
+"""Tour of skgw: embeddings of handwritten digits and of a graph, with samples, scores and figures.
 
-Run it with ``make demo``, or ``python examples/demo.py``; it takes about two minutes on two cores.
-Pictures are written into the folder ``figures`` of the working directory.
+Run ``make demo`` or ``python examples/demo.py``, which takes two minutes on two cores. The script
+writes its figures to the folder ``figures`` of the working directory.
 """
 
 import os
@@ -35,19 +35,19 @@ from skgw.plotting import EmbeddingDisplay
 from skgw.spaces import graph_distances
 
 FIGURES = Path("figures")
-torch.set_num_threads(1)  # matrices are small here: a second thread would mostly wait
+torch.set_num_threads(1)  # the matrices are too small to gain from a second thread
 
 
 # ------------------------------------------------------------------------------------------ digits
 
 
 def digits_tour():
-    """Embed 64-dimensional digits in the plane; decode points of the plane to digits."""
+    """Embed digits with 64 pixels in the plane, and decode samples of the plane to digits."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=360, stratify=y, random_state=0
     )
-    print(f"Handwritten digits: {len(X_train)} to fit, {len(X_test)} held out; 64 pixels to 2-D")
+    print(f"Handwritten digits: {len(X_train)} to fit, {len(X_test)} held out, 64 pixels to 2-D")
     start = time.perf_counter()
     embedding = GWGenerativeEmbedding(max_iter=600, n_generated=500, random_state=0).fit(X_train)
     print(f"  fitted in {time.perf_counter() - start:.0f} s, {embedding.n_iter_} updates\n")
@@ -77,14 +77,14 @@ def digits_tour():
 
 
 def held_out_score(X_train, X_test, transformer):
-    """What `GWGenerativeEmbedding.score` measures, for another transformer."""
+    """Score of `GWGenerativeEmbedding` for any transformer."""
     D = pairwise_distances(X_test, X_train)
     Dz = pairwise_distances(transformer.transform(X_test), transformer.transform(X_train))
     return -relative_distortion(D, Dz)
 
 
 def draw_digits(embedding, y_train, X_test, y_test):
-    """Training rows by class over fresh samples; held-out digits where `transform` puts them."""
+    """Draw training rows over samples on the left, and embedded held-out digits on the right."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(14, 6), width_ratios=(1.08, 1), layout="constrained"
     )
@@ -92,7 +92,7 @@ def draw_digits(embedding, y_train, X_test, y_test):
         embedding, y=y_train, n_samples=3000, random_state=0, ax=left,
         scatter_kw={"s": 11}, samples_kw={"alpha": 0.3},
     )  # fmt: skip
-    left.set_title(f"{len(y_train)} digits, and fresh samples behind")
+    left.set_title(f"{len(y_train)} digits over samples")
 
     right.scatter(*display.samples.T, s=6, color="0.88", linewidth=0)
     Z = embedding.transform(X_test)
@@ -101,14 +101,14 @@ def draw_digits(embedding, y_train, X_test, y_test):
     for i in shown:
         image = tinted(X_test[i], colors[y_test[i]])
         right.add_artist(AnnotationBbox(image, Z[i], frameon=False))
-    right.set_title(f"{len(shown)} held-out digits, where transform puts them")
+    right.set_title(f"{len(shown)} held-out digits, embedded by transform")
     right.set(xlim=left.get_xlim(), ylim=left.get_ylim(), aspect="equal", xticks=[], yticks=[])
     right.set_frame_on(False)
     save(figure, "digits_embedding.png")
 
 
 def spaced(Z, gap):
-    """Rows of `Z` none of which is closer than `gap` to another, first come first served."""
+    """Select rows of `Z` in order, each at least `gap` from the rows selected before."""
     chosen = []
     for i, z in enumerate(Z):
         if not chosen or np.linalg.norm(Z[chosen] - z, axis=1).min() > gap:
@@ -117,28 +117,28 @@ def spaced(Z, gap):
 
 
 def tinted(image, color):
-    """A digit in a colour, transparent where there is no ink."""
+    """Image of a digit in one colour, with transparent background."""
     rgba = np.tile(color, (8, 8, 1))
     rgba[..., 3] = image.reshape(8, 8) / 16
     return OffsetImage(rgba, zoom=2.1, interpolation="bilinear")
 
 
 def draw_decoded(embedding, n_rows=12, n_columns=20):
-    """Fresh samples, decoded to images and laid out like the plane that they come from."""
+    """Draw decoded samples on a grid in the order of their positions in the plane."""
     Z = embedding.sample(n_rows * n_columns, random_state=1)
     images = embedding.inverse_transform(Z).reshape(-1, 8, 8)
     images = np.pad(images[grid_order(Z, n_rows, n_columns)], ((0, 0), (2, 2), (2, 2)))
     sheet = images.reshape(n_rows, n_columns, 12, 12).swapaxes(1, 2)
     figure, ax = plt.subplots(figsize=(10, 6.4), layout="constrained")
     ax.imshow(sheet.reshape(n_rows * 12, n_columns * 12), cmap="gray_r", interpolation="bilinear")
-    ax.set_title(f"{len(Z)} fresh samples, decoded by inverse_transform, in the order of the plane")
+    ax.set_title(f"{len(Z)} samples, decoded by inverse_transform, in the order of the plane")
     ax.set_axis_off()
     save(figure, "digits_decoded.png")
 
 
 def grid_order(Z, n_rows, n_columns):
-    """Which point goes to which cell of a grid, so that neighbours stay neighbours."""
-    ranks = Z.argsort(0).argsort(0) / len(Z)  # fills the unit square's two axes evenly
+    """Assign points to the cells of a grid, with the smallest sum of squared distances."""
+    ranks = Z.argsort(0).argsort(0) / len(Z)  # uniform on both axes of the unit square
     column, row = np.meshgrid(np.arange(n_columns) / n_columns, np.arange(n_rows)[::-1] / n_rows)
     cells = np.column_stack([column.ravel(), row.ravel()])
     return linear_sum_assignment(pairwise_distances(cells, ranks, metric="sqeuclidean"))[1]
@@ -148,25 +148,25 @@ def grid_order(Z, n_rows, n_columns):
 
 
 def graph_tour():
-    """Embed a graph, which has no coordinates at all."""
+    """Embed a graph, which has no coordinates."""
     graph = load_graph("les_miserables")
     D = graph_distances(graph)
-    print(f"\nLes Misérables: {len(D)} characters, linked if they meet; shortest paths to 2-D")
+    print(f"\nLes Misérables: graph of {len(D)} characters, shortest paths to 2-D")
     start = time.perf_counter()
     embedding = GWGenerativeEmbedding(metric="precomputed", random_state=0).fit(graph)
     print(f"  fitted in {time.perf_counter() - start:.0f} s, {embedding.n_iter_} updates")
 
-    kept, left_out = train_test_split(np.arange(len(D)), test_size=0.2, random_state=0)
+    train, test = train_test_split(np.arange(len(D)), test_size=0.2, random_state=0)
     part = GWGenerativeEmbedding(metric="precomputed", random_state=0, max_iter=300)
-    part.fit(D[np.ix_(kept, kept)])
-    print(f"  and again without {len(left_out)} nodes, which are held out\n")
+    part.fit(D[np.ix_(train, train)])
+    print(f"  fitted again without {len(test)} held-out nodes\n")
     mds = MDS(metric="precomputed", n_init=1, init="classical_mds", random_state=0)
     classical = ClassicalMDS(metric="precomputed")
     print_scores(
         {
             "skgw": [
                 *embedding_scores(D, embedding.embedding_),
-                part.score(D[np.ix_(left_out, kept)]),
+                part.score(D[np.ix_(test, train)]),
                 sample_error(D, embedding),
             ],
             "MDS": [*embedding_scores(D, mds.fit_transform(D)), None, None],
@@ -178,7 +178,7 @@ def graph_tour():
 
 
 def draw_graph(graph, embedding):
-    """The graph at its embedding, coloured by community, over fresh samples."""
+    """Draw the embedded graph, coloured by community, over samples."""
     communities = nx.community.greedy_modularity_communities(graph)
     labels = np.empty(len(graph), dtype=int)
     for number, members in enumerate(communities, start=1):
@@ -191,13 +191,13 @@ def draw_graph(graph, embedding):
     )  # fmt: skip
     display.legend_.set_title("community")
     Z, by_degree = embedding.embedding_, np.argsort(-degree, kind="stable")
-    squeezed = Z[by_degree] * [0.45, 1]  # names are wide and low
-    for node in by_degree[spaced(squeezed, 0.3)]:
+    label_space = Z[by_degree] * [0.45, 1]  # names are wider than high
+    for node in by_degree[spaced(label_space, 0.3)]:
         ax.annotate(
             graph.nodes[node]["label"], Z[node], xytext=(6, 5), textcoords="offset points",
             fontsize=8.5, zorder=3, path_effects=[withStroke(linewidth=2, foreground="white")],
         )  # fmt: skip
-    ax.set_title("Les Misérables: distances in the plane follow those in the graph")
+    ax.set_title("Les Misérables: embedding of the shortest-path distances")
     save(figure, "les_miserables.png")
 
 
@@ -205,7 +205,7 @@ def draw_graph(graph, embedding):
 
 
 def embedding_scores(D, Z):
-    """How well points keep neighbours, order, size and distribution of the distances D."""
+    """Agreement of points with distances D: neighbours, ranks, distribution and distortion."""
     Dz = pairwise_distances(Z)
     return [
         trustworthiness(D, Z, n_neighbors=10, metric="precomputed"),
@@ -216,20 +216,20 @@ def embedding_scores(D, Z):
 
 
 def sample_error(D, embedding):
-    """How far the distances of fresh samples are from being distributed like D."""
+    """Error of the distribution of the distances between samples, relative to D."""
     Z = embedding.sample(1000, random_state=1)
     return distance_distribution_error(D, pairwise_distances(Z))
 
 
 def print_scores(columns):
-    """One line per score, one column per method; a dash where a method has no answer."""
+    """Print a row per score and a column per method, with a dash for a missing score."""
     rows = {
         "trustworthiness, 10 neighbours": 1,
         "rank correlation of distances": 1,
         "distribution of distances": 0,
-        "score on the rows of the fit": 0,
+        "score on training rows": 0,
         "score on held-out rows": 0,
-        "distances of fresh samples": 0,
+        "distribution for samples": 0,
     }
     print(f"{'':34}" + "".join(f"{name:>11}" for name in columns) + "   perfect")
     for i, (name, best) in enumerate(rows.items()):
@@ -238,7 +238,7 @@ def print_scores(columns):
 
 
 def draw_losses(embeddings):
-    """The normalised discrepancy of each mini-batch, and its running mean."""
+    """Draw the normalised discrepancy of each mini-batch and its running mean."""
     figure, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     for (name, embedding), color in zip(embeddings.items(), ("#3f90da", "#bd1f01"), strict=True):
         loss = np.array(embedding.loss_curve_)
@@ -252,7 +252,7 @@ def draw_losses(embeddings):
 
 
 def save(figure, name):
-    """Write a figure and say where."""
+    """Write a figure and print its path."""
     FIGURES.mkdir(exist_ok=True)
     figure.savefig(FIGURES / name, dpi=130)
     plt.close(figure)

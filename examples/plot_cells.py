@@ -1,22 +1,24 @@
 """
-===============================================
-Cells of two instruments, some without partners
-===============================================
+=======================================================
+Cells measured by two instruments, some without a match
+=======================================================
 
-One instrument counts the transcripts of cells, another one sees which parts of their DNA are open.
-Each destroys the cells, so that they are others, and one cell type is missing in the second.
-`GWMatcher` finds which cells correspond, which have no partner, and what one instrument would have
-seen of the cells of the other.
+This example matches cells measured by two instruments, detects the cells without a match, and
+predicts the measurement of the second instrument for cells of the first. The first instrument
+counts the transcripts of a cell. The second instrument detects which parts of the DNA are open.
+Each measurement destroys the cell, so that the two sets of cells are disjoint, and one cell type is
+missing in the second set.
 """
 
 # %%
 # A tree of blood cells
 # ---------------------
 #
-# The cells are simulated. They develop along a tree; how far a cell has come along each branch sets
-# the rates of its transcripts, and how likely each of its peaks is open. Counts are overdispersed,
-# peaks are open or not, and both depend on how deeply a cell was read. Erythroid cells lose their
-# nucleus: the second instrument sees none of them, and the other types in other proportions.
+# The cells are simulated. Cells develop along a tree, and the progress of a cell along each branch
+# determines the rates of its transcripts and the probability that each of its peaks is open. Counts
+# are overdispersed, peaks are binary, and both depend on the sequencing depth of the cell.
+# Erythroid cells lose their nucleus, so that the second instrument does not detect them. The other
+# types have different proportions in the two sets.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +40,7 @@ rng = np.random.default_rng(0)
 
 
 def develop(types):
-    """How far cells of these types have come along each branch."""
+    """Progress of cells of these types along each branch."""
     progress = np.zeros((len(types), len(TYPES)))
     for row, kind in zip(progress, types, strict=True):
         row[ANCESTORS[kind]] = LENGTHS[ANCESTORS[kind]]
@@ -46,9 +48,9 @@ def develop(types):
     return progress
 
 
-def programmes(n_features, strength):
-    """Effect of each branch on the features; a branch leaves half of them alone."""
-    effects = strength * rng.normal(size=(len(TYPES), n_features))
+def programmes(n_features, scale):
+    """Effect of each branch on the features, zero for half of the features."""
+    effects = scale * rng.normal(size=(len(TYPES), n_features))
     return effects * (rng.uniform(size=effects.shape) < 0.5)
 
 
@@ -57,7 +59,7 @@ base_genes, base_peaks = rng.normal(size=N_GENES), rng.normal(-2, 1, size=N_PEAK
 
 
 def count_transcripts(progress):
-    """Negative binomial counts, about 3000 in a cell."""
+    """Negative binomial counts, with a median of 3000 per cell."""
     rates = np.exp(base_genes + progress @ genes)
     depth = 3000 * rng.lognormal(sigma=0.3, size=(len(rates), 1))
     noise = rng.gamma(8, 1 / 8, size=rates.shape)
@@ -65,25 +67,25 @@ def count_transcripts(progress):
 
 
 def accessibility(progress, depth=0.0):
-    """How likely each peak is open."""
+    """Probability that each peak is open."""
     return expit(base_peaks + progress @ peaks + depth)
 
 
 def read_peaks(progress):
-    """Which peaks are open, in cells that are read more or less deeply."""
+    """Open peaks of cells with random sequencing depths."""
     depth = rng.normal(scale=0.2, size=(len(progress), 1))
-    likely = accessibility(progress, depth)
-    return (rng.uniform(size=likely.shape) < likely).astype(float)
+    probability = accessibility(progress, depth)
+    return (rng.uniform(size=probability.shape) < probability).astype(float)
 
 
 types_x = rng.choice(5, 400, p=[0.2, 0.15, 0.15, 0.25, 0.25])
 types_y = rng.choice(5, 350, p=[0.2, 0, 0.2, 0.3, 0.3])
-lost = types_x == 1  # cells without a partner; used to count, like all other types
+lost = types_x == 1  # cells without a match; types are used for evaluation only
 progress_x, progress_y = develop(types_x), develop(types_y)
 
 # %%
-# Distances alone do not always tell which branch of a tree is missing: another one may take its
-# place. Here ten cells were measured by both instruments, and these decide.
+# Distances do not always determine which branch of a tree is missing, since another branch can have
+# similar distances. Here ten anchor pairs, cells measured by both instruments, determine it.
 
 both = rng.permutation(np.flatnonzero(~lost))[:N_BOTH], rng.permutation(350)[:N_BOTH]
 types_y[both[1]], progress_y[both[1]] = types_x[both[0]], progress_x[both[0]]
@@ -91,17 +93,17 @@ X, Y = count_transcripts(progress_x), read_peaks(progress_y)
 print(f"transcripts {X.shape}, {np.mean(X == 0):.0%} zero; peaks {Y.shape}, {Y.mean():.0%} open")
 
 # %%
-# Which cells correspond
-# ----------------------
+# Matching of cells
+# -----------------
 #
-# Each domain has its customary preparation. Counts are taken relative to their sum, on a
-# logarithmic scale; peaks are weighted by how rare they are. Both are reduced to their main
-# directions. The transformers belong to the matcher, so that it takes cells as they were measured.
-# Cells may go without a partner at a price of `unbalanced`.
+# Each domain has its usual preprocessing. Counts are divided by their sum and put on a logarithmic
+# scale. Peaks are weighted by their inverse frequency. Both domains are reduced to four components.
+# The transformers are parameters of the matcher, so that the matcher takes the raw measurements.
+# The parameter `unbalanced` is the penalty for mass that the plan leaves unmatched.
 
 
 def log_share(counts):
-    """Logarithm of the share of each gene, in thousandths."""
+    """Logarithm of one plus the share of each gene in thousandths."""
     return np.log1p(1000 * counts / counts.sum(axis=1, keepdims=True))
 
 
@@ -116,23 +118,24 @@ matchers = {
     "unbalanced": GWMatcher(unbalanced=0.05, **settings).fit(X, Y, pairs=both),
 }
 new = np.ones(len(X), dtype=bool)
-new[both[0]] = False  # count what was not known
+new[both[0]] = False  # evaluate on cells that are not anchors
 rest = new & ~lost
 
 for name, matcher in matchers.items():
-    right = types_y[matcher.match()] == types_x
-    surest = rest & (matcher.confidence_ >= np.median(matcher.confidence_[rest]))
-    print(f"{name}: {right[rest].mean():.0%} of the cells with a partner get one of their type,")
-    print(f"  and {right[surest].mean():.0%} of the half that `confidence_` is surer of")
+    correct = types_y[matcher.match()] == types_x
+    confident = rest & (matcher.confidence_ >= np.median(matcher.confidence_[rest]))
+    print(f"{name}: {correct[rest].mean():.0%} of the cells with a match get a cell of their type,")
+    print(f"  and {correct[confident].mean():.0%} of the half with the higher `confidence_`")
 found = roc_auc_score(lost[new], -matchers["unbalanced"].matched_mass_[new])
-print(f"matched mass tells cells without a partner from others: AUROC {found:.2f}")
+print(f"detection of cells without a match by their matched mass: AUROC {found:.2f}")
 
 # %%
-# With cells to go by, both keep the others in place. What the price buys is to know who has no
-# partner: a balanced plan matches every cell, whether there is one for it or not.
+# With anchor pairs, both plans match the cells that have a match. A balanced plan matches every
+# cell, so that only the unbalanced plan can detect cells without a match.
 #
-# Below, the main directions of the transcripts. On the left `matched_mass_` is low in the branch of
-# the erythroid cells; the picture after it shows both domains by their types.
+# The left figure shows the first two components of the transcripts, coloured by `matched_mass_`,
+# which is low on the branch of the erythroid cells. The right figure shows the distribution of the
+# matched mass. The figure after these two shows both domains, coloured by cell type.
 
 matcher = matchers["unbalanced"]
 plane_x, plane_y = (
@@ -145,36 +148,36 @@ left.set(title="transcripts", xticks=[], yticks=[])
 figure.colorbar(shown, ax=left, label="matched mass")
 bins = np.linspace(0, matcher.matched_mass_.max(), 25)
 right.hist([matcher.matched_mass_[~lost], matcher.matched_mass_[lost]], bins, stacked=True)
-right.legend(["with a partner", "without"])
+right.legend(["with a match", "without a match"])
 right.set(xlabel="matched mass", ylabel="cells")
 
 # %%
-AlignmentDisplay.from_points(
-    plane_x,
-    plane_y,
-    labels=(TYPES[types_x], TYPES[types_y]),
+AlignmentDisplay.from_arrays(
+    (plane_x, plane_y),
+    y=(TYPES[types_x], TYPES[types_y]),
     titles=("transcripts", "peaks"),
     scatter_kw={"s": 12},
 )
 
 # %%
-# The plan, its rows and columns ordered by type. Cells of neighbouring types on the tree are
-# sometimes taken for each other. The picture shows shares of each row's mass, so that the rows of
-# erythroid cells look as heavy as others; most of them have hardly any mass to share.
+# The next figure shows the plan with rows and columns ordered by type. Some cells are matched with
+# cells of a neighbouring type on the tree. Colours are shares of the mass of each row, so that the
+# rows of the erythroid cells look like the other rows although most of them have little mass.
 
-CouplingDisplay.from_estimator(matcher, labels=(TYPES[types_x], TYPES[types_y]))
+CouplingDisplay.from_estimator(matcher, y=(TYPES[types_x], TYPES[types_y]))
 
 # %%
-# Peaks that were never measured
+# Prediction of unmeasured peaks
 # ------------------------------
 #
-# `translate` says which peaks would be open in a cell whose transcripts were counted. In the
-# simulation the truth is known: what differs from the mean of all cells should be right. For cells
-# that have a partner, the balanced plan does as well.
+# The method `translate` predicts the open peaks of a cell from its transcripts. The simulation
+# provides the true probabilities. The score is the correlation between predicted and true
+# deviations from the mean over all cells, for cells with a match. For these cells, the balanced
+# plan suffices.
 
 truth = accessibility(progress_x)[rest]
 for name, matcher in matchers.items():
-    guess = matcher.translate(X[rest])
-    agreement = np.corrcoef((guess - Y.mean(0)).ravel(), (truth - Y.mean(0)).ravel())[0, 1]
-    print(f"{name}: correlation {agreement:.2f}")
+    predicted = matcher.translate(X[rest])
+    deviations = (predicted - Y.mean(0)).ravel(), (truth - Y.mean(0)).ravel()
+    print(f"{name}: correlation {np.corrcoef(*deviations)[0, 1]:.2f}")
 plt.show()

@@ -1,19 +1,20 @@
 """
-============================
-From 3-D to 2-D, and back up
-============================
+==============================
+From 3-D to 2-D and vice versa
+==============================
 
-The data and the generated points need not have the same dimension: they are never compared with
-each other, only distances with distances. Here four planar modes in space are learned in the plane,
-and four modes in the plane are learned in space, as in Bunne et al. [1]_.
+This example learns a generator in the plane from data in space, and a generator in space from data
+in the plane, as in Bunne et al. [1]_. The training compares distances with distances, so that the
+data and the generated points can have different dimensions.
 """
 
 # %%
-# Down
-# ----
+# From space to the plane
+# -----------------------
 #
-# The modes lie in a plane of three-dimensional space, which we turn at random so that no
-# coordinate is special. A faithful picture in two dimensions exists, and should be found.
+# The modes lie in a randomly rotated plane of three-dimensional space, so that an isometric
+# embedding in two dimensions exists. The left figure shows the data, and the right figure shows
+# samples of the generator.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,11 +28,11 @@ SIGMA = 0.2
 COLORS = np.array(["#3f90da", "#ffa90e", "#bd1f01", "#832db6"])
 settings = {"max_iter": 500, "batch_size": 200, "n_generated": 500, "random_state": 0}
 
-turn = ortho_group.rvs(3, random_state=0)
+rotation = ortho_group.rvs(3, random_state=0)
 planar, label, centers = make_modes(
     800, n_modes=4, n_dims=3, sigma=SIGMA, return_centers=True, random_state=0
 )
-to_plane = GWGenerativeEmbedding(n_components=2, **settings).fit(planar @ turn)
+to_plane = GWGenerativeEmbedding(n_components=2, **settings).fit(planar @ rotation)
 Z = rigid_alignment(
     to_plane.sample(1500, random_state=1), centers[:, 1:], max_distance=3 * SIGMA, random_state=0
 )
@@ -51,26 +52,29 @@ def draw(ax, points, title, color):
 
 
 figure = plt.figure(figsize=(10, 4.6), layout="constrained")
-draw(figure.add_subplot(1, 2, 1, projection="3d"), planar @ turn, "data in space", COLORS[label])
+ax = figure.add_subplot(1, 2, 1, projection="3d")
+draw(ax, planar @ rotation, "data in space", COLORS[label])
 draw(figure.add_subplot(1, 2, 2), Z, "samples in the plane", "0.45")
 coverage = mode_coverage(Z, centers[:, 1:], SIGMA)
 print(f"{coverage.within:.1%} of the samples within 3 sigma (data: {coverage.ceiling:.1%})")
 print(f"standard deviation in a mode {coverage.within_std:.3f} (data: {SIGMA})")
 
 # %%
-# The training rows have places of their own in the plane, in ``embedding_``: means of generated
-# points, weighted by the coupling. Their colours show that each mode went to one place. A few lie
-# in between: the coupling has to give the strays among the generated points their share of the
-# data.
+# The attribute ``embedding_`` holds the training rows in the plane: means of generated points,
+# weighted by the coupling. The colours show that each mode of the data corresponds to one mode of
+# the embedding. Some rows lie between the modes, since the coupling assigns mass to the generated
+# points between the modes.
 
 figure, ax = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
 draw(ax, to_plane.embedding_, "embedding of the data", COLORS[label])
 
 # %%
-# Up --
+# From the plane to space
+# -----------------------
 #
-# Two dimensions are embedded in three. The head start gives each axis a width of its own, and
-# next to none to the third, which these data do not need: the samples stay in a plane.
+# Data in two dimensions are embedded in three dimensions. The initialisation by classical scaling
+# gives the third axis of the generator a scale near zero, so that the samples stay close to a
+# plane.
 
 flat, label, centers = make_modes(800, n_modes=4, sigma=SIGMA, return_centers=True, random_state=0)
 to_space = GWGenerativeEmbedding(n_components=3, **settings).fit(flat)
@@ -81,8 +85,9 @@ draw(figure.add_subplot(1, 2, 1), flat, "data in the plane", COLORS[label])
 draw(figure.add_subplot(1, 2, 2, projection="3d"), Z, "samples in space", "0.45")
 
 # %%
-# The axes are the principal axes of the generated cloud; the first two are equally wide here. The
-# third one shows how far the samples are from a plane: well below the width of a mode.
+# The axes of the embedding are the principal axes of the generated points. The standard deviation
+# along the third axis measures the distance of the samples from a plane, and is well below the
+# standard deviation of a mode.
 
 for axis, deviation in enumerate(Z.std(axis=0), start=1):
     print(f"standard deviation along axis {axis}: {deviation:.3f}")

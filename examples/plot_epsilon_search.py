@@ -1,20 +1,21 @@
 """
-============================
-Choosing epsilon by a search
-============================
+=================================
+Choosing epsilon by a grid search
+=================================
 
-``epsilon`` sets how much the coupling between data and generated points is blurred. The score of
-the estimator contains no epsilon, so that it can be chosen by an ordinary grid search.
+This example chooses the entropic regularisation ``epsilon`` of an embedding by a grid search, and
+shows embeddings for three values. The score of the estimator does not depend on epsilon, so that
+scores of different values can be compared.
 """
 
 # %%
-# Distances first
-# ---------------
+# Cross-validation on distances
+# -----------------------------
 #
-# The data are the nodes of a square grid. Cross-validation must not cut a graph, because the paths
-# through the nodes that are left out would be gone. It may cut a matrix of distances: for
-# ``metric="precomputed"`` scikit-learn takes rows *and* columns for the fit, and the rest of the
-# rows for the test.
+# The data are the nodes of a square grid. A fold of a graph lacks the paths through the nodes that
+# are left out, so that cross-validation needs the distance matrix of the whole graph. For
+# ``metric="precomputed"`` scikit-learn fits on the rows and columns of the training nodes, and
+# scores on rows from the test nodes to the training nodes.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,10 +40,11 @@ search = GridSearchCV(
 ).fit(D)
 
 # %%
-# The score is minus the relative distortion of the distances from held-out nodes to those of the
-# fit: 0 is perfect, -1 is what a single point for all nodes would get. The curve is flat over more
-# than a factor of ten, and falls where the blur draws everything together. Within the flat part a
-# larger epsilon is the better choice: it is faster.
+# The score is minus the relative distortion of the distances from held-out nodes to training nodes.
+# A perfect embedding has the score 0, and an embedding of all nodes at one point has the score -1.
+# The left figure shows the score against epsilon, which is flat over more than a factor of ten and
+# falls at the largest epsilon. The right figure shows the time per fit, which decreases with
+# epsilon, so that a larger epsilon is preferable within the flat part.
 
 results = search.cv_results_
 epsilons = np.array(results["param_epsilon"], dtype=float)
@@ -60,13 +62,14 @@ for ax in (left, right):
 print(f"best: epsilon={search.best_params_['epsilon']:g}, score {search.best_score_:.3f}")
 
 # %%
-# What it looks like
-# ------------------
+# Embeddings for three values
+# ---------------------------
 #
-# At a small epsilon the coupling is sharp: each node sits at a few generated points, and the grid
-# is as rough as the cloud. A larger one averages over more of them, and smooths. At the largest
-# the average reaches across the grid and draws the nodes in; the samples, which are not averaged,
-# keep their spread.
+# Each node is embedded at a mean of generated points, weighted by the coupling. At a small epsilon
+# the mean is over few generated points, so that the positions of the nodes are irregular. A larger
+# epsilon averages over more generated points and gives smoother positions. At the largest epsilon
+# the mean is over distant points, so that the nodes contract; the samples, which are not averaged,
+# do not contract.
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), sharex=True, sharey=True, layout="constrained")
 for ax, epsilon in zip(axes, (5e-3, 2e-2, 1e-1), strict=True):

@@ -3,21 +3,20 @@
 Graphs in the plane
 ===================
 
-A graph has distances, the lengths of its shortest paths, and no coordinates. That is all that an
-embedding by Gromov-Wasserstein needs. What comes out is not only a drawing: the generator
-behind it can be asked for new points, and nodes that were not there can be placed.
+This example embeds four graphs in the plane, samples new points, and embeds new nodes. A graph has
+no coordinates; the embedding uses its shortest-path distances.
 """
 
 # %%
 # Four graphs
 # -----------
 #
-# With ``metric="precomputed"`` a networkx graph (or a sparse matrix) goes straight into ``fit``;
-# every edge has length one unless ``edge_length`` names something else. Small grey dots are fresh
-# samples: points where a node could be, by the distances that it would have.
+# With ``metric="precomputed"``, ``fit`` takes a networkx graph or a sparse matrix. Every edge has
+# length one unless ``edge_length`` names an edge attribute. Small grey dots in the figure are
+# samples of the generator.
 #
-# Graphs this small need neither large batches nor many updates. The ring can be turned in a
-# hundred equally good ways; with a little more entropy its coupling settles on one of them sooner.
+# Graphs of this size need neither large batches nor many updates. The ring has a hundred rotational
+# symmetries, so that its coupling converges faster at a larger epsilon.
 
 import matplotlib.pyplot as plt
 import networkx as nx
@@ -43,8 +42,8 @@ embeddings = {
 }
 
 # %%
-# Colours are what we know of the nodes and the embedding does not: the row of the grid, the depth
-# in the tree, the block of the random graph, the position along the ring.
+# Colours show attributes of the nodes that the embedding does not use: the row of the grid, the
+# depth in the tree, the block of the random graph, and the position along the ring.
 
 depths = nx.shortest_path_length(graphs["balanced_tree"], 0)
 meanings = {
@@ -69,52 +68,53 @@ for (name, embedding), ax in zip(embeddings.items(), axes.flat, strict=True):
     ax.set(xlabel="", ylabel="")
 
 # %%
-# Not every graph has a faithful picture. The shortest paths of the grid run along the edges, so
-# that its distances are those of a city, and its corners stick out. In the tree the number of
-# nodes grows faster with the distance than a disc does. Nodes that see nearly the same distances,
-# such as the two leaves of a twig or the two ends of a rung, fall onto one place: their rows of
-# the coupling are nearly the same. The samples show the width that the generator gives them.
+# Not every graph has an isometric embedding in the plane. The shortest paths of the grid follow the
+# edges, so that its distances are city-block distances and its corners are stretched. The number of
+# nodes of the tree grows faster with the distance than the area of a disc. Nodes with nearly equal
+# distances to all nodes, such as two leaves of one parent or two ends of a rung, are embedded at
+# nearly the same point, since their rows of the coupling are nearly equal.
 #
-# Metric multidimensional scaling minimises the error of all pairs directly; it is the yardstick
-# for the embedding, and has no new points to offer.
+# Metric multidimensional scaling (MDS) minimises the error of all pairs directly. MDS is the
+# baseline for the rank correlation of the distances; it does not generate new points.
 
 for name, embedding in embeddings.items():
     D = graph_distances(graphs[name])
     mds = MDS(metric="precomputed", n_init=1, init="classical_mds", random_state=0)
-    ours = distance_rank_correlation(D, embedding.embedding_)
-    theirs = distance_rank_correlation(D, mds.fit_transform(D))
-    print(f"{name:16} rank correlation of distances {ours:.3f}, of MDS {theirs:.3f}")
+    gw_correlation = distance_rank_correlation(D, embedding.embedding_)
+    mds_correlation = distance_rank_correlation(D, mds.fit_transform(D))
+    print(f"{name:16} rank correlation: skgw {gw_correlation:.3f}, MDS {mds_correlation:.3f}")
 
 # %%
 # Held-out nodes
 # --------------
 #
-# A graph must not be cut by a train-test split: without some nodes, the paths through them are
-# gone, and the distances of all others change. So we compute all distances first, and split those:
-# rows and columns for the fit, and rows from held-out to training nodes for ``transform``.
+# A train-test split of a graph removes the paths through the held-out nodes and changes the
+# distances between the other nodes. Therefore all distances are computed first and then split:
+# ``fit`` takes the distances between training nodes, and ``transform`` takes the distances from
+# held-out nodes to training nodes. The figure shows training nodes and held-out nodes.
 
 D = graph_distances(graphs["grid"])
 train, test = train_test_split(np.arange(len(D)), test_size=45, random_state=0)
 embedding = GWGenerativeEmbedding(metric="precomputed", **settings)
 embedding.fit(D[np.ix_(train, train)])
 D_test = D[np.ix_(test, train)]
-print(f"score on nodes of the fit {embedding.score(D[np.ix_(train, train)]):.3f}")
-print(f"score on held-out nodes   {embedding.score(D_test):.3f}")
+print(f"score on training nodes {embedding.score(D[np.ix_(train, train)]):.3f}")
+print(f"score on held-out nodes {embedding.score(D_test):.3f}")
 
 places = np.empty((len(D), 2))
 places[train], places[test] = embedding.embedding_, embedding.transform(D_test)
-kind = np.where(np.isin(np.arange(len(D)), test), "held out", "in the fit")
+kind = np.where(np.isin(np.arange(len(D)), test), "held out", "training")
 figure, ax = plt.subplots(figsize=(7, 5.6), layout="constrained")
-EmbeddingDisplay.from_embedding(places, labels=kind, graph=graphs["grid"], ax=ax)
-_ = ax.set_title("45 nodes of a grid, placed by transform")
+EmbeddingDisplay.from_arrays(places, y=kind, graph=graphs["grid"], ax=ax)
+_ = ax.set_title("45 held-out nodes of a grid, embedded by transform")
 
 # %%
-# New nodes by their edges
+# New nodes given by edges
 # ------------------------
 #
-# After a fit to a graph, new nodes can also be given by their edges to the old ones, as rows of a
-# sparse matrix: their shortest paths run through their neighbours. Here one node is hung onto the
-# middle of each side of the grid.
+# After a fit to a graph, new nodes can also be given by their edges to the training nodes, as rows
+# of a sparse matrix. The shortest paths of a new node pass through its neighbours. Here one node is
+# attached to the middle of each side of the grid.
 
 middles = [7, 7 * 15, 7 * 15 + 14, 14 * 15 + 7]
 edges = sparse.csr_array((np.ones(4), (np.arange(4), middles)), shape=(4, 225))
@@ -123,4 +123,4 @@ figure, ax = plt.subplots(figsize=(6, 5.6), layout="constrained")
 EmbeddingDisplay.from_estimator(embeddings["grid"], graph=graphs["grid"], n_samples=0, ax=ax)
 new = embeddings["grid"].transform(edges)
 ax.scatter(*new.T, color="#bd1f01", s=60, zorder=3)
-_ = ax.set_title("four new nodes, known by one edge each")
+_ = ax.set_title("four new nodes with one edge each")

@@ -1,19 +1,20 @@
 """
-==============================
-Matching without common ground
-==============================
+================================
+Matching without shared features
+================================
 
-Two instruments have measured the same kind of thing, in different features, and nobody knows which
-row of one belongs to which row of the other. `GWMatcher` finds out from the distances inside each.
+This example matches the rows of two data sets that share no feature, ranks the rows by confidence,
+and resolves an ambiguous matching with three anchor pairs. `GWMatcher` uses only the distances
+within each data set.
 """
 
 # %%
 # Two views of handwritten digits
 # -------------------------------
 #
-# One domain are the pixels of digits, the other their Fourier coefficients, turned by a random
-# rotation and shuffled. The two have no feature in common, and the labels are only used for
-# colours and to count.
+# The first domain holds the pixels of digits. The second domain holds the Fourier coefficients of
+# the same digits, after a random rotation and in random order. The domains share no feature. The
+# labels set the colours and count the correct matches; the matcher does not see them.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,75 +35,78 @@ order = rng.permutation(len(pixels))
 X, Y = pixels, (spectrum @ rotation)[order]
 
 matcher = GWMatcher(random_state=0).fit(X, Y)
-partner = matcher.match()
-same = order[partner] == np.arange(len(X))
+match = matcher.match()
+same = order[match] == np.arange(len(X))
 print(f"metric {matcher.metric_[0]!r}, contrast {matcher.contrast_:.2f}")
-print(f"{same.mean():.0%} of the rows found themselves,")
-print(f"{(labels[order][partner] == labels).mean():.0%} found a row of the same digit")
+print(f"{same.mean():.0%} of the rows are matched with their own spectrum,")
+print(f"{(labels[order][match] == labels).mean():.0%} with a spectrum of the same digit")
 
 # %%
-# Translated pixels are spectra: here both are seen in the two main directions of the spectra.
+# The method `translate` maps pixels to spectra. The figure shows the spectra on the left and the
+# translated pixels on the right, both on the first two principal components of the spectra.
 
 plane = PCA(2).fit(Y)
-AlignmentDisplay.from_points(
-    plane.transform(Y),
-    plane.transform(matcher.translate(X)),
-    labels=(labels[order], labels),
+AlignmentDisplay.from_arrays(
+    (plane.transform(Y), plane.transform(matcher.translate(X))),
+    y=(labels[order], labels),
     titles=("spectra", "pixels, translated to spectra"),
 )
 
 # %%
-# The plan itself, its rows and columns ordered by digit, keeps to the diagonal blocks.
+# The next figure shows the plan with rows and columns ordered by digit. The mass lies in the
+# diagonal blocks.
 
-CouplingDisplay.from_estimator(matcher, labels=(labels, labels[order]))
+CouplingDisplay.from_estimator(matcher, y=(labels, labels[order]))
 
 # %%
-# How sure is it?
-# ---------------
+# Confidence of each row
+# ----------------------
 #
-# Half of the spectra are spoilt with noise now. `confidence_` ranks the rows: the surer the
-# matcher is, the more often it is right. The rows of both domains are drawn in the two main
-# directions of each.
+# Now half of the spectra contain noise. The attribute `confidence_` ranks the rows: rows with a
+# higher confidence are matched correctly more often. The figure shows each domain on its own first
+# two principal components, coloured by confidence.
 
 noisy = Y.copy()
-spoilt = rng.permutation(len(Y))[: len(Y) // 2]
-noisy[spoilt] += rng.normal(size=noisy[spoilt].shape) * 0.6 * Y.std()
+half = rng.permutation(len(Y))[: len(Y) // 2]
+noisy[half] += rng.normal(size=noisy[half].shape) * 0.6 * Y.std()
 matcher = GWMatcher(random_state=0).fit(X, noisy)
 right = order[matcher.match()] == np.arange(len(X))
-AlignmentDisplay.from_estimator(matcher, X, noisy, titles=("pixels", "spectra, half spoilt"))
+AlignmentDisplay.from_estimator(matcher, (X, noisy), titles=("pixels", "spectra, half with noise"))
 
 # %%
+# The bars show the share of correct matches in each fifth of the rows.
+
 ranks = np.array_split(np.argsort(-matcher.confidence_), 5)
 
 figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 ax.bar(range(1, 6), [right[rows].mean() for rows in ranks])
-ax.set(xlabel="fifth of the rows, surest first", ylabel="share of right partners", ylim=(0, 1))
+ax.set(xlabel="fifth of the rows, by confidence", ylabel="share of correct matches", ylim=(0, 1))
 
 # %%
-# When it cannot be told
-# ----------------------
+# Ambiguous matchings
+# -------------------
 #
-# A square looks the same from eight sides. The matcher finds a matching that keeps all distances,
-# and warns that it is one of several. Three known pairs decide.
+# A square has eight symmetries, so that eight matchings keep all distances. The matcher returns one
+# of the eight and warns that the matching is ambiguous. Three anchor pairs select the correct one.
 
 import warnings
 
 grid = np.linspace(-1, 1, 9)
 square = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
 order = rng.permutation(len(square))
-partner = np.argsort(order)
+match = np.argsort(order)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     alone = GWMatcher(random_state=0).fit(square, square[order])
 print(caught[0].category.__name__, "with a contrast of", round(alone.contrast_, 3))
 
-known = np.array([0, 4, 12])
-helped = GWMatcher(random_state=0).fit(square, square[order], pairs=(known, partner[known]))
+anchors = np.array([0, 4, 12])
+anchored = GWMatcher(random_state=0).fit(square, square[order], pairs=(anchors, match[anchors]))
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
 color = square[:, 0] + 0.5 * square[:, 1]
-places = (square, alone.translate(square), helped.translate(square))
-titles = ("square", "translated, alone", "translated, three known pairs")
+places = (square, alone.translate(square), anchored.translate(square))
+titles = ("square", "translated, no anchor pairs", "translated, three anchor pairs")
 for ax, points, title in zip(axes, places, titles, strict=True):
     ax.scatter(*points.T, c=color)
     ax.set(title=title, aspect="equal", xticks=[], yticks=[])

@@ -1,22 +1,22 @@
 """
 ====================================
-Gaussian modes, from distances alone
+Mixtures of Gaussians from distances
 ====================================
 
-A generator learns mixtures of five and of eight Gaussians in the plane. It never sees a
-coordinate: all that it is given are distances between points of the data, and all that it is
-judged by are distances between its own points. These are the mixtures of Bunne et al. [1]_.
+This example compares samples of a generator with the data, for mixtures of five and of eight
+Gaussians in the plane. The training uses only distances between data points and distances between
+generated points. Bunne et al. [1]_ use the same mixtures.
 """
 
 # %%
 # The data
 # --------
 #
-# Five modes lie on the axes and at the origin, eight on a circle; all have a standard deviation of
-# 0.2 and the same weight.
+# The five modes lie on the axes and at the origin, and the eight modes lie on a circle. All modes
+# have a standard deviation of 0.2 and equal weights.
 #
-# ``n_generated`` is the size of the cloud on which the training rows are projected; 500 points are
-# plenty for so simple a shape.
+# The parameter ``n_generated`` is the number of generated points that the training rows are
+# projected on. 500 points suffice for these mixtures.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,14 +35,14 @@ for n_modes in (5, 8):
     models[n_modes].fit(data[n_modes])
 
 # %%
-# What distances leave free
-# -------------------------
+# Alignment of samples and data
+# -----------------------------
 #
-# Distances do not change when all points are turned, mirrored or moved together. The model
-# therefore learns the mixture up to such a motion. It puts the cloud around the origin along its
-# principal axes, which for shapes as symmetric as these says little. To compare samples with the
-# data, we look for the rigid motion that brings them onto the centres of the modes; no scale is
-# fitted. Samples further than three standard deviations from every centre do not pull.
+# Distances are invariant under rigid transformations, so that the model learns the mixture up to a
+# rotation, a reflection and a translation. To compare samples with the data, ``rigid_alignment``
+# fits the rigid transformation from the samples to the centres of the modes, without a scale.
+# Samples further than three standard deviations from every centre are left out of the fit. The
+# figure shows the data on the left and the aligned samples on the right.
 
 samples = {
     n_modes: rigid_alignment(
@@ -68,31 +68,30 @@ for row, n_modes in zip(axes, data, strict=True):
         ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Circles have a radius of three standard deviations. A neural network is a continuous function, so
-# that from a single Gaussian it could not reach separate modes without leaving a bridge between
-# them. The noise of this generator comes from a mixture with learned means
-# (``Prior(n_components=64)``), whose parts can go separate ways; the few strays are what is left of
-# the bridges.
+# Circles have a radius of three standard deviations. A network is a continuous function, so that it
+# maps a single Gaussian to a connected set with samples between the modes. The prior of this
+# generator is a mixture of Gaussians with learned means, whose components can be mapped to separate
+# modes. A few samples remain between the modes.
 #
-# Numbers
-# -------
+# Quality of the samples
+# ----------------------
 #
-# :func:`~skgw.metrics.mode_coverage` counts. Fresh data would have a share of ``ceiling`` within
-# three standard deviations of a centre. A nearest-neighbour classifier that cannot tell samples
-# from data is right half of the time.
+# :func:`~skgw.metrics.mode_coverage` computes the share of samples within three standard deviations
+# of a centre; ``ceiling`` is the expected share for data. The accuracy of a nearest-neighbour
+# classifier between samples and data is 0.5 if both have the same distribution.
 
 table = {}
 for n_modes, Z in samples.items():
     coverage = mode_coverage(Z, centers[n_modes], SIGMA)
-    fresh, _ = make_modes(2000, n_modes=n_modes, sigma=SIGMA, random_state=1)
+    new_data, _ = make_modes(2000, n_modes=n_modes, sigma=SIGMA, random_state=1)
     table[n_modes] = {
         "modes covered": coverage.covered,
         "within 3 sigma": coverage.within,
-        "ceiling of that": coverage.ceiling,
+        "ceiling": coverage.ceiling,
         "std in a mode": coverage.within_std,
         "largest share": coverage.shares.max(),
         "smallest share": coverage.shares.min(),
-        "nearest neighbour": nearest_neighbor_two_sample(Z, fresh, random_state=0),
+        "nearest neighbour": nearest_neighbor_two_sample(Z, new_data, random_state=0),
     }
 print("modes              " + "".join(f"{n_modes:8}" for n_modes in table))
 for name in table[5]:
@@ -103,11 +102,11 @@ for name in table[5]:
 # --------
 #
 # The loss is the normalised discrepancy :math:`2 GW(X, Z) - GW(X, X) - GW(Z, Z)` of each
-# mini-batch, in units of the mean squared distance. It is zero for isometric sets, and does not
-# quite reach zero here, since each mini-batch is another finite sample. The strong lines
-# are running means.
+# mini-batch, in units of the mean squared distance. The loss is zero for isometric sets. It stays
+# above zero here, since each mini-batch is a different finite sample. Thin lines show the loss of
+# each update, and thick lines show running means.
 
-WIDTH = 21  # updates that a point of the running mean is taken over, as many before as after
+WIDTH = 21  # updates per running mean, centred
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for (n_modes, model), color in zip(models.items(), ("#3f90da", "#bd1f01"), strict=True):
     loss = np.array(model.loss_curve_)

@@ -1,15 +1,16 @@
 """
-==================
-Samples of a style
-==================
+===============================
+Style penalties of an embedding
+===============================
 
-Distances leave free where samples are, and how they are turned. A *style* chooses: a function, or a
-fitted classifier, that says which samples it likes. The structure remains that of the data.
+This example moves an embedding to the right of a line with a penalty function, and outside a circle
+with a classifier. Distances determine samples only up to a rigid transformation. A *style* is a
+penalty that selects the transformation and keeps the distances of the data.
 """
 
 # %%
-# The data are four clusters in five dimensions. Without a style, the embedding is put around the
-# origin, along its principal axes.
+# The data are four clusters in five dimensions. Without a style, the embedding is centred at the
+# origin and has its principal axes along the coordinate axes.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,12 +27,12 @@ settings = {"max_iter": 200, "batch_size": 128, "n_generated": 400, "random_stat
 plain = GWGenerativeEmbedding(**settings).fit(X)
 
 # %%
-# A function gets points as a tensor, and returns a penalty for each. This one wants all of them to
-# the right of a line.
+# A penalty function takes points as a tensor and returns one penalty per point. This function
+# penalises points to the left of the line at 10.
 
 
 def right_of_ten(points: torch.Tensor) -> torch.Tensor:
-    """How far points are to the left of 10."""
+    """Distance of points to the left of 10."""
     return (10 - points[:, 0]).clamp_min(0)
 
 
@@ -39,9 +40,10 @@ right = Penalties(mean=0.0, style=Style(right_of_ten))
 shifted = GWGenerativeEmbedding(penalties=right, **settings).fit(X)
 
 # %%
-# A classifier pulls towards one of its classes. This one has learned from labelled points of the
-# plane which are "outside" of a circle; it is copied, so that its opinion has a gradient. The
-# clusters are turned, and moved, to where it likes them.
+# A classifier style is the cross-entropy between the prediction of a classifier and a target class.
+# This classifier is trained to tell points "inside" a circle from points "outside". The estimator
+# copies the classifier to a differentiable network. The embedding is rotated and shifted until most
+# samples are in the target class.
 
 rng = np.random.default_rng(0)
 plane = rng.uniform(-25, 25, size=(1000, 2))
@@ -52,6 +54,7 @@ outside = Penalties(mean=0.0, style=Style(judge, target="outside", weight=1.0))
 styled = GWGenerativeEmbedding(penalties=outside, **settings).fit(X)
 
 # %%
+# The figure shows samples without a style, with the penalty function, and with the classifier.
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained", sharex=True, sharey=True)
 for ax, (name, embedding) in zip(
@@ -63,5 +66,5 @@ for ax, (name, embedding) in zip(
     ax.spines[["top", "right"]].set_visible(False)
 axes[1].axvline(10, color="0.7")
 axes[2].add_patch(plt.Circle((0, 0), 9, fill=False, color="0.7"))
-pleased = np.mean(judge.predict(styled.sample(800, random_state=1)) == "outside")
-print(f"{pleased:.0%} of the samples are of the style")
+share = np.mean(judge.predict(styled.sample(800, random_state=1)) == "outside")
+print(f"{share:.0%} of the samples are in the target class")

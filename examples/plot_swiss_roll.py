@@ -3,17 +3,17 @@
 Unrolling a Swiss roll
 ======================
 
-With ``metric="geodesic"`` distances are measured along the data: shortest paths in the graph of
-nearest neighbours, as in Isomap. The embedding unrolls the roll, samples fill the sheet, and
-``inverse_transform`` rolls them up again.
+This example embeds a Swiss roll in the plane, compares the embedding with Isomap, and maps samples
+back onto the roll. With ``metric="geodesic"`` distances are shortest paths in the graph of nearest
+neighbours, as in Isomap.
 """
 
 # %%
 # A roll in twenty dimensions
 # ---------------------------
 #
-# The roll is turned into a space of twenty dimensions, with some noise in all of them. A pipeline
-# gets rid of most of the noise before distances are measured.
+# The roll is rotated into twenty dimensions, with noise in every dimension. A pipeline removes most
+# of the noise by a projection on three principal components before distances are computed.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,9 +28,9 @@ from skgw import GWGenerativeEmbedding
 from skgw.metrics import distance_rank_correlation, relative_distortion, trustworthiness
 
 roll, angle = make_swiss_roll(1200, noise=0.2, random_state=0)
-turn = ortho_group.rvs(20, random_state=0)
+rotation = ortho_group.rvs(20, random_state=0)
 noise = 0.3 * np.random.default_rng(0).standard_normal((1200, 20))
-X = np.pad(roll, ((0, 0), (0, 17))) @ turn + noise
+X = np.pad(roll, ((0, 0), (0, 17))) @ rotation + noise
 X_train, X_test, angle_train, angle_test = X[:1000], X[1000:], angle[:1000], angle[1000:]
 
 gw = make_pipeline(
@@ -50,9 +50,9 @@ isomap = make_pipeline(PCA(n_components=3), Isomap(n_neighbors=10)).fit(X_train)
 # The sheet
 # ---------
 #
-# Colours are the angle at which a point sits in the roll. Held-out points are drawn with a dark
-# rim: both methods find their distances by way of their nearest neighbours among the training
-# points. The samples behind them are what Isomap has no counterpart for.
+# Colours show the angle of a point in the roll. Held-out points have a dark rim; both methods
+# compute their distances through their nearest training points. Grey dots are samples of the
+# generator, which Isomap does not have.
 
 figure, axes = plt.subplots(2, 1, figsize=(9, 5), sharex=True, layout="constrained")
 for ax, (name, model) in zip(axes, {"Isomap": isomap, "skgw": gw}.items(), strict=True):
@@ -67,14 +67,14 @@ for ax, (name, model) in zip(axes, {"Isomap": isomap, "skgw": gw}.items(), stric
 _ = figure.colorbar(points, ax=axes, label="angle in the roll", shrink=0.6)
 
 # %%
-# Along the roll, the length of the spiral is known in closed form, so that we can compare with the
-# true distances on the sheet. Isomap has an advantage here: it looks for the coordinates whose
-# inner products fit, which for a flat sheet exist. The training rows of a generative embedding are
-# placed by averages over generated points, which draws them in a little at the edges.
+# The length of the spiral has a closed form, so that the true distances on the sheet are known. The
+# table compares both embeddings with the true distances. Isomap has an advantage here, since exact
+# coordinates exist for a flat sheet. The generative embedding places a training row at a mean of
+# generated points, which contracts the edges of the sheet.
 
 
 def flat_distances(points, angle):
-    """Distances on the sheet: along the spiral r = angle, and across."""
+    """Distances on the sheet, by the length of the spiral r = angle and the height of the roll."""
     length = 0.5 * (angle * np.sqrt(1 + angle**2) + np.arcsinh(angle))
     return pairwise_distances(np.column_stack([length, points[:, 1]]))
 
@@ -89,16 +89,16 @@ for name, measure in {
     print(f"{name:20}" + "".join(f"{measure(m[-1].embedding_):9.3f}" for m in (isomap, gw)))
 
 # %%
-# Back into space
+# Decoded samples
 # ---------------
 #
-# Fresh samples of the sheet become points in twenty dimensions: ``inverse_transform`` takes means
-# of training rows, weighted by the coupling, and the pipeline undoes the principal axes too. We
-# turn the result back to look at it. As the means are over neighbours on the sheet, not in space,
-# the layers of the roll stay apart.
+# The method ``inverse_transform`` maps samples of the sheet to points in twenty dimensions: means
+# of training rows, weighted by the coupling, followed by the inverse of the projection. The figure
+# shows the data on the left and the decoded samples on the right, both in the coordinates of the
+# roll. The means are over neighbours on the sheet, so that the layers of the roll stay separate.
 
 samples = gw[-1].sample(2000, random_state=0)
-decoded = gw.inverse_transform(samples) @ turn.T
+decoded = gw.inverse_transform(samples) @ rotation.T
 direction = np.sign(np.corrcoef(gw[-1].embedding_[:, 0], angle_train)[0, 1])
 
 figure = plt.figure(figsize=(10, 4.6), layout="constrained")

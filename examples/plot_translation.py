@@ -3,18 +3,19 @@
 Translating unpaired images
 ===========================
 
-Two sets of images show the same kind of thing, but no image of one belongs to an image of the
-other, and their pixels have nothing in common. `GWCoTrainedAutoencoders` learns to translate one
-into the other, from the distances inside each.
+This example translates images of one domain to images of a second domain, and classifies the
+translated images with a classifier of the second domain. The domains have neither paired images nor
+shared pixels. `GWCoTrainedAutoencoders` learns the translation from the distances within each
+domain.
 """
 
 # %%
 # Two halves of the digits
 # ------------------------
 #
-# The first domain are handwritten digits as they are. The second are *other* digits, inverted, and
-# with their pixels in another order. So there are no pairs, and a pixel of one domain says nothing
-# about the same pixel of the other. Labels are used to count only.
+# The first domain holds handwritten digits. The second domain holds *different* digits, inverted
+# and with permuted pixels. There are no pairs, and equal pixel positions have no common meaning.
+# The labels are used for evaluation only.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,12 +26,12 @@ from skgw import GWCoTrainedAutoencoders
 
 rng = np.random.default_rng(0)
 pixels, labels = load_digits(return_X_y=True)
-shuffled = rng.permutation(64)
+permutation = rng.permutation(64)
 
 
 def invert(images):
-    """Images of the first domain, as they would be in the second."""
-    return 16 - images[:, shuffled]
+    """Images of the first domain in the representation of the second domain."""
+    return 16 - images[:, permutation]
 
 
 test, first, second = np.split(rng.permutation(len(pixels)), [300, 1048])
@@ -40,9 +41,9 @@ print(f"contrast {model.contrast_:.2f}")
 print(", ".join(f"{name} {value:.2f}" for name, value in model.diagnostics_.items()))
 
 # %%
-# Above all, the sizes are near one: the codes have not shrunk to please each other. Their
-# discrepancy joins the loss halfway, when the autoencoders know their domains, and falls from
-# there.
+# The scales of the codes in the diagnostics are near one, so that the codes have not collapsed. The
+# discrepancy between the codes of both domains enters the loss after half of the updates. The
+# figure shows the discrepancy from then on.
 
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 means = np.mean(np.reshape(model.gw_curve_, (-1, 25)), axis=1)
@@ -53,17 +54,17 @@ ax.set(xlabel="updates", ylabel="discrepancy of the codes", ylim=(0, None))
 # New images
 # ----------
 #
-# Images that were not seen in the fit are encoded, their codes turned, and decoded in the second
-# domain. For display only, the pixels of translations are put back into order. The last row are the
-# images that a perfect translation would give.
+# The figure shows the translation of held-out images. The first row shows images of the first
+# domain, the second row shows their translations, and the third row shows the exact images of the
+# second domain. For display, the pixels of the second and the third row are permuted back.
 
 translated = model.translate(pixels[test])
 shown = [np.flatnonzero(labels[test] == digit)[0] for digit in range(10)]
-in_order = np.argsort(shuffled)
+inverse = np.argsort(permutation)
 rows = {
     "first domain": pixels[test][shown],
-    "translated": translated[shown][:, in_order],
-    "perfect": invert(pixels[test])[shown][:, in_order],
+    "translated": translated[shown][:, inverse],
+    "exact": invert(pixels[test])[shown][:, inverse],
 }
 figure, axes = plt.subplots(3, 10, figsize=(10, 3.2), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
@@ -73,28 +74,30 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
     line[0].set_ylabel(name)
 
 # %%
-# A classifier for the other domain
-# ---------------------------------
+# Classification of translated images
+# -----------------------------------
 #
-# Say that only the second domain has labels. A classifier trained there is of no use for the first,
-# as its pixels mean something else; on translations it is. What it makes of the true images of the
-# second domain bounds what can be expected.
+# Suppose that only the second domain has labels. A classifier of the second domain fails on images
+# of the first domain, since equal pixel positions have no common meaning. The same classifier
+# recognises translated images. The accuracy on the exact images of the second domain is the
+# reference.
 
 classifier = LogisticRegression(max_iter=5000).fit(Y, labels[second])
 for name, images in {
-    "first domain, as it is": pixels[test],
+    "first domain": pixels[test],
     "first domain, translated": translated,
-    "the same images, truly in the second domain": invert(pixels[test]),
+    "first domain, exact images of the second domain": invert(pixels[test]),
 }.items():
     print(f"{classifier.score(images, labels[test]):.0%}  {name}")
 
 # %%
-# There are other ways to translate. The usual one decodes the mean code of the nearest partners;
-# "decoded" decodes the turned code of the row itself, and "greedy" gives the nearest partner.
+# The parameter `method` selects the translation. "barycentric" decodes the mean code of the nearest
+# matches, "decoded" decodes the rotated code of the row, and "greedy" returns the nearest training
+# row of the second domain.
 
 for method in ("decoded", "barycentric", "greedy"):
     images = model.translate(pixels[test], method=method)
-    kept = classifier.score(images, labels[test])
+    accuracy = classifier.score(images, labels[test])
     error = np.mean((images - invert(pixels[test])) ** 2) / Y.var(0).mean()
-    print(f"{method}: {kept:.0%} keep their digit, squared error {error:.2f} of the variance")
+    print(f"{method}: accuracy {accuracy:.0%}, squared error {error:.2f} of the variance")
 plt.show()

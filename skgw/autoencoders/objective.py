@@ -14,12 +14,12 @@ from skgw.nn import (
     Autoencoder,
     GaussianPrior,
     critic_loss,
-    deception_loss,
     gaussian_kl,
     gradient_penalty,
     isometry_penalty,
     mlp,
     mmd,
+    non_saturating_loss,
     pairwise_distances,
 )
 from skgw.nn.networks import seeded_weights
@@ -195,7 +195,7 @@ class AutoencoderLoss(nn.Module):
         if log_variance is not None:
             return gaussian_kl(codes, log_variance)
         if self.critic is not None:
-            return deception_loss(self.critic(codes))
+            return non_saturating_loss(self.critic(codes))
         return mmd(codes, self.prior(len(codes), generator))
 
     def _prior_weight(self, error: Tensor) -> Tensor | float:

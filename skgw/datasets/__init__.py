@@ -1,6 +1,6 @@
-"""Simulated data sets, well-known graphs, and a reader for image sets on disk.
+"""Simulated data sets, small graphs, and a reader for image sets on disk.
 
-Nothing here downloads anything.
+No function downloads data.
 """
 
 from .graphs import load_graph

@@ -1,4 +1,4 @@
-"""Small connected graphs by name."""
+"""Small connected graphs."""
 
 from __future__ import annotations
 
@@ -23,37 +23,47 @@ def load_graph(name: str) -> nx.Graph:
     """Load or build a small connected graph.
 
     ==================  =====  =====  ========================================================
-    name                nodes  edges  what
+    name                nodes  edges  description
     ==================  =====  =====  ========================================================
-    "les_miserables"       77    254  characters of the novel that appear together [1]_
-    "karate"               34     78  members of a club that split [2]_; node attribute "club"
+    "les_miserables"       77    254  co-appearances of characters in the novel [1]_
+    "karate"               34     78  friendships in a karate club [2]_; node attribute "club"
     "grid"                225    420  15 x 15 square grid
-    "stochastic_block"    200  ~1100  four blocks of 50, densities .2 and .01; attribute "block"
+    "stochastic_block"    200  ~1100  four blocks of 50 nodes; node attribute "block"
     "balanced_tree"       127    126  binary tree of height 6
-    "circular_ladder"     100    150  two rings of 50, rung by rung
+    "circular_ladder"     100    150  two rings of 50 nodes, joined by 50 rungs
     ==================  =====  =====  ========================================================
+
+    An edge of "stochastic_block" has probability 0.2 within a block and 0.01 between blocks.
 
     Parameters
     ----------
     name : str
-        One of the names above.
+        One of the names in the table.
 
     Returns
     -------
     graph : networkx.Graph
-        Nodes are 0, ..., n - 1 in order; the original name of each is its attribute "label".
-        Edge weights, where there are any, count contacts: they are no lengths.
+        The nodes are the integers 0 to n - 1 in increasing order. The node attribute "label" is the
+        original name. The edge attribute "weight" of "les_miserables" and "karate" counts contacts,
+        so that a larger weight is not a larger length.
 
     Raises
     ------
     ValueError
-        If the name is not known.
+        If `name` is not in the table.
+    ImportError
+        If networkx is not installed.
+
+    See Also
+    --------
+    skgw.spaces.graph_distances : Shortest-path distances of a graph.
 
     References
     ----------
-    .. [1] D. Knuth, "The Stanford GraphBase", ACM Press, 1993.
-    .. [2] W. Zachary, "An information flow model for conflict and fission in small groups",
-       Journal of Anthropological Research, 1977.
+    .. [1] D. E. Knuth, "The Stanford GraphBase: a platform for combinatorial computing", ACM Press,
+       1993.
+    .. [2] W. W. Zachary, "An information flow model for conflict and fission in small groups",
+       Journal of Anthropological Research 33, 1977.
 
     Examples
     --------

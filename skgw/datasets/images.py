@@ -1,4 +1,4 @@
-"""Read image sets from disk: NumPy archives and MNIST-style IDX files."""
+"""Reader for image sets on disk: NumPy archives and MNIST-style IDX files."""
 
 from __future__ import annotations
 
@@ -17,44 +17,43 @@ _SPLITS = ("train", "test", "all")
 def load_images(
     path: str | Path, *, split: str = "train", target: str | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[int, int, int]]:
-    """Read images and labels from files that are already there.
+    """Read images and labels from files on disk.
+
+    The function neither downloads nor unpickles data.
 
     Parameters
     ----------
     path : str or Path
-        One of: an ``.npz`` archive with the arrays ``X_train``, ``y_train``, ``X_test``,
-        ``y_test``, or ``X``, ``y``; an MNIST-style IDX file of images beside its file of labels,
-        both gzipped or not; a folder that holds one archive or such IDX files. Images have the
-        shape (n, h, w) or (n, h, w, c).
+        An ``.npz`` archive, an MNIST-style IDX file of images, or a folder with one archive or with
+        IDX files. An archive holds the arrays ``X_train``, ``y_train``, ``X_test`` and ``y_test``,
+        or ``X`` and ``y``. The file of labels of an IDX file is in the same folder; both can be
+        gzipped. Images have the shape (n, h, w) or (n, h, w, c).
     split : {"train", "test", "all"}, default="train"
-        Which images. A set without a split answers to "train" and "all". A path to one IDX file
-        is read as it is.
+        Part of the set to read. A set without a split is read for "train" and for "all". The split
+        is ignored if `path` is an IDX file.
     target : str, default=None
-        Name of the array of labels in an archive, instead of "y"; ``target + "_train"`` is tried
-        first.
+        Name of the array of labels in an archive; ``target + "_train"`` or ``target + "_test"``
+        takes precedence. None is "y".
 
     Returns
     -------
     X : ndarray of shape (n, c * h * w), dtype float32
-        Flat images with values in [0, 1], channels first: ``X.reshape(-1, *image_shape)`` brings
-        them back. Values that are all within [0, 1] are kept. Otherwise 8-bit images are divided
-        by 255 and all others are mapped from their own range, taken over all splits, the lower
-        end of which is 0 unless there are negative values.
+        Flat images with the channels first and values in [0, 1]. ``X.reshape(-1, *image_shape)``
+        restores the images. Values in [0, 1] are kept, other 8-bit values are divided by 255, and
+        all other values are mapped linearly from [min(lowest, 0), highest] to [0, 1], with lowest
+        and highest taken over all splits.
     y : ndarray of shape (n,), dtype int64
         Labels.
     image_shape : tuple of int
-        (c, h, w).
+        Channels, height and width in pixels, (c, h, w).
 
     Raises
     ------
     FileNotFoundError
-        If there is nothing at `path`.
+        If `path` does not exist.
     ValueError
-        If what is there is not such a set; the message says what was found and what is expected.
-
-    Notes
-    -----
-    Nothing is downloaded and nothing is unpickled.
+        If `split` is unknown, if arrays or files are missing or damaged, or if images or labels
+        have another shape or type.
 
     Examples
     --------
@@ -73,7 +72,7 @@ def load_images(
         raise ValueError(f"split must be one of {', '.join(_SPLITS)}, got {split!r}.")
     source = Path(path)
     if not source.exists():
-        raise FileNotFoundError(f"There is nothing at {source}; nothing is downloaded either.")
+        raise FileNotFoundError(f"{source} does not exist; load_images does not download data.")
     archive = _find_archive(source)
     if archive is not None:
         images, labels, value_range = _read_archive(archive, split, target)
@@ -99,25 +98,25 @@ def _find_archive(source: Path) -> Path | None:
 def _read_archive(
     archive: Path, split: str, target: str | None
 ) -> tuple[Array, Array, tuple[float, float]]:
-    """Return images, labels, and the range of values over all the splits in the archive."""
+    """Images and labels of a split, and the range of values over all splits."""
     with np.load(archive, allow_pickle=False) as arrays:
         found = {name: arrays[name].shape for name in arrays.files}
         parts = _parts(split, found, archive)
         label_names = [_label_name(part, target or "y", found, archive) for part in parts]
         images = np.concatenate([arrays[part] for part in parts])
         labels = np.concatenate([arrays[name] for name in label_names])
-        everything = [arrays[name] for name in ("X", "X_train", "X_test") if name in found]
-        return images, labels, _range(everything)
+        all_splits = [arrays[name] for name in ("X", "X_train", "X_test") if name in found]
+        return images, labels, _range(all_splits)
 
 
 def _parts(split: str, found: dict[str, tuple[int, ...]], archive: Path) -> list[str]:
-    wanted = ["X_train", "X_test"] if split == "all" else [f"X_{split}"]
-    if all(name in found for name in wanted):
-        return wanted
+    names = ["X_train", "X_test"] if split == "all" else [f"X_{split}"]
+    if all(name in found for name in names):
+        return names
     if "X" in found and split != "test":
         return ["X"]
     raise ValueError(
-        f"{archive} holds {_describe(found)}; split={split!r} needs {' and '.join(wanted)}"
+        f"{archive} holds {_describe(found)}; split={split!r} needs {' and '.join(names)}"
         + ("." if split == "test" else " or X.")
     )
 
@@ -137,7 +136,7 @@ def _describe(found: dict[str, tuple[int, ...]]) -> str:
 
 
 def _range(arrays: list[Array]) -> tuple[float, float]:
-    """Values that stand for black and white."""
+    """Values of black and white pixels."""
     for array in arrays:
         if array.dtype.kind not in "buif" or array.size == 0 or not np.isfinite(array).all():
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The mixtures of Gaussian modes on which Gromov-Wasserstein generative models are tried."""
+"""Mixtures of Gaussian modes on a circle."""
 
 from __future__ import annotations
 
@@ -51,49 +51,50 @@ def make_modes(
     return_centers: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[Floats, Labels] | tuple[Floats, Labels, Floats]:
-    """Draw samples of equally heavy Gaussian modes on a circle.
+    """Draw samples from a mixture of Gaussian modes of equal weight on a circle.
 
-    Four modes lie on the two axes, five are those and one at the origin, and any other number
-    is spread evenly over the circle.
+    Four modes lie on the two axes. Five modes are the same four and one at the origin. Any other
+    number of modes is evenly spaced on the circle, starting on the positive first axis.
 
     Parameters
     ----------
     n_samples : int, default=3000
-        Number of samples; the mode of each is drawn at random.
+        Number of samples. The mode of each sample is drawn at random.
     n_modes : int, default=4
         Number of modes.
     sigma : float, default=0.2
-        Standard deviation of a mode along each coordinate that has noise.
+        Standard deviation of a mode along each coordinate with noise, in units of the samples.
     radius : float, default=2.0
-        Radius of the circle.
+        Radius of the circle, in units of the samples.
     n_dims : int, default=2
         Dimension of the space. The circle lies in the plane of its last two coordinates.
     planar : bool, default=True
-        If true, the noise stays in that plane, so that a faithful picture in two dimensions
-        exists. If false, it has all dimensions. Makes no difference for ``n_dims=2``.
+        If True, the noise lies in the plane of the circle, so that an isometric embedding in two
+        dimensions exists. If False, all coordinates have noise. No effect for ``n_dims=2``.
     return_centers : bool, default=False
-        Whether to return the means of the modes too.
+        Whether to also return the means of the modes.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw.
+        Seed of the draw. None draws other samples at each call.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_dims)
         The samples.
     labels : ndarray of shape (n_samples,)
-        The mode of each sample.
+        Number of the mode of each sample, 0 to ``n_modes - 1``.
     centers : ndarray of shape (n_modes, n_dims)
-        Means of the modes; only if `return_centers`.
+        Means of the modes. Returned only if `return_centers` is True.
 
     Raises
     ------
     ValueError
-        If a count is below 1, `n_dims` below 2, `sigma` negative or `radius` not positive.
+        If `n_samples` or `n_modes` is below 1, `n_dims` is below 2, `sigma` is negative, or
+        `radius` is not positive.
 
     Notes
     -----
-    The planar example of [1]_ in three dimensions has its modes at the corners of a square of
-    side 4: up to a rotation that is ``n_modes=4, n_dims=3, radius=2 * 2**0.5``.
+    The planar example of [1]_ in three dimensions has modes at the corners of a square of side 4.
+    Up to a rotation, this is ``make_modes(n_modes=4, n_dims=3, radius=2 * 2**0.5)``.
 
     References
     ----------

@@ -12,7 +12,7 @@ from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
 from skgw.embedding.parameters import Adversary, Generator, Penalties, Prior
 from skgw.embedding.style import style_penalty
 from skgw.nn.convolutions import ImageShape, check_image_shape
-from skgw.nn.regularizers import Constraint, TotalVariation
+from skgw.nn.regularizers import Regularizer, TotalVariation
 from skgw.spaces import FeatureSpace, Space
 
 
@@ -127,7 +127,7 @@ def build_adversary(
     return AdversarialDistances(rows, networks, options)
 
 
-def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Constraint]:
+def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Regularizer]:
     """The penalties on generated points whose weights are positive.
 
     Parameters
@@ -143,7 +143,7 @@ def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[
         If a penalty does not fit the points.
     """
     found = [
-        Constraint(name, weight, nn.PENALTIES[name])
+        Regularizer(name, weight, nn.PENALTIES[name])
         for name, weight in (("mean", penalties.mean), ("l1", penalties.l1))
         if weight
     ]
@@ -153,11 +153,11 @@ def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[
                 "The penalty total_variation is for images: it needs output_shape=(c, h, w)."
             )
         variation = TotalVariation(layout.output_shape)
-        found.append(Constraint("total_variation", penalties.total_variation, variation))
+        found.append(Regularizer("total_variation", penalties.total_variation, variation))
     if penalties.style is not None:
         style = penalties.style
         penalty = style_penalty(style.classifier, style.target, layout.n_components)
-        found.append(Constraint("style", style.weight, penalty, unit=scale))
+        found.append(Regularizer("style", style.weight, penalty, scale=scale))
     return found
 
 

@@ -260,7 +260,7 @@ class GWGenerativeEmbedding(
                 self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings
             ),
             rng=run.rng, train=train, held_out=held_out,
-            constraints=build_penalties(Penalties.read(self.penalties), scale, layout),
+            regularizers=build_penalties(Penalties.read(self.penalties), scale, layout),
             adversary=adversary,
         )  # fmt: skip
         return objective.to(run.device), spec

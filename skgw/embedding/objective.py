@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skgw.embedding.adversary import AdversarialDistances, Measure
 from skgw.nn import Generator, pairwise_distances
-from skgw.nn.regularizers import Constraint
+from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State
 from skgw.solvers.initializers import carried_start
 from skgw.spaces import Space
@@ -81,8 +81,8 @@ class GenerativeObjective(Objective):
         For the strata.
     train, held_out : array of int
         Positions of the anchors to train on and to validate on (on the first 1000).
-    constraints : sequence of Constraint
-        What else generated points are to be.
+    regularizers : sequence of Regularizer
+        Penalties on generated points.
     adversary : AdversarialDistances, optional
     """
 
@@ -105,11 +105,11 @@ class GenerativeObjective(Objective):
         rng: np.random.RandomState,
         train: np.ndarray,
         held_out: np.ndarray,
-        constraints: Sequence[Constraint] = (),
+        regularizers: Sequence[Regularizer] = (),
         adversary: AdversarialDistances | None = None,
     ) -> None:
         super().__init__()
-        self.constraints, self.adversary = nn.ModuleList(constraints), adversary
+        self.regularizers, self.adversary = nn.ModuleList(regularizers), adversary
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
         self.n_points = min(options.batch_size, max(MAX_PER_POINT * len(train), ALWAYS_ALLOWED))
@@ -133,7 +133,7 @@ class GenerativeObjective(Objective):
         return phases if self.adversary is None else [*phases, *self.adversary.phases()]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss, and its parts: "gw", the normalised discrepancy, and constraints by name."""
+        """The loss, and its parts: "gw", the normalised discrepancy, and penalties by name."""
         rows = self._draw_rows(generator)
         if phase == "adversary":
             return self._adversary_losses(rows, generator)
@@ -143,9 +143,9 @@ class GenerativeObjective(Objective):
             D = measure.rows(rows, rows)
         gw = self._cross_and_self(rows, points, D, measure) - self.self_value
         losses = {"loss": gw, "gw": gw}
-        for constraint in cast(Sequence[Constraint], self.constraints):
-            losses[constraint.name] = constraint(points)
-            losses["loss"] = losses["loss"] + constraint.weight * losses[constraint.name]
+        for regularizer in cast(Sequence[Regularizer], self.regularizers):
+            losses[regularizer.name] = regularizer(points)
+            losses["loss"] = losses["loss"] + regularizer.weight * losses[regularizer.name]
         return losses
 
     def validation_loss(self) -> float | None:

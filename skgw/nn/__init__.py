@@ -5,10 +5,10 @@ from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
 from skgw.nn.convolutions import conv_decoder, conv_encoder
 from skgw.nn.divergences import (
     critic_loss,
-    deception_loss,
     gaussian_kl,
     gradient_penalty,
     mmd,
+    non_saturating_loss,
 )
 from skgw.nn.generators import Generator, GeneratorSpec
 from skgw.nn.geometry import pairwise_distances
@@ -40,7 +40,6 @@ __all__ = [
     "conv_decoder",
     "conv_encoder",
     "critic_loss",
-    "deception_loss",
     "decode",
     "encode",
     "gaussian_kl",
@@ -49,6 +48,7 @@ __all__ = [
     "layerwise_penalty",
     "mlp",
     "mmd",
+    "non_saturating_loss",
     "pairwise_distances",
     "procrustes_penalty",
 ]

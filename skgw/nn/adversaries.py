@@ -1,7 +1,7 @@
-"""Networks that an adversary measures distances through (Bunne et al. 2019, Eq. 3).
+"""Adversary networks: maps to features whose distances are compared (Bunne et al. 2019, Eq. 3).
 
-One that begins far from an isometry destroys what the generator has learned: distances contract,
-the coupling falls back to the independent one, and the gradients vanish. So it begins as one.
+An adversary far from an isometry contracts distances, so that the coupling becomes independent and
+the gradient of the generator vanishes. Therefore an adversary is initialised as an isometry.
 """
 
 from __future__ import annotations
@@ -16,25 +16,30 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
+    named_shape_errors,
     seeded_weights,
-    taking,
 )
 
 
 class NearIsometry(nn.Module):
-    """``x Q + g network(x)``: an isometry, and what is learned to differ from it.
+    """Sum of a fixed isometry and a learned network: ``x Q + g network(x)``.
 
-    The number g begins at zero (as in ReZero, Bachlechner et al. 2021), so that any network will
-    do. Q (d, s) has orthonormal columns, or rows where s > d.
+    The learned number g starts at zero, so that the module starts as the isometry for any network.
+    Q (d, s) has orthonormal columns if s <= d, and orthonormal rows otherwise.
 
     Parameters
     ----------
     network : Module
-        From points (n, d) to features (n, s).
+        Maps points (n, d) to features (n, s).
     n_features : int
         Dimension s of the features.
-    axes : Tensor of shape (d, s), optional
-        Q. By default that of the first s coordinates, followed by zeros if there are fewer.
+    axes : Tensor of shape (d, s), default=None
+        The matrix Q. None takes the first s coordinates, padded with zeros if s > d.
+
+    References
+    ----------
+    Bachlechner, Majumder, Mao, Cottrell, McAuley (2021), ReZero is all you need: fast convergence
+    at large depth. UAI.
     """
 
     axes: Tensor | None
@@ -46,23 +51,24 @@ class NearIsometry(nn.Module):
         self.register_buffer("axes", axes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (n, s) of points (n, d).
+        """Compute the features (n, s) of points (n, d).
 
         Raises
         ------
         ValueError
-            If the network takes points, or returns features, of another dimension.
+            If the network takes points of another dimension than d, or returns features of another
+            dimension than s.
         """
         missing = self.n_features - x.shape[1]
-        start = pad(x, (0, missing)) if self.axes is None else x @ self.axes
-        with taking(x, "adversary"):
+        isometry = pad(x, (0, missing)) if self.axes is None else x @ self.axes
+        with named_shape_errors(x, "adversary"):
             learned: Tensor = self.network(x)
-        if learned.shape != start.shape:
+        if learned.shape != isometry.shape:
             raise ValueError(
                 f"The adversary returns an array of shape {tuple(learned.shape)} for {len(x)} "
-                f"points, expected {tuple(start.shape)}."
+                f"points, expected {tuple(isometry.shape)}."
             )
-        return start + self.gain * learned
+        return isometry + self.gain * learned
 
 
 def adversary_network(
@@ -76,24 +82,42 @@ def adversary_network(
     residual: bool = True,
     seed: int = 0,
 ) -> nn.Module:
-    """An adversary's network for one space, with fresh weights in float32.
+    """Build the adversary network of one space, with fresh weights in float32.
 
     Parameters
     ----------
-    network : "mlp", "conv" or callable
-        A callable gets (n_inputs, n_features) and returns a module.
+    network : {"mlp", "conv"} or callable
+        Architecture. A callable takes (n_inputs, n_features) and returns a module.
     n_inputs, n_features : int
         Dimensions of points and features.
     hidden_layer_sizes : tuple of int
-        Of "mlp" the widths, of "conv" the channels.
-    image_shape : (int, int, int), optional
-        Channels, height and width of the points that "conv" takes for images.
-    axes : Tensor of shape (n_inputs, n_features), optional
-        See `NearIsometry`.
-    residual : bool
-        Whether it is a `NearIsometry`, or the network alone, with orthogonal matrices as its first
-        weights (Saxe et al. 2014).
-    seed : int
+        Widths of the hidden layers of "mlp", or channels of the hidden layers of "conv".
+    image_shape : (int, int, int), default=None
+        Channels, height and width in pixels. "conv" reads the points as such images.
+    axes : Tensor of shape (n_inputs, n_features), default=None
+        Matrix Q of `NearIsometry`.
+    residual : bool, default=True
+        If True, the network is the learned part of a `NearIsometry`. If False, the network is
+        returned alone, and its weight matrices are initialised as orthogonal matrices.
+    seed : int, default=0
+        Seed of the initial weights.
+
+    Returns
+    -------
+    Module
+        Maps points (n, n_inputs) to features (n, n_features).
+
+    Raises
+    ------
+    ValueError
+        If a hidden layer has no positive number of units, or "conv" does not fit `image_shape`.
+    TypeError
+        If a callable returns anything but a module.
+
+    References
+    ----------
+    Saxe, McClelland, Ganguli (2014), Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks. ICLR.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Autoencoders: a pair of networks, and how to build, apply and store them."""
+"""Autoencoders: encoder and decoder networks, their specification, and their application."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
+    named_shape_errors,
     seeded_weights,
-    taking,
 )
 from skgw.storable import storable
 
-CHUNK = 2048  # rows that are encoded or decoded at a time
-OUTPUTS: dict[str, Callable[[], nn.Module]] = {
+CHUNK_SIZE = 2048  # rows per forward pass of `encode` and `decode`
+OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -37,18 +37,19 @@ CustomNetwork = nn.Module | NetworkFactory
 
 
 class Autoencoder(nn.Module):
-    """From rows to codes and back.
+    """An encoder and a decoder.
 
     Parameters
     ----------
     encoder : Module
-        From rows (n, n_features) to codes (n, latent_dim); a stochastic one to
-        (n, 2 * latent_dim), means and then logarithms of variances.
+        Maps rows (n, n_features) to codes (n, latent_dim). A stochastic encoder maps rows to
+        (n, 2 * latent_dim): the means of the codes, then the logarithms of their variances.
     decoder : Module
-        From codes (n, latent_dim) to rows (n, n_features).
+        Maps codes (n, latent_dim) to rows (n, n_features).
     n_features, latent_dim : int
+        Dimensions of rows and codes.
     stochastic : bool
-        Whether a row has a normal distribution of codes, or a single code.
+        Whether the encoder maps a row to a normal distribution of codes, or to a single code.
     """
 
     def __init__(
@@ -65,17 +66,25 @@ class Autoencoder(nn.Module):
         self.n_features, self.latent_dim, self.stochastic = n_features, latent_dim, stochastic
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Means (n, k) and log variances (n, k) of the codes of rows (n, p).
+        """Compute the distribution of the codes of each row.
 
-        The latter are None where the encoder is deterministic.
+        Parameters
+        ----------
+        x : Tensor of shape (n, p)
+
+        Returns
+        -------
+        mean : Tensor of shape (n, k)
+        log_variance : Tensor of shape (n, k) or None
+            None for a deterministic encoder.
 
         Raises
         ------
         ValueError
-            If the encoder takes rows, or returns codes, of another dimension.
+            If the encoder takes rows of another dimension, or returns codes of another dimension.
         """
         n_outputs = self.latent_dim * (1 + self.stochastic)
-        with taking(x, "network of the encoder"):
+        with named_shape_errors(x, "network of the encoder"):
             out = _checked(self.encoder(x), (len(x), n_outputs), "encoder")
         if not self.stochastic:
             return out, None
@@ -83,22 +92,22 @@ class Autoencoder(nn.Module):
         return mean, log_variance
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes (n, k) of rows (n, p); means of codes where the encoder is stochastic."""
+        """Encode rows (n, p) to codes (n, k), or to the means of the codes if stochastic."""
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
-        """Rows (n, p) of codes (n, k).
+        """Decode codes (n, k) to rows (n, p).
 
         Raises
         ------
         ValueError
-            If the decoder takes codes, or returns rows, of another length.
+            If the decoder takes codes of another dimension, or returns rows of another dimension.
         """
-        with taking(z, "network of the decoder"):
+        with named_shape_errors(z, "network of the decoder"):
             return _checked(self.decoder(z), (len(z), self.n_features), "decoder")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rows (n, p), encoded and decoded."""
+        """Reconstruct rows (n, p)."""
         return self.decode(self.encode(x))
 
 
@@ -113,26 +122,27 @@ def _checked(out: Tensor, shape: tuple[int, int], name: str) -> Tensor:
 @storable
 @dataclass(frozen=True)
 class AutoencoderSpec:
-    """How to build an autoencoder.
+    """Specification of an autoencoder.
 
     Attributes
     ----------
     n_features, latent_dim : int
         Dimensions of rows and codes.
-    network : "mlp", "conv", callable, or a pair of callables or modules
-        A callable gets the numbers of inputs and outputs, and returns a module: for the encoder
-        `n_features` and `latent_dim` (twice that if it is stochastic), for the decoder
-        `latent_dim` and `n_features`. A pair is encoder and decoder; modules are copied.
-    hidden_layer_sizes : tuple of int
-        Of the encoder; the decoder is its mirror image. Of "mlp" the widths; of "conv" the
-        channels, where each layer halves the image.
-    stochastic : bool
+    network : {"mlp", "conv"}, callable, or pair of callables or modules, default="mlp"
+        Architecture. A callable takes the numbers of inputs and outputs and returns a module. It is
+        called once for the encoder, with `n_features` and `latent_dim` (or twice `latent_dim` for a
+        stochastic encoder), and once for the decoder, with `latent_dim` and `n_features`. A pair
+        holds the encoder and the decoder; modules are copied.
+    hidden_layer_sizes : tuple of int, default=(256, 128)
+        Widths of the encoder's hidden layers for "mlp"; channels for "conv", where each layer
+        halves the image. The decoder mirrors the encoder.
+    stochastic : bool, default=False
         Whether the encoder returns means and log variances.
-    image_shape : (int, int, int) or None
-        Channels, height and width, which "conv" needs: their product is `n_features`.
-    output_activation : {"identity", "logistic", "tanh"}
-        Last layer of the decoder: rows of any number, in (0, 1), or in (-1, 1). Custom networks
-        bring their own.
+    image_shape : (int, int, int), default=None
+        Channels, height and width in pixels, required by "conv". The product is `n_features`.
+    output_activation : {"identity", "logistic", "tanh"}, default="identity"
+        Last layer of the decoder. Rows are unbounded, in (0, 1), or in (-1, 1). Custom networks
+        ignore it.
 
     Examples
     --------
@@ -153,15 +163,26 @@ class AutoencoderSpec:
     output_activation: str = "identity"
 
     def build(self, seed: int = 0) -> Autoencoder:
-        """An autoencoder with fresh weights, in float32; the global random state stays as it was.
+        """Build an autoencoder with fresh weights in float32.
+
+        The global random state is left unchanged.
+
+        Parameters
+        ----------
+        seed : int, default=0
+            Seed of the initial weights.
+
+        Returns
+        -------
+        Autoencoder
 
         Raises
         ------
         ValueError
-            If hidden layers have no positive number of units, or do not fit the images, or if
-            "conv" has no `image_shape` of `n_features` pixels.
+            If a hidden layer has no positive number of units, if the hidden layers halve the image
+            too often, or if "conv" has no `image_shape` of `n_features` values.
         TypeError
-            If a callable returns something else than a module.
+            If a callable returns anything but a module.
         """
         with seeded_weights(seed):
             encoder, decoder = self._networks()
@@ -176,9 +197,9 @@ class AutoencoderSpec:
     def _networks(self) -> tuple[nn.Module, nn.Module]:
         n, k, n_codes = self.n_features, self.latent_dim, self.latent_dim * (1 + self.stochastic)
         if not isinstance(self.network, str):
-            one, other = self.network if isinstance(self.network, tuple) else 2 * (self.network,)
-            encoder = custom_network(one, n, n_codes, name="network")
-            return encoder, custom_network(other, k, n, name="network")
+            pair = self.network if isinstance(self.network, tuple) else 2 * (self.network,)
+            encoder = custom_network(pair[0], n, n_codes, name="network")
+            return encoder, custom_network(pair[1], k, n, name="network")
         sizes = self.hidden_layer_sizes
         check_layer_sizes(sizes)
         if self.network == "mlp":
@@ -186,31 +207,57 @@ class AutoencoderSpec:
         else:
             shape = check_image_shape(self.image_shape, self.n_features, name="image_shape")
             encoder, decoder = conv_encoder(shape, sizes, n_codes), conv_decoder(k, sizes, shape)
-        return encoder, decoder.append(OUTPUTS[self.output_activation]())
+        return encoder, decoder.append(OUTPUT_ACTIVATIONS[self.output_activation]())
 
 
-def encode(autoencoder: Autoencoder, X: NDArray[Any]) -> NDArray[np.float32]:
-    """Codes (n, k) of rows X (n, p), in chunks and in evaluation mode.
+def encode(
+    autoencoder: Autoencoder, X: NDArray[Any], *, chunk_size: int = CHUNK_SIZE
+) -> NDArray[np.float32]:
+    """Encode rows in evaluation mode, `chunk_size` rows at a time.
 
-    A stochastic encoder gives the means of the codes, so that the same row has always the same
-    code.
+    A stochastic encoder returns the means of the codes, so that the result is deterministic.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+    X : array of shape (n, p)
+    chunk_size : int, default=2048
+        Rows per forward pass.
+
+    Returns
+    -------
+    array of shape (n, k), dtype float32
     """
-    return _in_chunks(autoencoder, autoencoder.encode, X)
+    return _in_chunks(autoencoder, autoencoder.encode, X, chunk_size)
 
 
-def decode(autoencoder: Autoencoder, Z: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows (n, p) of codes Z (n, k), in chunks and in evaluation mode."""
-    return _in_chunks(autoencoder, autoencoder.decode, Z)
+def decode(
+    autoencoder: Autoencoder, Z: NDArray[Any], *, chunk_size: int = CHUNK_SIZE
+) -> NDArray[np.float32]:
+    """Decode codes in evaluation mode, `chunk_size` codes at a time.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+    Z : array of shape (n, k)
+    chunk_size : int, default=2048
+        Codes per forward pass.
+
+    Returns
+    -------
+    array of shape (n, p), dtype float32
+    """
+    return _in_chunks(autoencoder, autoencoder.decode, Z, chunk_size)
 
 
 @torch.no_grad()
 def _in_chunks(
-    module: nn.Module, function: Callable[[Tensor], Tensor], rows: NDArray[Any]
+    module: nn.Module, function: Callable[[Tensor], Tensor], rows: NDArray[Any], chunk_size: int
 ) -> NDArray[np.float32]:
     device, training = next(module.parameters()).device, module.training
     module.eval()
     try:
-        chunks = torch.as_tensor(rows, dtype=torch.float32).split(CHUNK)
+        chunks = torch.as_tensor(rows, dtype=torch.float32).split(chunk_size)
         return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
     finally:
         module.train(training)

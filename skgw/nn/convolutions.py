@@ -1,7 +1,7 @@
-"""Small convolutional encoders and decoders of images that come as flat rows.
+"""Convolutional encoders and decoders of images in flat rows.
 
-Each hidden layer halves the image, rounding down, with 4 x 4 filters of stride 2; the decoder
-is the mirror image, and ends at the size that the encoder began with, odd or even.
+Each hidden layer halves height and width, rounding down, with 4 x 4 filters of stride 2. The
+decoder mirrors the encoder and restores the exact height and width, odd or even.
 """
 
 from __future__ import annotations
@@ -14,57 +14,94 @@ from typing import Any
 import torch
 from torch import nn
 
-HALVING: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
+# Settings of a convolution that halves height and width, rounding down.
+CONVOLUTION: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
 def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: int) -> nn.Sequential:
-    """From images as rows (n, c * h * w) to (n, n_outputs), in float32.
+    """Build a convolutional network from images to vectors, in float32.
 
     Parameters
     ----------
     image_shape : (int, int, int)
-        Channels, height and width.
+        Channels, height and width in pixels.
     channels : sequence of int
-        Of the hidden layers.
+        Channels of the hidden layers.
     n_outputs : int
+        Dimension of the vectors.
+
+    Returns
+    -------
+    Sequential
+        Maps flat images (n, c * h * w) to vectors (n, n_outputs).
 
     Raises
     ------
     ValueError
-        If the image cannot be halved that often.
+        If there is no hidden layer, or if the hidden layers halve the image below one pixel.
     """
     shapes = _shapes(image_shape, channels)
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for before, after in itertools.pairwise(shapes):
-        layers += [nn.Conv2d(before[0], after[0], **HALVING), nn.ReLU()]
+        layers += [nn.Conv2d(before[0], after[0], **CONVOLUTION), nn.ReLU()]
     last = nn.Linear(math.prod(shapes[-1]), n_outputs, dtype=torch.float32)
     return nn.Sequential(*layers, nn.Flatten(), last)
 
 
 def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape) -> nn.Sequential:
-    """From (n, n_inputs) to images as rows (n, c * h * w): the mirror image of the encoder.
+    """Build a convolutional network from vectors to images, in float32.
 
     Parameters
     ----------
     n_inputs : int
+        Dimension of the vectors.
     channels : sequence of int
-        Of the encoder's hidden layers, in the encoder's order.
+        Channels of the hidden layers of the mirrored encoder, in the encoder's order.
     image_shape : (int, int, int)
-        Channels, height and width.
+        Channels, height and width in pixels.
+
+    Returns
+    -------
+    Sequential
+        Maps vectors (n, n_inputs) to flat images (n, c * h * w).
+
+    Raises
+    ------
+    ValueError
+        If there is no hidden layer, or if the hidden layers halve the image below one pixel.
     """
     shapes = _shapes(image_shape, channels)[::-1]
     first = nn.Linear(n_inputs, math.prod(shapes[0]), dtype=torch.float32)
     layers: list[nn.Module] = [first, nn.ReLU(), nn.Unflatten(1, shapes[0])]
     for before, after in itertools.pairwise(shapes):
-        rest = after[1] % 2, after[2] % 2  # what halving has rounded off
-        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **HALVING)
+        rest = after[1] % 2, after[2] % 2  # pixels lost by rounding down in the encoder
+        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **CONVOLUTION)
         layers += [doubling, nn.ReLU()]
     return nn.Sequential(*layers[:-1], nn.Flatten())
 
 
 def check_image_shape(shape: Sequence[int] | None, n_values: int, *, name: str) -> ImageShape:
-    """The shape of images of so many values, or a ValueError that names the parameter."""
+    """Check that images of `shape` have `n_values` values.
+
+    Parameters
+    ----------
+    shape : sequence of int or None
+        Channels, height and width in pixels.
+    n_values : int
+        Number of values of a flat image.
+    name : str
+        Name of the user's parameter, for the error message.
+
+    Returns
+    -------
+    (int, int, int)
+
+    Raises
+    ------
+    ValueError
+        If `shape` does not have three entries with product `n_values`.
+    """
     if shape is None or len(shape) != 3 or math.prod(shape) != n_values:
         raise ValueError(
             f"Images need {name}=(channels, height, width) of {n_values} values in all, the number "
@@ -75,7 +112,7 @@ def check_image_shape(shape: Sequence[int] | None, n_values: int, *, name: str) 
 
 
 def _shapes(image_shape: ImageShape, channels: Sequence[int]) -> list[ImageShape]:
-    """What passes between the layers of the encoder."""
+    """Shapes of the input and of each hidden layer of the encoder."""
     _, height, width = image_shape
     if not channels or min(height, width) < 2 ** len(channels):
         raise ValueError(

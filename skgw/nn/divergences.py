@@ -1,8 +1,9 @@
-"""How far a batch of codes is from a prior: what regularises an autoencoder.
+"""Divergences between a batch of codes and a prior.
 
-Three ways, each a mean over the batch. The Kullback-Leibler divergence needs a distribution of
-codes for each row (Kingma & Welling 2014); the maximum mean discrepancy compares two samples with
-a kernel; a critic learns to tell them apart (both: Tolstikhin et al. 2018).
+Each divergence regularises an autoencoder and is a mean over the batch. The Kullback-Leibler
+divergence needs a distribution of codes for each row (Kingma and Welling 2014). The maximum mean
+discrepancy compares two samples with a kernel, and an adversarial divergence is estimated by a
+critic network (Tolstikhin et al. 2018).
 """
 
 from __future__ import annotations
@@ -15,56 +16,64 @@ from torch.nn.functional import softplus
 
 from skgw.nn.geometry import pairwise_distances
 
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the mean squared distance of two draws
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor, *, reduce: bool = True) -> Tensor:
-    """KL divergence from the standard normal distribution, in nats.
+    """KL divergence of normal distributions from the standard normal distribution.
 
     Parameters
     ----------
     mean, log_variance : Tensor of shape (n, k)
-        Of one normal distribution per row, with independent coordinates. The divergence is summed
-        over the coordinates.
+        Means and logarithms of the variances of n normal distributions with independent
+        coordinates.
     reduce : bool, default=True
-        Whether to take the mean over the rows.
+        Whether to average over the n distributions.
 
     Returns
     -------
-    Tensor of shape (), or (n,) without the mean
+    Tensor of shape (), or (n,) if not averaged
+        In nats: the sum over the coordinates.
+
+    References
+    ----------
+    Kingma, Welling (2014), Auto-encoding variational Bayes. ICLR. Appendix B.
     """
-    excess = torch.expm1(log_variance) - log_variance  # var - 1 - log var, exact near var = 1
-    of_rows = 0.5 * (mean.square() + excess).sum(1)
-    return of_rows.mean() if reduce else of_rows
+    variance_term = torch.expm1(log_variance) - log_variance  # var - 1 - log var, exact near 1
+    divergences = 0.5 * (mean.square() + variance_term).sum(1)
+    return divergences.mean() if reduce else divergences
 
 
 def mmd(
-    x: Tensor, y: Tensor, *, prior_variance: float = 1.0, scales: Sequence[float] = SCALES
+    x: Tensor, y: Tensor, *, prior_variance: float = 1.0, scales: Sequence[float] = KERNEL_SCALES
 ) -> Tensor:
-    """Squared maximum mean discrepancy between two samples, without bias.
+    """Unbiased squared maximum mean discrepancy between two samples.
 
-    The kernel is the sum over the scales s of inverse multiquadratics C / (C + |x - y|^2), where
-    C = 2 k s prior_variance: at s = 1, the mean squared distance between two draws of the prior.
-    Its heavy tails give codes far from the prior a gradient. The estimate is a U-statistic: within
-    a sample it takes the mean over pairs of different rows, and so it may fall below zero.
+    The kernel is the sum over the scales s of inverse multiquadratics C / (C + |x - y|^2) with
+    C = 2 k s prior_variance. At s = 1, C is the mean squared distance between two draws of the
+    prior. The heavy tails of the kernel give a gradient to codes far from the prior. The estimate
+    is a U-statistic, so that it can be negative.
 
     Parameters
     ----------
     x : Tensor of shape (n, k)
+        First sample.
     y : Tensor of shape (m, k)
-    prior_variance : float
-        Of a coordinate of the prior.
-    scales : sequence of float
+        Second sample.
+    prior_variance : float, default=1.0
+        Variance of each coordinate of the prior.
+    scales : sequence of float, default=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+        The scales s.
 
     Returns
     -------
     Tensor of shape ()
-        Without unit, and at most twice the number of scales.
+        Dimensionless, at most twice the number of scales.
 
     Raises
     ------
     ValueError
-        For a single row: it has no pairs.
+        If a sample has fewer than two rows.
 
     References
     ----------
@@ -80,53 +89,81 @@ def mmd(
     (True, True)
     """
     if min(len(x), len(y)) < 2:
-        raise ValueError("The maximum mean discrepancy needs at least two rows of either sample.")
+        raise ValueError("The maximum mean discrepancy needs at least two rows in each sample.")
     widths = [2 * x.shape[1] * prior_variance * scale for scale in scales]
     within = (_kernel(torch.pdist(sample), widths).mean() for sample in (x, y))
     return sum(within) - 2 * _kernel(pairwise_distances(x, y), widths).mean()
 
 
 def _kernel(distances: Tensor, widths: Sequence[float]) -> Tensor:
-    """Sum of inverse multiquadratics, in the shape of the distances."""
+    """Evaluate the sum of inverse multiquadratics at each distance."""
     squared = distances.square()
     return sum((width / (width + squared) for width in widths), torch.zeros_like(squared))
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Logistic loss of a critic that tells real from fake by the sign of its output, in nats.
-
-    Half of it is the mean cross-entropy: a critic that cannot tell has 2 log 2.
+    """Logistic loss of a critic, twice its mean cross-entropy.
 
     Parameters
     ----------
     real, fake : Tensor of shape (n,)
-        The critic's outputs, log odds of being real.
+        Outputs of the critic at real and at generated points: log odds of being real.
+
+    Returns
+    -------
+    Tensor of shape ()
+        In nats; 2 log 2 for a critic whose outputs are zero.
 
     References
     ----------
-    Goodfellow et al. (2014), Generative adversarial nets. NeurIPS.
+    Goodfellow et al. (2014), Generative adversarial nets. NeurIPS. Equation 1.
     """
     return softplus(-real).mean() + softplus(fake).mean()
 
 
-def deception_loss(fake: Tensor) -> Tensor:
-    """The non-saturating loss, in nats, of what wants to be taken for real: -log sigmoid(fake).
+def non_saturating_loss(fake: Tensor) -> Tensor:
+    """Non-saturating generator loss, the mean of -log sigmoid(fake).
 
-    Where the critic cannot tell, it is log 2. Its gradient does not vanish where the critic is
-    sure, other than that of -critic_loss.
+    Unlike ``-critic_loss``, the loss keeps a gradient where the critic is confident.
+
+    Parameters
+    ----------
+    fake : Tensor of shape (n,)
+        Outputs of the critic at generated points: log odds of being real.
+
+    Returns
+    -------
+    Tensor of shape ()
+        In nats; log 2 for a critic whose outputs are zero.
+
+    References
+    ----------
+    Goodfellow et al. (2014), Generative adversarial nets. NeurIPS. Section 3.
     """
     return softplus(-fake).mean()
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """Squared norm of the critic's gradient at real points (n, k), mean over them ("R1").
+    """Mean squared norm of the critic's gradient at real points ("R1" penalty).
 
-    It lets the critic come to rest where both samples agree, which it else passes by, and keeps it
-    from driving small samples in circles.
+    The penalty lets the critic settle where the two samples agree, and damps oscillations.
+
+    Parameters
+    ----------
+    critic : callable
+        Maps points (n, k) to outputs (n,).
+    real : Tensor of shape (n, k)
+        Real points.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Squared output per squared unit of the points, without the factor gamma / 2 of the paper.
 
     References
     ----------
     Mescheder, Geiger, Nowozin (2018), Which training methods for GANs do actually converge? ICML.
+    Equation 9.
     """
     real = real.detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)  # (n, k)

@@ -1,4 +1,4 @@
-"""Generators: a prior and a network, and how to build and store them."""
+"""Generators of points: a prior, a network, and their specification."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from skgw.nn.networks import (
     check_layer_sizes,
     custom_network,
     mlp,
+    named_shape_errors,
     seeded_weights,
-    taking,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 from skgw.storable import storable
 
-MIXTURE_SCALE = 0.5  # standard deviation of a component, against 1 for the means
+COMPONENT_STD = 0.5  # of a component of the prior, relative to the standard deviation of the means
 
 
 class Generator(nn.Module):
-    """Points from noise.
+    """A network that maps noise to points.
 
     Parameters
     ----------
     prior : Prior
+        Distribution of the noise.
     network : Module
-        From noise (n, prior.dim) to points (n, k).
+        Maps noise (n, prior.dim) to points (n, k).
     n_outputs : int
         Dimension k of the points.
     """
 
-    scale: Tensor  # (k,), not learned: what a step of the optimiser means along each axis
+    scale: Tensor  # (k,), not learned; the step size of the optimiser along each axis
 
     def __init__(self, prior: Prior, network: nn.Module, n_outputs: int) -> None:
         super().__init__()
@@ -42,18 +43,18 @@ class Generator(nn.Module):
         self.register_buffer("scale", torch.ones(n_outputs))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
-        """Draw points (n, k); `stratified` lowers the variance of the batch."""
+        """Draw points (n, k); `stratified` noise lowers the variance of the batch."""
         return self.points(self.prior(n, generator, stratified=stratified))
 
     def points(self, noise: Tensor) -> Tensor:
-        """Points (n, k) of noise (n, prior.dim).
+        """Map noise (n, prior.dim) to points (n, k).
 
         Raises
         ------
         ValueError
-            If the network takes noise, or returns points, of another dimension.
+            If the network takes noise of another dimension, or returns points of another dimension.
         """
-        with taking(noise, "generator"):
+        with named_shape_errors(noise, "generator"):
             points: Tensor = self.network(noise)
         if points.shape != (len(noise), len(self.scale)):
             raise ValueError(
@@ -66,21 +67,29 @@ class Generator(nn.Module):
 @storable
 @dataclass(frozen=True)
 class GeneratorSpec:
-    """How to build a generator.
+    """Specification of a generator.
 
     Attributes
     ----------
     n_outputs, latent_dim : int
         Dimensions of points and noise.
-    network : "mlp", "conv", Module or callable
-        A module is copied; a callable gets (latent_dim, n_outputs) and returns a module.
+    network : {"mlp", "conv"}, Module or callable
+        Architecture. A module is copied; a callable takes (latent_dim, n_outputs) and returns a
+        module.
     hidden_layer_sizes : tuple of int
-        Of "mlp" the widths; of "conv" the channels, from the image inwards, where each layer halves
-        the image.
+        Widths of the hidden layers for "mlp"; channels for "conv", from the image inwards, where
+        each layer halves the image.
     n_prior_components : int
-        Gaussians of the prior; 1 is the standard normal distribution.
-    output_shape : (int, int, int) or None
-        Channels, height and width, which "conv" needs: their product is `n_outputs`.
+        Number of Gaussians of the prior; 1 is the standard normal distribution.
+    output_shape : (int, int, int), default=None
+        Channels, height and width in pixels, required by "conv". The product is `n_outputs`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> spec = GeneratorSpec(2, 8, "mlp", (16,), n_prior_components=4)
+    >>> spec.build(seed=0)(5, torch.Generator().manual_seed(0)).shape
+    torch.Size([5, 2])
     """
 
     n_outputs: int
@@ -91,15 +100,26 @@ class GeneratorSpec:
     output_shape: ImageShape | None = None
 
     def build(self, seed: int = 0) -> Generator:
-        """A generator with fresh weights, in float32; the global random state stays as it was.
+        """Build a generator with fresh weights in float32.
+
+        The global random state is left unchanged.
+
+        Parameters
+        ----------
+        seed : int, default=0
+            Seed of the initial weights.
+
+        Returns
+        -------
+        Generator
 
         Raises
         ------
         ValueError
-            If a hidden layer has no positive number of units, or does not fit the images, or if
-            "conv" has no `output_shape` of `n_outputs` pixels.
+            If a hidden layer has no positive number of units, if the hidden layers halve the image
+            too often, or if "conv" has no `output_shape` of `n_outputs` values.
         TypeError
-            If a callable returns something else than a module.
+            If a callable returns anything but a module.
         """
         with seeded_weights(seed):
             return Generator(self._prior(), self._network(), self.n_outputs).float()
@@ -107,7 +127,7 @@ class GeneratorSpec:
     def _prior(self) -> Prior:
         if self.n_prior_components == 1:
             return GaussianPrior(self.latent_dim)
-        return MixturePrior(self.latent_dim, self.n_prior_components, MIXTURE_SCALE)
+        return MixturePrior(self.latent_dim, self.n_prior_components, COMPONENT_STD)
 
     def _network(self) -> nn.Module:
         if not isinstance(self.network, str):

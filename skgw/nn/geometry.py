@@ -9,9 +9,19 @@ MAX_EXACT_DIM = 16  # coordinates are subtracted up to this dimension; inner pro
 
 
 def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Euclidean distances (n, m) between points x (n, k) and y (m, k), or x itself.
+    """Euclidean distances between points.
 
-    The gradient at distance zero is zero, where that of the square root is not defined.
+    The gradient at distance zero is defined as zero.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, k)
+    y : Tensor of shape (m, k), default=None
+        None takes `x`.
+
+    Returns
+    -------
+    Tensor of shape (n, m)
     """
     y = x if y is None else y
     exact = x.shape[1] <= MAX_EXACT_DIM

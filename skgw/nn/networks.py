@@ -1,4 +1,4 @@
-"""Network architectures, and how a network is built from what a user names it by."""
+"""Network architectures, custom networks, and trained networks as plain data."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ Built = TypeVar("Built", bound=nn.Module, covariant=True)
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """A multilayer perceptron with ReLU activations and a linear output, in float32.
+    """Build a multilayer perceptron with ReLU activations and a linear output, in float32.
 
     Parameters
     ----------
     sizes : sequence of int
         Widths of input, hidden layers and output.
+
+    Returns
+    -------
+    Sequential
     """
     layers: list[nn.Module] = []
     for width_in, width_out in itertools.pairwise(sizes):
@@ -38,12 +42,20 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 def custom_network(
     network: nn.Module | NetworkFactory, n_inputs: int, n_outputs: int, *, name: str
 ) -> nn.Module:
-    """A copy of a module, or what a callable makes of (n_inputs, n_outputs).
+    """Copy a module, or call a factory with (n_inputs, n_outputs).
+
+    Parameters
+    ----------
+    network : Module or callable
+    n_inputs, n_outputs : int
+        Dimensions of the network.
+    name : str
+        Name of the user's parameter, for the error message.
 
     Raises
     ------
     TypeError
-        If the callable, a parameter called `name`, returns something else than a module.
+        If the factory returns anything but a module.
     """
     if isinstance(network, nn.Module):
         return copy.deepcopy(network)
@@ -54,13 +66,20 @@ def custom_network(
 
 
 @contextlib.contextmanager
-def taking(x: Tensor, name: str) -> Iterator[None]:
-    """Let a linear layer of a custom network, a parameter called `name`, refuse `x` by that name.
+def named_shape_errors(x: Tensor, name: str) -> Iterator[None]:
+    """Re-raise torch's shape error with the name of the user's parameter.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input of the network that runs in the block.
+    name : str
+        Name of the user's parameter.
 
     Raises
     ------
     ValueError
-        If a layer is for another number of columns.
+        If a linear layer in the block expects another number of columns.
     """
     try:
         yield
@@ -73,24 +92,24 @@ def taking(x: Tensor, name: str) -> Iterator[None]:
 
 
 def check_layer_sizes(sizes: Sequence[Any]) -> None:
-    """Refuse hidden layers without a positive number of units, with a ValueError."""
+    """Raise a ValueError unless every hidden layer has a positive number of units."""
     if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
 
 
 @contextlib.contextmanager
 def seeded_weights(seed: int) -> Iterator[None]:
-    """Let weights that are drawn in the block follow `seed`; the global state stays as it was."""
+    """Seed torch's CPU generator in the block, and restore the global state afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # that of the CPU alone
+        torch.default_generator.manual_seed(seed)
         yield
 
 
 class Spec(Protocol[Built]):
-    """How to build a network, as plain data."""
+    """Specification of a network as plain data."""
 
     def build(self, seed: int = 0) -> Built:
-        """The network with fresh weights."""
+        """Build the network with fresh weights."""
 
 
 @storable
@@ -100,8 +119,10 @@ class FittedNetwork(Generic[Network]):
 
     Attributes
     ----------
-    spec : AutoencoderSpec, GeneratorSpec or the like
-    weights : dict of arrays
+    spec : Spec
+        Specification of the architecture, for instance an `AutoencoderSpec`.
+    weights : dict of str to array
+        Weights and running statistics by name.
     """
 
     spec: Spec[Network]
@@ -109,21 +130,21 @@ class FittedNetwork(Generic[Network]):
 
     @classmethod
     def of(cls, network: Network, spec: Spec[Network]) -> FittedNetwork[Network]:
-        """Take the weights out of `network`."""
+        """Copy the weights of `network`."""
         return cls(spec, weights_of(network))
 
     def build(self, device: str | torch.device = "cpu") -> Network:
-        """The network on `device`, ready for evaluation."""
+        """Rebuild the network on `device`, in evaluation mode."""
         network = self.spec.build()
         restore_weights(network, self.weights)
         return network.to(device).eval()
 
 
 def weights_of(module: nn.Module) -> dict[str, NDArray[Any]]:
-    """A copy of all weights and running statistics, as arrays."""
+    """Copy all weights and running statistics to arrays."""
     return {name: x.detach().cpu().numpy().copy() for name, x in module.state_dict().items()}
 
 
 def restore_weights(module: nn.Module, weights: dict[str, NDArray[Any]]) -> None:
-    """Copy what `weights_of` took out into a module of the same structure."""
+    """Copy the arrays of `weights_of` into a module of the same structure."""
     module.load_state_dict({name: torch.tensor(x) for name, x in weights.items()})

@@ -1,4 +1,4 @@
-"""Penalties on generated samples and on maps: means over the batch, in units of the scale."""
+"""Penalties on generated samples and on maps, averaged over the batch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 def centering_mean(y: Tensor) -> Tensor:
-    """Squared norm of the mean of `y` (n, k): keeps samples centred, leaves their shape free."""
+    """Squared norm of the mean of the points y (n, k), which does not depend on their shape."""
     return y.mean(0).square().sum()
 
 
 def centering_l1(y: Tensor) -> Tensor:
-    """Mean l1 norm of `y` (n, k), as in Bunne et al. (2019), section 2.3: also shrinks."""
+    """Mean l1 norm of the points y (n, k), which also shrinks them (Bunne et al. 2019, 2.3)."""
     return y.abs().sum(1).mean()
 
 
@@ -22,23 +22,25 @@ PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {"mean": centering_mean, "l1"
 
 
 def isometry_penalty(Dz: Tensor, Dx: Tensor, *, scale: float | None = None) -> Tensor:
-    """Squared relative distortion of distances by a map, from x to z.
+    """Squared relative distortion of distances by a map from x to z.
 
-    With a scale s it is ``||Dz - s Dx||^2 / ||s Dx||^2``. Without one it is the smallest value of
-    ``||Dz - s Dx||^2 / ||Dz||^2`` over all s, one minus the squared cosine between both matrices:
-    it is at most one, and does not change with the units of x or z.
+    With a scale s, the penalty is ``||Dz - s Dx||^2 / ||s Dx||^2``. Without a scale, the penalty is
+    the minimum of ``||Dz - s Dx||^2 / ||Dz||^2`` over all s, which equals one minus the squared
+    cosine between the two matrices. The minimum is at most one and invariant to the units of x and
+    z.
 
     Parameters
     ----------
     Dz, Dx : Tensor of shape (n, n)
-        Distances after the map, and before.
-    scale : float, optional
-        What a unit of x shall be in z.
+        Distances after the map and before the map.
+    scale : float, default=None
+        Target ratio of a distance after the map to the distance before the map. None minimises
+        over all ratios.
 
     Returns
     -------
     Tensor of shape ()
-        Without unit; zero for an isometry, up to the scale, and for rows that are all equal.
+        Dimensionless. Zero for an isometry times `scale`, and for rows that are all equal.
     """
     tiny = torch.finfo(Dz.dtype).tiny
     if scale is not None:
@@ -49,44 +51,44 @@ def isometry_penalty(Dz: Tensor, Dx: Tensor, *, scale: float | None = None) -> T
 
 
 def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
-    """How far a map from x to y is from turning and shifting: ``||y - x P^T||^2 / n``, centred.
+    """Squared distance of a map from isometries, ``||y - x P^T||^2 / n`` for centred x and y.
 
-    P (d_y, d_x) is the polar factor of the cross product y^T x, the orthogonal matrix that turns x
-    closest to y; it is held constant, and the gradient pulls y towards x as turned. Where
-    d_y < d_x, P has orthonormal rows and projects x; where d_y > d_x, it has orthonormal columns.
-    Singular values are those of a square matrix of size min(n, d) at most.
+    P (d_y, d_x) is the polar factor of the cross product y^T x, the orthogonal matrix for which
+    x P^T is closest to y. The gradient holds P constant. If d_y < d_x, P has orthonormal rows and
+    projects x; if d_y > d_x, P has orthonormal columns. The singular value decomposition is of a
+    matrix with at most min(n, d_y) rows and min(n, d_x) columns.
 
     Parameters
     ----------
     y : Tensor of shape (n, d_y)
-        What the map makes of x.
+        Images of the rows of x.
     x : Tensor of shape (n, d_x)
-        No gradient flows to it.
+        Points, which receive no gradient.
 
     Returns
     -------
     Tensor of shape ()
-        Squared units of y, mean over the rows.
+        In squared units of y, averaged over the rows.
 
     References
     ----------
     Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
-    spaces. ICML. Equation 5; here both sides are centred, as distances do not see a shift.
+    spaces. ICML. Equation 5; here x and y are centred, since distances are invariant to shifts.
 
     Examples
     --------
     >>> import torch
     >>> x = torch.eye(3)
-    >>> turned = x[:, [1, 2, 0]] + 5
-    >>> round(float(procrustes_penalty(turned, x)), 6)
+    >>> permuted = x[:, [1, 2, 0]] + 5
+    >>> round(float(procrustes_penalty(permuted, x)), 6)
     0.0
     """
     y, x = y - y.mean(0), x - x.mean(0)
-    return (y - _turned_towards(y, x)).square().sum() / len(y)
+    return (y - _procrustes_fit(y, x)).square().sum() / len(y)
 
 
 @torch.no_grad()
-def _turned_towards(y: Tensor, x: Tensor) -> Tensor:
+def _procrustes_fit(y: Tensor, x: Tensor) -> Tensor:
     """``x P^T`` (n, d_y) for the polar factor P of y^T x, through QR: n may be below d."""
     basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
     _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)
@@ -95,10 +97,10 @@ def _turned_towards(y: Tensor, x: Tensor) -> Tensor:
 
 
 def layerwise_penalty(network: nn.Module) -> Tensor:
-    """How far the weight matrices of a network are from orthogonal: the sum of ``||W^T W - I||^2``.
+    """Distance of the weight matrices from orthogonal matrices, the sum of ``||W^T W - I||^2``.
 
-    Of the two products W^T W and W W^T the smaller one is compared with the identity. The weights
-    of a convolution are taken as a matrix, with one row per output channel. Vectors do not count.
+    A matrix with fewer rows than columns is transposed first. The weights of a convolution form a
+    matrix with one row per output channel. Weights with one dimension are left out.
 
     Parameters
     ----------
@@ -107,12 +109,12 @@ def layerwise_penalty(network: nn.Module) -> Tensor:
     Returns
     -------
     Tensor of shape ()
-        Without unit.
+        Dimensionless.
 
     References
     ----------
     Brock, Lim, Ritchie, Weston (2017), Neural photo editing with introspective adversarial
-    networks. ICLR. In Bunne et al. (2019) it is the alternative in section 2.4.
+    networks. ICLR. Bunne et al. (2019) give this penalty as the alternative in section 2.4.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Distributions of the noise that a generator turns into samples."""
+"""Prior distributions of the noise that a generator maps to points."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
-        """Draw noise (n, dim) with a CPU generator; `stratified` lowers the batch's variance."""
+        """Draw noise (n, dim) with a CPU generator; `stratified` lowers the variance of a batch."""
 
 
 class GaussianPrior(Prior):
     """The standard normal distribution."""
 
-    origin: Tensor  # knows the device
+    origin: Tensor  # (dim,), zeros that carry the device and dtype
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         self.register_buffer("origin", torch.zeros(dim), persistent=False)
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
-        """Draw noise (n, dim); there are no strata."""
+        """Draw noise (n, dim); the distribution has no strata, so `stratified` has no effect."""
         return _normal(n, self.dim, generator).to(self.origin)
 
 
 class MixturePrior(Prior):
-    """Gaussians of equal weight with learned means.
+    """A mixture of Gaussians of equal weight with learned means.
 
-    A network is continuous, so that a connected prior cannot reach separate clusters without a
-    bridge of samples between them; the components of a mixture can part. Stratified draws give each
-    component its share of the batch, up to rounding where the size of the batch is no multiple of
-    `n_components`, so that the generated batch hardly fluctuates in how much mass it puts where.
+    A network is continuous, so that it maps a connected prior to a connected set, with samples
+    between separate clusters; the components of a mixture can be mapped to separate clusters.
+    Stratified draws give each component the same share of the batch, up to one draw if the size of
+    the batch is not a multiple of `n_components`.
 
     Parameters
     ----------
     dim : int
         Dimension of the noise.
     n_components : int
-        Number of Gaussians.
+        Number of Gaussians. The means are drawn from the standard normal distribution.
     scale : float
-        Their standard deviation; the means are drawn from the standard normal distribution.
+        Standard deviation of each Gaussian.
     """
 
     def __init__(self, dim: int, n_components: int, scale: float) -> None:
@@ -64,13 +64,13 @@ class MixturePrior(Prior):
         self.means = nn.Parameter(_normal(n_components, dim))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
-        """Draw noise (n, dim); strata are the components."""
+        """Draw noise (n, dim); the strata are the components."""
         return self.place(*self.draw(n, generator, stratified=stratified))
 
     def draw(
         self, n: int, generator: torch.Generator, *, stratified: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Draw components (n,), and standard normal deviations (n, dim) from their means."""
+        """Draw component numbers (n,) and standard normal deviations (n, dim)."""
         k = len(self.means)
         if stratified:
             offset = torch.rand(1, generator=generator, dtype=torch.float32)
@@ -81,10 +81,10 @@ class MixturePrior(Prior):
         return component.to(deviation.device), deviation
 
     def place(self, component: Tensor, deviation: Tensor) -> Tensor:
-        """The noise (n, dim) at these deviations (n, dim) from the means of components (n,)."""
+        """Noise (n, dim): the mean of each component (n,) plus the scaled deviation (n, dim)."""
         return self.means[component] + self.scale * deviation
 
 
 def _normal(n: int, dim: int, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normal noise (n, dim); the draw depends on the dtype, so that one is fixed."""
+    """Draw standard normal noise (n, dim) in float32, whatever torch's default dtype is."""
     return torch.randn(n, dim, generator=generator, dtype=torch.float32)

@@ -1,7 +1,7 @@
-"""Wishes about generated samples that distances say nothing of (Bunne et al. 2019, section 2.3).
+"""Regularisers of generated samples (Bunne et al. 2019, section 2.3).
 
-Each is a function from points (n, k) to a number that is to be small, with a weight. The
-discrepancy keeps the structure of the data; constraints choose among all that have it.
+Distances determine samples only up to an isometry. A regulariser is a penalty on the points (n, k)
+with a weight; it selects among the samples that keep the distances of the data.
 """
 
 from __future__ import annotations
@@ -14,65 +14,74 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skgw.nn.convolutions import ImageShape
-from skgw.nn.networks import taking
+from skgw.nn.networks import named_shape_errors
 
 
-class Constraint(nn.Module):
+class Regularizer(nn.Module):
     """A weighted penalty on generated points.
 
     Parameters
     ----------
     name : str
-        Of the loss that training reports.
+        Name of the loss that training reports.
     weight : float
+        Factor of the penalty in the training loss.
     penalty : callable or Module
-        From points (n, k) to a number (0-d), or to one for each point, of which the mean is taken.
-    unit : float
-        Points are multiplied by it first.
+        Maps points (n, k) to one number (0-d), or to one number per point, which are averaged.
+    scale : float, default=1.0
+        The penalty sees the points multiplied by `scale`.
     """
 
     def __init__(
-        self, name: str, weight: float, penalty: Callable[[Tensor], Tensor], *, unit: float = 1.0
+        self, name: str, weight: float, penalty: Callable[[Tensor], Tensor], *, scale: float = 1.0
     ) -> None:
         super().__init__()
-        self.name, self.weight, self.penalty, self.unit = name, weight, penalty, unit
+        self.name, self.weight, self.penalty, self.scale = name, weight, penalty, scale
 
     def forward(self, points: Tensor) -> Tensor:
-        """The penalty before it is weighted, 0-d.
+        """Evaluate the penalty, without its weight.
+
+        Parameters
+        ----------
+        points : Tensor of shape (n, k)
+
+        Returns
+        -------
+        Tensor of shape ()
 
         Raises
         ------
         ValueError
-            If the penalty gives neither one number nor one for each point, or is a network for
-            points of another dimension.
+            If the penalty returns neither one number nor one number per point, or if it is a
+            network for points of another dimension.
         """
-        with taking(points, self.name):
-            values = self.penalty(points * self.unit)
+        with named_shape_errors(points, self.name):
+            values = self.penalty(points * self.scale)
         if not isinstance(values, Tensor) or values.shape not in ((), (len(points),)):
             got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(
-                f"The constraint {self.name!r} must give a tensor with one number, or one for each "
-                f"of {len(points)} points; got {got}."
+                f"The regulariser {self.name!r} must return a tensor with one number, or with one "
+                f"number for each of the {len(points)} points; got {got}."
             )
         return values.mean()
 
 
 class StylePenalty(nn.Module):
-    """Cross-entropy of a classifier's opinion of points, and the class that they are wanted in.
+    """Cross-entropy between a classifier's prediction and the target class.
 
     Parameters
     ----------
     classifier : Module
-        From points (n, k) to logits (n, n_classes). It is not trained, and always in evaluation
-        mode.
+        Maps points (n, k) to logits (n, n_classes). Its weights are frozen, and it stays in
+        evaluation mode.
     index : int
-        Of the class, among the logits.
+        Column of the target class among the logits.
 
     Examples
     --------
     >>> import torch
-    >>> leaning = StylePenalty(torch.nn.Identity(), 1)  # points are their own logits
-    >>> bool(leaning(torch.tensor([[0.0, 9.0]])) < leaning(torch.tensor([[9.0, 0.0]])))
+    >>> penalty = StylePenalty(torch.nn.Identity(), 1)  # points are their own logits
+    >>> bool(penalty(torch.tensor([[0.0, 9.0]])) < penalty(torch.tensor([[9.0, 0.0]])))
     True
     """
 
@@ -82,17 +91,26 @@ class StylePenalty(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Remain in evaluation mode."""
+        """Stay in evaluation mode, whatever `mode` is."""
         del mode
         return super().train(False)
 
     def forward(self, points: Tensor) -> Tensor:
-        """In nats, (n,).
+        """Evaluate the cross-entropy of each point.
+
+        Parameters
+        ----------
+        points : Tensor of shape (n, k)
+
+        Returns
+        -------
+        Tensor of shape (n,)
+            In nats.
 
         Raises
         ------
         ValueError
-            If there are no logits of such a class.
+            If the classifier has no logit for the target class.
         """
         logits: Tensor = self.classifier(points)
         if logits.ndim != 2 or not 0 <= self.index < logits.shape[1]:
@@ -100,20 +118,25 @@ class StylePenalty(nn.Module):
                 f"A style needs logits of shape (n_points, n_classes), with a class {self.index}; "
                 f"the classifier gives {tuple(logits.shape)}."
             )
-        wanted = torch.full((len(points),), self.index, device=points.device)
-        return cross_entropy(logits, wanted, reduction="none")
+        target = torch.full((len(points),), self.index, device=points.device)
+        return cross_entropy(logits, target, reduction="none")
 
 
 class TotalVariation(nn.Module):
-    """Mean absolute difference of neighbouring pixels, of images that come as rows.
+    """Mean absolute difference of neighbouring pixels of images in flat rows.
 
-    Rudin, Osher, Fatemi (1992), in its anisotropic form: differences along rows and along columns,
-    added.
+    This is the anisotropic form: the mean difference along the height plus the mean difference
+    along the width.
 
     Parameters
     ----------
     image_shape : (int, int, int)
-        Channels, height and width.
+        Channels, height and width in pixels.
+
+    References
+    ----------
+    Rudin, Osher, Fatemi (1992), Nonlinear total variation based noise removal algorithms. Physica D
+    60.
 
     Examples
     --------
@@ -128,7 +151,7 @@ class TotalVariation(nn.Module):
         self.image_shape = image_shape
 
     def forward(self, points: Tensor) -> Tensor:
-        """Of points (n, c * h * w), 0-d."""
+        """Evaluate the total variation of points (n, c * h * w), as a 0-d tensor."""
         images = points.unflatten(1, self.image_shape)  # (n, c, h, w)
         steps = [images.diff(dim=axis).abs() for axis in (2, 3)]
         return sum((step.mean() for step in steps if step.numel()), points.new_zeros(()))

@@ -1,4 +1,4 @@
-"""Maps of a space to itself that begin as the identity."""
+"""Residual maps of a space to itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skgw.storable import storable
 
 
 class ResidualMap(nn.Module):
-    """``x + network(x)``, whose last layer begins at zero."""
+    """The map ``x + network(x)``, initialised as the identity: the last layer starts at zero."""
 
     def __init__(self, network: nn.Sequential) -> None:
         super().__init__()
@@ -22,14 +22,21 @@ class ResidualMap(nn.Module):
             nn.init.zeros_(weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Points (n, d), moved."""
+        """Map points (n, d) to points (n, d)."""
         return x + torch.as_tensor(self.network(x))
 
 
 @storable
 @dataclass(frozen=True)
 class ResidualSpec:
-    """How to build a residual map of points (n, dim).
+    """Specification of a residual map.
+
+    Attributes
+    ----------
+    dim : int
+        Dimension of the points.
+    hidden_layer_sizes : tuple of int, default=(128, 128)
+        Widths of the hidden layers.
 
     Examples
     --------
@@ -43,6 +50,6 @@ class ResidualSpec:
     hidden_layer_sizes: tuple[int, ...] = (128, 128)
 
     def build(self, seed: int = 0) -> ResidualMap:
-        """The map with fresh weights, in float32."""
+        """Build the map with fresh weights in float32."""
         with seeded_weights(seed):
             return ResidualMap(mlp((self.dim, *self.hidden_layer_sizes, self.dim)))

@@ -1,6 +1,6 @@
-"""Pictures of fitted models, as scikit-learn *Display* objects.
+"""Displays of fitted models, in the style of scikit-learn's *Display* classes.
 
-They need matplotlib, which is imported when something is drawn: ``pip install 'skgw[plot]'``.
+Drawing needs matplotlib, which is imported on first use: ``pip install 'skgw[plot]'``.
 """
 
 from .alignment import AlignmentDisplay

@@ -1,4 +1,4 @@
-"""What is looked at before something is drawn."""
+"""Validation of the input of displays."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from sklearn.utils import check_array
 
 
 def as_points(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Rows of finite numbers."""
+    """Validate rows of finite numbers, (n, k)."""
     return np.asarray(check_array(values, dtype=np.float64, input_name=name))
 
 
-def as_labels(values: ArrayLike, n_rows: int, of: str = "what is drawn") -> NDArray[Any]:
-    """One label for each row."""
+def as_labels(values: ArrayLike, n_rows: int, of: str = "the points") -> NDArray[Any]:
+    """Validate one label per row, (n_rows,)."""
     labels = np.asarray(values)
     if labels.shape != (n_rows,):
         raise ValueError(
-            f"Labels must be one for each of the {n_rows} rows of {of}, got shape {labels.shape}."
+            f"y must hold one label for each of the {n_rows} rows of {of}, got shape "
+            f"{labels.shape}."
         )
     return labels
 
 
 def has_two_domains(estimator: Any) -> bool:
-    """Whether an estimator's `transform` has to be told the domain of its rows."""
+    """Whether an estimator's `transform` takes the domain of its rows."""
     transform = getattr(estimator, "transform", None)
     return transform is not None and "domain" in inspect.signature(transform).parameters
 
 
 def require_matplotlib() -> None:
-    """Say which extra is missing."""
+    """Raise an ImportError that names the extra if matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

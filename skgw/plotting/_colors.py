@@ -1,4 +1,4 @@
-"""One colour for each point, from its label."""
+"""Colours of points by their labels."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Ten colours that stay apart for colour-blind readers (M. Petroff, "Accessible color sequences for
-# data visualization", 2021); the two greys come last because samples are drawn in grey.
+# Ten colours that colour-blind readers can tell apart (Petroff 2021, Accessible color sequences for
+# data visualization, arXiv:2107.02270). The two greys are last because samples are drawn in grey.
 PALETTE = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#92dadd"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#94a4a2"),
 )
 SAMPLE_COLOR = "#9a9a9a"
 EDGE_COLOR = "#b5b5b5"
-MAX_CLASSES = 20  # more distinct numbers than this are a quantity, more names need a scale
+MAX_CLASSES = 20  # distinct labels in a legend; more numbers are a quantity, more names a scale
 
 
 class Coloring(NamedTuple):
-    """How to colour the points, and how to explain the colours."""
+    """Colours of points, and the entries of their legend or colour bar."""
 
-    arguments: dict[str, Any]  # for `scatter`
-    legend: list[tuple[str, Any]]  # name and colour of each class, where they are few
-    scale: bool = False  # explained by a colour bar
-    ticks: list[str] | None = None  # names of the classes 0, 1, ... along the bar
+    arguments: dict[str, Any]  # of `Axes.scatter`
+    legend: list[tuple[str, Any]]  # name and colour of each of at most MAX_CLASSES classes
+    scale: bool = False  # whether a colour bar replaces the legend
+    ticks: list[str] | None = None  # names of the classes 0, 1, ... on the colour bar
 
 
 def color_points(labels: ArrayLike | None, limits: tuple[float, float] | None = None) -> Coloring:
-    """Colours of discrete labels from the palette, of a quantity or many labels from viridis.
+    """Choose the colours of points by their labels.
 
-    Labels with `limits` are a quantity, for which these are the ends of the scale.
+    Parameters
+    ----------
+    labels : array-like of shape (n,) or None
+        Up to 20 different labels are classes with colours of the palette. A quantity, and more than
+        20 classes, have colours of viridis. None gives one colour.
+    limits : pair of float, default=None
+        Ends of the colour scale. If given, the labels are a quantity.
     """
     if labels is None:
         return Coloring({"color": PALETTE[0]}, [])
@@ -60,7 +66,7 @@ def _class_colors(n_classes: int) -> NDArray[np.float64]:
 
     if n_classes <= len(PALETTE):
         return np.asarray(to_rgba_array(PALETTE[:n_classes]))
-    return np.asarray(mpl.colormaps["tab20"](range(n_classes)))  # neighbours in viridis look alike
+    return np.asarray(mpl.colormaps["tab20"](range(n_classes)))  # viridis gives similar colours
 
 
 def _name(value: Any) -> str:

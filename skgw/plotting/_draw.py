@@ -1,4 +1,4 @@
-"""The strokes of a picture: axes, points, edges, legend. Imported when something is drawn."""
+"""Drawing of axes, points, edges, legends and colour bars; imports matplotlib."""
 
 from __future__ import annotations
 
@@ -18,43 +18,42 @@ from numpy.typing import NDArray
 from ._colors import EDGE_COLOR, SAMPLE_COLOR, Coloring
 
 Points = NDArray[Any]
-Keywords = dict[str, Any] | None
+Keywords = dict[str, Any] | None  # arguments of a matplotlib method
 
-_GOLDEN = (5**0.5 - 1) / 2
-_LEGEND_ROWS = 12
-_BAR_TICKS = 16
-_COLOR_KEYS = {"c", "color", "colors", "facecolor"}
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+_LEGEND_ROWS = 12  # entries per column
+_MAX_TICKS = 16  # names along an axis or a colour bar
+_COLOR_KEYS = {"c", "color", "colors", "facecolor"}  # arguments of `scatter` that set the colour
 
 
 def prepare_axes(ax: Axes | None, n_components: int) -> Any:
-    """Return axes of the right kind: those given, or those of a new figure."""
+    """Check the projection of `ax`, or create a figure if `ax` is None."""
     if ax is None:
-        if n_components == 3:  # a computed layout would cut off the names of the axes
+        if n_components == 3:  # a constrained layout cuts off the names of the axes
             return plt.subplots(subplot_kw={"projection": "3d"})[1]
         size = (6.4, 2.4) if n_components == 1 else (6.4, 4.8)
         return plt.subplots(figsize=size, layout="constrained")[1]
     if (n_components == 3) != (ax.name == "3d"):
         raise ValueError(
-            "An embedding with three columns needs axes with a 3-D projection, made with "
-            'plt.subplots(subplot_kw={"projection": "3d"}), and others need axes without.'
+            "Points with three columns need axes with a 3-D projection, "
+            'plt.subplots(subplot_kw={"projection": "3d"}); other points need axes without it.'
         )
     return ax
 
 
 def prepare_pair(axes: Sequence[Axes] | None, dimensions: Sequence[int]) -> tuple[Any, Any]:
-    """Return two axes of the right kinds: those given, or those of a new figure."""
+    """Check the projections of two axes, or create a figure if `axes` is None."""
     if isinstance(axes, Axes) or (axes is not None and len(axes) != 2):
-        raise ValueError("axes must be two, as those of plt.subplots(1, 2)[1].")
+        raise ValueError("axes must be a pair, for instance plt.subplots(1, 2)[1].")
     if axes is None:
         figure = plt.figure(figsize=(9.6, 4.8), layout="constrained")
         kinds = ("3d" if n_components == 3 else None for n_components in dimensions)
         axes = [figure.add_subplot(1, 2, k + 1, projection=kind) for k, kind in enumerate(kinds)]
-    one, other = (prepare_axes(ax, n) for ax, n in zip(axes, dimensions, strict=True))
-    return one, other
+    return prepare_axes(axes[0], dimensions[0]), prepare_axes(axes[1], dimensions[1])
 
 
-def finish_axes(ax: Any, n_components: int) -> None:
-    """Name the axes, give them equal units, and keep the frame out of the way."""
+def format_axes(ax: Any, n_components: int) -> None:
+    """Name the axes, set equal units, and reduce the frame."""
     ax.set_xlabel("component 1")
     if n_components == 1:
         ax.set_yticks([])
@@ -72,24 +71,24 @@ def finish_axes(ax: Any, n_components: int) -> None:
         ax.spines[["left", "bottom"]].set_color("0.6")
 
 
-def placed(points: Points, low: float) -> Points:
-    """Give points with one coordinate a height in a strip of height 1 from `low` on."""
+def add_height(points: Points, bottom: float) -> Points:
+    """Add a height between `bottom` and `bottom` + 1 to points with one coordinate."""
     if points.shape[1] > 1:
         return points
-    # Multiples of the golden ratio fill the strip evenly, and the same way each time.
-    heights = low + np.arange(len(points)) * _GOLDEN % 1.0
+    # Multiples of the golden ratio modulo 1 are evenly spaced and deterministic.
+    heights = bottom + np.arange(len(points)) * _GOLDEN_RATIO % 1.0
     return np.column_stack([points[:, 0], heights])
 
 
 def draw_samples(ax: Any, points: Points, keywords: Keywords) -> PathCollection:
-    """Draw fresh samples: small, grey, behind everything."""
+    """Draw samples as small grey dots behind points and edges."""
     defaults = {"s": 6, "alpha": 0.5, "linewidth": 0, "color": SAMPLE_COLOR, "zorder": 1}
     artist: PathCollection = ax.scatter(*points.T, **_merged(defaults, keywords))
     return artist
 
 
 def draw_edges(ax: Any, points: Points, edges: NDArray[np.intp], keywords: Keywords) -> Any:
-    """Draw thin lines below the points."""
+    """Draw edges as thin lines behind the points."""
     defaults = {"color": EDGE_COLOR, "linewidth": 0.6, "alpha": 0.8, "zorder": 1.5}
     kind = Line3DCollection if points.shape[1] == 3 else LineCollection
     lines = kind(list(points[edges]), **_merged(defaults, keywords))  # (n_edges, 2, 2 or 3)
@@ -98,9 +97,9 @@ def draw_edges(ax: Any, points: Points, edges: NDArray[np.intp], keywords: Keywo
 
 
 def draw_points(ax: Any, points: Points, coloring: Coloring, keywords: Keywords) -> PathCollection:
-    """Draw the embedding, in smaller dots the more there are."""
+    """Draw points; the area of a dot falls with the number of points."""
     size = float(np.clip(6000 / max(len(points), 1), 7, 40))
-    # A thin light rim keeps neighbours apart; it would swallow dots as small as the smallest.
+    # A thin white rim separates neighbours, but covers most of the smallest dots.
     rim = {"edgecolor": "white", "linewidth": 0.4 if size > 10 else 0}
     defaults = {"s": size, "alpha": 0.9, "zorder": 2, **rim, **coloring.arguments}
     artist: PathCollection = ax.scatter(*points.T, **_merged(defaults, keywords))
@@ -108,17 +107,17 @@ def draw_points(ax: Any, points: Points, coloring: Coloring, keywords: Keywords)
 
 
 def keeps_colors(keywords: Keywords) -> bool:
-    """Whether the settings of a caller leave the colours to the labels."""
-    return not (_COLOR_KEYS & _normal(keywords).keys())
+    """Whether the caller's arguments leave the colours to the labels."""
+    return not (_COLOR_KEYS & _full_names(keywords).keys())
 
 
 def draw_legend(
     ax: Any, coloring: Coloring, points: PathCollection, samples: PathCollection | None
 ) -> Legend | None:
-    """Name the classes and the samples, outside the axes so that no point is hidden."""
+    """Draw a legend of the classes and the samples outside the axes, where it covers no point."""
     entries = list(coloring.legend)
     if samples is not None:
-        if "color" in coloring.arguments:  # no labels, so the points have one colour and no name
+        if "color" in coloring.arguments:  # without labels, the points have one colour
             entries.append(("embedding", points.get_facecolor()[0]))
         entries.append(("samples", samples.get_facecolor()[0]))
     if not entries:
@@ -131,48 +130,49 @@ def draw_legend(
     place: dict[str, Any] = {
         "loc": "center left", "bbox_to_anchor": (1.02, 0.5), "ncols": n_columns, "columnspacing": 1
     }  # fmt: skip
-    if ax.name == "3d":  # the corners of the axes are empty, their right is not
+    if ax.name == "3d":  # the corners are free, and the right has the name of an axis
         place = {"loc": "upper left", "bbox_to_anchor": (-0.1, 1.0)}
-        if n_columns > 1:  # a second one would lie over the points
+        if n_columns > 1:  # a second column would cover points
             place |= {"fontsize": "small", "labelspacing": 0.2}
-    elif coloring.scale:  # the scale is on the right
+    elif coloring.scale:  # the colour bar is on the right
         place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}
     legend: Legend = ax.legend(handles=dots, frameon=False, handletextpad=0.2, **place)
     return legend
 
 
 def draw_groups(axis: Any, groups: list[tuple[str, int]], line: Any) -> None:
-    """Name classes along an axis, at their middles, and separate them by thin lines."""
+    """Write the name of each class at its middle, and draw thin lines between classes."""
     if not groups:
         return
     ends = np.cumsum([size for _, size in groups])
     for end in ends[:-1]:
         line(end, color=EDGE_COLOR, linewidth=0.6)
-    shown = groups if len(groups) <= _BAR_TICKS else []
+    shown = groups if len(groups) <= _MAX_TICKS else []
     middles = [end - size / 2 for end, (_, size) in zip(ends, shown, strict=False)]
     axis.set_ticks(middles, labels=[name for name, _ in shown])
 
 
 def draw_colorbar(ax: Any, points: PathCollection, coloring: Coloring, n_components: int) -> Any:
-    """Draw the scale of a quantity, or of many classes, solid although the points are not."""
+    """Draw an opaque colour bar of a quantity or of more than 20 classes."""
     pad = 0.12 if n_components == 3 else 0.02
     figure: Any = points.figure
     bar = figure.colorbar(points, ax=ax, shrink=0.7, pad=pad)
     bar.solids.set_alpha(1)
     bar.outline.set_visible(False)
-    if coloring.ticks is not None:  # every class, or every second, third, ... that has room
-        shown = np.arange(0, len(coloring.ticks), -(-len(coloring.ticks) // _BAR_TICKS))
+    if coloring.ticks is not None:
+        step = -(-len(coloring.ticks) // _MAX_TICKS)
+        shown = np.arange(0, len(coloring.ticks), step)
         bar.set_ticks(shown, labels=[coloring.ticks[i] for i in shown])
     return bar
 
 
-def _normal(keywords: Keywords) -> dict[str, Any]:
-    """Give the settings of a caller their full names."""
+def _full_names(keywords: Keywords) -> dict[str, Any]:
+    """Replace aliases of the caller's arguments by their full names."""
     return cbook.normalize_kwargs(keywords or {}, PathCollection)
 
 
 def _merged(defaults: dict[str, Any], keywords: Keywords) -> dict[str, Any]:
-    """Put settings of a caller over the defaults; a colour of theirs replaces ours altogether."""
+    """Merge the caller's arguments into the defaults; any colour replaces all default colours."""
     dropped = set() if keeps_colors(keywords) else {"c", "color", "cmap", "vmin", "vmax"}
     kept = {key: value for key, value in defaults.items() if key not in dropped}
-    return {**kept, **_normal(keywords)}
+    return {**kept, **_full_names(keywords)}

@@ -1,4 +1,4 @@
-"""The edges of a graph, however it is given, as pairs of row numbers."""
+"""Edges of a graph as pairs of row numbers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,24 @@ Edges = NDArray[np.intp]
 
 
 def edge_list(graph: Any, n_nodes: int) -> Edges:
-    """Return the edges as an array of shape (n_edges, 2).
+    """Convert a graph to pairs of row numbers.
 
-    `graph` is a networkx graph, whose nodes in order are the rows; a sparse adjacency matrix; or
-    an array of pairs.
+    Parameters
+    ----------
+    graph : networkx graph, sparse matrix of shape (n, n), or array-like of shape (n_edges, 2)
+        The nodes of a networkx graph, in order, are the rows. Stored zeros of an adjacency matrix
+        are no edges.
+    n_nodes : int
+        Number n of rows of the embedding.
+
+    Returns
+    -------
+    ndarray of shape (n_edges, 2)
+
+    Raises
+    ------
+    ValueError
+        If the graph has another number of nodes, or if pairs are no row numbers.
     """
     if hasattr(graph, "edges") and hasattr(graph, "nodes"):
         edges = _from_networkx(graph, n_nodes)
@@ -52,6 +66,6 @@ def _from_adjacency(graph: Any, n_nodes: int) -> NDArray[Any]:
             f"The adjacency matrix has shape {graph.shape}, but the embedding has {n_nodes} rows."
         )
     entries = sparse.coo_array(graph)
-    # An undirected edge is stored twice; draw it once.
+    # An adjacency matrix stores an undirected edge twice.
     ends = np.sort(np.column_stack([entries.row, entries.col])[entries.data != 0], axis=1)
     return np.unique(ends[ends[:, 0] != ends[:, 1]], axis=0)

@@ -1,4 +1,4 @@
-"""A picture of two domains side by side, in the same colours."""
+"""Display of two domains side by side, in the same colours."""
 
 from __future__ import annotations
 
@@ -9,61 +9,66 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 
+from skgw.base.domains import Domains
+
 from ._checks import as_labels, as_points, has_two_domains, require_matplotlib
 from ._colors import Coloring, color_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Keywords = dict[str, Any] | None
-Both = tuple[NDArray[Any], NDArray[Any]]
+    from ._draw import Keywords
+
+Pair = tuple[NDArray[Any], NDArray[Any]]  # arrays of the two domains
 Limits = tuple[float, float] | None
 
-_DRAWN = 3  # columns at most; of more, the two main directions are drawn
+_MAX_COLUMNS = 3  # coordinates that are drawn; wider points are reduced to two
 
 
 class AlignmentDisplay:
-    """Picture of two domains or two latent spaces side by side.
+    """Two domains or two latent spaces side by side.
 
-    Use `from_estimator` or `from_points` to make one. Rows of both sides that should belong
-    together have the same colour: that of their label, or that of a quantity such as the confidence
-    of a matching. Each side has axes of its own, with equal units; that they point the same way is
-    not to be expected.
+    Use `from_estimator` or `from_arrays` to create a display. Rows of both domains with the same
+    label have the same colour. Each domain has its own axes with equal units. The axes of the two
+    domains are not aligned with each other.
 
     Parameters
     ----------
     points : pair of ndarrays of shapes (n, kx) and (m, ky)
-        Two or three columns each, or one.
-    labels : pair of ndarrays of shapes (n,) and (m,), default=None
-        Classes, or a quantity: numbers that are not whole, or more than 20 different ones.
-    titles : pair of str
-        What stands above the two sides.
+        Coordinates of the rows of both domains, with one, two or three columns each.
+    y : pair of ndarrays of shapes (n,) and (m,), default=None
+        Labels of the rows of both domains, which set the colours. Up to 20 different labels are
+        classes. Numbers that are not whole, and more than 20 different numbers, are a quantity.
+        None draws all points in one colour.
+    titles : pair of str, default=("x", "y")
+        Titles of the axes of the two domains.
     limits : pair of float, default=None
-        Ends of the scale, which make the labels a quantity. None: those of the labels.
+        Ends of the colour scale. If given, the labels are a quantity. None takes the smallest and
+        the largest label.
 
     Attributes
     ----------
     axes_ : pair of matplotlib Axes
-        Axes with the two sides.
+        Axes of the two domains.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure of the axes.
     points_ : pair of matplotlib PathCollections
-        The points of both sides.
+        Points of the two domains.
     legend_ : matplotlib Legend or None
-        Names of the classes, up to 20.
+        Names of up to 20 classes.
     colorbar_ : matplotlib Colorbar or None
-        Scale of a quantity, or of many classes.
+        Scale of a quantity, or names of more than 20 classes.
 
     See Also
     --------
-    CouplingDisplay : Which rows are matched with which.
+    CouplingDisplay : The plan between the two domains.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skgw.plotting import AlignmentDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> display = AlignmentDisplay.from_points(X[:, :2], X[::-1, 2:], labels=(y, y[::-1]))
+    >>> display = AlignmentDisplay.from_arrays((X[:, :2], X[::-1, 2:]), (y, y[::-1]))
     >>> [text.get_text() for text in display.legend_.get_texts()]
     ['0', '1', '2']
     """
@@ -71,13 +76,13 @@ class AlignmentDisplay:
     def __init__(
         self,
         *,
-        points: Both,
-        labels: Both | None = None,
+        points: Pair,
+        y: Pair | None = None,
         titles: tuple[str, str] = ("x", "y"),
         limits: Limits = None,
     ) -> None:
         self.points = points
-        self.labels = labels
+        self.y = y
         self.titles = titles
         self.limits = limits
 
@@ -86,136 +91,132 @@ class AlignmentDisplay:
         cls,
         estimator: Any,
         X: Any,
-        y: Any = None,
+        y: tuple[ArrayLike, ArrayLike] | None = None,
         *,
-        labels: tuple[ArrayLike, ArrayLike] | None = None,
         titles: tuple[str, str] = ("x", "y"),
         axes: Sequence[Axes] | None = None,
         scatter_kw: Keywords = None,
     ) -> Self:
-        """Draw the two domains that an estimator has matched, or their codes if it has any.
+        """Draw the two domains of a fitted estimator.
+
+        An estimator with ``transform(X, domain=...)`` transforms the rows to codes, and the codes
+        are drawn. Otherwise the rows are drawn.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted to both domains. With ``transform(X, domain=...)`` the codes are drawn, without
-            the rows as they are.
-        X : array-like of shape (n, p), or Domains
-            The first domain, or both.
-        y : array-like of shape (m, q), default=None
-            The second domain.
-        labels : pair of array-likes of shapes (n,) and (m,), default=None
-            For the colours. None colours by ``estimator.confidence_``, on a scale from 0 to 1, for
-            which the rows must be those of the fit; a row of the second domain has the mean
-            confidence of its partners.
+            Estimator fitted to two domains.
+        X : Domains, or pair of array-likes of shapes (n, p) and (m, q)
+            Rows of both domains.
+        y : pair of array-likes of shapes (n,) and (m,), default=None
+            Labels of the rows of both domains, which set the colours. None takes
+            ``estimator.confidence_``, on a scale from 0 to 1; `X` must then hold the training rows.
+            A row of the second domain has the mean confidence of the matched rows, weighted by the
+            plan.
         titles : pair of str, default=("x", "y")
-            What stands above the two sides.
+            Titles of the axes of the two domains.
         axes : pair of matplotlib Axes, default=None
-            Where to draw. None makes a new figure.
+            Axes to draw on. None creates a figure.
         scatter_kw : dict, default=None
-            Settings for the points (``Axes.scatter``), over the defaults.
+            Keyword arguments of ``Axes.scatter``, which replace the defaults of the points.
 
         Returns
         -------
         display : AlignmentDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
         ValueError
-            As for `from_points`, and without a second domain or for an estimator of one domain.
+            If `X` does not hold two domains, if `estimator` has one domain, if the numbers of
+            labels and rows differ, or if `axes` is not a pair.
         ImportError
             If matplotlib is not installed.
         """
-        require_matplotlib()  # before anything that takes time
-        if y is None and not hasattr(X, "parts"):
-            raise ValueError("Give y, the second domain, or Domains(X, Y) in place of X.")
-        points = X.parts if y is None else (X, y)
-        limits = None
+        require_matplotlib()  # before the estimator transforms rows
+        points, limits = _both_domains(X), None
         if hasattr(estimator, "transform"):
             if not has_two_domains(estimator):
                 raise ValueError(
-                    f"{type(estimator).__name__} knows one domain, not two: EmbeddingDisplay draws "
-                    "what it makes of rows, and from_points of this display any two sets."
+                    f"{type(estimator).__name__} has one domain, not two. EmbeddingDisplay draws "
+                    "its transform(X); AlignmentDisplay.from_arrays draws any two arrays."
                 )
-            points = tuple(
-                estimator.transform(Z, domain=name)
-                for Z, name in zip(points, ("x", "y"), strict=True)
+            points = (
+                estimator.transform(points[0], domain="x"),
+                estimator.transform(points[1], domain="y"),
             )
-        if labels is None:
-            labels, limits = _confidence(estimator), (0.0, 1.0)
-            if labels and [len(x) for x in labels] != [Z.shape[0] for Z in points]:
+        if y is None:
+            y, limits = _confidence(estimator), (0.0, 1.0)
+            if y and [len(x) for x in y] != [Z.shape[0] for Z in points]:
                 raise ValueError(
-                    "confidence_ is that of the rows of the fit: give labels for other rows."
+                    "confidence_ belongs to the training rows: pass labels y for other rows."
                 )
-        return cls.from_points(
-            *points,
-            labels=labels,
-            titles=titles,
-            limits=limits,
-            axes=axes,
-            scatter_kw=scatter_kw,
+        return cls.from_arrays(
+            points, y, titles=titles, limits=limits, axes=axes, scatter_kw=scatter_kw
         )
 
     @classmethod
-    def from_points(
+    def from_arrays(
         cls,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: tuple[ArrayLike, ArrayLike] | None = None,
         *,
-        labels: tuple[ArrayLike, ArrayLike] | None = None,
         titles: tuple[str, str] = ("x", "y"),
         limits: Limits = None,
         axes: Sequence[Axes] | None = None,
         scatter_kw: Keywords = None,
     ) -> Self:
-        """Draw given points.
+        """Draw the points of two domains.
 
         Parameters
         ----------
-        X, y : array-like of shapes (n, p) and (m, q)
-            Both domains. Of more than three columns the two principal directions are drawn.
-        labels : pair of array-likes of shapes (n,) and (m,), default=None
-            Labels of the rows of both, for the colours.
+        X : Domains, or pair of array-likes of shapes (n, p) and (m, q)
+            Points of both domains. Points with more than three columns are reduced to their two
+            principal components.
+        y : pair of array-likes of shapes (n,) and (m,), default=None
+            Labels of the rows of both domains, which set the colours. None draws all points in one
+            colour.
         titles : pair of str, default=("x", "y")
-            What stands above the two sides.
+            Titles of the axes of the two domains.
         limits : pair of float, default=None
-            Ends of the scale, which make the labels a quantity. None: those of the labels.
+            Ends of the colour scale. If given, the labels are a quantity. None takes the smallest
+            and the largest label.
         axes : pair of matplotlib Axes, default=None
-            Where to draw. None makes a new figure.
+            Axes to draw on. None creates a figure.
         scatter_kw : dict, default=None
-            Settings for the points (``Axes.scatter``), over the defaults.
+            Keyword arguments of ``Axes.scatter``, which replace the defaults of the points.
 
         Returns
         -------
         display : AlignmentDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
         ValueError
-            If there are not as many labels as rows, or not two axes.
+            If `X` does not hold two domains, if the numbers of labels and rows differ, or if `axes`
+            is not a pair.
         ImportError
             If matplotlib is not installed.
         """
-        points = _drawable(X, "X"), _drawable(y, "y")
-        if labels is not None:
-            one, other = (
-                as_labels(values, len(Z)) for values, Z in zip(labels, points, strict=True)
-            )
-            labels = one, other
-        display = cls(points=points, labels=labels, titles=titles, limits=limits)
+        both = _both_domains(X)
+        points = _drawable(both[0], "X[0]"), _drawable(both[1], "X[1]")
+        labels = None
+        if y is not None:
+            labels = as_labels(y[0], len(points[0])), as_labels(y[1], len(points[1]))
+        display = cls(points=points, y=labels, titles=titles, limits=limits)
         return display.plot(axes, scatter_kw=scatter_kw)
 
     def plot(self, axes: Sequence[Axes] | None = None, *, scatter_kw: Keywords = None) -> Self:
-        """Draw the picture.
+        """Draw the display.
 
         Parameters
         ----------
         axes : pair of matplotlib Axes, default=None
-            Where to draw; with a 3-D projection for three columns. None makes a new figure.
+            Axes to draw on, with a 3-D projection for points with three columns. None creates a
+            figure.
         scatter_kw : dict, default=None
-            Settings for the points (``Axes.scatter``), over the defaults.
+            Keyword arguments of ``Axes.scatter``, which replace the defaults of the points.
 
         Returns
         -------
@@ -225,58 +226,68 @@ class AlignmentDisplay:
         Raises
         ------
         ValueError
-            If there are not two axes, or one has no 3-D projection and its points three columns.
+            If `axes` is not a pair, or if points with three columns have axes without a 3-D
+            projection.
         ImportError
             If matplotlib is not installed.
         """
         require_matplotlib()
         from . import _draw
 
-        dimensions = tuple(Z.shape[1] for Z in self.points)
-        self.axes_ = one, other = _draw.prepare_pair(axes, dimensions)
-        self.figure_ = other.figure
+        dimensions = self.points[0].shape[1], self.points[1].shape[1]
+        self.axes_ = _draw.prepare_pair(axes, dimensions)
+        self.figure_ = self.axes_[1].figure
         colorings = self._colorings()
         self.points_ = tuple(
-            _draw.draw_points(ax, _draw.placed(Z, 0.0), coloring, scatter_kw)
-            for ax, Z, coloring in zip((one, other), self.points, colorings, strict=True)
+            _draw.draw_points(ax, _draw.add_height(Z, 0.0), coloring, scatter_kw)
+            for ax, Z, coloring in zip(self.axes_, self.points, colorings, strict=True)
         )
         self.legend_ = self.colorbar_ = None
         if _draw.keeps_colors(scatter_kw):
-            self.legend_ = _draw.draw_legend(other, colorings[1], self.points_[1], None)
+            self.legend_ = _draw.draw_legend(self.axes_[1], colorings[1], self.points_[1], None)
             if colorings[1].scale:
                 self.colorbar_ = _draw.draw_colorbar(
-                    [one, other], self.points_[1], colorings[1], dimensions[1]
+                    list(self.axes_), self.points_[1], colorings[1], dimensions[1]
                 )
-        for ax, title, n_components in zip((one, other), self.titles, dimensions, strict=True):
+        for ax, title, n_components in zip(self.axes_, self.titles, dimensions, strict=True):
             ax.set_title(title)
-            _draw.finish_axes(ax, n_components)
+            _draw.format_axes(ax, n_components)
         return self
 
     def _colorings(self) -> tuple[Coloring, Coloring]:
-        """The colours of both sides, from one and the same scale."""
-        if self.labels is None:
+        """The colours of both domains, from one scale."""
+        if self.y is None:
             return (color_points(None),) * 2
-        values = np.concatenate(self.labels)
-        coloring = color_points(values, self.limits)
+        coloring = color_points(np.concatenate(self.y), self.limits)
         arguments = dict(coloring.arguments)
         if coloring.scale:
             arguments = {"vmin": arguments["c"].min(), "vmax": arguments["c"].max(), **arguments}
-        n = len(self.labels[0])
-        one, other = (
-            coloring._replace(arguments={**arguments, "c": arguments["c"][rows]})
-            for rows in (slice(n), slice(n, None))
+        n = len(self.y[0])
+        colors_x, colors_y = arguments["c"][:n], arguments["c"][n:]
+        return (
+            coloring._replace(arguments={**arguments, "c": colors_x}),
+            coloring._replace(arguments={**arguments, "c": colors_y}),
         )
-        return one, other
+
+
+def _both_domains(X: Any) -> tuple[Any, Any]:
+    """The two parts of `Domains` or of a pair."""
+    parts = X.parts if isinstance(X, Domains) else X
+    if not isinstance(parts, tuple | list) or len(parts) != 2:
+        raise ValueError(
+            "X must hold two domains, as Domains(X, Y) or as the pair (X, Y); y holds their labels."
+        )
+    return parts[0], parts[1]
 
 
 def _drawable(X: ArrayLike, name: str) -> NDArray[np.float64]:
-    """The points, or their two principal directions if they have too many columns."""
+    """The points, or their two principal components if they have more than three columns."""
     points = as_points(X, name)
-    return points if points.shape[1] <= _DRAWN else PCA(2).fit_transform(points)
+    return points if points.shape[1] <= _MAX_COLUMNS else PCA(2).fit_transform(points)
 
 
-def _confidence(estimator: Any) -> Both | None:
-    """How sure the partners of the rows of both domains are, as far as the estimator says so."""
+def _confidence(estimator: Any) -> Pair | None:
+    """The confidence of the training rows of both domains, if the estimator has one."""
     if not hasattr(estimator, "confidence_"):
         return None
     confidence, plan = estimator.confidence_, estimator.plan_

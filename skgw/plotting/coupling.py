@@ -1,4 +1,4 @@
-"""A picture of a plan: which rows of one domain are matched with which of another."""
+"""Display of the plan between two domains."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from ._checks import as_labels, require_matplotlib
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Keywords = dict[str, Any] | None
-Groups = list[tuple[str, int]]  # name and number of rows of each class, in the order drawn
+    from ._draw import Keywords
 
-_MAX_CELLS = (
-    300  # rows and columns that are drawn one by one; more are drawn in blocks of equal size
-)
-_GAMMA = 0.5  # of the colours, so that small masses can be seen
+Groups = list[tuple[str, int]]  # name and number of rows of each class, in the order drawn
+Labels = tuple[ArrayLike | None, ArrayLike | None] | None  # of the rows, and of the columns
+
+_MAX_CELLS = 300  # rows or columns of the picture; larger plans are drawn in blocks
+_GAMMA = 0.5  # exponent of the colour scale, which makes small shares visible
 
 
 class CouplingDisplay:
-    """Picture of a plan, with rows and columns in an order that shows what it does.
+    """Plan between two domains, with rows and columns in order.
 
-    Use `from_estimator` or `from_plan` to make one. Rows are ordered by their labels. So are
-    columns; without labels of their own they are in the order of their heaviest partners, so that a
-    plan that matches one to one is a diagonal. The colour is the share of a row's mass that goes to
-    a column. Plans of more than 300 rows or columns are drawn in blocks.
+    Use `from_estimator` or `from_arrays` to create a display. Rows and columns are ordered by their
+    labels. Columns without labels are ordered by the row of their largest mass, so that a
+    one-to-one plan is drawn as a diagonal. The colour of a cell is the share of the row's mass that
+    the plan sends to the column. Plans with more than 300 rows or columns are drawn in blocks.
 
     Parameters
     ----------
     shares : ndarray of shape (k, l)
-        Of the mass of each block of rows, what goes to each block of columns.
-    edges : pair of ndarrays of shapes (k + 1,) and (l + 1,)
-        Where the blocks of rows and of columns begin, and the last one ends.
+        Share of the mass of each block of rows that the plan sends to each block of columns.
+    boundaries : pair of ndarrays of shapes (k + 1,) and (l + 1,)
+        First row of each block of rows and number of rows; the same for columns.
     groups : pair of lists of (str, int), default=([], [])
         Name and size of the classes of rows and of columns, in the order drawn.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes of the display.
     figure_ : matplotlib Figure
-        Figure that holds it.
+        Figure of the axes.
     mesh_ : matplotlib QuadMesh
-        The plan.
+        Cells of the plan.
     colorbar_ : matplotlib Colorbar
         Scale of the shares.
 
@@ -60,7 +60,7 @@ class CouplingDisplay:
     >>> import numpy as np
     >>> from skgw.plotting import CouplingDisplay
     >>> plan = np.eye(4)[[2, 0, 3, 1]] / 4
-    >>> CouplingDisplay.from_plan(plan).shares.argmax(axis=1)
+    >>> CouplingDisplay.from_arrays(plan).shares.argmax(axis=1)
     array([0, 1, 2, 3])
     """
 
@@ -68,73 +68,82 @@ class CouplingDisplay:
         self,
         *,
         shares: NDArray[Any],
-        edges: tuple[NDArray[np.intp], NDArray[np.intp]],
+        boundaries: tuple[NDArray[np.intp], NDArray[np.intp]],
         groups: tuple[Groups, Groups] = ([], []),
     ) -> None:
         self.shares = shares
-        self.edges = edges
+        self.boundaries = boundaries
         self.groups = groups
 
     @classmethod
     def from_estimator(
         cls,
         estimator: Any,
+        y: Labels = None,
         *,
-        labels: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
         ax: Axes | None = None,
         mesh_kw: Keywords = None,
     ) -> Self:
-        """Draw ``estimator.plan_``.
+        """Draw the plan of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted to two domains.
-        labels : pair of array-likes of shapes (n,) and (m,) or None, default=(None, None)
-            Labels of the rows and of the columns.
+            Estimator fitted to two domains, with the attribute `plan_`.
+        y : pair of array-likes of shapes (n,) and (m,), default=None
+            Labels of the training rows of both domains, which order the rows and the columns. Each
+            of the two can be None. None is (None, None).
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a new figure.
+            Axes to draw on. None creates a figure.
         mesh_kw : dict, default=None
-            Settings for the plan (``Axes.pcolormesh``), over the defaults.
+            Keyword arguments of ``Axes.pcolormesh``, which replace the defaults of the cells.
 
         Returns
         -------
         display : CouplingDisplay
-            The display, drawn.
-        """
-        return cls.from_plan(estimator.plan_, labels=labels, ax=ax, mesh_kw=mesh_kw)
-
-    @classmethod
-    def from_plan(
-        cls,
-        plan: Any,
-        *,
-        labels: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
-        ax: Axes | None = None,
-        mesh_kw: Keywords = None,
-    ) -> Self:
-        """Draw a given plan.
-
-        Parameters
-        ----------
-        plan : Coupling or array-like of shape (n, m)
-            Non-negative.
-        labels : pair of array-likes of shapes (n,) and (m,) or None, default=(None, None)
-            Labels of the rows and of the columns.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a new figure.
-        mesh_kw : dict, default=None
-            Settings for the plan (``Axes.pcolormesh``), over the defaults.
-
-        Returns
-        -------
-        display : CouplingDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
         ValueError
-            If there are not as many labels as rows or columns.
+            If the numbers of labels and of rows or columns differ.
+        ImportError
+            If matplotlib is not installed.
+        """
+        return cls.from_arrays(estimator.plan_, y, ax=ax, mesh_kw=mesh_kw)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        plan: Any,
+        y: Labels = None,
+        *,
+        ax: Axes | None = None,
+        mesh_kw: Keywords = None,
+    ) -> Self:
+        """Draw a plan.
+
+        Parameters
+        ----------
+        plan : Coupling or array-like of shape (n, m)
+            Non-negative masses.
+        y : pair of array-likes of shapes (n,) and (m,), default=None
+            Labels of the rows and of the columns, which order them. Each of the two can be None.
+            None is (None, None).
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
+        mesh_kw : dict, default=None
+            Keyword arguments of ``Axes.pcolormesh``, which replace the defaults of the cells.
+
+        Returns
+        -------
+        display : CouplingDisplay
+            The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of labels and of rows or columns differ.
         ImportError
             If matplotlib is not installed.
         """
@@ -142,27 +151,28 @@ class CouplingDisplay:
         if not hasattr(plan, "apply"):
             plan = Coupling(np.asarray(plan, dtype=float))
         rows, columns = (
-            None if values is None else as_labels(values, size, f"the plan's side {side!r}")
-            for values, size, side in zip(labels, plan.shape, ("x", "y"), strict=True)
+            None if values is None else as_labels(values, size, f"domain {domain!r} of the plan")
+            for values, size, domain in zip(y or (None, None), plan.shape, ("x", "y"), strict=True)
         )
         order_x = np.arange(plan.shape[0]) if rows is None else np.argsort(rows, kind="stable")
         if columns is None:
             order_y = np.argsort(np.argsort(order_x)[plan.argmax(0)], kind="stable")
         else:
             order_y = np.argsort(columns, kind="stable")
-        shares, edges = _blocks(plan, order_x, order_y)
-        display = cls(shares=shares, edges=edges, groups=(_groups(rows), _groups(columns)))
+        shares, boundaries = _blocks(plan, order_x, order_y)
+        groups = _groups(rows), _groups(columns)
+        display = cls(shares=shares, boundaries=boundaries, groups=groups)
         return display.plot(ax, mesh_kw=mesh_kw)
 
     def plot(self, ax: Axes | None = None, *, mesh_kw: Keywords = None) -> Self:
-        """Draw the picture.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a new figure.
+            Axes to draw on. None creates a figure.
         mesh_kw : dict, default=None
-            Settings for the plan (``Axes.pcolormesh``), over the defaults.
+            Keyword arguments of ``Axes.pcolormesh``, which replace the defaults of the cells.
 
         Returns
         -------
@@ -171,6 +181,8 @@ class CouplingDisplay:
 
         Raises
         ------
+        ValueError
+            If `ax` has a 3-D projection.
         ImportError
             If matplotlib is not installed.
         """
@@ -182,7 +194,7 @@ class CouplingDisplay:
         self.ax_ = axes = _draw.prepare_axes(ax, 2)
         self.figure_ = axes.figure
         defaults = {"cmap": "Blues", "norm": PowerNorm(_GAMMA, vmin=0), "rasterized": True}
-        rows, columns = self.edges
+        rows, columns = self.boundaries
         self.mesh_ = axes.pcolormesh(columns, rows, self.shares, **defaults | (mesh_kw or {}))
         axes.set(xlabel="y", ylabel="x", xlim=columns[[0, -1]], ylim=rows[[-1, 0]])
         _draw.draw_groups(axes.yaxis, self.groups[0], axes.axhline)
@@ -195,10 +207,10 @@ class CouplingDisplay:
 def _blocks(
     plan: Any, order_x: NDArray[np.intp], order_y: NDArray[np.intp]
 ) -> tuple[NDArray[Any], tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Shares (k, l) of blocks of rows and columns in the given orders, and the blocks' edges."""
+    """Shares (k, l) of blocks of rows and columns in the given orders, and their boundaries."""
     n, m = plan.shape
     rows, columns = (np.linspace(0, size, min(size, _MAX_CELLS) + 1).astype(int) for size in (n, m))
-    member = np.zeros((m, len(columns) - 1))  # of which block each column is
+    member = np.zeros((m, len(columns) - 1))  # 1 if the column is in the block
     member[order_y, np.repeat(np.arange(len(columns) - 1), np.diff(columns))] = 1
     mass = np.add.reduceat(plan.apply(member, axis=1)[order_x], rows[:-1], axis=0)  # (k, l)
     total = mass.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""How input becomes a space with distances: features, distance matrices and graphs."""
+"""Finite metric spaces of features, distance matrices and graphs."""
 
 from skgw.spaces.build import (
     feature_space,

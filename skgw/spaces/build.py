@@ -1,4 +1,4 @@
-"""From an estimator's input to a space."""
+"""Constructors of finite metric spaces from an estimator's validated input."""
 
 from __future__ import annotations
 
@@ -22,61 +22,153 @@ from skgw.spaces.finite import (
 )
 from skgw.spaces.graphs import SYMMETRY_TOLERANCE, graph_distances
 
-BY_PRODUCTS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn goes by inner products for these
+INNER_PRODUCT_METRICS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn expands the squares
 FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on all rows
-MAX_GRAPH_ANCHORS = 2048  # rows of shortest paths that are computed; memory grows with n times this
-DIAGONAL_TOLERANCE = 1e-2  # relative; a root turns float32 rounding of squares into about 1e-3
-TIE = 1e-6  # relative; distances that differ by less are equal
-N_LOOKED_AT = 1000  # rows whose zeros are looked at
+MAX_ANCHORS = 2048  # rows of shortest paths in a graph; memory grows with n times this number
+DIAGONAL_TOLERANCE = 1e-2  # of the largest distance; float32 rounding of squares gives about 1e-3
+TIE_TOLERANCE = 1e-6  # relative difference below which two distances are equal
+MAX_INSPECTED_ROWS = 1000  # rows with zeros that are tested for an adjacency matrix
 
 
-def make_space(X: Any, *, metric: Metric, n_neighbors: int, rng: np.random.RandomState) -> Space:
-    """The space of validated training points."""
+def make_space(
+    X: Any,
+    *,
+    metric: Metric,
+    n_neighbors: int,
+    rng: np.random.RandomState,
+    max_anchors: int = MAX_ANCHORS,
+) -> Space:
+    """Build the space of validated training rows.
+
+    Parameters
+    ----------
+    X : array of shape (n, d) or (n, n), or sparse array of shape (n, n)
+        Features, distances, or the edge lengths of a graph.
+    metric : str or callable
+        "precomputed" for distances, "geodesic" for shortest paths between nearest neighbours, or a
+        metric of `sklearn.metrics.pairwise_distances`. Ignored for a graph.
+    n_neighbors : int
+        Neighbours that "geodesic" links.
+    rng : RandomState
+        Source of the random subset of anchors.
+    max_anchors : int, default=2048
+        Largest number of anchors of a graph.
+
+    Returns
+    -------
+    Space
+
+    Raises
+    ------
+    ValueError
+        If distances are not square, zero on the diagonal and symmetric, if they look like an
+        adjacency matrix, if a graph is not connected, or if the metric has fitted parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.RandomState(0)
+    >>> space = make_space(np.eye(3), metric="cityblock", n_neighbors=2, rng=rng)
+    >>> space.distances(np.array([0]), np.array([0, 1, 2]))
+    array([[0., 2., 2.]])
+    """
     if sparse.issparse(X):
-        return graph_space(X, rng)
+        return graph_space(X, rng, max_anchors=max_anchors)
     if metric == "precomputed":
         return matrix_space(X)
     if metric == "geodesic":
-        return geodesic_space(X, n_neighbors, rng)
+        return geodesic_space(X, n_neighbors, rng, max_anchors=max_anchors)
     return feature_space(X, metric)
 
 
 def feature_space(X: Array, metric: Metric) -> FeatureSpace:
-    """Points with coordinates, under a metric of `sklearn.metrics.pairwise_distances`."""
+    """Build the space of features (n, d) under a metric of scikit-learn.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    metric : str or callable
+        Metric of `sklearn.metrics.pairwise_distances` without fitted parameters.
+
+    Raises
+    ------
+    ValueError
+        If the metric has parameters that depend on all rows.
+    """
     if metric in FITTED_METRICS:
         raise ValueError(
-            f"metric={metric!r} has parameters of its own. Scale or whiten the features in a "
-            "pipeline (StandardScaler, PCA(whiten=True)) and use 'euclidean'."
+            f"metric={metric!r} has parameters that depend on the rows. Scale or whiten the "
+            "features in a pipeline (StandardScaler, PCA(whiten=True)) and use 'euclidean'."
         )
-    points, origin = _centered(X) if metric in BY_PRODUCTS else (X.copy(), np.zeros_like(X[0]))
+    expands = metric in INNER_PRODUCT_METRICS
+    points, origin = _centered(X) if expands else (X.copy(), np.zeros_like(X[0]))
     return FeatureSpace(points=points, origin=origin, anchors=np.arange(len(X)), metric=metric)
 
 
 def matrix_space(X: Array) -> MatrixSpace:
-    """Points known by their distances, (n, n)."""
+    """Build the space of a distance matrix (n, n).
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not square, zero on the diagonal and symmetric, or if it looks like an
+        adjacency matrix.
+    """
     check_distances(X)
     _refuse_adjacency(X)
     return MatrixSpace(matrix=X, anchors=np.arange(len(X)))
 
 
-def graph_space(graph: sparse.csr_array, rng: np.random.RandomState) -> GraphSpace:
-    """Nodes of a graph, given by its edge lengths (n, n), under shortest paths."""
-    anchors = choose_anchors(graph.shape[0], rng)
+def graph_space(
+    graph: sparse.csr_array, rng: np.random.RandomState, *, max_anchors: int = MAX_ANCHORS
+) -> GraphSpace:
+    """Build the space of the nodes of a graph under shortest paths.
+
+    Parameters
+    ----------
+    graph : sparse array of shape (n, n)
+        Edge lengths, as `edge_lengths` returns them.
+    rng : RandomState
+        Source of the random subset of anchors.
+    max_anchors : int, default=2048
+        Largest number of anchors.
+
+    Raises
+    ------
+    ValueError
+        If the graph is not connected.
+    """
+    anchors = choose_anchors(graph.shape[0], rng, max_anchors)
     matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
     return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors, graph=graph)
 
 
 def geodesic_space(
-    X: Array, n_neighbors: int, rng: np.random.RandomState, *, hops: bool = False
+    X: Array,
+    n_neighbors: int,
+    rng: np.random.RandomState,
+    *,
+    hops: bool = False,
+    max_anchors: int = MAX_ANCHORS,
 ) -> GeodesicSpace:
-    """Points with coordinates, under shortest paths between Euclidean nearest neighbours.
+    """Build the space of features under shortest paths between Euclidean nearest neighbours.
 
-    Paths are as long as their edges together, or have one unit per edge if `hops`.
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    n_neighbors : int
+        Neighbours that each point is linked to; at most n - 1 are used.
+    rng : RandomState
+        Source of the random subset of anchors.
+    hops : bool, default=False
+        If True, every edge has length 1. If False, an edge has its Euclidean length.
+    max_anchors : int, default=2048
+        Largest number of anchors.
     """
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
-    anchors = choose_anchors(len(X), rng)
+    anchors = choose_anchors(len(X), rng, max_anchors)
     edge_length = "hops" if hops else "weight"
     matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
@@ -86,16 +178,17 @@ def geodesic_space(
 
 
 def _centered(X: Array) -> tuple[Array, Array]:
-    """Points around zero and their mean: inner products lose small distances far from zero."""
+    """Centred points and their mean; inner products lose small distances far from zero."""
     origin = X.mean(0, dtype=np.float64).astype(X.dtype)
     return X - origin, origin
 
 
 def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
-    """The nearest-neighbour graph, joined with the edges of a minimum spanning tree it lacks.
+    """Nearest-neighbour graph (n, n), connected by edges of a minimum spanning tree.
 
-    Clusters far apart are not linked by nearest neighbours. Each component is given its shortest
-    edge to the rest until one is left (Boruvka's algorithm, started from the components).
+    Nearest neighbours do not link clusters that are far apart. Until one component is left, each
+    component receives its shortest edge to the other components (Borůvka's algorithm, started from
+    the components).
     """
     edges = [_nearest(X, n_neighbors)]
     while True:
@@ -103,7 +196,7 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
         linked = sparse.csr_array((length, (i, j)), shape=(len(X), len(X)))
         n_components, component = csgraph.connected_components(linked, directed=False)
         if n_components == 1:
-            return sparse.coo_array((length, (i, j)), shape=linked.shape)
+            return linked
         for c in range(n_components):
             inside, outside = np.flatnonzero(component == c), np.flatnonzero(component != c)
             nearest, gap = pairwise_distances_argmin_min(X[inside], X[outside])
@@ -114,52 +207,54 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
 def _nearest(X: Array, n_neighbors: int) -> tuple[Array, Array, Array]:
     """Edges i, j and their lengths, from each point to its nearest neighbours.
 
-    Neighbours that are as far as the last one count as well, up to twice as many: points of a grid
-    would lose its symmetries if some of them were left out.
+    Ties with the last neighbour are included, up to `n_neighbors` of them, so that the graph of a
+    grid keeps the symmetries of the grid.
     """
-    more = min(2 * n_neighbors, len(X) - 1)
-    length, j = NearestNeighbors(n_neighbors=more).fit(X).kneighbors()
-    near = length <= (1 + TIE) * length[:, [n_neighbors - 1]]
+    n_candidates = min(2 * n_neighbors, len(X) - 1)
+    length, j = NearestNeighbors(n_neighbors=n_candidates).fit(X).kneighbors()
+    near = length <= (1 + TIE_TOLERANCE) * length[:, [n_neighbors - 1]]
     return np.nonzero(near)[0], j[near], length[near]
 
 
-def choose_anchors(n: int, rng: np.random.RandomState) -> Index:
-    """All of n rows, or a random subset of `MAX_GRAPH_ANCHORS`, in order."""
-    if n <= MAX_GRAPH_ANCHORS:
+def choose_anchors(n: int, rng: np.random.RandomState, max_anchors: int = MAX_ANCHORS) -> Index:
+    """Choose all of n rows, or a random subset of `max_anchors` rows in increasing order."""
+    if n <= max_anchors:
         return np.arange(n)
-    return np.sort(rng.choice(n, MAX_GRAPH_ANCHORS, replace=False))
+    return np.sort(rng.choice(n, max_anchors, replace=False))
 
 
 def check_distances(D: Array, name: str = "Precomputed distances") -> None:
-    """Raise a ValueError that says what to do if D is not a matrix of distances."""
+    """Raise a ValueError unless D (n, n) is zero on the diagonal and symmetric."""
     if D.shape[0] != D.shape[1]:
         raise ValueError(
             f"{name} must be a square matrix, got shape {D.shape}. "
             "For features choose a metric such as 'euclidean'."
         )
-    size = D.max(initial=0.0)
-    if (abs(D.diagonal()) > DIAGONAL_TOLERANCE * size).any():
+    largest = D.max(initial=0.0)
+    if (abs(D.diagonal()) > DIAGONAL_TOLERANCE * largest).any():
         raise ValueError(
             f"{name} must be zero on the diagonal. Similarities or kernels must be turned into "
             "distances first."
         )
-    if (abs(D - D.T) > SYMMETRY_TOLERANCE * size).any():
-        raise ValueError(f"{name} must be symmetric; take (D + D.T) / 2 if that is what you mean.")
+    if (abs(D - D.T) > SYMMETRY_TOLERANCE * largest).any():
+        raise ValueError(
+            f"{name} must be symmetric; take (D + D.T) / 2 to average the two directions."
+        )
 
 
 def _refuse_adjacency(D: Array) -> None:
-    """Raise a ValueError if zeros in D seem to mean "no edge" rather than "the same point"."""
-    rows = np.flatnonzero((D == 0).sum(1) > 1)[:N_LOOKED_AT]
+    """Raise a ValueError if zeros in D mean "no edge" rather than "the same point"."""
+    rows = np.flatnonzero((D == 0).sum(1) > 1)[:MAX_INSPECTED_ROWS]
     if not len(rows):
         return
     at_zero = D[rows] == 0
     at_zero[np.arange(len(rows)), rows] = False
-    one, other = D[rows], D[at_zero.argmax(1)]
-    # Points at distance zero are as far from all others, but for rounding.
-    differ = abs(one - other).max(1) > 0.5 * np.maximum(one, other).max(1)
+    own, duplicate = D[rows], D[at_zero.argmax(1)]
+    # Two points at distance zero have the same distances to all points, up to rounding.
+    differ = abs(own - duplicate).max(1) > 0.5 * np.maximum(own, duplicate).max(1)
     if np.mean(differ) > 0.5:
         raise ValueError(
-            "Most points are at distance zero from points that are far from other ones: is X an "
-            "adjacency matrix? Pass graphs as sparse matrices, scipy.sparse.csr_array(X), or turn "
-            "them into distances with skgw.spaces.graph_distances."
+            "Most points with a distance of zero to another point differ in their distances to the "
+            "rest: is X an adjacency matrix? Pass a graph as a sparse matrix, "
+            "scipy.sparse.csr_array(X), or compute distances with skgw.spaces.graph_distances."
         )

@@ -1,4 +1,4 @@
-"""Spaces made of other spaces: means of distances, of prepared features, and near ones only."""
+"""Spaces derived from other spaces: mean distances, prepared features, saturated distances."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from skgw.storable import storable
 @storable
 @dataclass(frozen=True)
 class ConsensusSpace(Space):
-    """Mean of several distances between the same points, each over its own scale.
+    """Mean of several distances between the same points, each divided by its scale.
 
-    What one graph of nearest neighbours gets wrong, a short cut or a gap, others get right.
+    The mean over several nearest-neighbour graphs reduces the effect of a short cut or a gap in one
+    of the graphs.
     """
 
     spaces: tuple[Space, ...]
@@ -29,11 +30,11 @@ class ConsensusSpace(Space):
         return self.spaces[0].n_rows
 
     def distances(self, rows: Index, j: Index) -> Array:
-        """Of each space in turn."""
+        """Mean distances from training rows to the anchors at positions `j`."""
         return self._mean(space.distances(rows, j) for space in self.spaces)
 
     def from_new(self, X: Array) -> Array:
-        """From what each of the spaces takes."""
+        """Mean distances from new points to all anchors."""
         return self._mean(space.from_new(X) for space in self.spaces)
 
     def _mean(self, parts: Iterable[Array]) -> Array:
@@ -41,7 +42,7 @@ class ConsensusSpace(Space):
         return np.asarray(sum(weighted) / len(self.spaces))
 
     def restrict(self, j: Index) -> ConsensusSpace:
-        """Restrict each."""
+        """Restrict every space to the anchors at positions `j`."""
         spaces = tuple(space.restrict(j) for space in self.spaces)
         return replace(self, spaces=spaces, anchors=spaces[0].anchors)
 
@@ -49,14 +50,14 @@ class ConsensusSpace(Space):
 @storable
 @dataclass(frozen=True)
 class Preparation:
-    """Features less `shift`, over `scale`, and put on the unit sphere if `to_sphere`."""
+    """Affine scaling of features, and projection onto the unit sphere if `to_sphere`."""
 
     shift: Array  # (d,)
     scale: Array  # (d,)
     to_sphere: bool = False
 
     def __call__(self, X: Array) -> Array:
-        """The prepared features, (n, d)."""
+        """Prepare features (n, d)."""
         X = (X - self.shift) / self.scale
         if not self.to_sphere:
             return X
@@ -67,7 +68,7 @@ class Preparation:
 @storable
 @dataclass(frozen=True)
 class PreparedSpace(Space):
-    """Points under the distances of their prepared features."""
+    """Points under the distances between their prepared features."""
 
     space: Space  # of the prepared points
     preparation: Preparation
@@ -79,15 +80,15 @@ class PreparedSpace(Space):
         return self.space.n_rows
 
     def distances(self, rows: Index, j: Index) -> Array:
-        """Those of the prepared points."""
+        """Distances from training rows to the anchors at positions `j`, of prepared features."""
         return self.space.distances(rows, j)
 
     def from_new(self, X: Array) -> Array:
-        """From features as they were before."""
+        """Distances from new points, given by their features before preparation, to all anchors."""
         return self.space.from_new(self.preparation(X))
 
     def restrict(self, j: Index) -> PreparedSpace:
-        """Restrict the space of the prepared points."""
+        """Restrict the space of the prepared points to the anchors at positions `j`."""
         space = self.space.restrict(j)
         return replace(self, space=space, anchors=space.anchors)
 
@@ -95,10 +96,10 @@ class PreparedSpace(Space):
 @storable
 @dataclass(frozen=True)
 class SaturatedSpace(Space):
-    """Distances d of a space as 1 - exp(-d / reach).
+    """Saturated distances 1 - exp(-d / reach) of the distances d of a space.
 
-    They are a metric, too, as the function is concave. Near points are as far apart as before, over
-    the reach; points beyond it are all about equally far.
+    The function is concave, so that saturated distances are a metric. They are d / reach to first
+    order for d below the reach, and they exceed 0.95 for d above three times the reach.
     """
 
     space: Space
@@ -111,17 +112,17 @@ class SaturatedSpace(Space):
         return self.space.n_rows
 
     def distances(self, rows: Index, j: Index) -> Array:
-        """Those of the space, saturated."""
+        """Saturated distances from training rows to the anchors at positions `j`."""
         return self._saturated(self.space.distances(rows, j))
 
     def from_new(self, X: Array) -> Array:
-        """From what the space takes."""
+        """Saturated distances from new points to all anchors."""
         return self._saturated(self.space.from_new(X))
 
     def _saturated(self, distances: Array) -> Array:
         return np.asarray(-np.expm1(-distances / self.reach))
 
     def restrict(self, j: Index) -> SaturatedSpace:
-        """Restrict the space."""
+        """Restrict the space to the anchors at positions `j`."""
         space = self.space.restrict(j)
         return replace(self, space=space, anchors=space.anchors)

@@ -1,8 +1,8 @@
-"""Finite metric spaces: distances among training rows in blocks, and of new points to them.
+"""Finite metric spaces of training rows, and distances from new points to them.
 
-A space serves distances to its *anchors*, the training rows that a model works with. All rows are
-anchors where distances are cheap (features, given matrices); where each row costs a search through
-a graph, a random subset is.
+A space returns distances to its *anchors*, the training rows that a model uses. For features and
+given matrices, all rows are anchors. For graphs, where each row of distances costs a search, the
+anchors are a random subset of the rows.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Array = NDArray[Any]
 Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
 
-SAME_POINT = 1e-3  # of the mean distance to neighbours: below it is rounding of float32 products
+DUPLICATE_TOLERANCE = 1e-3  # of the mean distance to the neighbours; covers float32 rounding
 
 
 class Space(ABC):
-    """The training rows of one domain, seen through their distances."""
+    """The training rows of one domain and their distances."""
 
     anchors: Index  # (n_anchors,), the training rows that distances are measured to
 
@@ -48,7 +48,7 @@ class Space(ABC):
 
     @abstractmethod
     def restrict(self, j: Index) -> Space:
-        """The space with the anchors at positions `j` only, for `from_new`."""
+        """Keep the anchors at positions `j`, so that `from_new` computes fewer distances."""
 
     def between(self, i: Index, j: Index) -> Array:
         """Distances between the anchors at positions `i` and `j`, (len(i), len(j))."""
@@ -58,9 +58,9 @@ class Space(ABC):
 @storable
 @dataclass(frozen=True)
 class FeatureSpace(Space):
-    """Points with coordinates, under any metric of `sklearn.metrics.pairwise_distances`."""
+    """Features under a metric of `sklearn.metrics.pairwise_distances`."""
 
-    points: Array  # (n_anchors, d), less `origin`
+    points: Array  # (n_anchors, d), relative to `origin`
     origin: Array  # (d,)
     anchors: Index
     metric: Metric = "euclidean"
@@ -71,11 +71,11 @@ class FeatureSpace(Space):
         return len(self.points)
 
     def distances(self, rows: Index, j: Index) -> Array:
-        """Computed when asked for."""
+        """Compute distances from training rows to the anchors at positions `j`."""
         return pairwise_distances(self.points[rows], self.points[j], metric=self.metric)
 
     def from_new(self, X: Array) -> Array:
-        """From features."""
+        """Compute distances from features (len(X), d) to all anchors."""
         return pairwise_distances(X - self.origin, self.points, metric=self.metric)
 
     def features(self) -> Array:
@@ -83,14 +83,14 @@ class FeatureSpace(Space):
         return self.points[self.anchors] + self.origin
 
     def restrict(self, j: Index) -> FeatureSpace:
-        """Forgets the other points: the anchors become all there is."""
+        """Keep the anchors at positions `j` as the only training rows."""
         return replace(self, points=self.points[self.anchors[j]], anchors=np.arange(len(j)))
 
 
 @storable
 @dataclass(frozen=True)
 class MatrixSpace(Space):
-    """Distances that were given, or computed from a graph once."""
+    """Distances in a matrix, given by the user or computed from a graph."""
 
     matrix: Array  # (n_rows, n_anchors)
     anchors: Index
@@ -101,53 +101,53 @@ class MatrixSpace(Space):
         return len(self.matrix)
 
     def distances(self, rows: Index, j: Index) -> Array:
-        """Looked up."""
+        """Look up distances from training rows to the anchors at positions `j`."""
         return self.matrix[np.ix_(rows, j)]
 
     def from_new(self, X: Array) -> Array:
-        """From rows of distances to all training rows."""
+        """Select the anchors from distances (len(X), n_rows) to all training rows."""
         if sparse.issparse(X):
             raise ValueError(
-                "The fit was to a matrix of distances, so new rows are distances as well; "
-                "skgw.spaces.graph_distances makes them from a graph."
+                "The estimator was fitted to a matrix of distances, so that new rows are distances "
+                "as well. skgw.spaces.graph_distances computes distances from a graph."
             )
         return X[:, self.anchors]
 
     def restrict(self, j: Index) -> MatrixSpace:
-        """Forgets the other columns."""
+        """Keep the columns of the anchors at positions `j`."""
         return replace(self, matrix=self.matrix[:, j], anchors=self.anchors[j])
 
 
 @storable
 @dataclass(frozen=True)
 class GraphSpace(MatrixSpace):
-    """Shortest paths in a graph. New nodes come as rows of distances, or as sparse rows of edges.
+    """Shortest paths in a graph.
 
-    The sparse rows are edges from the new nodes to the training nodes; the training graph's own
-    matrix stands for the training nodes themselves.
+    New nodes are given by dense rows of distances to all training nodes, or by sparse rows of edges
+    to the training nodes. The matrix of the training graph stands for the training nodes.
     """
 
     graph: sparse.csr_array  # (n_rows, n_rows), edge lengths
 
     def from_new(self, X: Any) -> Array:
-        """From rows of distances to all training nodes, or from sparse rows of edges to them."""
+        """Compute distances to all anchors from dense rows of distances or sparse rows of edges."""
         if not sparse.issparse(X):
             return super().from_new(X)
         X = sparse.csr_array(X)
         if X.shape == self.graph.shape:
             if not _same_entries(self.graph, X):
                 raise ValueError(
-                    "A square graph must be the training graph. Embed other nodes by their edges "
-                    "to the training nodes, fewer than those at a time, or by their distances."
+                    "A square graph must be the training graph. Give new nodes by rows of edges to "
+                    "the training nodes, fewer rows than training nodes, or by rows of distances."
                 )
             return self.matrix
-        return np.stack([self._through(X[[i]]) for i in range(X.shape[0])])
+        return np.stack([self._path_lengths(X[[i]]) for i in range(X.shape[0])])
 
-    def _through(self, edges: sparse.csr_array) -> Array:
-        """Distances of a new node to the anchors by way of its neighbours."""
+    def _path_lengths(self, edges: sparse.csr_array) -> Array:
+        """Distances from a new node to the anchors through its neighbours."""
         if edges.nnz == 0:
             raise ValueError(
-                "A new node has no edge to the training nodes; give it at least one. To "
+                "A new node has no edge to the training nodes; add at least one edge. To "
                 "cross-validate on a graph, pass its graph_distances."
             )
         return (self.matrix[edges.indices] + edges.data[:, None]).min(0)
@@ -156,12 +156,12 @@ class GraphSpace(MatrixSpace):
 @storable
 @dataclass(frozen=True)
 class GeodesicSpace(MatrixSpace):
-    """Shortest paths in the nearest-neighbour graph of points with coordinates.
+    """Shortest paths in the nearest-neighbour graph of features.
 
-    New points reach the anchors through their neighbours among the training points, as in Isomap.
+    A path from a new point starts at one of its nearest training points, as in Isomap.
     """
 
-    points: Array  # (n_rows, d), less `origin`
+    points: Array  # (n_rows, d), relative to `origin`
     origin: Array  # (d,)
     n_neighbors: int
     hops: bool = False  # every edge has length 1
@@ -175,10 +175,10 @@ class GeodesicSpace(MatrixSpace):
         return self.points[self.anchors] + self.origin
 
     def from_new(self, X: Array) -> Array:
-        """From features."""
+        """Compute distances from features (len(X), d) to all anchors."""
         lengths, index = self._neighbors.kneighbors(X - self.origin)
-        if self.hops:  # a point that is among the training points is at none from itself
-            apart = lengths > SAME_POINT * lengths.mean(1, keepdims=True)
+        if self.hops:  # a training point has no hop to itself
+            apart = lengths > DUPLICATE_TOLERANCE * lengths.mean(1, keepdims=True)
             lengths = apart.astype(lengths.dtype)
         out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):
@@ -186,11 +186,11 @@ class GeodesicSpace(MatrixSpace):
         return out
 
 
-def _same_entries(one: sparse.csr_array, other: sparse.csr_array) -> bool:
-    """Whether two graphs have the same edges, those of length zero included."""
-    for graph in (one, other):
-        graph.sort_indices()
+def _same_entries(graph: sparse.csr_array, candidate: sparse.csr_array) -> bool:
+    """Whether two graphs have the same edges, including edges of length zero."""
+    for matrix in (graph, candidate):
+        matrix.sort_indices()
     return all(
-        np.array_equal(getattr(one, part), getattr(other, part))
+        np.array_equal(getattr(graph, part), getattr(candidate, part))
         for part in ("indptr", "indices", "data")
     )

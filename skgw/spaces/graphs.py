@@ -1,4 +1,4 @@
-"""Shortest-path distances of graphs: networkx graphs and sparse adjacency matrices."""
+"""Shortest-path distances of networkx graphs and sparse adjacency matrices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-SYMMETRY_TOLERANCE = 1e-4  # relative; float32 distances are asymmetric by rounding
+SYMMETRY_TOLERANCE = 1e-4  # of the largest distance; covers float32 rounding
 
 
 def is_networkx(graph: Any) -> bool:
@@ -22,31 +22,34 @@ def graph_distances(
 ) -> NDArray[np.float64]:
     """Shortest-path distances between the nodes of an undirected graph.
 
-    Use it before cross-validation: a fold of a graph is another graph, a fold of its distance
-    matrix is not.
+    Compute the distances before cross-validation: a fold of a graph lacks the paths through the
+    nodes that are left out, and a fold of the distance matrix keeps them.
 
     Parameters
     ----------
     graph : networkx graph or sparse matrix of shape (n, n)
-        In a sparse matrix, stored entries are edges; an edge needs to be stored one way only.
-        Of parallel edges of a networkx graph the shortest counts.
-        Rows follow ``list(graph.nodes)`` for a networkx graph.
-    edge_length : str
+        Stored entries of a sparse matrix are edges; an edge may be stored in one direction only.
+        Nodes of a networkx graph are in the order of ``list(graph.nodes)``, and the shortest of
+        parallel edges counts.
+    edge_length : str, default="hops"
         "hops": each edge has length 1. "weight": the stored entries of a sparse matrix, or the
-        edge attribute "weight" of a networkx graph. Any other name is an edge attribute.
-    sources : array of int of shape (k,), optional
-        Rows to compute; all of them by default.
+        edge attribute "weight" of a networkx graph. Any other name is an edge attribute of a
+        networkx graph.
+    sources : array-like of int of shape (k,), default=None
+        Nodes to compute distances from. None computes all rows.
 
     Returns
     -------
-    array of shape (n, n) or (k, n)
-        In units of the edge lengths.
+    ndarray of shape (n, n) or (k, n)
+        Distances in units of the edge lengths.
 
     Raises
     ------
+    TypeError
+        If `graph` is neither a networkx graph nor a sparse matrix.
     ValueError
-        For a directed or disconnected graph, fewer than two nodes, and edge lengths that are
-        missing, negative, not finite, or not the same in both directions.
+        If the graph is directed, disconnected or has fewer than two nodes, or if edge lengths are
+        missing, negative, not finite, or different in the two directions.
 
     Examples
     --------
@@ -61,15 +64,44 @@ def graph_distances(
         largest = np.bincount(component).max()
         raise ValueError(
             f"The graph has {n_components} connected components, so some distances are infinite. "
-            f"Keep the largest one ({largest} of {len(component)} nodes), or add edges between "
-            "them. To cross-validate on a graph, pass its graph_distances: folds of it fall apart."
+            f"Keep the largest one ({largest} of {len(component)} nodes), or add edges between the "
+            "components. To cross-validate on a graph, pass its graph_distances."
         )
     indices = None if sources is None else np.asarray(sources)
     return csgraph.dijkstra(lengths, indices=indices)
 
 
 def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
-    """The graph as a symmetric sparse matrix of edge lengths, (n, n); see `graph_distances`."""
+    """Symmetric sparse matrix of the edge lengths of a graph, without loops.
+
+    Parameters
+    ----------
+    graph : networkx graph or sparse matrix of shape (n, n)
+        As for `graph_distances`.
+    edge_length : str, default="hops"
+        As for `graph_distances`.
+
+    Returns
+    -------
+    csr_array of shape (n, n)
+        Edge lengths; an edge of length zero is a stored zero.
+
+    Raises
+    ------
+    TypeError
+        If `graph` is neither a networkx graph nor a sparse matrix.
+    ValueError
+        If the graph is directed or has fewer than two nodes, or if edge lengths are missing,
+        negative, not finite, or different in the two directions.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> edge_lengths(nx.path_graph(3)).toarray()
+    array([[0., 1., 0.],
+           [1., 0., 1.],
+           [0., 1., 0.]])
+    """
     if is_networkx(graph):
         lengths = _networkx_lengths(graph, edge_length)
     elif sparse.issparse(graph):
@@ -79,7 +111,7 @@ def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
                 "none; use 'hops' or 'weight'."
             )
         lengths = sparse.coo_array(graph, dtype=np.float64, copy=True)
-        lengths.sum_duplicates()  # as scipy reads entries that are stored twice
+        lengths.sum_duplicates()  # scipy adds entries that are stored twice
     else:
         raise TypeError(
             f"Expected a networkx graph or a sparse matrix, got {type(graph).__name__}."
@@ -100,7 +132,7 @@ def edge_lengths(graph: Any, edge_length: str = "hops") -> sparse.csr_array:
 
 
 def _networkx_lengths(graph: Any, edge_length: str) -> sparse.coo_array:
-    """Edge lengths of a networkx graph, one way."""
+    """Edge lengths of a networkx graph, each edge stored in one direction."""
     if graph.is_directed():
         raise ValueError("Distances need an undirected graph; pass graph.to_undirected().")
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -118,21 +150,21 @@ def _networkx_lengths(graph: Any, edge_length: str) -> sparse.coo_array:
 
 
 def _check_directions(lengths: sparse.coo_array) -> None:
-    """Raise a ValueError if an edge is stored both ways with different lengths."""
-    one_way = lengths.tocsr()
-    both = one_way * (one_way.T != 0)
+    """Raise a ValueError if an edge has different lengths in the two directions."""
+    directed = lengths.tocsr()
+    both = directed * (directed.T != 0)
     gap = abs(both - both.T)
-    if gap.max() > SYMMETRY_TOLERANCE * one_way.max():
+    if gap.max() > SYMMETRY_TOLERANCE * directed.max():
         i, j = (int(k[gap.tocoo().data.argmax()]) for k in gap.tocoo().coords)
         raise ValueError(
-            f"Edge ({i}, {j}) has length {one_way[i, j]:g} one way and {one_way[j, i]:g} the "
-            "other; distances need an undirected graph, for instance graph.minimum(graph.T) where "
-            "all edges are stored both ways."
+            f"Edge ({i}, {j}) has length {directed[i, j]:g} and edge ({j}, {i}) has length "
+            f"{directed[j, i]:g}. Distances need an undirected graph, for instance "
+            "graph.minimum(graph.T) if every edge is stored in both directions."
         )
 
 
 def _shortest_parallel(lengths: sparse.coo_array) -> sparse.csr_array:
-    """Both directions of every edge; of parallel edges the shortest, loops left out."""
+    """Store every edge in both directions, keep the shortest parallel edge, and drop loops."""
     rows, columns = lengths.coords
     i, j = np.r_[rows, columns], np.r_[columns, rows]
     length = np.r_[lengths.data, lengths.data]

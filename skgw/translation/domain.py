@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skgw.autoencoders.objective import MAX_HELD_OUT, AutoencoderLoss
-from skgw.nn.autoencoders import CHUNK
+from skgw.nn.autoencoders import CHUNK_SIZE
 from skgw.training.batches import draw_batch
 
 MAX_POOL = 10_000  # rows that partners are sought for
@@ -101,7 +101,7 @@ class Side(nn.Module):
         """Codes (len(index), k) of rows, in evaluation mode and without a gradient."""
         training = self.training
         self.eval()
-        codes = [self.model.autoencoder.encode(self.rows[i]) for i in index.split(CHUNK)]
+        codes = [self.model.autoencoder.encode(self.rows[i]) for i in index.split(CHUNK_SIZE)]
         self.train(training)
         return torch.cat(codes)
 

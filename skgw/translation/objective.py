@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.nn import pairwise_distances
-from skgw.nn.autoencoders import CHUNK
+from skgw.nn.autoencoders import CHUNK_SIZE
 from skgw.solvers.initializers import matched_start
 from skgw.training.gw_loss import cross_term, self_term, start_solve, uniform_problem
 from skgw.training.objective import Objective, Phase
@@ -274,4 +274,4 @@ def nearest_partners(one: Tensor, other: Tensor) -> Tensor:
 
 def _nearest(points: Tensor, others: Tensor) -> Tensor:
     """Positions of the nearest of others (m, d) to each of some points (n, d)."""
-    return torch.cat([torch.cdist(part, others).argmin(1) for part in points.split(CHUNK)])
+    return torch.cat([torch.cdist(part, others).argmin(1) for part in points.split(CHUNK_SIZE)])

@@ -18,12 +18,12 @@ from skgw.nn import (
     AutoencoderSpec,
     GaussianPrior,
     critic_loss,
-    deception_loss,
     decode,
     encode,
     gaussian_kl,
     isometry_penalty,
     mmd,
+    non_saturating_loss,
     pairwise_distances,
 )
 from skgw.training import Checkpoint, TrainingOptions, train
@@ -73,7 +73,7 @@ def test_the_prior_term_of_either_kind(x):
     drawn = GaussianPrior(K)(len(x), seeded())
     for kind, expected in (
         ("wae-mmd", lambda model, z: mmd(z, drawn)),
-        ("wae-gan", lambda model, z: deception_loss(model.critic(z))),
+        ("wae-gan", lambda model, z: non_saturating_loss(model.critic(z))),
     ):
         model = model_for(kind, prior_weight=3.0)
         codes, losses = model(x, seeded())

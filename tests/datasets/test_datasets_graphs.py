@@ -31,7 +31,7 @@ def test_original_names_are_kept():
     assert load_graph("karate").nodes[0]["club"] == "Mr. Hi"
 
 
-def test_shortest_paths_follow_the_shape():
+def test_diameters_are_known():
     assert nx.diameter(load_graph("grid")) == 28
     assert nx.diameter(load_graph("balanced_tree")) == 12
     assert nx.diameter(load_graph("circular_ladder")) == 26
@@ -46,16 +46,16 @@ def test_blocks_are_denser_inside():
     assert inside > 3 * (graph.number_of_edges() - inside)
 
 
-def test_random_graphs_are_the_same_each_time():
+def test_random_graphs_are_reproducible():
     assert set(load_graph("stochastic_block").edges) == set(load_graph("stochastic_block").edges)
 
 
-def test_a_graph_may_be_changed_by_its_owner():
+def test_each_call_returns_a_new_graph():
     load_graph("karate").remove_node(0)
     assert len(load_graph("karate")) == 34
 
 
-def test_an_unknown_name_gets_the_list():
+def test_an_unknown_name_is_refused_with_the_list():
     with pytest.raises(
         ValueError, match=r"'dolphins'; the names are balanced_tree, .*grid, karate"
     ):

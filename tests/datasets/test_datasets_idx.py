@@ -34,9 +34,9 @@ def test_numbers_are_big_endian_in_the_file_and_native_in_memory(tmp_path):
         (b"", "neither an .npz archive nor an IDX file"),
         (b"PNG and more", "neither an .npz archive nor an IDX file"),
         (bytes([0, 0, 0x07, 1, 0, 0, 0, 0]), "neither an .npz archive nor an IDX file"),
-        (idx_bytes(0x08, (3,), b"ab"), r"cut short or damaged.*\(3,\)"),
-        (bytes([0, 0, 0x08, 3, 0, 0]), "cut short or damaged"),
-        (gzip.compress(idx_bytes(0x08, (3,), b"abc"), mtime=0)[:-9], "cut short or damaged"),
+        (idx_bytes(0x08, (3,), b"ab"), r"truncated or damaged.*\(3,\)"),
+        (bytes([0, 0, 0x08, 3, 0, 0]), "truncated or damaged"),
+        (gzip.compress(idx_bytes(0x08, (3,), b"abc"), mtime=0)[:-9], "truncated or damaged"),
     ],
 )
 def test_damaged_files(tmp_path, content, message):
@@ -49,9 +49,9 @@ def test_damaged_files(tmp_path, content, message):
 @pytest.mark.parametrize("pattern", ["{}-{}-{}-ubyte", "{}-{}.{}-ubyte", "{}-{}-{}-ubyte.gz"])
 def test_pairs_by_name(tmp_path, pattern):
     names = [
-        pattern.format(part, what, kind)
+        pattern.format(part, content, kind)
         for part in ("train", "t10k")
-        for what, kind in (("images", "idx3"), ("labels", "idx1"))
+        for content, kind in (("images", "idx3"), ("labels", "idx1"))
     ]
     for name in names:
         (tmp_path / name).touch()
@@ -71,14 +71,14 @@ def test_only_one_of_a_pair_may_be_compressed(tmp_path):
 
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(
-        ValueError, match=r"holds nothing; expected one \.npz archive or t10k-images"
+        ValueError, match=r"holds nothing; expected one \.npz archive, or t10k-images"
     ):
         idx_pair(tmp_path, "test")
     images = tmp_path / "train-images-idx3-ubyte"
     images.touch()
-    with pytest.raises(ValueError, match="expected train-labels-idx1-ubyte, gzipped or not"):
+    with pytest.raises(ValueError, match="expected train-labels-idx1-ubyte or"):
         idx_pair(tmp_path, "train")
     other = tmp_path / "pictures"
     other.touch()
-    with pytest.raises(ValueError, match="no file of labels beside it"):
+    with pytest.raises(ValueError, match="no file of labels in its folder"):
         idx_pair(other, "train")

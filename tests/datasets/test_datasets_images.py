@@ -58,7 +58,7 @@ def test_idx_files(tmp_path, split, rows):
     assert_array_equal(y, LABELS[rows])
 
 
-def test_colour_channels_come_first(tmp_path):
+def test_colour_channels_move_to_the_front(tmp_path):
     images = np.random.RandomState(0).randint(256, size=(2, 4, 5, 3)).astype(np.uint8)
     X, _, image_shape = load_images(save(tmp_path, X=images, y=LABELS[:2]))
     assert image_shape == (3, 4, 5)
@@ -68,7 +68,7 @@ def test_colour_channels_come_first(tmp_path):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (np.array([0, 51, 204], np.uint8), [0, 0.2, 0.8]),  # 255 is white even if it is absent
+        (np.array([0, 51, 204], np.uint8), [0, 0.2, 0.8]),  # 255 is white even if no pixel has it
         (np.array([0, 1, 1], np.uint8), [0, 1, 1]),
         (np.array([0.25, 0.5, 0.75]), [0.25, 0.5, 0.75]),
         (np.array([500, 1000, 2000], np.int16), [0.25, 0.5, 1]),
@@ -76,19 +76,19 @@ def test_colour_channels_come_first(tmp_path):
         (np.array([True, False, True]), [1, 0, 1]),
     ],
 )
-def test_values_are_brought_to_the_unit_interval(tmp_path, values, expected):
+def test_values_are_mapped_to_the_unit_interval(tmp_path, values, expected):
     X, _, _ = load_images(save(tmp_path, X=values.reshape(1, 1, 3), y=[0]))
     assert_allclose(X[0], expected, rtol=1e-6)
 
 
-def test_both_splits_have_one_scale(tmp_path):
+def test_both_splits_share_one_scale(tmp_path):
     low, high = np.full((1, 1, 1), 500), np.full((1, 1, 1), 2000)
     path = save(tmp_path, X_train=low, y_train=[0], X_test=high, y_test=[0])
     assert_allclose(load_images(path)[0], [[0.25]])
     assert_allclose(load_images(path, split="test")[0], [[1.0]])
 
 
-def test_labels_by_another_name(tmp_path):
+def test_labels_can_have_another_name(tmp_path):
     path = save(tmp_path, X=IMAGES, obj=LABELS, angle=LABELS + 5)
     assert_array_equal(load_images(path, target="angle")[1], LABELS + 5)
     with pytest.raises(ValueError, match=r"obj \(4,\), .*Name the array of labels with target="):
@@ -130,14 +130,14 @@ def test_a_folder_with_several_archives(tmp_path):
         load_images(tmp_path)
 
 
-def test_a_folder_with_neither(tmp_path):
+def test_a_folder_without_archive_or_idx_files(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(
-        ValueError, match=r"holds notes.txt; expected one \.npz archive or train-im"
+        ValueError, match=r"holds notes.txt; expected one \.npz archive, or train-im"
     ):
         load_images(tmp_path)
 
 
 def test_an_absent_path(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing is downloaded"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         load_images(tmp_path / "mnist")

@@ -16,14 +16,14 @@ def test_four_and_five_modes_lie_on_the_axes():
 
 
 @pytest.mark.parametrize("n_modes", [1, 3, 8])
-def test_other_numbers_are_spread_over_the_circle(n_modes):
+def test_other_numbers_are_evenly_spaced_on_the_circle(n_modes):
     found = centers(n_modes=n_modes, radius=3.0)
     assert_allclose(np.linalg.norm(found, axis=1), 3.0)
     steps = np.linalg.norm(found - np.roll(found, 1, axis=0), axis=1)
     assert_allclose(steps, 6 * np.sin(np.pi / n_modes), atol=1e-12)
 
 
-def test_samples_have_the_mass_mean_and_width_of_their_modes():
+def test_samples_have_the_weight_mean_and_covariance_of_their_modes():
     X, labels, means = make_modes(40_000, n_modes=8, sigma=0.3, return_centers=True, random_state=0)
     assert_allclose(np.bincount(labels) / 40_000, np.full(8, 1 / 8), atol=0.01)
     for mode in range(8):
@@ -32,14 +32,14 @@ def test_samples_have_the_mass_mean_and_width_of_their_modes():
         assert_allclose(np.cov(members.T), 0.09 * np.eye(2), atol=0.006)
 
 
-@pytest.mark.parametrize(("planar", "width"), [(True, 0.0), (False, 0.2)])
-def test_noise_off_the_plane_is_a_choice(planar, width):
+@pytest.mark.parametrize(("planar", "deviation"), [(True, 0.0), (False, 0.2)])
+def test_planar_noise_stays_in_the_plane(planar, deviation):
     X, labels, means = make_modes(
         20_000, n_dims=3, planar=planar, return_centers=True, random_state=0
     )
     assert_array_equal(means[:, 0], np.zeros(4))
     assert_array_equal(means[:, 1:], centers())
-    assert_allclose((X - means[labels]).std(axis=0), [width, 0.2, 0.2], atol=0.005)
+    assert_allclose((X - means[labels]).std(axis=0), [deviation, 0.2, 0.2], atol=0.005)
 
 
 def test_without_noise_the_samples_are_the_centres():
@@ -47,14 +47,14 @@ def test_without_noise_the_samples_are_the_centres():
     assert_array_equal(X, means[labels])
 
 
-def test_centres_are_returned_on_demand_only():
+def test_centres_are_returned_only_if_asked_for():
     assert len(make_modes(5, random_state=0)) == 2
 
 
 def test_the_seed_decides():
-    first, second, other = (make_modes(5, random_state=seed)[0] for seed in (0, 0, 1))
-    assert_array_equal(first, second)
-    assert not np.allclose(first, other)
+    first, again, reseeded = (make_modes(5, random_state=seed)[0] for seed in (0, 0, 1))
+    assert_array_equal(first, again)
+    assert not np.allclose(first, reseeded)
 
 
 @pytest.mark.parametrize(

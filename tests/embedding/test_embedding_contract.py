@@ -1,5 +1,6 @@
 """What every fit promises, on inputs of every kind."""
 
+import functools
 import random
 
 import numpy as np
@@ -16,7 +17,7 @@ from skgw.base.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.solvers import gw_divergence
-from skgw.spaces import graph_distances
+from skgw.spaces import graph_distances, make_space
 
 
 def global_random_state():
@@ -121,7 +122,8 @@ def test_large_inputs_are_treated_alike(fitted, monkeypatch, constant, value):
 
 
 def test_large_graphs_are_seen_from_some_of_their_nodes(fitted, monkeypatch):
-    monkeypatch.setattr("skgw.spaces.build.MAX_GRAPH_ANCHORS", 20)
+    few_anchors = functools.partial(make_space, max_anchors=20)
+    monkeypatch.setattr("skgw.embedding.generative_embedding.make_space", few_anchors)
     estimator = clone(fitted.estimator).fit(fitted.X)
     Z = estimator.transform(fitted.X)
     assert_allclose(Z, estimator.embedding_, rtol=1e-9, atol=1e-9)

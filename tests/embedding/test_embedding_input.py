@@ -195,7 +195,7 @@ def test_a_sparse_matrix_is_no_table_of_features(quick):
 def test_new_nodes_need_edges(quick, inputs):
     params, graph, new = inputs["graph"]
     estimator = quick(**params).fit(graph)
-    with pytest.raises(ValueError, match="no edge to the training nodes; give it at least one"):
+    with pytest.raises(ValueError, match="no edge to the training nodes; add at least one edge"):
         estimator.transform(sparse.vstack([new, sparse.csr_array((1, 36))], format="csr"))
 
 
@@ -207,7 +207,7 @@ def test_another_graph_of_the_same_size_is_refused(quick, inputs):
 
 def test_a_graph_after_distances_is_refused(quick, inputs, graph):
     estimator = quick(metric="precomputed").fit(graph_distances(graph))
-    with pytest.raises(ValueError, match="graph_distances makes them from a graph"):
+    with pytest.raises(ValueError, match="graph_distances computes distances from a graph"):
         estimator.transform(graph)
 
 

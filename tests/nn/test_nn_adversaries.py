@@ -14,21 +14,20 @@ def points(n=20, d=3):
 
 @pytest.mark.parametrize("n_features", [3, 5])
 @pytest.mark.parametrize("network", ["mlp", nn.Linear])
-def test_it_begins_as_an_isometry(network, n_features):
+def test_an_adversary_starts_as_an_isometry(network, n_features):
     x = points()
     features = adversary_network(network, 3, n_features, **SIZES)(x)
     assert features.shape == (20, n_features)
     assert_close(pairwise_distances(features), pairwise_distances(x))
 
 
-def test_it_begins_as_a_projection_where_there_are_fewer_features():
+def test_an_adversary_with_fewer_features_starts_as_a_projection():
     axes = torch.linalg.qr(points(3, 2))[0]
     network = adversary_network("mlp", 3, 2, axes=axes, **SIZES)
     assert_close(network(points()), points() @ axes)
 
 
-def test_all_of_it_learns():
-    """Once the gain has left zero."""
+def test_every_weight_learns_once_the_gain_is_not_zero():
     network = adversary_network("mlp", 3, 4, **SIZES)
     network(points()).square().sum().backward()
     assert network.gain.grad != 0
@@ -44,7 +43,7 @@ def test_features_of_another_dimension_are_refused():
         NearIsometry(nn.Linear(5, 4), 4)(points())
 
 
-def test_without_the_residual_weights_begin_orthogonal():
+def test_without_the_residual_weights_start_orthogonal():
     network = adversary_network("mlp", 3, 4, residual=False, **SIZES)
     matrices = [w for w in network.parameters() if w.ndim == 2]
     assert [tuple(w.shape) for w in matrices] == [(8, 3), (8, 8), (4, 8)]
@@ -56,14 +55,14 @@ def test_without_the_residual_weights_begin_orthogonal():
 
 def test_the_seed_decides_and_the_global_state_stays():
     before = torch.get_rng_state()
-    one, same, other = (
+    first, again, reseeded = (
         adversary_network("mlp", 3, 4, seed=seed, **SIZES).network[0].weight for seed in (0, 0, 1)
     )
-    assert_close(one, same)
-    assert not torch.allclose(one, other)
+    assert_close(first, again)
+    assert not torch.allclose(first, reseeded)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_what_a_callable_returns_must_be_a_module():
+def test_a_callable_must_return_a_module():
     with pytest.raises(TypeError, match="adversary returned a str"):
         adversary_network(lambda d, s: "network", 3, 4, **SIZES)

@@ -77,7 +77,7 @@ def test_rows_are_images_channel_by_channel():
 
 
 @pytest.mark.parametrize("channels", [(), (2, 2, 2, 2)])
-def test_images_cannot_be_halved_any_number_of_times(channels):
+def test_images_cannot_be_halved_below_one_pixel(channels):
     with pytest.raises(ValueError, match=r"8 x 9 pixels .* at least one layer, .* at most 3"):
         image_spec((1, 8, 9), channels).build()
 
@@ -157,14 +157,14 @@ def test_hidden_layers_have_positive_sizes(network, sizes):
 @pytest.mark.parametrize("case", [spec(), image_spec((1, 8, 8))])
 def test_weights_follow_the_seed_and_nothing_else(case, double_by_default):
     before = torch.get_rng_state()
-    one, other = (case.build(seed).state_dict() for seed in (0, 1))
+    first, reseeded = (case.build(seed).state_dict() for seed in (0, 1))
     torch.set_default_dtype(torch.float32)
-    two = case.build(0).state_dict()
+    again = case.build(0).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
-    for name, weight in one.items():
+    for name, weight in first.items():
         assert weight.dtype == torch.float32
-        assert torch.equal(weight, two[name])
-        assert not torch.equal(weight, other[name])
+        assert torch.equal(weight, again[name])
+        assert not torch.equal(weight, reseeded[name])
 
 
 def test_specs_compare_by_value():
@@ -189,7 +189,7 @@ def test_a_fitted_autoencoder_is_rebuilt(case):
     assert all(type(weight) is np.ndarray for weight in fitted.weights.values())
     with torch.no_grad():
         for parameter in autoencoder.parameters():
-            parameter.zero_()  # taken out, not shared
+            parameter.zero_()  # weights are copied, not shared
     assert not fitted.build().training
     assert_close(fitted.build()(x), expected)
 
@@ -197,24 +197,24 @@ def test_a_fitted_autoencoder_is_rebuilt(case):
 # -------------------------------------------------------------------------------------- chunks
 
 
-def test_chunks_make_no_difference(monkeypatch):
+def test_chunks_make_no_difference():
     autoencoder = spec(stochastic=True).build()
     X = np.random.default_rng(0).normal(size=(23, 6))
     Z, R = encode(autoencoder, X), decode(autoencoder, np.ones((23, 2)))
     assert Z.dtype == R.dtype == np.float32
     assert (Z.shape, R.shape) == ((23, 2), (23, 6))
     assert_close(torch.tensor(Z), autoencoder.encode(torch.tensor(X).float()).detach())
-    monkeypatch.setattr("skgw.nn.autoencoders.CHUNK", 5)
-    np.testing.assert_allclose(encode(autoencoder, X), Z, atol=1e-6)
-    np.testing.assert_allclose(decode(autoencoder, np.ones((23, 2))), R, atol=1e-6)
+    np.testing.assert_allclose(encode(autoencoder, X, chunk_size=5), Z, atol=1e-6)
+    codes = np.ones((23, 2))
+    np.testing.assert_allclose(decode(autoencoder, codes, chunk_size=5), R, atol=1e-6)
 
 
-def test_codes_are_those_of_evaluation_mode():
+def test_encode_runs_in_evaluation_mode():
     network = (nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 2)), nn.Linear)
     autoencoder = spec(network=network).build()
     X = np.ones((50, 6))
     assert len(np.unique(encode(autoencoder, X), axis=0)) == 1
-    assert autoencoder.training  # as it was
+    assert autoencoder.training  # restored
     assert len(autoencoder.encode(torch.ones(50, 6)).unique(dim=0)) > 1
 
 

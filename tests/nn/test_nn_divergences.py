@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skgw.nn import critic_loss, deception_loss, gaussian_kl, gradient_penalty, mmd
+from skgw.nn import critic_loss, gaussian_kl, gradient_penalty, mmd, non_saturating_loss
 
 
 def seeded(seed=0):
@@ -63,15 +63,15 @@ def test_mmd_is_the_sum_over_pairs():
     assert_close(mmd(x, y, scales=[0.5]).item(), brute_force(x, y, [3.0]))
 
 
-def test_mmd_between_samples_of_one_law_is_zero_on_average():
+def test_mmd_between_samples_of_one_distribution_is_zero_on_average():
     draws = torch.stack([mmd(*normal(2, 50, 3, seed=s)) for s in range(300)])
     error = draws.std() / math.sqrt(len(draws))
     assert draws.mean().abs() < 3 * error
     assert (draws < 0).any()
 
 
-def test_mmd_of_known_laws():
-    """One atom against another: k(0) + k(0) - 2 k(r), whatever the sizes."""
+def test_mmd_of_two_atoms():
+    """The value is k(0) + k(0) - 2 k(r), whatever the sizes of the samples."""
     x, y = torch.zeros(4, 2), torch.tensor([3.0, 4.0]).repeat(6, 1)
     widths = torch.tensor([4 * s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10)])
     assert_close(mmd(x, y), 2 * (1 - widths / (widths + 25)).sum())
@@ -126,14 +126,14 @@ def test_mmd_of_a_single_row_is_refused():
 # ------------------------------------------------------------------------------------ critics
 
 
-def test_a_critic_that_cannot_tell():
+def test_losses_of_a_constant_critic():
     logits = torch.zeros(7)
     assert critic_loss(logits, logits).item() == pytest.approx(2 * math.log(2))
-    assert deception_loss(logits).item() == pytest.approx(math.log(2))
+    assert non_saturating_loss(logits).item() == pytest.approx(math.log(2))
 
 
 def test_the_best_critic_has_the_jensen_shannon_divergence():
-    """Two atoms: real is one of them with chance .8, fake with .3."""
+    """On two atoms: real points are the first with probability 0.8, generated ones with 0.3."""
     real, fake = torch.tensor([0.8, 0.2]), torch.tensor([0.3, 0.7])
     log_odds = (real / fake).log()
     outputs = log_odds[[0] * 8 + [1] * 2], log_odds[[0] * 3 + [1] * 7]
@@ -144,13 +144,13 @@ def test_the_best_critic_has_the_jensen_shannon_divergence():
         assert critic_loss(outputs[0] + shift, outputs[1] + shift) > critic_loss(*outputs)
 
 
-def test_losses_of_sure_critics_are_finite_and_their_gradients_do_not_vanish():
-    sure = torch.full((3,), -200.0, requires_grad=True)
-    deception_loss(sure).backward()
-    assert deception_loss(sure) == 200
-    assert_close(sure.grad, torch.full((3,), -1 / 3))
-    assert critic_loss(-sure, sure) == 0
-    assert critic_loss(sure, -sure) == 400
+def test_losses_of_confident_critics_are_finite_and_keep_a_gradient():
+    confident = torch.full((3,), -200.0, requires_grad=True)
+    non_saturating_loss(confident).backward()
+    assert non_saturating_loss(confident) == 200
+    assert_close(confident.grad, torch.full((3,), -1 / 3))
+    assert critic_loss(-confident, confident) == 0
+    assert critic_loss(confident, -confident) == 400
 
 
 def test_gradient_penalty_of_known_critics():

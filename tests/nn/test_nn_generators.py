@@ -66,7 +66,7 @@ def test_points_of_another_dimension_are_refused():
         Generator(GaussianPrior(3), nn.Linear(3, 4), 2)(7, seeded())
 
 
-def test_a_network_for_another_noise_is_named():
+def test_a_network_for_noise_of_another_dimension_is_named():
     generator = Generator(GaussianPrior(3), nn.Linear(5, 2), 2)
     with pytest.raises(ValueError, match=r"generator does not fit .* \(7, 3\): .*7x3 and 5x2"):
         generator(7, seeded())
@@ -83,11 +83,11 @@ def test_stratification_reaches_the_prior():
 
 def test_weights_follow_the_seed_and_nothing_else():
     before = torch.get_rng_state()
-    one, two, other = (spec().build(seed).state_dict() for seed in (0, 0, 1))
+    first, again, reseeded = (spec().build(seed).state_dict() for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
-    for name, weight in one.items():
-        assert_close(weight, two[name])
-        assert name == "scale" or not torch.allclose(weight, other[name])
+    for name, weight in first.items():
+        assert_close(weight, again[name])
+        assert name == "scale" or not torch.allclose(weight, reseeded[name])
 
 
 def test_weights_do_not_depend_on_the_default_dtype(double_by_default):
@@ -154,7 +154,7 @@ def test_a_fitted_generator_gives_the_same_points(network):
     assert_close(rebuilt(9, seeded()), generator.eval()(9, seeded()))
 
 
-def test_weights_are_taken_out_not_shared():
+def test_weights_are_copied_not_shared():
     generator = spec().build()
     fitted = FittedNetwork.of(generator, spec())
     expected = fitted.build()(5, seeded())

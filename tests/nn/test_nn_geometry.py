@@ -5,7 +5,7 @@ from torch.testing import assert_close
 from skgw.nn import PENALTIES, centering_l1, centering_mean, pairwise_distances
 
 
-@pytest.mark.parametrize("k", [1, 2, 16, 17, 40])  # exact up to 16 dimensions, by products above
+@pytest.mark.parametrize("k", [1, 2, 16, 17, 40])  # above 16 from inner products
 def test_distances(k):
     x = torch.randn(6, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     y = x[:4] + 1

@@ -27,13 +27,13 @@ def rotation(d, seed=0):
 def test_isometries_cost_nothing():
     x = normal(9, 4)
     Dx = pairwise_distances(x)
-    turned = pairwise_distances(3 * x @ rotation(4) + 1)
-    assert isometry_penalty(turned, Dx) < 1e-20
-    assert isometry_penalty(turned, Dx, scale=3.0) < 1e-20
-    assert_close(isometry_penalty(turned, Dx, scale=1.0).item(), 4.0)  # (3 - 1)^2
+    Dz = pairwise_distances(3 * x @ rotation(4) + 1)
+    assert isometry_penalty(Dz, Dx) < 1e-20
+    assert isometry_penalty(Dz, Dx, scale=3.0) < 1e-20
+    assert_close(isometry_penalty(Dz, Dx, scale=1.0).item(), 4.0)  # (3 - 1)^2
 
 
-def test_the_free_scale_is_the_best_one():
+def test_without_a_scale_the_penalty_is_the_minimum_over_scales():
     Dz, Dx = pairwise_distances(normal(9, 2)), pairwise_distances(normal(9, 4, seed=1))
     penalty = isometry_penalty(Dz, Dx)
     residuals = [(Dz - s * Dx).square().sum() for s in np.linspace(0, 2, 2001)]
@@ -42,7 +42,7 @@ def test_the_free_scale_is_the_best_one():
     assert_close(penalty, 1 - cosine**2)
 
 
-def test_the_free_scale_has_no_units():
+def test_without_a_scale_the_penalty_has_no_units():
     Dz, Dx = pairwise_distances(normal(9, 2)), pairwise_distances(normal(9, 4, seed=1))
     assert_close(isometry_penalty(7 * Dz, Dx / 5), isometry_penalty(Dz, Dx))
 
@@ -90,7 +90,7 @@ def test_procrustes_equals_brute_force(n, d_y, d_x):
 
 @pytest.mark.parametrize("n", [5, 40])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_turned_mirrored_and_shifted_points_cost_nothing(n, dtype):
+def test_rotated_reflected_and_shifted_points_cost_nothing(n, dtype):
     x = normal(n, 8)
     y = x @ rotation(8) * torch.tensor([-1.0] + 7 * [1.0]) + 3
     penalty = procrustes_penalty(y.to(dtype), x.to(dtype))
@@ -126,13 +126,13 @@ def test_no_other_rotation_is_closer():
     y, x = normal(20, 4), normal(20, 4, seed=1)
     centred_y, centred_x = y - y.mean(0), x - x.mean(0)
     for seed in range(50):
-        turned = centred_x @ rotation(4, seed)
-        assert (centred_y - turned).square().sum() / 20 > procrustes_penalty(y, x)
+        rotated = centred_x @ rotation(4, seed)
+        assert (centred_y - rotated).square().sum() / 20 > procrustes_penalty(y, x)
 
 
 @pytest.mark.parametrize(("n", "d_y", "d_x"), [(20, 4, 4), (20, 7, 3), (5, 9, 9)])
 def test_procrustes_has_the_right_gradient(n, d_y, d_x):
-    """To hold P constant is exact where P is the minimiser: not for fewer dimensions than x."""
+    """A constant P is exact where P is the minimiser, that is for d_y >= d_x."""
     x = normal(n, d_x, seed=1)
     y = normal(n, d_y).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: procrustes_penalty(y, x), y)
@@ -160,7 +160,7 @@ def test_orthogonal_layers_cost_nothing():
 
 
 def test_layers_cost_what_they_stretch():
-    """Of diag(s), the sum of (s^2 - 1)^2; over all layers."""
+    """A layer diag(s) costs the sum of (s^2 - 1)^2."""
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     with torch.no_grad():
         network[0].weight.copy_(torch.diag(torch.tensor([2.0, 1.0])))

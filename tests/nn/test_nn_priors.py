@@ -11,7 +11,7 @@ def seeded(seed=0):
 
 @pytest.fixture
 def mixture():
-    """Four narrow components at known places."""
+    """Four narrow components with known means."""
     prior = MixturePrior(2, 4, scale=0.01)
     with torch.no_grad():
         prior.means.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
@@ -22,10 +22,10 @@ def mixture():
 @pytest.mark.parametrize("stratified", [False, True])
 def test_draws_follow_the_generator_alone(prior, stratified):
     before = torch.get_rng_state()
-    one, two, other = (prior(10, seeded(s), stratified=stratified) for s in (0, 0, 1))
-    assert one.shape == (10, 3)
-    assert_close(one, two)
-    assert not torch.allclose(one, other)
+    first, again, reseeded = (prior(10, seeded(s), stratified=stratified) for s in (0, 0, 1))
+    assert first.shape == (10, 3)
+    assert_close(first, again)
+    assert not torch.allclose(first, reseeded)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -61,7 +61,7 @@ def test_strata_are_components_in_exact_shares(mixture, n):
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
-def test_shares_that_do_not_divide_differ_by_one(mixture, n):
+def test_shares_of_other_batch_sizes_differ_by_one_draw(mixture, n):
     totals = torch.zeros(4)
     for seed in range(400):
         noise = mixture(n, seeded(seed), stratified=True)
@@ -71,14 +71,14 @@ def test_shares_that_do_not_divide_differ_by_one(mixture, n):
     assert_close(totals / totals.sum(), torch.full((4,), 0.25), atol=0.03, rtol=0)
 
 
-def test_free_draws_choose_components_at_random(mixture):
+def test_unstratified_draws_choose_components_at_random(mixture):
     counts = nearest_component(mixture, mixture(4000, seeded())).bincount(minlength=4)
     assert counts.sum() == 4000
     assert (counts - 1000).abs().max() < 120  # four standard deviations
     assert counts.unique().numel() > 1
 
 
-def test_components_spread_around_their_means():
+def test_components_have_their_mean_and_covariance():
     prior = MixturePrior(3, 1, scale=0.5)
     noise = prior(20_000, seeded()).detach()
     assert_close(noise.mean(0), prior.means[0].detach(), atol=0.02, rtol=0)
@@ -98,6 +98,6 @@ def test_means_are_learned(mixture):
     assert [name for name, _ in mixture.named_parameters()] == ["means"]
 
 
-def test_a_prior_has_to_draw():
+def test_a_prior_without_forward_is_abstract():
     with pytest.raises(TypeError, match="abstract"):
         Prior(2)

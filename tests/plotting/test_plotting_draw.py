@@ -18,7 +18,7 @@ def ax():
 
 
 def test_one_dimension_fills_a_strip_evenly():
-    points = _draw.placed(np.arange(1000.0)[:, None], -1.2)
+    points = _draw.add_height(np.arange(1000.0)[:, None], -1.2)
     assert_array_equal(points[:, 0], np.arange(1000.0))
     counts, _ = np.histogram(points[:, 1], bins=10, range=(-1.2, -0.2))
     assert counts.sum() == 1000
@@ -26,9 +26,9 @@ def test_one_dimension_fills_a_strip_evenly():
 
 
 @pytest.mark.parametrize("n_components", [2, 3])
-def test_other_points_stay_where_they_are(n_components):
+def test_other_points_are_unchanged(n_components):
     points = np.eye(n_components)
-    assert _draw.placed(points, 0.0) is points
+    assert _draw.add_height(points, 0.0) is points
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_colour_of_the_caller_is_noticed(keywords, kept):
 
 
 @pytest.mark.parametrize("key", ["c", "color", "facecolors"])
-def test_a_colour_of_the_caller_replaces_that_of_the_labels(ax, key):
+def test_a_colour_of_the_caller_replaces_the_colours_of_the_labels(ax, key):
     points = _draw.draw_points(ax, np.eye(2), color_points([0, 1]), {key: "red", "alpha": 1})
     assert_allclose(points.get_facecolor(), [to_rgba("red")])
 
@@ -90,7 +90,7 @@ def test_a_long_legend_has_columns(ax, n_classes, n_columns):
 
 
 @pytest.mark.parametrize(("n_classes", "step"), [(21, 2), (32, 2), (100, 7)])
-def test_a_scale_of_classes_names_as_many_as_have_room(ax, n_classes, step):
+def test_a_scale_of_classes_names_at_most_sixteen(ax, n_classes, step):
     names = [f"{i:03d}" for i in range(n_classes)]
     coloring = color_points(names)
     points = _draw.draw_points(ax, np.eye(n_classes)[:, :2], coloring, None)

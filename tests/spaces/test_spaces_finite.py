@@ -26,17 +26,16 @@ def X():
 
 
 @pytest.fixture
-def spaces(X, monkeypatch):
-    """All kinds; those of graphs are seen from 12 anchors."""
-    monkeypatch.setattr("skgw.spaces.build.MAX_GRAPH_ANCHORS", 12)
+def spaces(X):
+    """One space of each kind; spaces of graphs have 12 anchors."""
     rng = np.random.RandomState(0)
     ring = sparse.csr_array((np.arange(1.0, N + 1), (np.arange(N), (np.arange(N) + 1) % N)))
     ring = sparse.csr_array(ring + ring.T)
     return {
         "features": feature_space(X, "cityblock"),
         "matrix": matrix_space(cdist(X, X)),
-        "graph": graph_space(ring, rng),
-        "geodesic": geodesic_space(X, 5, rng),
+        "graph": graph_space(ring, rng, max_anchors=12),
+        "geodesic": geodesic_space(X, 5, rng, max_anchors=12),
     }
 
 
@@ -44,7 +43,7 @@ KINDS = ["features", "matrix", "graph", "geodesic"]
 
 
 def training_input(space):
-    """What `from_new` wants for the training rows."""
+    """The training rows as input of `from_new`."""
     if isinstance(space, GraphSpace):
         return space.graph
     if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
@@ -64,7 +63,7 @@ def test_anchors_and_shapes(spaces, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_distances_are_symmetric_and_zero_to_oneself(spaces, kind):
+def test_distances_are_symmetric_and_zero_on_the_diagonal(spaces, kind):
     space = spaces[kind]
     everything = np.arange(len(space.anchors))
     D = space.between(everything, everything)
@@ -76,7 +75,7 @@ def test_distances_are_symmetric_and_zero_to_oneself(spaces, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_rows_are_where_new_points_would_be(spaces, kind):
+def test_new_points_equal_to_training_rows_have_their_distances(spaces, kind):
     space = spaces[kind]
     expected = space.distances(np.arange(N), np.arange(len(space.anchors)))
     assert_allclose(space.from_new(training_input(space)), expected, atol=1e-7)
@@ -93,7 +92,7 @@ def test_restriction_keeps_some_anchors(spaces, kind):
     assert_allclose(restricted.from_new(new), space.from_new(new)[:, j], atol=1e-7)
 
 
-def test_features_are_compared_when_asked(X):
+def test_feature_distances_follow_the_metric(X):
     space = feature_space(X, "cityblock")
     assert isinstance(space, FeatureSpace)
     new = X[:2] + 1
@@ -134,20 +133,20 @@ def test_metrics_with_parameters_are_refused(X, metric):
 # ------------------------------------------------------------------------------------- graphs
 
 
-def test_new_nodes_go_by_way_of_their_neighbours():
+def test_paths_from_new_nodes_start_at_their_neighbours():
     path = sparse.diags_array([np.ones(4), np.ones(4)], offsets=[-1, 1], format="csr")
     space = graph_space(path, np.random.RandomState(0))
     edges = sparse.csr_array(([0.5, 10.0, 3.0], ([0, 0, 1], [0, 4, 2])), shape=(2, 5))
     assert_allclose(space.from_new(edges), [[0.5, 1.5, 2.5, 3.5, 4.5], [5, 4, 3, 4, 5]])
 
 
-def test_new_nodes_may_come_as_distances():
+def test_new_nodes_can_be_given_by_distances():
     path = sparse.diags_array([np.ones(4), np.ones(4)], offsets=[-1, 1], format="csr")
     space = graph_space(path, np.random.RandomState(0)).restrict(np.array([0, 3]))
     assert_array_equal(space.from_new(np.arange(10.0).reshape(2, 5)), [[0, 3], [5, 8]])
 
 
-def test_edges_of_length_zero_tell_graphs_apart():
+def test_graphs_with_different_edges_of_length_zero_differ():
     data, (i, j) = [1.0, 0.0], ([0, 1], [1, 2])
     lengths = edge_lengths(sparse.csr_array((data, (i, j)), shape=(3, 3)), "weight")
     other = edge_lengths(sparse.csr_array((data, (i, [1, 0])), shape=(3, 3)), "weight")
@@ -166,17 +165,17 @@ def test_distances_of_a_graph_space_are_shortest_paths(spaces):
 # ---------------------------------------------------------------------------------- geodesics
 
 
-def test_new_points_go_by_way_of_their_nearest_neighbours():
-    """On a line, one step apart, with two neighbours each."""
+def test_paths_from_new_points_start_at_their_nearest_neighbours():
+    """Points on a line at unit distances, with two neighbours each."""
     X = np.arange(10.0)[:, None]
     space = geodesic_space(X, 2, np.random.RandomState(0))
     assert_allclose(space.matrix, np.abs(X - X.T))
     assert_allclose(space.from_new(np.array([[2.25]])), np.abs(2.25 - X.T))
-    # Beyond the end the neighbours are 9 and 8.
+    # The neighbours of 12 are 9 and 8.
     assert_allclose(space.from_new(np.array([[12.0]])), 12 - X.T)
 
 
-def test_more_neighbours_than_points_are_all_points(X):
+def test_n_neighbors_is_limited_by_the_number_of_points(X):
     space = geodesic_space(X[:5], 99, np.random.RandomState(0))
     assert_allclose(space.matrix, cdist(X[:5], X[:5]), atol=1e-12)
     assert_allclose(space.from_new(X[7:9]), cdist(X[7:9], X[:5]), rtol=0.5)

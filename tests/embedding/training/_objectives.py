@@ -7,7 +7,7 @@ from torch import nn
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.nn import PENALTIES, Generator, GeneratorSpec
 from skgw.nn.priors import Prior
-from skgw.nn.regularizers import Constraint
+from skgw.nn.regularizers import Regularizer
 from skgw.spaces import feature_space
 
 N = 48
@@ -42,12 +42,12 @@ def objective_for(
     held_out=(),
     scale=1.0,
     epsilon=EPSILON,
-    constraints=(),
+    regularizers=(),
     adversary=None,
 ):
     options = GenerationOptions(epsilon, batch_size)
     if penalty is not None:
-        constraints = [Constraint(penalty, 0.5, PENALTIES[penalty])]
+        regularizers = [Regularizer(penalty, 0.5, PENALTIES[penalty])]
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
     objective = GenerativeObjective(
         feature_space(X, "euclidean"),
@@ -57,7 +57,7 @@ def objective_for(
         rng=np.random.RandomState(0),
         train=train_on,
         held_out=np.asarray(held_out, dtype=int),
-        constraints=constraints,
+        regularizers=regularizers,
         adversary=adversary,
     )
     return objective
