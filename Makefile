@@ -31,7 +31,7 @@ test: $(TEST) ## the fast tests
 slow: $(TEST) ## the slow tests
 	$(PYTEST) -n $(JOBS) -m slow
 
-gpu-report: $(TEST) $(GPU) ## the solver on this machine's GPU: right? how fast? writes gpu_report.json
+gpu-report: $(TEST) $(GPU) ## solver and estimators on this machine's GPU: right? how fast?
 	$(BIN)/python -m benchmarks.gpu_report --out gpu_report.json
 
 lint: $(DEV) ## ruff (rules and format) and codespell

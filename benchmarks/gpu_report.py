@@ -1,4 +1,4 @@
-"""Does the solver work on this GPU, and how fast is it? One command, one JSON file.
+"""Do solver and estimators work on this GPU, and how fast are they? One command, one JSON file.
 
     python -m benchmarks.gpu_report --out gpu_report.json
 
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import estimators
 from benchmarks.common import Figures, print_table
 from benchmarks.solver import gpu
 
@@ -43,9 +44,10 @@ SECTIONS: dict[str, Section] = {
     "speed, POT": gpu.speed_of_pot,
     "speed, OTT": gpu.speed_of_ott,
     "memory": gpu.memory,
+    "fits": estimators.fits,
     "tests": partial(gpu.tests, arguments=("-m", "gpu", "tests"), limit=LIMIT),
     "tests, kernel": partial(
-        gpu.tests, arguments=("tests/solvers/test_solvers_triton.py",), limit=LIMIT
+        gpu.tests, arguments=("tests/solvers/test_solvers_newton_cg_triton.py",), limit=LIMIT
     ),
     "tiles": gpu.tiles,
 }
@@ -60,6 +62,7 @@ TRIAL: dict[str, Section] = {  # on a CPU, where Triton has only its slow interp
     "speed, POT": partial(gpu.speed_of_pot, cases=FEW, budget=0.05),
     "speed, OTT": partial(gpu.speed_of_ott, cases=FEW, budget=0.05),
     "memory": partial(gpu.memory, sizes=(20,)),
+    "fits": partial(estimators.fits, max_iter=2, n_rows=40),
 }
 
 

@@ -1,30 +1,11 @@
 """scikit-learn's own checks, strict: those that run by themselves, and those that do not."""
 
 import pytest
+from common_estimators import ESTIMATORS
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skgw import (
-    GWCoTrainedAutoencoders,
-    GWGenerativeEmbedding,
-    GWMatcher,
-    VariationalAutoencoder,
-)
-from skgw.embedding import Generator
-
-# The contract is checked here, not the embedding.
-QUICK = {"max_iter": 3, "n_generated": 50, "generator": Generator(n_init_updates=3)}
-ESTIMATORS = {
-    "features": GWGenerativeEmbedding(**QUICK),
-    "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
-    "precomputed": GWGenerativeEmbedding(metric="precomputed", **QUICK),
-    "matcher": GWMatcher(metric="euclidean", n_init=2),
-    "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
-    "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
-    "variational": VariationalAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
-    "co-trained": GWCoTrainedAutoencoders(1, hidden_layer_sizes=(8,), max_iter=4, n_init=2),
-}
 EXPECTED_FAILURES = {}  # name of a check: the reason; there is none so far
 
 # scikit-learn runs these on its own estimators only; others have to ask for them.

@@ -1,0 +1,44 @@
+"""Every estimator of skgw, quick to fit: a line here, and all common tests run on it."""
+
+import numpy as np
+
+from skgw import (
+    GWCoTrainedAutoencoders,
+    GWGenerativeEmbedding,
+    GWMatcher,
+    VariationalAutoencoder,
+)
+from skgw.base.trained import TrainedEstimator
+from skgw.embedding import Generator
+
+# The contract is checked with these, not the quality of a fit.
+QUICK = {"max_iter": 3, "n_generated": 50, "generator": Generator(n_init_updates=3)}
+ESTIMATORS = {
+    "features": GWGenerativeEmbedding(**QUICK),
+    "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
+    "precomputed": GWGenerativeEmbedding(metric="precomputed", **QUICK),
+    "matcher": GWMatcher(metric="euclidean", n_init=2),
+    "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
+    "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
+    "variational": VariationalAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
+    "co-trained": GWCoTrainedAutoencoders(1, hidden_layer_sizes=(8,), max_iter=4, n_init=2),
+}
+TRAINED = {
+    name: estimator
+    for name, estimator in ESTIMATORS.items()
+    if isinstance(estimator, TrainedEstimator)
+    and getattr(estimator, "metric", "euclidean") == "euclidean"
+}
+
+
+def rows(n, n_features=4, seed=0):
+    """Rows without symmetries."""
+    rng = np.random.default_rng(seed)
+    return rng.gamma(2.0, size=(n, n_features)) * np.arange(n_features, 0, -1)
+
+
+def fit(estimator, **params):
+    """A fit to 40 rows, and for two domains to 30 others."""
+    estimator.set_params(random_state=0, **params)
+    required = estimator.__sklearn_tags__().target_tags.required
+    return estimator.fit(rows(40), rows(30, 3, seed=1) if required else None)
