@@ -29,7 +29,7 @@ from torch import Tensor
 from skgw.exceptions import GWConvergenceWarning
 from skgw.matching.side_information import Hints
 from skgw.matching.training_domain import ReferenceDomain, TrainingDomain, reference_domains
-from skgw.registration.rigid import register
+from skgw.registration.procrustes import register
 from skgw.solvers import GromovResult, solve_gromov
 from skgw.spaces.finite import Metric
 

@@ -9,8 +9,15 @@ from scipy.special import expit
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
+from skgw.registration.similarity import (
+    Motion,
+    best_motion,
+    distinct_motions,
+    principal_motions,
+    random_motions,
+)
+
 from ._checks import Floats, float_matrix
-from ._motions import Motion, best_motion, distinct_motions, principal_motions, random_motions
 
 # Widths of the soft assignments in units of the spread of the reference, from coarse to fine.
 _COARSE_WIDTHS = np.geomspace(0.3, 0.05, 12)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.registration.multistart import Fit, cheapest, differ, mirror_images
-from skgw.registration.rigid import Motion, polar_factor
+from skgw.registration.procrustes import Motion, polar_factor
 from skgw.registration.unbalanced import (
     STRENGTH,
     TEMPERATURES,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.registration.rigid import REFINING, Motion, Registration, polar_factor, register
+from skgw.registration.procrustes import REFINING, Motion, Registration, polar_factor, register
 from skgw.registration.split_half import excess
 
 Pair = tuple[Tensor, Tensor]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.registration.rigid import (
+from skgw.registration.procrustes import (
     REFINING,
     Motion,
     Registration,

@@ -33,7 +33,7 @@ from skgw.matching.side_information import Hints
 from skgw.matching.training_domain import TrainingDomain
 from skgw.registration.basin_hopping import N_ROUGH, search
 from skgw.registration.multistart import Fit, fit_plans
-from skgw.registration.rigid import Motion
+from skgw.registration.procrustes import Motion
 from skgw.registration.unbalanced import LAST, STRENGTH, motion_of_pairs, register_relaxed
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ from scipy.special import logsumexp, softmax
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
-from skgw.registration.rigid import REFINING, transport
+from skgw.registration.procrustes import REFINING, transport
 from skgw.solvers import LazyPlan
 from skgw.storable import storable
 

@@ -27,7 +27,7 @@ from skgw.nn.autoencoders import CHUNK
 from skgw.solvers.initializers import matched_start
 from skgw.training.gw_loss import cross_term, self_term, start_solve, uniform_problem
 from skgw.training.objective import Objective, Phase
-from skgw.translation.domain import MIN_SIZE, Side, size_of
+from skgw.translation.autoencoded_domain import MIN_SIZE, Side, size_of
 
 SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
 TINY = 1e-6

@@ -15,8 +15,8 @@ from skgw.matching.metric_selection import CLEAR
 from skgw.nn import FittedNetwork
 from skgw.nn.residual import ResidualMap, ResidualSpec
 from skgw.training import TrainingOptions, train
+from skgw.translation.autoencoded_domain import size_of
 from skgw.translation.code_map import CodeMap
-from skgw.translation.domain import size_of
 from skgw.translation.latent_matching import POOR
 from skgw.translation.matches import Partners
 from skgw.translation.objective import CoTrainingObjective

@@ -19,7 +19,7 @@ from skgw.base.two_domains import of_domain
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import CodedDomain, Unit
 from skgw.registration.principal_axes import PrincipalAxes
-from skgw.translation.domain import Side
+from skgw.translation.autoencoded_domain import Side
 from skgw.translation.objective import CoTrainingOptions
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000

@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from skgw.registration.basin_hopping import _distinct, _partly_forgotten, search
-from skgw.registration.rigid import Motion
+from skgw.registration.procrustes import Motion
 from skgw.registration.unbalanced import (
     Descent,
     best_motion,

@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgw.registration.multistart import cheapest, fit_plans
-from skgw.registration.rigid import register
+from skgw.registration.procrustes import register
 from skgw.translation.code_map import CodeMap
 from skgw.translation.latent_matching import CodeMatcher
 

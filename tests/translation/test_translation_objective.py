@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
 from skgw.nn import Autoencoder, AutoencoderSpec, pairwise_distances
 from skgw.solvers import gw_divergence
-from skgw.translation.domain import Side, size_of
+from skgw.translation.autoencoded_domain import Side, size_of
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions, nearest_partners
 
 N, K = 48, 2
@@ -105,7 +105,7 @@ def test_normal_codes_are_centred_and_of_unit_size():
 
 
 def test_partners_are_sought_for_a_limited_pool(monkeypatch):
-    monkeypatch.setattr("skgw.translation.domain.MAX_POOL", 20)
+    monkeypatch.setattr("skgw.translation.autoencoded_domain.MAX_POOL", 20)
     side = side_of(cloud(), known=(5, 2), n_reference=30)
     assert side.pool[:2].tolist() == [5, 2]
     assert (len(side.pool), len(side.axes), len(side.reference)) == (20, 20, 20)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skgw.registration.rigid import polar_factor, register, transport
+from skgw.registration.procrustes import polar_factor, register, transport
 
 N = 80
 

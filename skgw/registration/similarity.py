@@ -7,8 +7,9 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._checks import Floats
+Floats = NDArray[np.float64]
 
 
 class Motion(NamedTuple):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skgw.metrics._motions import (
+from skgw.registration.similarity import (
     Motion,
     best_motion,
     distinct_motions,
