@@ -36,7 +36,7 @@ X, Y = pixels, (spectrum @ rotation)[order]
 matcher = GWMatcher(random_state=0).fit(X, Y)
 partner = matcher.match()
 same = order[partner] == np.arange(len(X))
-print(f"metric {matcher.metric_[0]!r}, contrast {matcher.contrast_:.2f}")
+print(f"metric {matcher.metric_[0]!r}, margin {matcher.margin_:.2f}")
 print(f"{same.mean():.0%} of the rows found themselves,")
 print(f"{(labels[order][partner] == labels).mean():.0%} found a row of the same digit")
 
@@ -94,7 +94,7 @@ partner = np.argsort(order)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     alone = GWMatcher(random_state=0).fit(square, square[order])
-print(caught[0].category.__name__, "with a contrast of", round(alone.contrast_, 3))
+print(caught[0].category.__name__, "with a margin of", round(alone.margin_, 3))
 
 known = np.array([0, 4, 12])
 helped = GWMatcher(random_state=0).fit(square, square[order], pairs=(known, partner[known]))

@@ -48,7 +48,7 @@ COLUMNS = {
     "AUROC label": ("auroc_label", 2),
     "surer ": ("surer_label", 2),
     "other ": ("other_label", 2),
-    "contrast": ("contrast", 3),
+    "margin": ("margin", 3),
 }
 
 
@@ -75,7 +75,7 @@ def ours(task: Task, matcher: GWMatcher, pairs: tuple[Array, Array] | None) -> F
             figures |= trust(right, matcher.confidence_, name)
     metrics = [str(metric) for metric in matcher.metric_]
     return {
-        "seconds": seconds, "contrast": matcher.contrast_, "epsilon": matcher.epsilon_,
+        "seconds": seconds, "margin": matcher.margin_, "epsilon": matcher.epsilon_,
         "metric": metrics, "value": matcher.gw_value_, **figures,
     }  # fmt: skip
 

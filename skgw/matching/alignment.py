@@ -29,7 +29,7 @@ from skgw.spaces.finite import Array, Index, Metric
 
 N_TRIED = 300  # rows of either domain on which candidates and starts are tried
 N_ROUNDS = 3  # of trials, each on other rows
-CERTAIN = 3.0  # contrast from which on a matching is beyond doubt
+CERTAIN = 3.0  # margin from which on a matching is beyond doubt
 CLOSE = 0.8  # share of the best score from which on a candidate is tried again
 PLAIN = "raw euclidean"
 ABOUT = 0.95  # share of what a matching explains from which on another fits about as well
@@ -133,24 +133,24 @@ def choose(pair: Pair, hints: Hints, n_init: int, seed: int) -> Choice:
     close = [
         choice.metrics
         for choice in first
-        if choice.score >= CLOSE * best or choice.trial.contrast >= CERTAIN
+        if choice.score >= CLOSE * best or choice.trial.margin >= CERTAIN
     ]
     drawn = any(len(i) < domain.X.shape[0] for i, domain in zip(first[0].tried, pair, strict=True))
     rounds = [[choice for choice in first if choice.metrics in close]]
     if drawn and len(close) > 1:
         rounds += [_round(pair, close, hints, n_init, seed) for _ in range(N_ROUNDS - 1)]
     tries = list(zip(*rounds, strict=True))  # of each candidate
-    contrasts = [float(np.median([choice.trial.contrast for choice in each])) for each in tries]
+    margins = [float(np.median([choice.trial.margin for choice in each])) for each in tries]
     scores = [float(np.median([choice.score for choice in each])) for each in tries]
-    k = _best(contrasts, scores)
+    k = _best(margins, scores)
     chosen = max(tries[k], key=lambda choice: choice.score)
     plain = next((c.trial for c in first if c.metrics == (PLAIN, PLAIN)), None)
-    return chosen._replace(trial=_doubted(chosen.trial._replace(contrast=contrasts[k]), plain))
+    return chosen._replace(trial=_doubted(chosen.trial._replace(margin=margins[k]), plain))
 
 
-def _best(contrasts: list[float], scores: list[float]) -> int:
+def _best(margins: list[float], scores: list[float]) -> int:
     """The first of those beyond doubt, as candidates begin simple; else that of the best score."""
-    certain = [k for k, contrast in enumerate(contrasts) if contrast >= CERTAIN]
+    certain = [k for k, margin in enumerate(margins) if margin >= CERTAIN]
     return certain[0] if certain else int(np.argmax(scores))
 
 
@@ -179,13 +179,13 @@ def _round(
 
 
 def _doubted(trial: Trial, plain: Trial | None) -> Trial:
-    """The trial, with the contrast of the plain distances if these fit about as well.
+    """The trial, with the margin of the plain distances if these fit about as well.
 
     Paths between points that are symmetric may single one matching out by chance.
     """
     if plain is None or plain.explained < ABOUT * trial.explained:
         return trial
-    return trial._replace(contrast=min(trial.contrast, plain.contrast))
+    return trial._replace(margin=min(trial.margin, plain.margin))
 
 
 def _sample(pair: Pair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:

@@ -106,14 +106,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     metric_ : tuple of str or callable
         The metrics that were used, for "auto" those that were chosen. A refined plan sees them
         saturated.
-    contrast_ : float
+    margin_ : float
         By how much the objective of the best *other* matching that was found exceeds that of the
         one taken, over the latter's discrepancy.
     confidence_ : array of shape (n,)
         How sure the partner of each row is, between 0 and 1: the higher, the more of the row's mass
         goes near its partner, the nearer it comes back to itself from there, and the better its
         distances agree with its partners'. All are relative to the mean of the rows; that a whole
-        matching is wrong is what `contrast_` tells. Of a refined plan the geometric mean of that
+        matching is wrong is what `margin_` tells. Of a refined plan the geometric mean of that
         before and after.
     matched_mass_ : array of shape (n,)
         Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
@@ -248,10 +248,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         options = self._options(max(X.shape[0], Y.shape[0]))
         self._store(align((one, other), hints, options, seed))
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
-        if self.contrast_ < CLEAR:
+        if self.margin_ < CLEAR:
             warn_user(
                 "The matching is ambiguous: one that differs in more than half of its mass "
-                f"has an objective that is higher by only {self.contrast_:.2g} of the "
+                f"has an objective that is higher by only {self.margin_:.2g} of the "
                 "discrepancy. The domains may be symmetric, or the metric may tell too little; "
                 "known pairs (`pairs`) or features that both domains have (`shared`) can decide.",
                 AmbiguousMatchingWarning,
@@ -259,17 +259,17 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         return self
 
     @tensor_in_tensor_out
-    def match(self, X: Any = None, y: Any = None, *, source: str = "x") -> Any:
+    def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
         """Partners of rows: of each, the row of the other domain that most of its mass goes to.
 
         Parameters
         ----------
         X : array of shape (b, n_features), or of distances to the training rows, optional
-            Rows of the domain `source`; by default its training rows.
+            Rows of the domain `domain`; by default its training rows.
         y : array, optional
             Rows of the other domain, in the same ways, to choose partners from; by default its
             training rows.
-        source : {"x", "y"}
+        domain : {"x", "y"}
             Which domain the rows of `X` are of.
 
         Returns
@@ -278,7 +278,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             Positions in `y`, or among the training rows.
         """
         check_is_fitted(self)
-        here = position(source)
+        here = position(domain)
         there = 1 - here
         if X is None:
             if y is not None:
@@ -292,7 +292,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         return np.concatenate([extension.rows(D).argmax(1) for D in chunks])
 
     @tensor_in_tensor_out
-    def translate(self, X: Any, *, source: str = "x") -> Any:
+    def translate(self, X: Any, *, domain: str = "x") -> Any:
         """Points of the other domain: means of its rows, weighted by the plan.
 
         Training rows and new ones go the same way, by their distances to the reference rows.
@@ -300,8 +300,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (b, n_features), or of distances to the training rows
-            Rows of the domain `source`. Numpy or torch.
-        source : {"x", "y"}
+            Rows of the domain `domain`. Numpy or torch.
+        domain : {"x", "y"}
 
         Returns
         -------
@@ -310,7 +310,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             distances to its training rows.
         """
         check_is_fitted(self)
-        here = position(source)
+        here = position(domain)
         there = 1 - here
         extension, points = self._rule(here).onto_reference(), self._points[there]
         chunks = self._domains[here].chunks(self._read(X, here))
@@ -373,7 +373,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     def _store(self, found: Alignment) -> None:
         """Keep what describes the alignment, and what `match` and `translate` need."""
         self.metric_, self.epsilon_ = found.metrics, found.epsilon
-        self.contrast_, self.gw_value_ = found.trial.contrast, found.value
+        self.margin_, self.gw_value_ = found.trial.margin, found.value
         self.converged_ = found.converged
         self._correspondence, self._domains = found.rule, found.domains
         self.plan_ = Coupling(found.whole_plan())

@@ -5,15 +5,15 @@ ring, are matched well in many ways. A good pair of spaces has one matching that
 than any other one, and a right matching keeps distances of every kind, also those under which it
 was not found. So each candidate is judged by
 
-    contrast = (F of the best plan that is *another* matching - F of the best plan) / E of it,
+    margin = (F of the best plan that is *another* matching - F of the best plan) / E of it,
 
 F being the objective and E its part without the entropy, and by
 
     agreement = mean over all candidates of 1 - E / E_product of this plan under their distances,
 
 the share of the discrepancy that the matching explains at all. The product coupling, which matches
-everything with everything, always counts as another one. The score is (1 + contrast) agreement^2:
-a clear contrast decides, and without one what most distances agree on. All are taken from a pool of
+everything with everything, always counts as another one. The score is (1 + margin) agreement^2:
+a clear margin decides, and without one what most distances agree on. All are taken from a pool of
 starts on subsamples.
 """
 
@@ -40,7 +40,7 @@ ELSEWHERE = (0.75,)  # from which on they differ as a whole; of noisy rows half 
 # other neighbours in a matching that is the same
 TEMPERATURE, COLDEST = 0.015, 3e-4  # the entropy's strength, relative to E_product; and its least
 TOLERANCE, MAX_ITER = 1e-3, 100
-CLEAR = 0.2  # contrast below which a matching is ambiguous: samples of rings, squares and normal
+CLEAR = 0.2  # margin below which a matching is ambiguous: samples of rings, squares and normal
 # distributions have .00 to .17, those of most shapes without symmetry .2 and more
 SMALL = 1e-3  # misfits below are as good as none
 
@@ -50,15 +50,15 @@ class Trial(NamedTuple):
 
     Attributes
     ----------
-    contrast, explained, misfit : float
+    margin, explained, misfit : float
         As above; `explained` is 1 - E / E_product, and the misfit E.
     plan : array of shape (n, m)
         The best one.
     rival : float
-        The contrast to matchings that differ as a whole, as those of a symmetric domain do.
+        The margin to matchings that differ as a whole, as those of a symmetric domain do.
     """
 
-    contrast: float
+    margin: float
     explained: float
     misfit: float
     plan: Array
@@ -68,7 +68,7 @@ class Trial(NamedTuple):
 def score(trial: Trial, spaces: Iterable[tuple[Array, Array]]) -> float:
     """What candidates are compared by, `spaces` being the distances of all of them."""
     agreement = float(np.mean([explained(Dx, Dy, trial.plan) for Dx, Dy in spaces]))
-    return (1 + trial.contrast) * max(agreement, 0) ** 2
+    return (1 + trial.margin) * max(agreement, 0) ** 2
 
 
 def explained(Dx: Array, Dy: Array, plan: Array) -> float:
@@ -110,12 +110,12 @@ def attempt(
         )  # fmt: skip
     misfit, value = float(result.value_quad), float(result.value)
     of_product = product - float(result.reg) * np.log(len(A) * len(B))
-    contrast, rival = (
+    margin, rival = (
         max(min(_gap(result, levels), of_product - value), 0.0) / (misfit + SMALL)
         for levels in (SAME_MATCHING, ELSEWHERE)
     )
     share = 1 - misfit / product if product > 0 else 1.0
-    return Trial(contrast, share, misfit, result.plan.double().numpy(), rival)
+    return Trial(margin, share, misfit, result.plan.double().numpy(), rival)
 
 
 def _gap(result: GromovResult, levels: tuple[float, ...]) -> float:

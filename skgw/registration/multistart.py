@@ -37,7 +37,7 @@ class Fit(NamedTuple):
     motion : Motion
     weights : tuple of Tensors of shapes (n,) and (m,)
         Mass of each point that is matched; uniform, unless marginals are relaxed.
-    contrast : float
+    margin : float
         By how much the cost of other motions that were found at least exceeds that of this one,
         over it, or over `PAID` of the mean squared distance between where both bring the points
         if that is less: in many dimensions most of the cost is noise, which no motion does without.
@@ -48,7 +48,7 @@ class Fit(NamedTuple):
 
     motion: Motion
     weights: Pair
-    contrast: float
+    margin: float
     excess: float
 
 
@@ -85,15 +85,15 @@ def cheapest(points: Pair, found: Sequence[Registration], n_pairs: int = 0) -> F
     costs = [float(r.cost) + PAIR_WEIGHT * _pair_cost(r.motion, points, n_pairs) for r in found]
     first = int(np.argmin(costs))
     best = found[first]
-    moved, contrast = best.motion(points[0]), math.inf
+    moved, margin = best.motion(points[0]), math.inf
     for other, cost in zip(found, costs, strict=True):
         there = other.motion(points[0])
         if differ(moved, there):
             apart = float((moved - there).square().sum(1).mean())
             unit = max(min(costs[first], PAID * apart), TINY)
-            contrast = min(contrast, (cost - costs[first]) / unit)
+            margin = min(margin, (cost - costs[first]) / unit)
     plan = best.transport.plan
-    return Fit(best.motion, (plan.sum(1), plan.sum(0)), contrast, excess(moved, points[1]))
+    return Fit(best.motion, (plan.sum(1), plan.sum(0)), margin, excess(moved, points[1]))
 
 
 def differ(one: Tensor, other: Tensor) -> bool:

@@ -149,12 +149,12 @@ class GWCoTrainedAutoencoders(
     confidence_ : array of shape (n,)
         How sure the translation of each row of the first domain is, between 0 and 1: how much
         nearer its nearest possible partners are than the next ones. It cannot see that a whole
-        matching is wrong; that is what `contrast_` is for.
+        matching is wrong; that is what `margin_` is for.
     matched_mass_ : array of shape (n,)
         Mass of each row that is matched, relative to the mean: little for rows without partners,
         more than 1 for kinds of rows that are rarer in the first domain than in the second, and 1
         where the domains were matched as a whole.
-    contrast_ : float
+    margin_ : float
         By how much *other* matchings that were found, of codes or of rows, at least cost more than
         the one taken, over its cost, or over 15 % of the mean squared distance by which they move
         the points elsewhere if that is less; infinite if all starts led to the same one. Below
@@ -351,7 +351,7 @@ class GWCoTrainedAutoencoders(
         self.gw_curve_ = history.losses.get("gw", [])
         self.n_iter_ = history.n_iter
         found = conclude(self, objective, (one, other), noise)
-        self._fitted, self.contrast_ = found.translator, found.contrast
+        self._fitted, self.margin_ = found.translator, found.margin
         self._describe(rows, found, rng)
         warn_of_doubts(found)
         run.finish()
@@ -381,7 +381,7 @@ class GWCoTrainedAutoencoders(
             codes of the second have another number of components.
         """
         check_is_fitted(self)
-        here = position(domain, "domain")
+        here = position(domain)
         k = self._fitted.domains[here].latent_dim
         if k != self._n_features_out and gives_data_frames(self):
             raise ValueError(
@@ -405,7 +405,7 @@ class GWCoTrainedAutoencoders(
         array of shape (b, p), or (b, q) for the second domain
         """
         check_is_fitted(self)
-        here = position(domain, "domain")
+        here = position(domain)
         Z = check_array(Z, dtype=[np.float64, np.float32])
         k = self._fitted.domains[here].latent_dim
         if Z.shape[1] != k:
@@ -413,14 +413,14 @@ class GWCoTrainedAutoencoders(
         return self._inverse(self._fitted.domains[here].decode(Z, self._device()), here)
 
     @tensor_in_tensor_out
-    def translate(self, X: Any, *, source: str = "x", method: str = "auto") -> Any:
+    def translate(self, X: Any, *, domain: str = "x", method: str = "auto") -> Any:
         """Rows of one domain as rows of the other.
 
         Parameters
         ----------
         X : array of shape (b, p), or (b, q) for the second domain
             Numpy or torch.
-        source : {"x", "y"}
+        domain : {"x", "y"}
             Which domain the rows are of.
         method : {"auto", "decoded", "network", "barycentric", "greedy"}
             "barycentric" decodes the mean code of the nearest partners among (up to 10,000)
@@ -434,23 +434,23 @@ class GWCoTrainedAutoencoders(
             Of the kind of `X`.
         """
         check_is_fitted(self)
-        here = position(source)
+        here = position(domain)
         rows = self._fitted.translate(self._read(X, here), here, method, self._device())
         return self._inverse(rows, 1 - here)
 
     @tensor_in_tensor_out
-    def match(self, X: Any = None, y: Any = None, *, source: str = "x") -> Any:
+    def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
         """Partners of rows: of each, the nearest row of the other domain.
 
         Parameters
         ----------
         X : array, optional
-            Rows of the domain `source`; by default its training rows.
+            Rows of the domain `domain`; by default its training rows.
         y : array, optional
             Rows of the other domain to choose partners from, all at once: those that a plan between
             both sets, which gives all of them their share, names. By default its (up to 10,000)
             training rows.
-        source : {"x", "y"}
+        domain : {"x", "y"}
 
         Returns
         -------
@@ -458,7 +458,7 @@ class GWCoTrainedAutoencoders(
             Positions in `y`, or among the training rows.
         """
         check_is_fitted(self)
-        here = position(source)
+        here = position(domain)
         there = 1 - here
         if X is None:
             if y is not None:
@@ -487,7 +487,7 @@ class GWCoTrainedAutoencoders(
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        here, rng = position(domain, "domain"), check_random_state(random_state)
+        here, rng = position(domain), check_random_state(random_state)
         codes = self._laws[here].draw(n_samples, rng)
         return self._inverse(self._fitted.domains[here].decode(codes, self._device()), here)
 

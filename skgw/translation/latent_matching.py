@@ -56,7 +56,7 @@ class CodeMatching(NamedTuple):
     motion : Motion
     weights : tuple of Tensors of shapes (r,) and (s,)
         Mass of each point that is matched.
-    contrast : float
+    margin : float
         That of the motion, see `Fit`. Or that of the discrepancy of the rows (`Trial.rival`), if
         it is less, and their distances agree no worse than those of codes.
     excess : float
@@ -66,7 +66,7 @@ class CodeMatching(NamedTuple):
     by_rows: bool
     motion: Motion
     weights: Pair
-    contrast: float
+    margin: float
     excess: float
 
 
@@ -112,10 +112,10 @@ class CodeMatcher(NamedTuple):
         plans = [start.plan for start in starts]
         of_axes, of_codes = self._search(axes, plans), fit_plans(codes, plans, self.n_pairs)
         by_rows = of_axes.excess <= of_codes.excess
-        motion, weights, contrast, excess = of_axes if by_rows else of_codes
+        motion, weights, margin, excess = of_axes if by_rows else of_codes
         if not self.n_pairs:
-            contrast = min(contrast, _rivalry([start.trial for start in starts]))
-        return CodeMatching(by_rows, motion, weights, contrast, excess)
+            margin = min(margin, _rivalry([start.trial for start in starts]))
+        return CodeMatching(by_rows, motion, weights, margin, excess)
 
     def again(self, codes: Pair, motion: Pair) -> tuple[Motion, Pair]:
         """Improve a motion of codes; and the mass of each that is matched."""
@@ -166,7 +166,7 @@ class _Start(NamedTuple):
 
 
 def _rivalry(trials: list[Trial]) -> float:
-    """The contrast of the rows' distances, the last trial, if they agree as well as any others."""
+    """The margin of the rows' distances, the last trial, if they agree as well as any others."""
     *of_codes, of_rows = trials
     if of_rows.explained >= max(trial.explained for trial in of_codes):
         return of_rows.rival

@@ -97,7 +97,7 @@ class CoTrainingObjective(Objective):
     shift: Tensor  # (dy,)
     partners: Tensor  # (P + P', 2), positions in both pools, for each row of one and of the other
     mass: Tensor  # (P + P',), how much of each of these rows is matched
-    contrast: Tensor  # ()
+    margin: Tensor  # ()
     excess: Tensor  # ()
     n_updates: Tensor  # ()
 
@@ -116,7 +116,7 @@ class CoTrainingObjective(Objective):
         self.register_buffer("partners", torch.zeros(n_pairs, 2, dtype=torch.long))
         self.register_buffer("mass", torch.ones(n_pairs))
         self.register_buffer("excess", torch.zeros(()))
-        self.register_buffer("contrast", torch.zeros(()))
+        self.register_buffer("margin", torch.zeros(()))
         self.register_buffer("n_updates", torch.tensor(0))
 
     def phases(self) -> Sequence[Phase]:
@@ -202,10 +202,10 @@ class CoTrainingObjective(Objective):
         i, j = one.reference, other.reference
         rows = one.rows[one.pool[i]], other.rows[other.pool[j]]
         axes = one.axes[i], other.axes[j]
-        by_rows, motion, weights, contrast, excess = self.matcher.first(
+        by_rows, motion, weights, margin, excess = self.matcher.first(
             (codes[0][i], codes[1][j]), rows, axes
         )
-        self.contrast.fill_(contrast)
+        self.margin.fill_(margin)
         self.excess.fill_(excess)
         if by_rows:
             self.turn.copy_(motion[0])

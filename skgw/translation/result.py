@@ -39,7 +39,7 @@ class CoTrained(NamedTuple):
     translator : Translator
     mass : tuple of arrays of shapes (r,) and (s,)
         How much of each row that partners are sought among is matched, relative to the mean.
-    cost, excess, contrast : float
+    cost, excess, margin : float
         As in `GWCoTrainedAutoencoders`.
     """
 
@@ -47,7 +47,7 @@ class CoTrained(NamedTuple):
     mass: Pair
     cost: float
     excess: float
-    contrast: float
+    margin: float
 
 
 def conclude(
@@ -92,7 +92,7 @@ def conclude(
         networks=networks,
     )
     return CoTrained(
-        translator, mass, objective.cost(codes), float(objective.excess), float(objective.contrast)
+        translator, mass, objective.cost(codes), float(objective.excess), float(objective.margin)
     )
 
 
@@ -114,10 +114,10 @@ def effective_rank(codes: Array) -> float:
 def warn_of_doubts(found: CoTrained) -> None:
     """Say so if the matching is not to be trusted."""
     faults = []
-    if found.contrast < CLEAR:
+    if found.margin < CLEAR:
         faults.append(
             "The matching is ambiguous: another one that differs fits nearly as well "
-            f"(`contrast_` is {found.contrast:.2g}, below {CLEAR})."
+            f"(`margin_` is {found.margin:.2g}, below {CLEAR})."
         )
     if found.excess > POOR:
         faults.append(

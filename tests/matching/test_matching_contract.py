@@ -119,9 +119,9 @@ def test_names_of_the_second_domain_are_kept(quick, copies, tmp_path):
     matcher.save(tmp_path / "matcher.safetensors")
     for known in (matcher, GWMatcher.load(tmp_path / "matcher.safetensors")):
         assert_array_equal(known.feature_names_y_in_, list("abcde"))
-        known.translate(Y, source="y")  # no warning about names
+        known.translate(Y, domain="y")  # no warning about names
         with pytest.raises(ValueError, match="feature names should match"):
-            known.translate(Y[list("edcba")], source="y")
+            known.translate(Y[list("edcba")], domain="y")
     assert not hasattr(matcher.fit(copies.X, copies.Y), "feature_names_y_in_")
 
 
@@ -168,7 +168,7 @@ def test_a_file_holds_everything(quick, copies, tmp_path, monkeypatch, kind):
     loaded = GWMatcher.load(tmp_path / "matcher")
     for other in (loaded, copy.deepcopy(matcher), pickle.loads(pickle.dumps(matcher))):
         assert_array_equal(other.translate(copies.X), matcher.translate(copies.X))
-        assert_array_equal(other.match(source="y"), matcher.match(source="y"))
+        assert_array_equal(other.match(domain="y"), matcher.match(domain="y"))
         assert_array_equal(other.match(copies.X, copies.Y), matcher.match(copies.X, copies.Y))
         assert other.score(copies.X, copies.Y) == matcher.score(copies.X, copies.Y)
         assert other.get_params() == matcher.get_params()
@@ -185,8 +185,8 @@ def test_mistakes_are_named(quick, copies):
     X, Y = copies.X, copies.Y
     matcher = quick().fit(X, Y)
     for call in (matcher.match, matcher.translate):
-        with pytest.raises(ValueError, match="source must be 'x' or 'y'"):
-            call(X, source="z")
+        with pytest.raises(ValueError, match="domain must be 'x' or 'y'"):
+            call(X, domain="z")
     with pytest.raises(ValueError, match="match needs X with y"):
         matcher.match(y=Y)
     with pytest.raises(ValueError, match="expecting 5 features"):

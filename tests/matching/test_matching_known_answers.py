@@ -17,10 +17,10 @@ def test_an_isometric_copy_is_matched_exactly(copies, quick, metric):
     Y = copies.X[copies.order] if metric == "cityblock" else copies.Y
     matcher = quick(metric=metric).fit(copies.X, Y)
     assert_array_equal(matcher.match(), copies.partner)
-    assert_array_equal(matcher.match(source="y"), copies.order)
+    assert_array_equal(matcher.match(domain="y"), copies.order)
     assert matcher.gw_value_ < 1e-3
     assert matcher.converged_
-    assert matcher.contrast_ > 1
+    assert matcher.margin_ > 1
     assert matcher.score(copies.X, Y) > -0.02
 
 
@@ -90,7 +90,7 @@ def test_rows_are_translated_to_where_they_would_be(copies, quick):
     new = copies.X[:20] + 0.05 * np.random.default_rng(2).normal(size=(20, 3))
     error = np.linalg.norm(matcher.translate(new) - copies.move(new), axis=1)
     assert np.median(error) < 0.3 * scale  # between rows: means of the nearest few
-    back = matcher.translate(copies.Y, source="y")
+    back = matcher.translate(copies.Y, domain="y")
     assert np.median(np.linalg.norm(back - copies.X[copies.order], axis=1)) < 0.02 * scale
 
 
@@ -108,7 +108,7 @@ def test_new_rows_are_matched_with_new_rows(copies, quick):
     order = rng.permutation(20)
     found = matcher.match(new, copies.move(new)[order])
     assert (order[found] == np.arange(20)).mean() > 0.8
-    found = matcher.match(copies.move(new)[order], new, source="y")
+    found = matcher.match(copies.move(new)[order], new, domain="y")
     assert (found == order).mean() > 0.8
 
 
@@ -147,7 +147,7 @@ def test_symmetric_shapes_are_called_ambiguous(request, quick, shape, metric):
     X = request.getfixturevalue(shape)
     with pytest.warns(AmbiguousMatchingWarning, match="another|ambiguous"):
         matcher = quick(metric=metric, n_init=16).fit(X, X[::-1] @ [[0, 1], [1, 0]])
-    assert matcher.contrast_ < 0.05
+    assert matcher.margin_ < 0.05
 
 
 def noisy_ring(rng, n):

@@ -104,10 +104,10 @@ def test_distances_of_means_are_euclidean(X):
 
 def test_contrast_tells_symmetric_spaces_from_others(X):
     D = pairwise_distances(X)
-    assert attempt(D, D, 8, 0).contrast > 1
+    assert attempt(D, D, 8, 0).margin > 1
     mirrored = np.concatenate([X, X * [-1, 1, 1]])
     E = pairwise_distances(mirrored)
-    assert attempt(E, E, 16, 0).contrast < 0.05
+    assert attempt(E, E, 16, 0).margin < 0.05
 
 
 def test_an_isometry_explains_everything_and_the_product_nothing(X):

@@ -118,8 +118,8 @@ def test_rivals_of_a_symmetric_cloud_are_found():
     line = np.linspace(-1, 1, 8)
     grid = normal(np.stack(np.meshgrid(2 * line, line), -1).reshape(-1, 2))
     lopsided = torch.cat([grid, torch.tensor([[0.9, 0.1], [1.0, 0.2], [1.1, 0.1]])])
-    assert search((grid, grid), n_init=2).contrast < 0.01
-    assert search((lopsided, lopsided), n_init=2).contrast > 0.1
+    assert search((grid, grid), n_init=2).margin < 0.01
+    assert search((lopsided, lopsided), n_init=2).margin > 0.1
 
 
 def test_only_motions_that_differ_are_kept():

@@ -30,19 +30,19 @@ def test_every_kind_finds_the_copy(copies, trained, kind):
     model = trained(autoencoder=kind, **params)
     assert (model.match() == copies.partner).mean() > 0.8
     assert error(model.translate(copies.new), copies.move(copies.new)) < tolerance
-    assert error(model.translate(copies.Y, source="y"), copies.X[copies.order]) < tolerance
+    assert error(model.translate(copies.Y, domain="y"), copies.X[copies.order]) < tolerance
 
 
 # ----------------------------------------------------------------------------- translation
 
 
-@pytest.mark.parametrize("source", ["x", "y"])
+@pytest.mark.parametrize("domain", ["x", "y"])
 @pytest.mark.parametrize("method", ["auto", "decoded", "barycentric", "greedy"])
-def test_rows_are_translated_to_where_they_would_be(copies, trained, source, method):
+def test_rows_are_translated_to_where_they_would_be(copies, trained, domain, method):
     rows, images = copies.X, copies.move(copies.X)
-    if source == "y":
+    if domain == "y":
         rows, images = images, rows
-    assert error(trained().translate(rows, source=source, method=method), images) < 0.2
+    assert error(trained().translate(rows, domain=domain, method=method), images) < 0.2
 
 
 def test_new_rows_are_translated(copies, trained):
@@ -61,7 +61,7 @@ def test_a_network_translates_as_well(copies, trained):
     images = copies.move(copies.new)
     assert_array_equal(model.translate(copies.new), model.translate(copies.new, method="network"))
     assert error(model.translate(copies.new), images) < 0.2
-    assert error(model.translate(images, source="y"), copies.new) < 0.2
+    assert error(model.translate(images, domain="y"), copies.new) < 0.2
     assert not np.allclose(
         model.translate(copies.new), model.translate(copies.new, method="decoded")
     )
@@ -69,7 +69,7 @@ def test_a_network_translates_as_well(copies, trained):
 
 def test_there_and_back_again(copies, trained):
     there = trained().translate(copies.new)
-    assert error(trained().translate(there, source="y"), copies.new) < 0.3
+    assert error(trained().translate(there, domain="y"), copies.new) < 0.3
 
 
 def test_codes_are_decoded_to_the_rows_they_are_of(copies, trained):
@@ -95,16 +95,16 @@ def test_the_score_is_that_of_the_translation(copies, trained):
 def test_training_rows_are_matched(copies, trained):
     model = trained()
     assert (model.match() == copies.partner).mean() > 0.8
-    assert (model.match(source="y") == copies.order).mean() > 0.8
+    assert (model.match(domain="y") == copies.order).mean() > 0.8
     assert (model.match(copies.X) == copies.partner).mean() > 0.8
-    assert (model.match(copies.Y, source="y") == copies.order).mean() > 0.8
+    assert (model.match(copies.Y, domain="y") == copies.order).mean() > 0.8
 
 
 def test_new_rows_are_matched_with_new_rows(copies, trained):
     order = np.random.default_rng(1).permutation(40)
     images = copies.move(copies.new)[order]
     assert (order[trained().match(copies.new, images)] == np.arange(40)).mean() > 0.8
-    assert (trained().match(images, copies.new, source="y") == order).mean() > 0.8
+    assert (trained().match(images, copies.new, domain="y") == order).mean() > 0.8
 
 
 def test_new_rows_are_matched_with_training_rows(copies, trained):
@@ -131,7 +131,7 @@ def test_diagnostics_of_a_good_fit(trained):
     for k in "xy":
         assert found[f"size_{k}"] == pytest.approx(1, abs=0.1)
         assert 1 < found[f"rank_{k}"] <= 3
-    assert model.contrast_ > 0.5
+    assert model.margin_ > 0.5
     assert model.confidence_.shape == (160,)
     assert model.confidence_.mean() > 0.5
     assert ((model.confidence_ >= 0) & (model.confidence_ <= 1)).all()
@@ -158,7 +158,7 @@ def test_codes_of_different_dimensions(copies, trained):
     assert (model.match() == copies.partner).mean() > 0.8
     assert error(model.translate(copies.new), copies.move(copies.new)) < 0.2
     images = copies.move(copies.new)
-    assert error(model.translate(images, source="y"), copies.new) < 0.2
+    assert error(model.translate(images, domain="y"), copies.new) < 0.2
 
 
 def test_domains_of_different_lengths(copies):
@@ -166,7 +166,7 @@ def test_domains_of_different_lengths(copies):
         3, hidden_layer_sizes=(32,), max_iter=250, n_init=4, random_state=0
     ).fit(copies.X, copies.Y[:120])
     assert model.plan_.shape == (160, 120)
-    found = model.match(source="y")
+    found = model.match(domain="y")
     assert (found == copies.order[:120]).mean() > 0.5
     near = np.linalg.norm(copies.X[found] - copies.X[copies.order[:120]], axis=1)
     assert np.median(near) < 0.2 * np.linalg.norm(copies.X - copies.X.mean(0), axis=1).mean()
@@ -239,7 +239,7 @@ def test_symmetric_domains_are_called_ambiguous(square, of_a_plane):
     with pytest.warns(AmbiguousMatchingWarning, match="`pairs` or `labels`") as caught:
         of_a_plane.fit(X, Y)
     assert caught[0].filename == __file__
-    assert of_a_plane.contrast_ < 0.02
+    assert of_a_plane.margin_ < 0.02
 
 
 def test_pairs_decide(square, of_a_plane):

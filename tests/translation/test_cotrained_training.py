@@ -39,7 +39,7 @@ class Recorder:
 def assert_same(one, other, X, Y):
     for name in ("embedding_", "embedding_y_", "confidence_"):
         assert_array_equal(getattr(one, name), getattr(other, name))
-    for name in ("contrast_", "loss_curve_", "gw_curve_", "validation_curve_", "n_iter_"):
+    for name in ("margin_", "loss_curve_", "gw_curve_", "validation_curve_", "n_iter_"):
         assert getattr(one, name) == getattr(other, name)
     assert_array_equal(one.translate(X), other.translate(X))
     assert_array_equal(one.match(X, Y), other.match(X, Y))
@@ -55,7 +55,7 @@ def test_the_loss_joins_after_the_warm_up(quick, X, Y, warm_up, n_matched):
     assert model.n_iter_ == len(model.loss_curve_) == 8
     assert len(model.gw_curve_) == n_matched
     assert np.isfinite(model.gw_curve_).all()
-    assert np.isfinite(model.contrast_) or model.contrast_ == np.inf
+    assert np.isfinite(model.margin_) or model.margin_ == np.inf
 
 
 @pytest.mark.parametrize(("max_iter", "warm_up"), [(1, 0.5), (1, 0.9), (2, 0.9)])

@@ -39,7 +39,7 @@ def test_a_copy_is_matched(codes):
     found = MATCHER.first((Z, W), (Z, W), (Z, W))
     assert found.by_rows
     assert_allclose(found.motion.rotation, turn, atol=0.05)
-    assert found.contrast > 0.5
+    assert found.margin > 0.5
     assert found.excess < 1.1
     again = MATCHER.first((Z, W), (Z, W), (Z, W))
     assert_array_equal(again.motion.rotation, found.motion.rotation)
@@ -74,7 +74,7 @@ def ring(n=48):
 
 def test_a_ring_has_no_clear_matching():
     rings = ring(), ring()
-    assert MATCHER.first(rings, rings, rings).contrast < 0.02
+    assert MATCHER.first(rings, rings, rings).margin < 0.02
 
 
 def test_deformed_codes_of_symmetric_rows_are_not_clear():
@@ -86,8 +86,8 @@ def test_deformed_codes_of_symmetric_rows_are_not_clear():
         dented[9:12] *= dent
         codes.append(normal(dented))
     dented, rings = tuple(codes), (ring(), ring())
-    assert MATCHER.first(dented, dented, dented).contrast > 0.5
-    assert MATCHER.first(dented, rings, rings).contrast < 0.02
+    assert MATCHER.first(dented, dented, dented).margin > 0.5
+    assert MATCHER.first(dented, rings, rings).margin < 0.02
 
 
 def test_pairs_make_a_symmetric_matching_clear():
@@ -95,7 +95,7 @@ def test_pairs_make_a_symmetric_matching_clear():
     order = torch.cat([first, torch.tensor([i for i in range(48) if i not in first])])
     Z = ring()[order]
     found = MATCHER._replace(n_pairs=3).first((Z, Z), (Z, Z), (Z, Z))
-    assert found.contrast > 0.1
+    assert found.margin > 0.1
     assert_array_equal(torch.cdist(found.motion(Z), Z).argmin(1), np.arange(48))
 
 
@@ -108,7 +108,7 @@ def test_plans_are_starts_of_motions():
     good = good[:, torch.argsort(torch.argsort(other[:, 0]))] / 200
     fit = fit_plans((one, other), [good])
     assert fit.excess == pytest.approx(1, abs=0.3)
-    assert 0.2 < fit.contrast < np.inf  # that to its mirror images
+    assert 0.2 < fit.margin < np.inf  # that to its mirror images
     assert_allclose(fit.motion.offset, [0, 0])
     assert_allclose(fit.weights[0], np.full(200, 1 / 200))
 
@@ -118,7 +118,7 @@ def test_mirror_images_of_a_symmetric_cloud_are_rivals():
     one, other = (normal(torch.as_tensor(rng.normal(size=(200, 2)) * [2, 1])) for _ in range(2))
     order = [torch.argsort(torch.argsort(z[:, 0])) for z in (one, other)]
     plan = (order[0][:, None] == order[1]).double() / 200
-    assert fit_plans((one, other), [plan]).contrast < 0.2
+    assert fit_plans((one, other), [plan]).margin < 0.2
 
 
 def test_a_wrong_motion_is_found_out():
@@ -127,7 +127,7 @@ def test_a_wrong_motion_is_found_out():
     wrong = register(one, other, rotation=-torch.eye(2).double(), temperatures=(0.01,))
     fit = cheapest((one, other), [wrong, right])
     assert_array_equal(fit.motion.rotation, right.rotation)
-    assert 0 < fit.contrast < np.inf
+    assert 0 < fit.margin < np.inf
     assert cheapest((one, other), [wrong]).excess > 1.3 > fit.excess
 
 

@@ -190,7 +190,7 @@ def test_the_matching_is_renewed_now_and_then():
     assert n_calls == [0, 0, 1, 1, 1, 2, 2, 2, 3]  # after two updates, and every third then
     assert [name for name, *_ in matcher.calls] == ["first", "again", "again"]
     assert_close(matcher.calls[1][2], (torch.eye(K), torch.zeros(K)))  # on what is known
-    assert (objective.contrast, objective.excess) == (3, 1)
+    assert (objective.margin, objective.excess) == (3, 1)
 
 
 def test_rows_tell_partners_once_and_codes_follow():
