@@ -6,6 +6,8 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgw import GWCoTrainedAutoencoders, GWGenerativeEmbedding, GWMatcher
+from skgw.registration.basin_hopping import SearchSettings
+from skgw.translation.latent_matching import LatentMatchingSettings
 
 QUICK = {"max_iter": 3, "n_generated": 50}  # the contract is checked here, not the embedding
 ESTIMATORS = {
@@ -39,8 +41,9 @@ FOR_TRANSFORMERS = [
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch):
-    """Noise has no right motion, however long it is sought."""
-    monkeypatch.setattr("skgw.registration.basin_hopping.N_TURNS", 1)
+    """Noise has no right similarity, however long the search."""
+    settings = LatentMatchingSettings(search=SearchSettings(n_perturbations=1))
+    monkeypatch.setattr("skgw.translation.latent_matching.SETTINGS", settings)
 
 
 # The checks hand out labels and noise: that is what these warn of.

@@ -1,10 +1,10 @@
-"""Bring one cloud of points onto another one by an orthogonal map, from a rough matching.
+"""Wasserstein-Procrustes: register one point cloud to another one by an orthogonal map.
 
-Where distances agree, a matching of points comes from a rigid motion, and a motion has far fewer
-unknowns than a plan has entries: the one that fits a noisy plan best is closer to the truth than
-the plan. Motion and plan are improved in turn (Wasserstein-Procrustes): the plan is the entropic
-optimal transport between the moved points and the others, and the motion the one that brings points
-closest to the means of their partners.
+Where distances agree, points are matched by a rigid transformation, which has far fewer unknowns
+than a plan has entries: the transformation that fits a noisy plan best is closer to the truth than
+the plan. Plan and transformation are improved in turn. The plan is the entropic optimal transport
+between the transformed source points and the target points; the transformation takes the source
+points closest to the barycentric projections of the plan.
 """
 
 from __future__ import annotations
@@ -14,24 +14,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.nn import polar_factor
+from skgw.registration.similarity import Similarity
 from skgw.solvers import full_precision
 from skgw.solvers.linear import solve_linear
 
-TEMPERATURES = (0.1, 0.05, 0.02, 0.01, 0.005)  # of the plans in turn, over the mean cost
-REFINING = (0.01, 0.005)  # those of a matching that is good already
-TOLERANCE, MAX_NEWTON = 1e-3, 50
+REG_SCHEDULE = (0.1, 0.05, 0.02, 0.01, 0.005)  # of successive plans, relative to the mean cost
+FINE_REG_SCHEDULE = (0.01, 0.005)  # the same, from a start that is nearly right
+
+Pair = tuple[Tensor, Tensor]
 
 
 class Transport(NamedTuple):
-    """An entropic optimal plan between points of one space, squared distances.
+    """An entropic optimal plan between points of one space, for squared distances.
 
     Attributes
     ----------
     plan : Tensor of shape (n, m)
     potential : Tensor of shape (m,)
-        Of the columns, in units of the cost; it holds their weights, if these are not uniform.
+        Column potential, in units of the cost. It includes the column weights if these are not
+        uniform.
     reg : Tensor of shape ()
-        Strength of the entropy, in units of the cost.
+        Entropic regularisation, in units of the cost.
     error : Tensor of shape ()
         L1 error of the column sums.
     """
@@ -41,83 +45,69 @@ class Transport(NamedTuple):
     reg: Tensor
     error: Tensor
 
-    def scores(self, H: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
-        """Potentials of the points, (n,) and (m,), over `reg`, with their weights."""
+    @property
+    def marginals(self) -> Pair:
+        """Row sums (n,) and column sums (m,) of the plan."""
+        return self.plan.sum(1), self.plan.sum(0)
+
+    def log_scalings(self, source: Tensor, target: Tensor) -> Pair:
+        """Potentials of the points, (n,) and (m,), divided by `reg`; they include the weights."""
         g = self.potential
-        f = -torch.logsumexp((g - torch.cdist(H, W).square()) / self.reg, 1)
+        f = -torch.logsumexp((g - torch.cdist(source, target).square()) / self.reg, 1)
         return f + self.plan.sum(1).log(), g / self.reg
 
 
-class Motion(NamedTuple):
-    """z -> z R + t, from points of kx dimensions to points of ky."""
-
-    rotation: Tensor  # (kx, ky), orthonormal rows or columns, of one length
-    offset: Tensor  # (ky,)
-
-    def __call__(self, Z: Tensor) -> Tensor:
-        """Points (n, kx) moved, (n, ky)."""
-        return Z @ self.rotation + self.offset
-
-
 class Registration(NamedTuple):
-    """An orthogonal map between centred points of two spaces, and the plan that goes with it.
+    """A similarity between two point clouds, and the plan between the registered clouds.
 
     Attributes
     ----------
-    motion : Motion
-        From rows of the first space to those of the second.
+    similarity : Similarity
+        From the source to the target cloud.
     transport : Transport
-        Between the moved points and the others.
+        Between the transformed source points and the target points.
     cost : Tensor of shape ()
-        Mean squared distance of partners over the sum of both variances: 0 for a copy, 1 for a plan
-        that matches everything with everything. Of `register_relaxed`, its objective.
+        After `register`: mean squared distance of matched points, divided by the sum of both
+        variances; 0 for a copy, 1 for the product plan. After `register_unbalanced`: its objective.
     """
 
-    motion: Motion
+    similarity: Similarity[Tensor]
     transport: Transport
     cost: Tensor
-
-    @property
-    def rotation(self) -> Tensor:
-        """Of the motion, (kx, ky)."""
-        return self.motion.rotation
-
-    @property
-    def offset(self) -> Tensor:
-        """Of the motion, (ky,): zero, but for `register_relaxed`."""
-        return self.motion.offset
 
 
 @torch.no_grad()
 @full_precision()
 def register(
-    Z: Tensor,
-    W: Tensor,
+    source: Tensor,
+    target: Tensor,
     *,
     plan: Tensor | None = None,
     rotation: Tensor | None = None,
-    temperatures: tuple[float, ...] = TEMPERATURES,
+    reg_schedule: tuple[float, ...] = REG_SCHEDULE,
 ) -> Registration:
-    """Improve a matching of points, or an orthogonal map between them.
+    """Improve a plan between two clouds, or an orthogonal map from one to the other.
 
     Parameters
     ----------
-    Z, W : Tensor of shapes (n, kx) and (m, ky)
-        Centred, and of similar size.
+    source, target : Tensor of shapes (n, kx) and (m, ky)
+        Centred, and of about one RMS distance.
     plan : Tensor of shape (n, m), optional
-        Where to start, unless it is from a rotation.
+        Initial plan; unused if there is an initial rotation.
     rotation : Tensor of shape (kx, ky), optional
-    temperatures : tuple of float
-        One step for each: how far the plan looks, over the mean cost.
+        Initial rotation.
+    reg_schedule : tuple of float
+        Entropic regularisation of successive plans, relative to the mean cost.
 
     Returns
     -------
     Registration
+        Its offset is zero, and its scale one.
 
     Raises
     ------
     ValueError
-        If there is nothing to start from.
+        If there is neither a plan nor a rotation, or the schedule is empty.
 
     References
     ----------
@@ -130,45 +120,56 @@ def register(
     --------
     >>> import torch
     >>> Z = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3, 2, 1])
-    >>> turn = torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
-    >>> found = register(Z, Z @ turn, rotation=turn + 0.3)
-    >>> bool((found.rotation - turn).abs().max() < 0.05)
+    >>> rotation = torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    >>> found = register(Z, Z @ rotation, rotation=rotation + 0.3)
+    >>> bool((found.similarity.rotation - rotation).abs().max() < 0.05)
     True
     """
     if rotation is None:
         if plan is None:
             raise ValueError("register needs a plan or a rotation to start from.")
-        rotation = polar_factor(Z.T @ plan @ W)
-    if not temperatures:
-        raise ValueError("register needs a temperature.")
-    for temperature in temperatures:
-        found = transport(Z @ rotation, W, temperature)
-        rotation = polar_factor(Z.T @ found.plan @ W)
-    cost = torch.cdist(Z @ rotation, W).square()
+        rotation = polar_factor(source.T @ plan @ target)
+    if not reg_schedule:
+        raise ValueError("register needs at least one value in reg_schedule.")
+    for reg in reg_schedule:
+        found = entropic_transport(source @ rotation, target, reg)
+        rotation = polar_factor(source.T @ found.plan @ target)
+    cost = torch.cdist(source @ rotation, target).square()
     cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
-    return Registration(Motion(rotation, W.new_zeros(W.shape[1])), found, cost)
+    return Registration(Similarity(rotation, target.new_zeros(target.shape[1])), found, cost)
 
 
-def transport(
-    H: Tensor, W: Tensor, temperature: float, weights: tuple[Tensor, Tensor] | None = None
+def entropic_transport(
+    source: Tensor,
+    target: Tensor,
+    reg: float,
+    weights: Pair | None = None,
+    *,
+    tol: float = 1e-3,
+    max_iter: int = 50,
 ) -> Transport:
-    """The plan between points H (n, k) and W (m, k) at a temperature, over the mean cost.
+    """The entropic optimal plan between two clouds of one space.
 
-    `weights`, (n,) and (m,) and positive, are uniform by default.
+    Parameters
+    ----------
+    source, target : Tensor of shapes (n, k) and (m, k)
+    reg : float
+        Entropic regularisation, relative to the mean cost.
+    weights : tuple of Tensors of shapes (n,) and (m,), optional
+        Positive, of sum one; uniform by default.
+    tol : float
+        L1 error of the column sums.
+    max_iter : int
+        Newton steps.
     """
-    cost = torch.cdist(H, W).square()
+    cost = torch.cdist(source, target).square()
     n, m = cost.shape
-    unit = cost.mean()
-    unit = torch.where(unit > 0, unit, torch.ones_like(unit))  # zero if all points coincide
+    mean = cost.mean()
+    mean = torch.where(mean > 0, mean, torch.ones_like(mean))  # zero if all points coincide
     a, b = weights or (cost.new_full((n,), 1 / n), cost.new_full((m,), 1 / m))
-    reg = temperature * unit[None]
-    tol = torch.full_like(reg, TOLERANCE)
-    found = solve_linear(cost[None], a[None], b[None], reg, tol=tol, max_iter=MAX_NEWTON)
-    potential = found.potential[0] + reg * (m * b).log()
-    return Transport(found.plan[0], potential, reg[0], found.error[0])
-
-
-def polar_factor(cross: Tensor) -> Tensor:
-    """The matrix R (kx, ky) with orthonormal rows or columns that maximises <R, cross>."""
-    left, _, right = torch.linalg.svd(cross, full_matrices=False)
-    return left @ right
+    regs = reg * mean[None]
+    found = solve_linear(
+        cost[None], a[None], b[None], regs, tol=torch.full_like(regs, tol), max_iter=max_iter
+    )
+    potential = found.potential[0] + regs * (m * b).log()
+    return Transport(found.plan[0], potential, regs[0], found.error[0])

@@ -45,10 +45,10 @@ from skgw.base.two_domains import (
     read_rows,
     transformed,
 )
-from skgw.matching.side_information import read_known
+from skgw.matching.side_information import read_anchors
 from skgw.nn.coded_domain import NormalMixture
 from skgw.training.optimizers import OPTIMIZERS
-from skgw.translation.latent_matching import CodeMatcher
+from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.matches import nearest
 from skgw.translation.objective import CoTrainingObjective
 from skgw.translation.result import CoTrained, conclude, diagnostics, warn_of_doubts
@@ -335,14 +335,14 @@ class GWCoTrainedAutoencoders(
         X, Y, _ = read_domains(self, X, y)
         rng = check_random_state(self.random_state)
         seed, noise = draw_seed(rng), seeded(draw_seed(rng))
-        known = read_known(pairs, labels, (len(X), len(Y)), rng)
+        known = read_anchors(pairs, labels, (len(X), len(Y)), rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")
         rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
         one = set_up_domain(self, rows[0], 0, known[0], seed, rng)
         other = set_up_domain(self, rows[1], 1, known[1], seed, rng)
         n_updates = count_updates(self, max(len(X), len(Y)))
-        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, seed)
+        matcher = LatentMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, seed)
         objective = CoTrainingObjective((one.side, other.side), schedule(self, n_updates), matcher)
         objective.to(resolve_device(self.device))
         run = TrainingRun(self, Domains(X, Y), n_updates, further=(rows, known))
@@ -466,7 +466,7 @@ class GWCoTrainedAutoencoders(
             return self._matches[here]
         rows = self._read(X, here)
         if y is not None:
-            return self._fitted.matched(rows, self._read(y, there), here, self._device())
+            return self._fitted.assign_jointly(rows, self._read(y, there), here, self._device())
         return self._fitted.positions[there][self._fitted.match(rows, here, self._device())]
 
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
@@ -530,13 +530,13 @@ class GWCoTrainedAutoencoders(
         self, rows: tuple[Array, Array], found: CoTrained, rng: np.random.RandomState
     ) -> None:
         """What is said of the training rows: their codes, plan, confidence, and diagnostics."""
-        device, fitted, partners = self._device(), self._fitted, self._fitted.partners
+        device, fitted, partners = self._device(), self._fitted, self._fitted.matches
         self.embedding_, self.embedding_y_ = codes = (
             fitted.domains[0].encode(rows[0], device),
             fitted.domains[1].encode(rows[1], device),
         )
         self._laws = tuple(self._law(z, rng) for z in codes)
-        one, other = (fitted.placed(X, here, device) for here, X in enumerate(rows))
+        one, other = (fitted.in_common_space(X, here, device) for here, X in enumerate(rows))
         self.matched_mass_ = found.mass[0][nearest(one, partners.points[0])]
         mass = self.matched_mass_ if self.unbalanced else None
         self.plan_ = Coupling(partners.plan(one, other, 0, mass))

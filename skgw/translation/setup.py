@@ -17,9 +17,9 @@ from torch import nn
 from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
 from skgw.base.two_domains import of_domain
 from skgw.nn import AutoencoderSpec, FittedNetwork
-from skgw.nn.coded_domain import CodedDomain, Unit
-from skgw.registration.principal_axes import PrincipalAxes
-from skgw.translation.autoencoded_domain import Side
+from skgw.nn.coded_domain import CodedDomain, Scaler
+from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.translation.autoencoded_domain import AutoencodedDomain
 from skgw.translation.objective import CoTrainingOptions
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000
@@ -36,20 +36,20 @@ class DomainSetup(NamedTuple):
     Attributes
     ----------
     rows : array of shape (n, p)
-    unit : Unit
+    unit : Scaler
         What the autoencoder sees them in.
-    axes : PrincipalAxes
+    axes : PrincipalCoordinates
         Of the rows in this unit.
     spec : AutoencoderSpec
-    side : Side
+    side : AutoencodedDomain
         Holds the autoencoder.
     """
 
     rows: Array
-    unit: Unit
-    axes: PrincipalAxes
+    unit: Scaler
+    axes: PrincipalCoordinates
     spec: AutoencoderSpec
-    side: Side
+    side: AutoencodedDomain
 
     def coded_domain(self) -> CodedDomain:
         """What is kept of it: the autoencoder as it is now, as plain data."""
@@ -80,17 +80,17 @@ def set_up_domain(
     rng : RandomState
         Chooses the rows that are held out.
     """
-    unit = Unit.of(rows)
-    normal = unit.forth(rows)
-    axes = PrincipalAxes.of(normal, seed)
+    unit = Scaler.of(rows)
+    normal = unit.transform(rows)
+    axes = PrincipalCoordinates.of(normal, seed)
     spec = autoencoder_spec(params, rows.shape[1], here)
     options = AutoencodingOptions(params.autoencoder, params.prior_weight, params.isometry_weight)
     model = AutoencoderLoss(spec.build(seed + here), options, seed=seed + here)
     fraction = params.validation_fraction if params.early_stopping else 0.0
     order, held_out = split_rows(len(rows), known, fraction, rng)
-    side = Side(
+    side = AutoencodedDomain(
         normal, model, order=order, held_out=held_out, known=known, n_reference=params.n_reference,
-        coordinates=axes.coordinates,
+        coordinates=axes.transform,
     )  # fmt: skip
     return DomainSetup(rows, unit, axes, spec, side)
 

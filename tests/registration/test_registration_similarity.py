@@ -1,14 +1,16 @@
+"""Similarities: closed-form fits to matches, and initial ones."""
+
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 
-from skgw.registration.similarity import (
-    Motion,
-    best_motion,
-    distinct_motions,
-    principal_motions,
-    random_motions,
+from skgw.registration.initial_similarities import (
+    mirror_images,
+    principal_similarities,
+    random_similarities,
 )
+from skgw.registration.similarity import Similarity, first_distinct, rigid_of_matches
 
 
 def rotation(degrees):
@@ -22,36 +24,39 @@ def X():
 
 
 def test_a_quarter_turn():
-    motion = Motion(rotation(90), np.array([0.0, 1.0]))
-    assert_allclose(motion(np.array([[1.0, 0.0]])), [[0.0, 2.0]], atol=1e-12)
+    quarter = Similarity(rotation(90), np.array([0.0, 1.0]))
+    assert_allclose(quarter(np.array([[1.0, 0.0]])), [[0.0, 2.0]], atol=1e-12)
 
 
 @pytest.mark.parametrize("mirror", [1.0, -1.0])
-def test_the_best_motion_undoes_a_motion(X, mirror):
+def test_the_best_fit_undoes_a_rigid_transformation(X, mirror):
     Y = X @ rotation(50) * [mirror, 1.0] - 7
-    motion = best_motion(X, Y, np.ones(len(X)))
-    assert_allclose(motion(X), Y)
-    assert_allclose(np.linalg.det(motion.rotation), mirror)
+    rigid = rigid_of_matches(X, Y, np.ones(len(X)))
+    assert_allclose(rigid(X), Y)
+    assert_allclose(np.linalg.det(rigid.rotation), mirror)
 
 
 def test_points_of_no_weight_do_not_pull(X):
     Y = X @ rotation(50)
     spoilt = Y.copy()
     spoilt[:5] += 100
-    motion = best_motion(X, spoilt, np.r_[np.zeros(5), np.ones(15)])
-    assert_allclose(motion(X), Y)
+    rigid = rigid_of_matches(X, spoilt, np.r_[np.zeros(5), np.ones(15)])
+    assert_allclose(rigid(X), Y)
 
 
-def test_one_principal_motion_undoes_a_motion(X):
+def test_one_pairing_of_principal_axes_undoes_a_rigid_transformation(X):
     Y = X @ rotation(50) - 7
-    motions = list(principal_motions(X, Y))
-    assert len(motions) == 8  # two orders of the axes, four signs
-    assert_allclose(min(np.abs(motion(X) - Y).max() for motion in motions), 0, atol=1e-9)
+    found = list(principal_similarities(X, Y))
+    assert len(found) == 8  # two orders of the axes, four signs
+    assert_allclose(min(np.abs(each(X) - Y).max() for each in found), 0, atol=1e-9)
 
 
 def test_starts_are_rigid_and_take_mean_to_mean(X):
     Y = X + 1
-    starts = [*principal_motions(X, Y), *random_motions(X, Y, 5, np.random.RandomState(0))]
+    starts = [
+        *principal_similarities(X, Y),
+        *random_similarities(X, Y, 5, np.random.RandomState(0)),
+    ]
     assert len(starts) == 13
     for start in starts:
         assert_allclose(start.rotation @ start.rotation.T, np.eye(2), atol=1e-12)
@@ -59,14 +64,24 @@ def test_starts_are_rigid_and_take_mean_to_mean(X):
 
 
 def test_random_rotations_are_uniform(X):
-    motions = random_motions(X, X, 4000, np.random.RandomState(0))
-    rotations = np.array([motion.rotation for motion in motions])
+    found = random_similarities(X, X, 4000, np.random.RandomState(0))
+    rotations = np.array([each.rotation for each in found])
     assert_allclose(rotations.mean(axis=0), np.zeros((2, 2)), atol=0.04)
     assert_allclose(np.mean(np.linalg.det(rotations)), 0, atol=0.05)
 
 
-def test_distinct_motions_keep_the_order_and_the_number():
-    motions = [Motion(rotation(angle), np.zeros(2)) for angle in (0, 5, 90, 93, 180, 270)]
-    kept = distinct_motions(motions, 3)
-    assert len(kept) == 3
-    assert all(motion is motions[i] for motion, i in zip(kept, (0, 2, 4), strict=True))
+def test_first_distinct_keeps_the_order_and_the_number():
+    numbers = [0, 5, 90, 93, 180, 270]
+    assert first_distinct(numbers, 3, lambda a, b: abs(a - b) > 10) == [0, 90, 180]
+    assert first_distinct(numbers, 9, lambda a, b: abs(a - b) > 10) == [0, 90, 180, 270]
+
+
+def test_mirror_images_reflect_along_the_widest_axes():
+    X = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1.0, 5, 0.2]
+    )
+    X = X - X.mean(0)
+    images = mirror_images(X, torch.eye(3), 2)
+    assert_allclose(images[0], np.diag([1, -1, 1]), atol=0.1)
+    assert_allclose(images[1], np.diag([-1, 1, 1]), atol=0.1)
+    assert len(images) == 2

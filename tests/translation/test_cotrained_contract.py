@@ -80,7 +80,7 @@ def test_rows_are_encoded_alike_in_any_company(quick, X, Y):
     assert_array_equal(quick().fit_transform(X, Y), model.embedding_)
 
 
-def test_the_usual_translation_decodes_the_mean_of_partners(quick, X, Y):
+def test_the_usual_translation_decodes_the_mean_of_matches(quick, X, Y):
     model = quick().fit(X, Y)
     assert_array_equal(model.translate(X), model.translate(X, method="barycentric"))
     assert not np.allclose(model.translate(X), model.translate(X, method="decoded"))
@@ -271,7 +271,7 @@ def test_data_frames_name_codes_of_the_first_domain(quick, X, Y):
     assert model.set_output(transform="default").transform(Y, domain="y").shape == (30, 3)
 
 
-def test_units_and_motions_of_the_data_do_not_matter(quick, X, Y):
+def test_units_and_offsets_of_the_data_do_not_matter(quick, X, Y):
     one = quick().fit(X, Y)
     other = quick().fit(1e4 * X + 7, 1e-4 * Y)
     assert_allclose(other.embedding_, one.embedding_, atol=1e-3 * one.embedding_.std())
@@ -350,7 +350,7 @@ def test_samples_are_seeded(quick, X, Y):
         ({"labels": 3}, "labels must be two arrays"),
         (
             {"labels": (np.zeros(40, dtype=int), np.full(30, "0"))},
-            "no class in common: .* the first domain are like 0, those of the second like '0'",
+            "no class in common: .* labels like 0, the second domain labels like '0'",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""A moved copy is translated and matched rightly; what is known decides where distances do not."""
+"""A similar copy is translated and matched; side information decides where distances do not."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ KINDS = {  # parameters: error of new rows
 def test_every_kind_finds_the_copy(copies, trained, kind):
     params, tolerance = KINDS[kind]
     model = trained(autoencoder=kind, **params)
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
     assert error(model.translate(copies.new), copies.move(copies.new)) < tolerance
     assert error(model.translate(copies.Y, domain="y"), copies.X[copies.order]) < tolerance
 
@@ -94,9 +94,9 @@ def test_the_score_is_that_of_the_translation(copies, trained):
 
 def test_training_rows_are_matched(copies, trained):
     model = trained()
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
     assert (model.match(domain="y") == copies.order).mean() > 0.8
-    assert (model.match(copies.X) == copies.partner).mean() > 0.8
+    assert (model.match(copies.X) == copies.match).mean() > 0.8
     assert (model.match(copies.Y, domain="y") == copies.order).mean() > 0.8
 
 
@@ -109,7 +109,7 @@ def test_new_rows_are_matched_with_new_rows(copies, trained):
 
 def test_new_rows_are_matched_with_training_rows(copies, trained):
     near = copies.X[:20] + 0.01 * np.random.default_rng(1).normal(size=(20, 3))
-    assert (trained().match(near) == copies.partner[:20]).mean() > 0.8
+    assert (trained().match(near) == copies.match[:20]).mean() > 0.8
 
 
 def test_the_plan_is_one_of_all_rows(copies, trained):
@@ -126,8 +126,10 @@ def test_diagnostics_of_a_good_fit(trained):
     model = trained()
     found = model.diagnostics_
     assert set(found) == {"cost", "excess", "size_x", "size_y", "rank_x", "rank_y"}
-    assert 0 <= found["cost"] < 0.05
-    assert 0 <= found["excess"] < 1.2
+    assert 0 < found["cost"] < 0.06
+    # Of a copy about half of the rows of each half have their match in the other domain's half,
+    # so that it is below 1; a matching by chance is above 1.3.
+    assert 0.3 < found["excess"] < 0.8
     for k in "xy":
         assert found[f"size_{k}"] == pytest.approx(1, abs=0.1)
         assert 1 < found[f"rank_{k}"] <= 3
@@ -143,7 +145,7 @@ def test_confidence_is_lower_where_rows_were_spoilt(copies):
     model = GWCoTrainedAutoencoders(
         3, hidden_layer_sizes=(32,), max_iter=300, n_init=4, random_state=0
     ).fit(copies.X, (copies.move(copies.X) + noise)[copies.order])
-    right = model.match() == copies.partner
+    right = model.match() == copies.match
     assert 0.5 < right.mean() < 0.95
     assert roc_auc_score(right, model.confidence_) > 0.6
 
@@ -155,7 +157,7 @@ def test_codes_of_different_dimensions(copies, trained):
     model = trained(n_components=(3, 4))
     assert model.embedding_.shape == (160, 3)
     assert model.embedding_y_.shape == (160, 4)
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
     assert error(model.translate(copies.new), copies.move(copies.new)) < 0.2
     images = copies.move(copies.new)
     assert error(model.translate(images, domain="y"), copies.new) < 0.2
@@ -210,7 +212,7 @@ def test_transformers_are_undone(copies, trained):
     assert error(model.translate(copies.new), copies.move(copies.new)) < 0.2
     assert model.translate(copies.new).shape == (40, 6)
     assert model.sample(3, domain="y", random_state=0).shape == (3, 6)
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
 
 
 # ---------------------------------------------------------------------------------- symmetry
@@ -243,31 +245,31 @@ def test_symmetric_domains_are_called_ambiguous(square, of_a_plane):
 
 
 def test_pairs_decide(square, of_a_plane):
-    X, Y, partner = square
+    X, Y, match = square
     known = np.array([0, 3, 20, 35])  # not on one of the axes
-    of_a_plane.fit(X, Y, pairs=(known, partner[known]))
-    assert (of_a_plane.match() == partner).mean() > 0.9
+    of_a_plane.fit(X, Y, pairs=(known, match[known]))
+    assert (of_a_plane.match() == match).mean() > 0.9
 
 
 def test_labels_decide(square, of_a_plane):
-    X, Y, partner = square
+    X, Y, match = square
     labels = 3 * (X[:, 0] > 0.3) + (X[:, 1] > 0.3)
-    of_a_plane.fit(X, Y, labels=(labels, labels[np.argsort(partner)]))
-    near = np.linalg.norm(X[np.argsort(partner)[of_a_plane.match()]] - X, axis=1)
+    of_a_plane.fit(X, Y, labels=(labels, labels[np.argsort(match)]))
+    near = np.linalg.norm(X[np.argsort(match)[of_a_plane.match()]] - X, axis=1)
     assert np.median(near) < 0.6
-    assert (labels == labels[np.argsort(partner)[of_a_plane.match()]]).mean() > 0.8
+    assert (labels == labels[np.argsort(match)[of_a_plane.match()]]).mean() > 0.8
 
 
 def test_labels_may_be_unknown(square, of_a_plane):
     """Four rows of classes of their own are four pairs."""
-    X, Y, partner = square
+    X, Y, match = square
     known = np.array([0, 3, 20, 35])
     one, other = np.full(len(X), -1), np.full(len(X), -1)
-    one[known] = other[partner[known]] = np.arange(4)
+    one[known] = other[match[known]] = np.arange(4)
     of_a_plane.fit(X, Y, labels=(one, other))
     codes = of_a_plane.embedding_
     by_pairs = GWCoTrainedAutoencoders(**of_a_plane.get_params())
-    by_pairs.fit(X, Y, pairs=(known, partner[known]))
-    assert (of_a_plane.match() == partner).mean() > 0.9
+    by_pairs.fit(X, Y, pairs=(known, match[known]))
+    assert (of_a_plane.match() == match).mean() > 0.9
     assert codes.shape == by_pairs.embedding_.shape
     assert_array_equal(of_a_plane.match(), by_pairs.match())

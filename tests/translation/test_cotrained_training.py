@@ -68,7 +68,7 @@ def test_training_may_end_before_the_warm_up(quick, X, Y, max_iter, warm_up):
 
 
 def test_without_the_loss_the_domains_do_not_know_each_other(quick, X, Y):
-    """Each is encoded as with other partners; they are matched all the same."""
+    """Codes do not depend on the other domain; the domains are matched nevertheless."""
     alone = quick(gw_weight=0.0).fit(X, Y)
     other = quick(gw_weight=0.0).fit(X, Y[::-1] ** 3)
     assert alone.gw_curve_ == []
@@ -114,7 +114,7 @@ def test_early_stopping(quick, X, Y, frequent):
     assert min(patient.validation_curve_) < patient.validation_curve_[0]
 
 
-def test_rows_with_known_partners_are_not_held_out(quick, X, Y):
+def test_rows_with_known_matches_are_not_held_out(quick, X, Y):
     known = np.arange(28)
     model = quick(early_stopping=True, validation_fraction=0.9).fit(X, Y, pairs=(known, known))
     assert len(model.validation_curve_) == 1
