@@ -37,7 +37,7 @@ def invert(images):
 test, first, second = np.split(rng.permutation(len(pixels)), [300, 1048])
 X, Y = pixels[first], invert(pixels[second])
 model = GWCoTrainedAutoencoders(n_components=16, random_state=0).fit(X, Y)
-print(f"contrast {model.contrast_:.2f}")
+print(f"margin {model.margin_:.2f}")
 print(", ".join(f"{name} {value:.2f}" for name, value in model.diagnostics_.items()))
 
 # %%

@@ -6,6 +6,9 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skgw.registration.basin_hopping import SearchSettings
+from skgw.translation.latent_matching import LatentMatchingSettings
+
 EXPECTED_FAILURES = {}  # name of a check: the reason; there is none so far
 
 # scikit-learn runs these on its own estimators only; others have to ask for them.
@@ -28,8 +31,9 @@ FOR_TRANSFORMERS = [
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch):
-    """Noise has no right motion, however long it is sought."""
-    monkeypatch.setattr("skgw.registration.basin_hopping.N_TURNS", 1)
+    """Noise has no right similarity, however long the search."""
+    settings = LatentMatchingSettings(search=SearchSettings(n_perturbations=1))
+    monkeypatch.setattr("skgw.translation.latent_matching.SETTINGS", settings)
 
 
 # The checks hand out labels and noise: that is what these warn of.

@@ -26,7 +26,7 @@ BELOW = {
     "autoencoders": {"base", "nn", "training"},
     "matching": {"base", "registration", "solvers", "spaces"},
     "embedding": {"base", "nn", "solvers", "spaces", "training"},
-    "base": {"_version", "metrics", "solvers", "spaces", "training"},
+    "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},
     "metrics": {"registration", "solvers", "spaces"},
     "registration": {"nn", "solvers"},
     "training": {"nn", "solvers"},

@@ -60,7 +60,7 @@ COLUMNS = {
     "AUROC label": ("auroc_label", 2),
     "surer ": ("surer_label", 2),
     "other ": ("other_label", 2),
-    "margin": ("contrast", 3),
+    "margin": ("margin", 3),
 }
 
 
@@ -116,7 +116,7 @@ TABLES = {
             "match right: surer / other half": halves("match"),
             "AUROC, label": short("auroc_label", 2),
             "label right: surer / other half": halves("label"),
-            "margin": lambda records: f"{mean(records, 'contrast'):.2f}",
+            "margin": lambda records: f"{mean(records, 'margin'):.2f}",
         },
         seeds=None,
         over=("seed", "set"),
@@ -148,7 +148,7 @@ def ours(task: Task, matcher: GWMatcher, pairs: tuple[Array, Array] | None) -> F
             figures |= trust(right, matcher.confidence_, name)
     metrics = [str(metric) for metric in matcher.metric_]
     return {
-        "seconds": seconds, "contrast": matcher.contrast_, "epsilon": matcher.epsilon_,
+        "seconds": seconds, "margin": matcher.margin_, "epsilon": matcher.epsilon_,
         "metric": metrics, "value": matcher.gw_value_, **figures,
     }  # fmt: skip
 

@@ -56,7 +56,7 @@ UNPAIRED = {
     "greedy": ("greedy", 3),
     "decoded": ("decoded", 3),
     "reconstructed": ("ceiling", 3),
-    "margin": ("contrast", 3),
+    "margin": ("margin", 3),
     "split-half cost ratio": ("excess", 2),
     "confidence": ("auroc", 2),
     "s": ("seconds", 0),
@@ -142,7 +142,7 @@ def measure_paired(
     )  # fmt: skip
     start = time.perf_counter()
     model.fit(one.rows, other.rows)
-    figures: Figures = {"seconds": time.perf_counter() - start, "contrast": model.contrast_}
+    figures: Figures = {"seconds": time.perf_counter() - start, "margin": model.margin_}
     codes = [
         model.transform(d.test_rows, domain=k) for k, d in zip("xy", (one, other), strict=True)
     ]
@@ -181,7 +181,7 @@ def matched(
         labels, x, y = one.test_labels[batch], one.test_rows[batch], other.test_rows[batch]
         D = [pairwise_distances(z[batch]) for z in codes]
         plan = solve_gromov(*D, reg=5e-3, n_init=8, tol=1e-3, random_state=0).plan
-        partners = (model.match(x, y), model.match(y, x, source="y"), plan.argmax(1))
+        partners = (model.match(x, y), model.match(y, x, domain="y"), plan.argmax(1))
         kept = [float((labels[j] == labels).mean()) for j in partners]
         shares.append([*kept, float((partners[0] == np.arange(BATCH)).mean())])
     return dict(zip(("match", "back", "gromov", "exact"), np.mean(shares, 0).tolist(), strict=True))
@@ -204,7 +204,7 @@ def measure_unpaired(
             latent, gw_weight=weight, unbalanced=strength, random_state=seed
         )
         model.fit(one.rows, other.rows, pairs=known)
-        figures = {"contrast": model.contrast_, "excess": model.diagnostics_["excess"]}
+        figures = {"margin": model.margin_, "excess": model.diagnostics_["excess"]}
     if method == "separate + GWMatcher":
         matcher = GWMatcher(random_state=seed)
         matcher.fit(model.embedding_, model.embedding_y_, pairs=known)
@@ -217,7 +217,7 @@ def judged(model: Any, one: Images, other: Images) -> Figures:
     to_y, to_x = Judge(other), Judge(one)
     figures = {
         "forth": to_y.accuracy(model.translate(one.test_rows), one.test_labels),
-        "back": to_x.accuracy(model.translate(other.test_rows, source="y"), other.test_labels),
+        "back": to_x.accuracy(model.translate(other.test_rows, domain="y"), other.test_labels),
         "judge": to_y.accuracy(other.test_rows, other.test_labels),
     }
     if isinstance(model, GWCoTrainedAutoencoders):
@@ -238,10 +238,10 @@ class Chained:
     def __init__(self, autoencoders: GWCoTrainedAutoencoders, matcher: GWMatcher) -> None:
         self.autoencoders, self.matcher = autoencoders, matcher
 
-    def translate(self, X: np.ndarray, source: str = "x") -> np.ndarray:
-        target = "y" if source == "x" else "x"
-        codes = self.autoencoders.transform(X, domain=source)
-        translated = self.matcher.translate(codes, source=source)
+    def translate(self, X: np.ndarray, domain: str = "x") -> np.ndarray:
+        target = "y" if domain == "x" else "x"
+        codes = self.autoencoders.transform(X, domain=domain)
+        translated = self.matcher.translate(codes, domain=domain)
         return self.autoencoders.inverse_transform(translated, domain=target)
 
 

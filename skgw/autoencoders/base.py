@@ -22,7 +22,7 @@ from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameter
 from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, hold_out
 from skgw.base.training_run import TrainingRun
 from skgw.nn import AutoencoderSpec, FittedNetwork
-from skgw.nn.coded_domain import CodedDomain, NormalMixture, Unit
+from skgw.nn.coded_domain import CodedDomain, NormalMixture, Scaler
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # of max_iter="auto"
 EPOCHS = 15  # of max_iter="auto", within these limits
@@ -137,26 +137,26 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _options(self, unit: Unit) -> AutoencodingOptions:
-        """The loss, for rows in this unit."""
+    def _options(self, scaler: Scaler) -> AutoencodingOptions:
+        """The loss, for rows of this scaler."""
         raise NotImplementedError
 
     def _describe(self, model: AutoencoderLoss, rows: Array) -> None:
-        """Store what is known of a fitted model, from training rows in its unit."""
+        """Store what is known of a fitted model, from scaled training rows."""
 
     def _fit(self, X: Array, run: TrainingRun) -> None:
-        unit = Unit.of(X)
-        options = self._options(unit)
+        scaler = Scaler.of(X)
+        options = self._options(scaler)
         spec = self._spec(X.shape[1], stochastic=options.kind == "vae")
         model = AutoencoderLoss(spec.build(run.seed), options, seed=run.seed)
-        rows = unit.forth(X)
+        rows = scaler.transform(X)
         order, held_out = hold_out(run.rng.permutation(len(rows)), self._held_out_share, least=1)
         objective = AutoencodingObjective(
             rows, model, batch_size=self.batch_size, order=order, held_out=held_out
         ).to(run.device)
         run.train(objective, X, self._n_updates(len(X)), run.noise(1))
         network = FittedNetwork.of(model.autoencoder, spec)
-        self._domain = CodedDomain(unit, network, X.dtype.name)
+        self._domain = CodedDomain(scaler, network, X.dtype.name)
         self._prior = NormalMixture.standard(spec.latent_dim)
         self._describe(model, rows)
 

@@ -15,7 +15,7 @@ from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
 from skgw.base.estimator import seeded, tensor_in_tensor_out
 from skgw.base.parameters import NON_NEGATIVE, POSITIVE, one_of, param, with_parameters
 from skgw.base.sklearn_compat import check_sample_weight
-from skgw.nn.coded_domain import Unit
+from skgw.nn.coded_domain import Scaler
 
 CHUNK = 2048  # rows whose bound is evaluated at a time
 N_DRAWS = 8  # of the code of each row, in the bound of `score`
@@ -114,19 +114,19 @@ class VariationalAutoencoder(AutoencoderEstimator):
         float
         """
         check_is_fitted(self)
-        rows = self._domain.unit.forth(self._read(X, reset=False))
-        scale, p = self._domain.unit.scale, rows.shape[1]
+        rows = self._domain.scaler.transform(self._read(X, reset=False))
+        scale, p = self._domain.scaler.scale, rows.shape[1]
         variance = self.decoder_variance_ / scale**2
         bounds = -self._negative_bounds(self._model(), rows, variance).sum(0) / p - np.log(scale)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
         return float(np.average(bounds, weights=weights))
 
-    def _options(self, unit: Unit) -> AutoencodingOptions:
+    def _options(self, scaler: Scaler) -> AutoencodingOptions:
         variance = self.decoder_variance
         return AutoencodingOptions(
             "vae",
             prior_weight=self.beta,
-            decoder_variance=None if isinstance(variance, str) else variance / unit.scale**2,
+            decoder_variance=None if isinstance(variance, str) else variance / scaler.scale**2,
         )
 
     def _describe(self, model: AutoencoderLoss, rows: Array) -> None:
@@ -134,11 +134,11 @@ class VariationalAutoencoder(AutoencoderEstimator):
         p = rows.shape[1]
         squared_error = 2 * reconstruction.mean() / p - np.log(2 * np.pi)
         smallest = float(np.finfo(np.float32).tiny)
-        self.decoder_variance_ = max(float(squared_error), smallest) * self._domain.unit.scale**2
+        self.decoder_variance_ = max(float(squared_error), smallest) * self._domain.scaler.scale**2
 
     def _model(self) -> AutoencoderLoss:
         autoencoder = self._domain.autoencoder.build(self._device())
-        return AutoencoderLoss(autoencoder, self._options(self._domain.unit))
+        return AutoencoderLoss(autoencoder, self._options(self._domain.scaler))
 
     @staticmethod
     @torch.no_grad()

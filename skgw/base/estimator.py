@@ -21,6 +21,7 @@ from skgw.base.serialization import load_state, save_state
 from skgw.base.sklearn_compat import check_sample_weight
 from skgw.base.validation import as_array
 from skgw.metrics import relative_distortion
+from skgw.registration.principal_axes import principal_axes
 from skgw.training.process_group import World
 
 NOT_SAVED = ("_skl_callbacks", "_metadata_request")  # what scikit-learn hangs on an estimator
@@ -107,8 +108,7 @@ def canonical_axes(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     ``(points - mean) @ axes`` is the same, whichever way the cloud was turned or mirrored, as far
     as its variances differ and its axes are skewed.
     """
-    mean = points.mean(0)
-    _, _, axes = np.linalg.svd(np.linalg.qr(points - mean, mode="r"), full_matrices=True)
+    mean, axes = principal_axes(points)
     skewness = (((points - mean) @ axes.T) ** 3).sum(0)
     return mean, axes.T * np.where(skewness < 0, -1.0, 1.0)
 

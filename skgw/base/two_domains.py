@@ -22,7 +22,7 @@ Metrics = tuple[Metric, Metric]
 EUCLIDEAN = ("euclidean", "euclidean")  # both domains have features
 
 
-def position(name: str, parameter: str = "source") -> int:
+def position(name: str, parameter: str = "domain") -> int:
     """0 for the domain "x", 1 for "y"; a ValueError that names the parameter for others."""
     if name not in ("x", "y"):
         raise ValueError(f"{parameter} must be 'x' or 'y', got {name!r}.")

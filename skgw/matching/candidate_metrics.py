@@ -1,9 +1,9 @@
-"""Distances that a domain of features may be seen under, where the user names none.
+"""Candidate metrics for ``metric="auto"``.
 
-Three preparations of the features (as they are, standardised, each row put on the unit sphere)
-times three ways to measure: straight, along shortest paths between nearest neighbours, and by the
-number of their edges. Paths depend on how many neighbours are linked, so that the mean over several
-numbers is taken: what one graph gets wrong, a short cut or a gap, others get right.
+Three preparations of the features (as they are, standardised, each row scaled to the unit sphere)
+times three distances: Euclidean, lengths of shortest paths in graphs of nearest neighbours, and
+numbers of edges of these paths. Paths depend on the number of neighbours, so that the candidate is
+the mean over several numbers: one graph may hold a short cut or a gap that the others lack.
 """
 
 from __future__ import annotations
@@ -15,39 +15,42 @@ from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
 from skgw.spaces.finite import Array
 
 PREPARATIONS = ("raw", "standard", "sphere")
-NEIGHBORS = {"geodesic": (5, 10, 20, 40), "hops": (10, 20, 40)}
+NUMBERS_OF_NEIGHBORS = {"geodesic": (5, 10, 20, 40), "hops": (10, 20, 40)}
 CANDIDATES = tuple(
-    f"{prepared} {measured}" for prepared in PREPARATIONS for measured in ("euclidean", *NEIGHBORS)
+    f"{preparation} {distance}"
+    for preparation in PREPARATIONS
+    for distance in ("euclidean", *NUMBERS_OF_NEIGHBORS)
 )
 
 
 def candidate_space(
     X: Array, name: str, rng: np.random.RandomState, n_neighbors: int | None = None
 ) -> Space:
-    """Features under the distances of that name, one of `CANDIDATES`.
+    """The space of features under a candidate metric.
 
     Parameters
     ----------
     X : array of shape (n, d)
     name : str
+        One of `CANDIDATES`.
     rng : RandomState
         Draws the anchors where there are many rows.
     n_neighbors : int, optional
-        Link so many neighbours, instead of taking the mean over several numbers.
+        Number of neighbours in the graph; by default the mean over several numbers.
     """
-    prepared, measured = name.split()
+    prepared, distance = name.split()
     preparation = _preparation(X, prepared)
     points = preparation(X)
-    if measured == "euclidean":
+    if distance == "euclidean":
         space: Space = feature_space(points, "euclidean")
     else:
-        numbers = NEIGHBORS[measured] if n_neighbors is None else (n_neighbors,)
-        space = _consensus(points, numbers, rng, hops=measured == "hops")
+        numbers = NUMBERS_OF_NEIGHBORS[distance] if n_neighbors is None else (n_neighbors,)
+        space = _consensus(points, numbers, rng, hops=distance == "hops")
     return PreparedSpace(space=space, preparation=preparation, anchors=space.anchors)
 
 
 def prepared_features(X: Array, name: str) -> Array:
-    """Features (n, d) as the distances of that name see them."""
+    """Features (n, d) after the preparation of a candidate metric."""
     return _preparation(X, name.split()[0])(X)
 
 
@@ -55,17 +58,18 @@ def _preparation(X: Array, name: str) -> Preparation:
     shift, scale = np.zeros_like(X[0]), np.ones_like(X[0])
     if name == "standard":
         shift, scale = X.mean(0), X.std(0)
-        scale[scale <= np.finfo(X.dtype).eps * abs(X).max(0)] = 1  # constant, but for rounding
+        scale[scale <= np.finfo(X.dtype).eps * abs(X).max(0)] = 1  # constant up to rounding
     return Preparation(shift=shift, scale=scale, to_sphere=name == "sphere")
 
 
 def _consensus(
     points: Array, numbers: tuple[int, ...], rng: np.random.RandomState, *, hops: bool
 ) -> ConsensusSpace:
+    """The mean of the path distances for several numbers of neighbours."""
     state = rng.get_state()
     spaces = []
     for k in sorted({min(k, len(points) - 1) for k in numbers}):
-        rng.set_state(state)  # the same anchors each time
+        rng.set_state(state)  # the same anchors for each number
         spaces.append(geodesic_space(points, k, rng, hops=hops))
     scales = tuple(float(space.matrix.mean()) or 1.0 for space in spaces)
     return ConsensusSpace(spaces=tuple(spaces), scales=scales, anchors=spaces[0].anchors)

@@ -1,71 +1,81 @@
-"""How far a matching can be trusted, row by row."""
+"""Confidence in the match of each row."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from skgw.matching.out_of_sample import Correspondence
+from skgw.matching.out_of_sample import PlanExtension
 from skgw.spaces.finite import Array
 
 
-def confidence(rule: Correspondence, distances: Array, between: Array) -> Array:
-    """How sure the partner of each row is, (n,) between 0 and 1.
+def confidence(extension: PlanExtension, distances: Array, between: Array) -> Array:
+    """Confidence in the match of each row, (n,), between 0 and 1.
 
-    Three things can be wrong with a partner. The row's mass may go elsewhere: what counts is the
-    share that goes near the partner, near being what is usual in this matching, so that partners
-    in a dense region do not count as doubts where all that is matched are regions. The row may not
-    come back: from its partners and from there back, by the plan, it should end where it began. And
-    its distances may not be those of its partners: the misfit, relative to its own distances, so
-    that rows at the rim are not blamed for being far from everything. The confidence is
-    share / ((1 + return) (1 + misfit)), the last two over their means.
+    It has three factors, each of which can reveal a wrong match.
+
+    - *Concentration*: the share of the row's mass that goes near its match. The unit of nearness is
+      the mean spread of a row's mass over all rows, so that matches in dense regions do not count
+      as doubtful where the plan matches regions only.
+    - *Cycle consistency*: mass that goes to the other domain and back should end near the row.
+    - *Misfit*: the distances of the row should agree with the distances of its match. The misfit is
+      relative to the row's own distances, so that rows at the rim are not penalised.
+
+    The confidence is ``concentration / ((1 + cycle) (1 + misfit))``, where the last two are divided
+    by their means over the rows.
 
     Parameters
     ----------
-    rule : Correspondence
+    extension : PlanExtension
     distances : array of shape (n, r)
         From the rows to the reference points of their space.
     between : array of shape (s, s)
         Between the reference points of the other space.
     """
-    W = rule.onto_reference().rows(distances)  # (n, s)
-    V = rule.reversed().onto_reference().rows(between)  # (s, r)
+    W = extension.onto_reference().rows(distances)  # (n, s)
+    V = extension.reversed().onto_reference().rows(between)  # (s, r)
     squares = distances * distances
-    back = np.einsum("ij,ij->i", W @ V, squares)
-    own = squares @ rule.plan.sum(1)
-    misfit = _misfit(rule, W, distances, between) / np.where(own > 0, own, 1)
-    share = _share_near(W, between * between)
-    return share / ((1 + _relative(back)) * (1 + _relative(misfit)))
+    cycle = np.einsum("ij,ij->i", W @ V, squares)
+    own = squares @ extension.plan.sum(1)
+    misfit = _misfit(extension, W, distances, between) / np.where(own > 0, own, 1)
+    concentration = _concentration(W, between * between)
+    return concentration / ((1 + _over_mean(cycle)) * (1 + _over_mean(misfit)))
 
 
-def _share_near(W: Array, squares: Array) -> Array:
-    """Of the mass of each row what goes near its partner, on the scale of the mean spread, (n,)."""
-    spread = np.einsum("ij,ij->i", W @ squares, W).mean()
-    near = np.exp(-squares / (2 * max(spread, np.finfo(float).tiny)))
+def _concentration(W: Array, squares: Array) -> Array:
+    """Share of the mass of each row that goes near its match, (n,)."""
+    mean_spread = np.einsum("ij,ij->i", W @ squares, W).mean()
+    near = np.exp(-squares / (2 * max(mean_spread, np.finfo(float).tiny)))
     return np.einsum("ij,ij->i", W, near[W.argmax(1)]).clip(0, 1)
 
 
-def _relative(x: Array) -> Array:
+def _over_mean(x: Array) -> Array:
     return x / (x.mean() or 1.0)
 
 
-def _misfit(rule: Correspondence, W: Array, distances: Array, between: Array) -> Array:
-    """Linearised cost of the partners of each row, (n,)."""
-    own = (distances * distances) @ rule.plan.sum(1)
-    partners = (between * between) @ rule.plan.sum(0)
-    scores = distances @ rule.onto_reference().link  # (n, s)
-    cost = own + W @ partners - 2 * np.einsum("ij,ij->i", W, scores)
+def _misfit(extension: PlanExtension, W: Array, distances: Array, between: Array) -> Array:
+    """Linearised cost of the matches of each row, (n,)."""
+    own = (distances * distances) @ extension.plan.sum(1)
+    matched = (between * between) @ extension.plan.sum(0)
+    cross = distances @ extension.onto_reference().link  # (n, s)
+    cost = own + W @ matched - 2 * np.einsum("ij,ij->i", W, cross)
     return np.maximum(cost, 0)
 
 
 def distances_of_means(W: Array, V: Array, between: Array) -> Array:
-    """Distances (b, c) between means of points, weighted by the rows of W (b, s) and V (c, s).
+    """Distances (b, c) between weighted means of points.
 
-    Points at distances `between` (s, s) that lie in a Euclidean space of any dimension have means
-    that are so far apart; of other distances this is taken as the definition, and where it gives
-    negative squares they are zero.
+    They are exact for points of a Euclidean space of any dimension. For other distances the formula
+    is a definition, and negative squares count as zero.
+
+    Parameters
+    ----------
+    W, V : array of shapes (b, s) and (c, s)
+        Weights; each row has the sum one.
+    between : array of shape (s, s)
+        Distances between the points.
     """
     squares = between * between
     cross = W @ squares  # (b, s)
-    own = 0.5 * np.einsum("ij,ij->i", cross, W)[:, None]
-    other = 0.5 * np.einsum("ij,ij->i", V @ squares, V)
-    return np.sqrt(np.maximum(cross @ V.T - own - other, 0))
+    within_W = 0.5 * np.einsum("ij,ij->i", cross, W)[:, None]
+    within_V = 0.5 * np.einsum("ij,ij->i", V @ squares, V)
+    return np.sqrt(np.maximum(cross @ V.T - within_W - within_V, 0))

@@ -1,4 +1,4 @@
-"""GWMatcher: which rows of two unpaired data sets belong together."""
+"""GWMatcher: match the rows of two unpaired data sets."""
 
 from __future__ import annotations
 
@@ -31,102 +31,109 @@ from skgw.base.two_domains import (
     transformed,
 )
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
-from skgw.matching.alignment import AlignOptions, align
+from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.confidence import distances_of_means
-from skgw.matching.metric_selection import CLEAR
-from skgw.matching.out_of_sample import Correspondence
+from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
+from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment
-from skgw.matching.side_information import read_hints
+from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces.finite import Metric
 
-MAX_FULL = 2000  # rows of either domain up to which "auto" couples all
-MAX_REFERENCE = 1000  # rows of either domain that are coupled otherwise
+SETTINGS = MatchingSettings()  # of all matchers
 
 Array = NDArray[Any]
 
 
 class GWMatcher(PersistenceMixin, BaseEstimator):
-    """Match two unpaired data sets by the distances inside each, without training.
+    """Match two unpaired data sets by the distances inside each.
 
-    A plan between the rows of both domains is found by entropic Gromov-Wasserstein transport:
-    it keeps distances, so that rows that are alike go to rows that are alike. The domains need no
-    common features, no pairs, and not the same number of rows.
+    Entropic Gromov-Wasserstein transport gives a plan between the rows of both domains that
+    preserves distances: pairs of near rows are matched with pairs of near rows. The domains need
+    neither common features nor pairs nor the same number of rows, and nothing is trained.
 
     Parameters
     ----------
-    metric : str, callable, or pair of these
-        "auto" chooses among Euclidean distances and lengths of shortest paths, of features as they
-        are, standardised, or put on the unit sphere, by how clearly the best matching stands out
-        and how far all of these distances agree with it.
-        "precomputed" (distances, or a graph), "geodesic" (shortest paths in the graph of nearest
-        neighbours), or any metric of `sklearn.metrics.pairwise_distances`. A pair is for the first
-        and the second domain.
-    n_neighbors : int or None
-        Neighbours in the graphs of "geodesic", None for 15; and of "auto", None for the mean over
-        several numbers.
-    edge_length : str
-        Length of a graph's edges: "hops" (1 each), "weight", or the name of an edge attribute.
-    epsilon : float or None
-        Strength of the entropy, relative to the mean squared distance. None chooses it in
-        proportion to what the best matching leaves unexplained, and to the refinement.
-    n_init : int
-        Starts in the pool from which the best matching is taken.
-    method : {"auto", "full", "reference"}
-        "full" couples all rows; "reference" up to 1000 random ones of either domain, to which the
-        others are compared; "auto" couples up to 2000.
-    alpha : float
-        Weight of the distances against `pairs` or `shared`.
-    unbalanced : float, pair of floats or None
-        Penalty on the marginals of the plan, of both sides or of each, relative like `epsilon`:
-        lets rows without counterpart go unmatched, the smaller, the more of them.
-    mass : float in (0, 1] or None
-        Match this part of the mass only, the best one; not together with `unbalanced`.
-    refine : bool
-        Improve the matching by near distances, which are alike where far ones are not, and by an
-        orthogonal map of features where that keeps more neighbours. Only if `epsilon`,
-        `unbalanced` and `mass` are None.
-    transformer_x, transformer_y : transformer or None
-        Cloned and fitted to either domain's features before distances are taken. Translated points
-        have the features of before.
-    device : str
-        "auto" is CUDA where there is one, else the CPU.
-    random_state : int, RandomState or None
-        Same seed, same result on a CPU.
+    metric : str, callable or pair of these, default="auto"
+        Metric of both domains, or one for each: "auto", "precomputed" (distances, or a graph),
+        "geodesic" (shortest paths in the graph of nearest neighbours), or any metric of
+        `sklearn.metrics.pairwise_distances`. "auto" selects among Euclidean distances and lengths
+        of shortest paths, for features as they are, standardised, or scaled to the unit sphere: it
+        takes the metric whose best matching has the largest margin and agrees with most of the
+        other distances.
+    n_neighbors : int or None, default=None
+        Number of neighbours in the graphs of shortest paths. None is 15 for "geodesic", and the
+        mean over several numbers for "auto".
+    edge_length : str, default="hops"
+        Length of the edges of a graph: "hops" (1 each), "weight", or the name of an edge attribute.
+    epsilon : float or None, default=None
+        Entropic regularisation of the plan, relative to the mean squared distance. None chooses it
+        in proportion to the discrepancy of the best matching.
+    n_init : int, default=16
+        Number of starts of each trial solve; the best one counts.
+    method : {"auto", "full", "reference"}, default="auto"
+        "full" couples all rows. "reference" couples up to 1000 random reference rows of either
+        domain, and extends the plan to the other rows by their distances to the reference rows.
+        "auto" is "full" up to 2000 rows of either domain.
+    alpha : float in [0, 1), default=0.5
+        Weight of the distances inside the domains; `pairs` and `shared` have the weight
+        ``1 - alpha``. Unused without them.
+    unbalanced : float, pair of floats or None, default=None
+        Penalty on the marginals of the plan, one for both domains or one for each, relative to the
+        mean squared distance. The smaller it is, the more rows without a counterpart stay
+        unmatched. None fixes the marginals.
+    mass : float in (0, 1] or None, default=None
+        Share of the mass that is matched; the rest stays unmatched. It excludes `unbalanced`.
+    refine : bool, default=True
+        Refine the plan with saturated (local) distances, which two domains often share even where
+        global distances differ, and with an orthogonal map of features where it preserves more
+        neighbours. Applies only if `epsilon`, `unbalanced` and `mass` are None.
+    transformer_x, transformer_y : transformer or None, default=None
+        Cloned and fitted to the features of either domain before distances are computed.
+        Translated rows have the features before the transformation.
+    device : str, default="auto"
+        Device of the solves: "auto" (CUDA if available, else the CPU), "cpu" or "cuda:N".
+    random_state : int, RandomState or None, default=None
+        Seed of the starts and subsamples. On a CPU one seed gives one result.
 
     Attributes
     ----------
     plan_ : Coupling of shape (n, m)
-        Mass that goes from each row of the first domain to each of the second.
+        Entropic plan between the training rows: entry (i, j) is the mass of row i of the first
+        domain that is matched with row j of the second domain.
     gw_value_ : float
-        Gromov-Wasserstein discrepancy of the coupled rows without the entropy, relative to the mean
-        squared distance.
+        Gromov-Wasserstein discrepancy of the plan between the coupled rows without the entropy,
+        relative to the mean squared distance.
     epsilon_ : float
-        The entropy's strength that was used, for a refined plan relative to saturated distances.
+        Entropic regularisation of `plan_`. After refinement it is relative to saturated distances.
     metric_ : tuple of str or callable
-        The metrics that were used, for "auto" those that were chosen. A refined plan sees them
-        saturated.
-    contrast_ : float
-        By how much the objective of the best *other* matching that was found exceeds that of the
-        one taken, over the latter's discrepancy.
+        Metrics of both domains, for "auto" the selected ones. After refinement `plan_` rests on
+        their saturated distances.
+    margin_ : float
+        Relative margin between the best matching and the runner-up: the difference of their
+        objectives over the discrepancy of the best matching. Below 0.2 the matching is ambiguous,
+        and `fit` warns.
     confidence_ : array of shape (n,)
-        How sure the partner of each row is, between 0 and 1: the higher, the more of the row's mass
-        goes near its partner, the nearer it comes back to itself from there, and the better its
-        distances agree with its partners'. All are relative to the mean of the rows; that a whole
-        matching is wrong is what `contrast_` tells. Of a refined plan the geometric mean of that
-        before and after.
+        Confidence in the match of each row of the first domain, between 0 and 1. It is high where
+        the mass of the row goes near its match, comes back near the row from there, and the
+        distances of both agree, each relative to the mean of all rows. It ranks rows and cannot
+        reveal that the matching as a whole is wrong: see `margin_`. After refinement it is the
+        geometric mean of the scores before and after.
     matched_mass_ : array of shape (n,)
-        Mass of each row that the plan matches, over that which it has: 1 for balanced plans.
+        Matched mass of each row of the first domain, over the weight of the row. It is 1 for all
+        rows if `unbalanced` and `mass` are None.
     converged_ : bool
+        Whether the solve and the extension of the plan to all rows have reached their tolerances.
     n_features_in_, n_features_y_in_ : int
+        Numbers of features of the two domains.
     feature_names_in_, feature_names_y_in_ : array of str
-        Only if all names of a domain's features are strings.
+        Names of the features, for a domain whose names are all strings.
 
     See Also
     --------
-    skgw.solvers.solve_gromov : The solver, for matrices of distances.
-    skgw.Domains : Two data sets as one, for searches and cross-validation.
-    skgw.plotting.AlignmentDisplay : Both domains side by side.
+    skgw.solvers.solve_gromov : The solver, for distance matrices.
+    skgw.Domains : Two data sets in one object, for searches and cross-validation.
+    skgw.plotting.AlignmentDisplay : Plot both domains side by side.
 
     Notes
     -----
@@ -137,6 +144,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     Mémoli (2011), Gromov-Wasserstein distances and the metric approach to object matching.
     Foundations of Computational Mathematics.
 
+    Peyré, Cuturi, Solomon (2016), Gromov-Wasserstein averaging of kernel and distance matrices.
+    ICML.
+
+    Vayer, Chapel, Flamary, Tavenard, Courty (2020), Fused Gromov-Wasserstein distance for
+    structured objects. Algorithms.
+
     Examples
     --------
     >>> import numpy as np
@@ -145,8 +158,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     >>> order = np.random.default_rng(1).permutation(50)
     >>> Y = np.c_[X[order] @ np.linalg.qr(np.vander([1.0, 2.0, 3.0]))[0], np.zeros(50)]
     >>> matcher = GWMatcher(metric="euclidean", random_state=0).fit(X, Y)
-    >>> bool((order[matcher.match()] == np.arange(50)).mean() > 0.9), matcher.translate(X[:2]).shape
-    (True, (2, 4))
+    >>> bool((order[matcher.match()] == np.arange(50)).mean() > 0.9)
+    True
+    >>> matcher.translate(X[:2]).shape
+    (2, 4)
     """
 
     _parameter_constraints: dict[str, Any] = {
@@ -209,26 +224,27 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         ----------
         X : array of shape (n, p), or (n, n) for "precomputed", or Domains
             The first domain: features, distances or, for "precomputed", a graph. Or both domains.
-        y : array of shape (m, q), or (m, m) for "precomputed"
-            The second domain, of any length and width. One dimension is taken as one feature.
-        pairs : pair of arrays of int of shape (k,), optional
-            Rows of `X` and of `y` that are known to belong together.
-        shared : pair of arrays of shapes (n, d) and (m, d), optional
-            Features that both domains have, in the same units.
+        y : array of shape (m, q), or (m, m) for "precomputed", default=None
+            The second domain, of any length and width. A one-dimensional array is one feature.
+        pairs : pair of arrays of int of shape (k,), default=None
+            Anchor pairs: row ``pairs[0][i]`` of `X` is known to match row ``pairs[1][i]`` of `y`.
+        shared : pair of arrays of shapes (n, d) and (m, d), default=None
+            Features that are measured in both domains, in the same units.
 
         Returns
         -------
-        self
+        self : GWMatcher
 
         Raises
         ------
         ValueError
-            For input that is not a space with finite distances; the message says what to do.
+            If a domain is not a space with finite distances (the message says how to make it one),
+            or if `pairs` or `shared` do not fit the domains.
 
         Warns
         -----
         AmbiguousMatchingWarning
-            If another matching is about as good as the one taken.
+            If `margin_` is below 0.2.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         GWConvergenceWarning
@@ -237,108 +253,117 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         metrics = self._metrics()
         X, Y, metric_y = read_domains(self, X, y, metrics=metrics, edge_length=self.edge_length)
         metric_x, self._metric_y = metrics[0], metric_y
-        hints = read_hints(pairs, shared, (X.shape[0], Y.shape[0]), self.alpha)
+        known = read_side_information(pairs, shared, (X.shape[0], Y.shape[0]), self.alpha)
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metric_x)
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y", metric_y)
         rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
-        one = TrainingDomain(rows[0], metric_x, self.n_neighbors, rng)
-        other = TrainingDomain(rows[1], metric_y, self.n_neighbors, rng)
+        domains = (
+            TrainingDomain(rows[0], metric_x, self.n_neighbors, rng),
+            TrainingDomain(rows[1], metric_y, self.n_neighbors, rng),
+        )
         options = self._options(max(X.shape[0], Y.shape[0]))
-        self._store(align((one, other), hints, options, seed))
+        self._store(align(domains, known, options, seed))
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
-        if self.contrast_ < CLEAR:
+        if self.margin_ < AMBIGUOUS_MARGIN:
             warn_user(
-                "The matching is ambiguous: one that differs in more than half of its mass "
-                f"has an objective that is higher by only {self.contrast_:.2g} of the "
-                "discrepancy. The domains may be symmetric, or the metric may tell too little; "
-                "known pairs (`pairs`) or features that both domains have (`shared`) can decide.",
+                "The matching is ambiguous: another matching, which differs in more than half of "
+                f"its mass, has an objective that is higher by only {self.margin_:.2g} times the "
+                "discrepancy. The domains may be symmetric, or the metric may not tell their rows "
+                "apart; known pairs (`pairs`) or features of both domains (`shared`) can decide.",
                 AmbiguousMatchingWarning,
             )
         return self
 
     @tensor_in_tensor_out
-    def match(self, X: Any = None, y: Any = None, *, source: str = "x") -> Any:
-        """Partners of rows: of each, the row of the other domain that most of its mass goes to.
+    def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
+        """Match rows: find the row of the other domain that receives most of each row's mass.
 
         Parameters
         ----------
-        X : array of shape (b, n_features), or of distances to the training rows, optional
-            Rows of the domain `source`; by default its training rows.
-        y : array, optional
-            Rows of the other domain, in the same ways, to choose partners from; by default its
-            training rows.
-        source : {"x", "y"}
-            Which domain the rows of `X` are of.
+        X : array of shape (b, n_features), or of distances to the training rows, default=None
+            Rows of the domain that `domain` names. Default: its training rows.
+        y : array of shape (b', n_features), or of distances to the training rows, default=None
+            Candidates in the other domain. Default: its training rows.
+        domain : {"x", "y"}, default="x"
+            Domain of the rows `X`.
 
         Returns
         -------
-        array of int of shape (b,)
-            Positions in `y`, or among the training rows.
+        matches : array of int of shape (b,)
+            Position of the match of each row in `y`, or among the training rows.
+
+        Raises
+        ------
+        ValueError
+            If `y` is given without `X`, or the rows do not fit the domains.
         """
         check_is_fitted(self)
-        here = position(source)
-        there = 1 - here
+        source = position(domain)
+        target = 1 - source
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y: the training rows are not kept.")
-            return self.plan_.argmax(axis=1 - here)
-        rule = self._rule(here)
-        extension = rule.to_y
+            return self.plan_.argmax(axis=target)
+        plan = self._plan_from(source)
+        extension = plan.to_y
         if y is not None:
-            extension = rule.onto(self._domains[there].distances(self._read(y, there)))
-        chunks = self._domains[here].chunks(self._read(X, here))
+            extension = plan.onto(self._domains[target].distances(self._read(y, target)))
+        chunks = self._domains[source].chunks(self._read(X, source))
         return np.concatenate([extension.rows(D).argmax(1) for D in chunks])
 
     @tensor_in_tensor_out
-    def translate(self, X: Any, *, source: str = "x") -> Any:
-        """Points of the other domain: means of its rows, weighted by the plan.
+    def translate(self, X: Any, *, domain: str = "x") -> Any:
+        """Translate rows to the other domain by barycentric projection.
 
-        Training rows and new ones go the same way, by their distances to the reference rows.
+        A translated row is the mean of the reference rows of the other domain, weighted by the
+        row's conditional plan, which its distances to the reference rows give. Training rows and
+        new rows are translated alike.
 
         Parameters
         ----------
         X : array of shape (b, n_features), or of distances to the training rows
-            Rows of the domain `source`. Numpy or torch.
-        source : {"x", "y"}
+            Rows of the domain that `domain` names. Numpy or torch.
+        domain : {"x", "y"}, default="x"
+            Domain of the rows `X`.
 
         Returns
         -------
-        array of shape (b, n_features of the other domain)
-            Of the kind of `X`. Into a domain that is known by its distances only: means of rows of
-            distances to its training rows.
+        translated : array of shape (b, n_features of the other domain)
+            Of the kind of `X`. If only distances of the other domain are known: weighted means of
+            the reference rows' distances to its training rows.
         """
         check_is_fitted(self)
-        here = position(source)
-        there = 1 - here
-        extension, points = self._rule(here).onto_reference(), self._points[there]
-        chunks = self._domains[here].chunks(self._read(X, here))
-        out = np.concatenate([extension.rows(D) @ points for D in chunks])
-        return out.astype(points.dtype, copy=False)
+        source = position(domain)
+        extension, points = self._plan_from(source).onto_reference(), self._points[1 - source]
+        chunks = self._domains[source].chunks(self._read(X, source))
+        translated = np.concatenate([extension.rows(D) @ points for D in chunks])
+        return translated.astype(points.dtype, copy=False)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the relative distortion of distances by the translation.
 
-        ``-||D - D'|| / ||D||``, for the distances D from rows to the (up to 2000) reference rows of
-        their domain, and those of what they translate to, D', each over the root mean square
-        distance of the domain; the mean over both directions. Weighted means of rows are as far
-        apart as they are in Euclidean space, computed from the distances of the rows. Higher is
-        better, 0 is perfect; a translation to a single point has -1.
+        The score is ``-||D - D'|| / ||D||``. D holds the distances from rows to the (up to 2000)
+        reference rows of their domain, D' the distances between their translations. Distances are
+        divided by the root mean square distance of their domain; distances between weighted means
+        follow from the distances between the reference rows, as in Euclidean space. The score is
+        the mean over both directions. Higher is better: 0 is perfect, and a translation to a single
+        point has -1.
 
         Parameters
         ----------
         X : array, graph or Domains
             Rows of the first domain, or of both.
-        y : array, optional
+        y : array, default=None
             Rows of the second domain. Without them only the first direction counts.
-        sample_weight : array, optional
-            For the rows of `X`.
+        sample_weight : array of shape (b,), default=None
+            Weights of the rows of `X`.
 
         Returns
         -------
-        float
+        score : float
         """
         check_is_fitted(self)
         return mean_score(X, y, sample_weight, self._distortion)
@@ -354,43 +379,45 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         return tags
 
     def _metrics(self) -> tuple[Metric, Metric]:
-        """Those of the two domains, as they were given."""
+        """The parameter `metric` of either domain."""
         return of_domain(self.metric, 0, "metric"), of_domain(self.metric, 1, "metric")
 
-    def _options(self, n_rows: int) -> AlignOptions:
-        full = self.method == "full" or (self.method == "auto" and n_rows <= MAX_FULL)
-        return AlignOptions(
-            epsilon=self.epsilon,
+    def _options(self, n_rows: int) -> AlignmentOptions:
+        full = self.method == "full" or (self.method == "auto" and n_rows <= SETTINGS.max_full)
+        free = all(x is None for x in (self.epsilon, self.unbalanced, self.mass))
+        return AlignmentOptions(
             n_init=self.n_init,
-            max_reference=n_rows if full else MAX_REFERENCE,
+            n_reference=n_rows if full else SETTINGS.max_reference,
+            device=resolve_device(self.device),
+            epsilon=self.epsilon,
             unbalanced=self.unbalanced,
             mass=self.mass,
-            device=resolve_device(self.device),
-            refine=self.refine
-            and all(x is None for x in (self.epsilon, self.unbalanced, self.mass)),
+            refine=self.refine and free,
+            settings=SETTINGS,
         )
 
     def _store(self, found: Alignment) -> None:
-        """Keep what describes the alignment, and what `match` and `translate` need."""
+        """Keep the fitted attributes, and the parts that `match` and `translate` use."""
         self.metric_, self.epsilon_ = found.metrics, found.epsilon
-        self.contrast_, self.gw_value_ = found.trial.contrast, found.value
+        self.margin_, self.gw_value_ = found.trial.margin, found.value
         self.converged_ = found.converged
-        self._correspondence, self._domains = found.rule, found.domains
+        self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())
         self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass()
 
-    def _rule(self, here: int) -> Correspondence:
-        return self._correspondence.reversed() if here else self._correspondence
+    def _plan_from(self, source: int) -> PlanExtension:
+        """The extended plan from one domain, 0 or 1, to the other one."""
+        return self._extension.reversed() if source else self._extension
 
-    def _read(self, X: Any, here: int) -> Any:
-        """Validated rows of a domain, transformed."""
+    def _read(self, X: Any, domain: int) -> Any:
+        """Validated rows of a domain, 0 or 1, transformed."""
         metrics = self._metrics()[0], self._metric_y
-        return read_rows(self, X, here, metrics=metrics, edge_length=self.edge_length)
+        return read_rows(self, X, domain, metrics=metrics, edge_length=self.edge_length)
 
-    def _distortion(self, X: Any, here: int, weight: Any) -> float:
+    def _distortion(self, X: Any, source: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to the reference rows of their domain."""
-        domain, other = self._domains[here], self._domains[1 - here]
-        X_read, extension = self._read(X, here), self._rule(here).onto_reference()
+        domain, target = self._domains[source], self._domains[1 - source]
+        X_read, extension = self._read(X, source), self._plan_from(source).onto_reference()
         W, V = extension.rows(domain.distances(X_read)), extension.rows(domain.between())
-        E = distances_of_means(W, V, other.plain.between())
+        E = distances_of_means(W, V, target.plain.between())
         return weighted_distortion(domain.plain.distances(X_read), E, weight, X)

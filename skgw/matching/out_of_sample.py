@@ -1,4 +1,4 @@
-"""A coupling of reference points, as a rule for all other points of both spaces.
+"""Out-of-sample extension of a plan between reference points to all points of both spaces.
 
 Let T couple the reference points x_k with y_l. The linearised cost of matching any x with any y is
 
@@ -6,9 +6,9 @@ Let T couple the reference points x_k with y_l. The linearised cost of matching 
     G(x, y) = sum_kl d(x, x_k) T_kl d(y_l, y),
 
 up to a factor 2, and the plan exp((4 G(x, y) - 2 c(x) - 2 c(y) + f(x) + g(y)) / reg). The
-potentials f and g are those of the reference points; new points take that of the nearest one. At a
-fixed point of the solver the plan between the reference points themselves is T. Pairs known to
-belong together enter T as a further plan, with a weight.
+potentials f and g belong to the reference points; a new point has the potential of the nearest
+one. At a fixed point of the solver the plan between the reference points is T. Anchor pairs enter T
+as a further plan, with a weight.
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ from skgw.solvers.linear import Extension, solve_linear
 from skgw.spaces.finite import Array
 from skgw.storable import storable
 
-TOLERANCE, MAX_NEWTON = 1e-6, 100  # of the linear problem between the reference points
-
 
 @storable
-class Correspondence(NamedTuple):
-    """Which points of either space go together, by their distances to the reference points.
+class PlanExtension(NamedTuple):
+    """Conditional plans of any points of two spaces, by their distances to the reference points.
 
     Attributes
     ----------
     plan : array of shape (r, s)
         Between the reference points of both spaces.
     potentials : tuple of arrays of shapes (r,) and (s,)
-        Those of the reference points, f and g, over the temperature.
+        f and g of the reference points, divided by `reg`.
     to_x, to_y : Extension
-        Rows over all n training rows of the first space, for points of the second, and the reverse.
+        Conditional plans over all training rows: over the first space for points of the second one,
+        and over the second space for points of the first one.
     reference : tuple of arrays of int of shapes (r,) and (s,)
-        Which training rows are reference points.
+        Positions of the reference points among the training rows.
     """
 
     plan: Array
@@ -49,31 +48,40 @@ class Correspondence(NamedTuple):
     to_y: Extension
     reference: tuple[Array, Array]
 
-    def reversed(self) -> Correspondence:
-        """The same from the second space to the first."""
-        return Correspondence(
+    def reversed(self) -> PlanExtension:
+        """The extension from the second space to the first one."""
+        return PlanExtension(
             self.plan.T, self.potentials[::-1], self.to_y, self.to_x, self.reference[::-1]
         )
 
     def onto_reference(self) -> Extension:
-        """Rows over the reference points of the second space."""
+        """Conditional plans over the reference points of the second space."""
         link, log_scaling, reg = self.to_y
         return Extension(link[:, self.reference[1]], log_scaling[self.reference[1]], reg)
 
     def onto(self, distances: Array) -> Extension:
-        """Rows over new points of the second space, at `distances` (b, s)."""
+        """Conditional plans over new points of the second space.
+
+        Parameters
+        ----------
+        distances : array of shape (b, s)
+            From the new points to the reference points of their space.
+        """
         return _extension(self.plan, self.potentials[1], distances, self.to_y.reg)
 
 
 @full_precision()
-def correspond(
+def extend_reference_plan(
     distances: tuple[Array, Array],
     reference: tuple[Array, Array],
     plan: Array,
     reg: float,
     weights: tuple[Array, Array],
-) -> tuple[Correspondence, float]:
-    """Set up the rule that a plan between reference points gives.
+    *,
+    tol: float = 1e-6,
+    max_iter: int = 100,
+) -> tuple[PlanExtension, float]:
+    """Extend a plan between reference points to all points.
 
     Parameters
     ----------
@@ -81,25 +89,30 @@ def correspond(
         From the training rows of either space to its reference points.
     reference : tuple of arrays of int of shapes (r,) and (s,)
     plan : array of shape (r, s)
-        What acts on points; of any mass.
+        T, of any mass.
     reg : float
+        Entropic regularisation, in units of the cost.
     weights : tuple of arrays of shapes (r,) and (s,)
-        Marginals of the plan that the rule is to give for the reference points.
+        Marginals of the extended plan between the reference points.
+    tol : float
+        L1 error of these marginals.
+    max_iter : int
+        Newton steps.
 
     Returns
     -------
-    correspondence : Correspondence
+    extension : PlanExtension
     error : float
-        L1 error of the column sums of the plan between the reference points.
+        L1 error of the column sums of the extended plan between the reference points.
     """
     a, b = (w.clip(np.finfo(w.dtype).tiny) / w.sum() for w in weights)
-    between = [D[i] for D, i in zip(distances, reference, strict=True)]
-    costs = _own_costs(between[0], plan.sum(1)), _own_costs(between[1], plan.sum(0))
-    cost = costs[0][:, None] + costs[1] - 4 * between[0] @ plan @ between[1].T  # (r, s)
-    f, g, error = _potentials(cost, a, b, reg)
+    Dx, Dy = (D[i] for D, i in zip(distances, reference, strict=True))
+    costs = _own_costs(Dx, plan.sum(1)), _own_costs(Dy, plan.sum(0))
+    cost = costs[0][:, None] + costs[1] - 4 * Dx @ plan @ Dy.T  # (r, s)
+    f, g, error = _potentials(cost, a, b, reg, tol=tol, max_iter=max_iter)
     to_y = _extension(plan, g, distances[1], reg)
     to_x = _extension(plan.T, f, distances[0], reg)
-    return Correspondence(plan, (f, g), to_x, to_y, reference), error
+    return PlanExtension(plan, (f, g), to_x, to_y, reference), error
 
 
 def _own_costs(distances: Array, mass: Array) -> Array:
@@ -107,7 +120,9 @@ def _own_costs(distances: Array, mass: Array) -> Array:
     return 2 * (distances * distances) @ mass
 
 
-def _potentials(cost: Array, a: Array, b: Array, reg: float) -> tuple[Array, Array, float]:
+def _potentials(
+    cost: Array, a: Array, b: Array, reg: float, *, tol: float, max_iter: int
+) -> tuple[Array, Array, float]:
     """f (r,) and g (s,) with which exp(f + g - cost / reg) has the marginals a and b."""
     costs = torch.from_numpy(cost)
     p, q = (torch.from_numpy(w).to(costs) for w in (a, b))
@@ -115,7 +130,7 @@ def _potentials(cost: Array, a: Array, b: Array, reg: float) -> tuple[Array, Arr
     regs = costs.new_full((1,), reg)
     solution = solve_linear(
         (costs - mean)[None], p[None], q[None], regs,
-        tol=torch.full_like(regs, TOLERANCE), max_iter=MAX_NEWTON,
+        tol=torch.full_like(regs, tol), max_iter=max_iter,
     )  # fmt: skip
     g = ((solution.potential[0] + mean) / reg + q.log()).numpy()
     f = np.log(a) - logsumexp(g - cost / reg, axis=1)
@@ -123,6 +138,6 @@ def _potentials(cost: Array, a: Array, b: Array, reg: float) -> tuple[Array, Arr
 
 
 def _extension(plan: Array, potential: Array, distances: Array, reg: float) -> Extension:
-    """Rows over the columns at `distances` (m, s)."""
+    """Conditional plans over columns at `distances` (m, s) from their reference points."""
     log_scaling = potential[distances.argmin(1)] - _own_costs(distances, plan.sum(0)) / reg
     return Extension(plan @ distances.T, log_scaling, reg)

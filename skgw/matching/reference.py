@@ -1,8 +1,9 @@
-"""The coupling of the reference rows, from one of some of them."""
+"""Couple the reference rows, starting from a plan between a subset of them."""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,19 +15,37 @@ from skgw.solvers.initializers import carried_start
 
 Array = NDArray[Any]
 
-TOLERANCE, MAX_ITER = 1e-4, 200
-EPSILON_RANGE = (1e-4, 2e-2)
-SHARE = 0.1  # of the misfit
+
+@dataclass(frozen=True)
+class CouplingSettings:
+    """Settings of the coupling of reference rows.
+
+    Attributes
+    ----------
+    tol : float
+        L1 error of the marginals, and change of the plan.
+    max_iter : int
+        Outer steps.
+    epsilon_per_misfit : float
+        Entropic regularisation that `choose_epsilon` gives for a misfit of 1.
+    epsilon_range : tuple of float
+        Its bounds.
+    """
+
+    tol: float = 1e-4
+    max_iter: int = 200
+    epsilon_per_misfit: float = 0.1
+    epsilon_range: tuple[float, float] = (1e-4, 2e-2)
 
 
-class Known(NamedTuple):
-    """A plan between some of the reference rows, to start from.
+class PartialPlan(NamedTuple):
+    """A plan between some of the reference rows.
 
     Attributes
     ----------
     plan : array of shape (k, l)
     rows, columns : arrays of int of shapes (k,) and (l,)
-        Where these are among the reference rows.
+        Positions of these rows among the reference rows.
     """
 
     plan: Array
@@ -34,13 +53,13 @@ class Known(NamedTuple):
     columns: Array
 
 
-def choose_epsilon(misfit: float) -> float:
-    """Temperature in proportion to what even the best plan leaves unexplained.
+def choose_epsilon(misfit: float, settings: CouplingSettings = CouplingSettings()) -> float:
+    """Entropic regularisation in proportion to the misfit of the best plan.
 
-    Below that scale differences of the cost are noise of the data, and the plan should average
-    over partners that differ by no more.
+    Below that scale, differences of the cost are noise of the data: the plan should average over
+    rows that differ by no more.
     """
-    return float(np.clip(SHARE * misfit, *EPSILON_RANGE))
+    return float(np.clip(settings.epsilon_per_misfit * misfit, *settings.epsilon_range))
 
 
 def couple(
@@ -48,44 +67,47 @@ def couple(
     Dy: Array,
     *,
     epsilon: float,
-    known: Known,
+    start: PartialPlan,
     seed: int,
     M: Array | None = None,
     alpha: float | None = None,
     unbalanced: Any = None,
     mass: float | None = None,
     device: torch.device | str = "cpu",
+    settings: CouplingSettings = CouplingSettings(),
 ) -> GromovResult:
-    """Couple the reference rows: from what is known of some of them or annealed, as is better.
+    """Couple the reference rows: the better of an extended partial plan and an annealed plan.
 
     Parameters
     ----------
     Dx, Dy : array of shapes (r, r) and (s, s)
-        Distances over their root mean square.
+        Distances, divided by their root mean square.
     epsilon : float
-    known : Known
+    start : PartialPlan
     seed : int
     M, alpha, unbalanced, mass
-        As for `solve_gromov`; with the last two, the better of
-        starts from the balanced plan and from the solver's own pool.
+        As for `solve_gromov`. With `unbalanced` or `mass`, the better of two solves: from the
+        balanced plan, and from the solver's own starts.
     device : torch.device
+    settings : CouplingSettings
     """
     A, B = (torch.from_numpy(np.asarray(D, dtype=np.float64)).to(device) for D in (Dx, Dy))
     solve = functools.partial(
         solve_gromov, A, B, None if M is None else torch.from_numpy(M).to(A),
-        alpha=alpha, reg=epsilon, tol=TOLERANCE, max_iter=MAX_ITER,
+        alpha=alpha, reg=epsilon, tol=settings.tol, max_iter=settings.max_iter,
     )  # fmt: skip
-    result = solve(init=_carried(A, B, known), n_init=2, random_state=seed)
+    result = solve(init=_warm_start(A, B, start), n_init=2, random_state=seed)
     if unbalanced is None and mass is None:
         return result
-    relaxed = (solve(init=init, unbalanced=unbalanced, mass=mass) for init in (result.plan, "auto"))
-    return min(relaxed, key=lambda outcome: float(outcome.value))
+    solves = (solve(init=init, unbalanced=unbalanced, mass=mass) for init in (result.plan, "auto"))
+    return min(solves, key=lambda outcome: float(outcome.value))
 
 
-def _carried(A: torch.Tensor, B: torch.Tensor, known: Known) -> State:
+def _warm_start(A: torch.Tensor, B: torch.Tensor, start: PartialPlan) -> State:
+    """The state of a solve between all reference rows that the partial plan leads to."""
     a, b = (A.new_full((1, len(D)), 1 / len(D)) for D in (A, B))
-    plan = torch.from_numpy(known.plan).to(A)
+    plan = torch.from_numpy(start.plan).to(A)
     cost, potential = carried_start(
-        A[None][:, :, known.rows], plan[None], B[None][:, :, known.columns], a, b
+        A[None][:, :, start.rows], plan[None], B[None][:, :, start.columns], a, b
     )
     return State(cost[0], None if potential is None else potential[0])

@@ -1,24 +1,24 @@
-"""Refine a matching by near distances, where most of the information on single rows is.
+"""Refine a matching with saturated (local) distances.
 
-Domains are often alike only locally: parts of a protein or of a mesh move, paths in a graph take
-other ways. Far distances then find the right region, but not the row, and they are the many. So the
-matching is improved under saturated distances, which tell near rows apart and take all others for
-about as far. It gets colder as long as at least half of the nearest neighbours of a row go to
-nearest neighbours of its partner; a matching that keeps fewer is one of regions, and a cold one
-would only pretend to know more.
+Two domains often share their local distances even where global distances differ: parts of a protein
+or of a mesh move, paths in a graph take other ways. Most distances are large, so that they find the
+right region, but not the row. The refinement improves the plan under saturated distances, which
+tell near rows apart and level off beyond the local scale. It lowers epsilon while at least half of
+the nearest neighbours are preserved; below that the plan matches regions only, and a smaller
+epsilon would be falsely precise.
 
-Where both domains have features, these may be related by more than distances tell. An orthogonal
-map is fitted to the matching, and taken if it keeps clearly more neighbours than the matching
-that was fitted to keep them.
+Features of both domains may be related by more than their distances. An orthogonal map of features
+is fitted to the plan, and its plan is refined instead if it preserves clearly more neighbours.
 
-Independent samples of many groups may have nothing near in common but noise. A matching that
-keeps more neighbours as it was is left alone.
+Independent samples of many groups may have only noise in common at small distances. A plan that
+preserves more neighbours before the refinement is left unchanged.
 """
 
 from __future__ import annotations
 
 import functools
 import warnings
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,131 +27,169 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.matching.side_information import Hints
+from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import ReferenceDomain, TrainingDomain, reference_domains
-from skgw.registration.rigid import register
+from skgw.registration.procrustes import register
 from skgw.solvers import GromovResult, solve_gromov
 from skgw.spaces.finite import Metric
 
 Array = NDArray[Any]
-Domains = tuple[ReferenceDomain, ReferenceDomain]
+Pair = tuple[TrainingDomain, TrainingDomain]
+References = tuple[ReferenceDomain, ReferenceDomain]
+Graphs = tuple[Tensor, Tensor]
 
-NEIGHBORS = 40  # the reach of saturated distances: this neighbour's
-LINEAR = "raw euclidean", "standard euclidean"  # distances that an orthogonal map keeps
-TEMPERATURES = (0.1, 0.03, 0.01)  # in turn, over the product coupling's discrepancy
-COLD = TEMPERATURES[-1:]
-KEPT, NEAREST = 0.5, 5  # share of nearest neighbours from which on rows are matched, and how many
-GAIN = 1.03  # by how much more a map has to keep: what differs less is about as good
-COLDEST = 1e-5  # strength of the entropy
-ROUGH, TOLERANCE = 1e-2, 1e-4
-MAX_ROUGH, MAX_ITER = 10, 100
-TIE = 1e-6  # relative difference of distances that are equal
+ORTHOGONAL_METRICS = ("raw euclidean", "standard euclidean")  # orthogonal maps preserve them
+TIE = 1e-6  # relative difference up to which two distances are equal
 
 
-class Refined(NamedTuple):
-    """A matching by near distances.
+@dataclass(frozen=True)
+class RefinementSettings:
+    """Settings of the refinement.
 
     Attributes
     ----------
-    metrics : tuple
+    saturation_rank : int
+        Distances are saturated at the scale of the distance to this neighbour.
+    n_neighbors : int
+        Number of nearest neighbours that a plan should preserve.
+    reg_schedule : tuple of float
+        Entropic regularisation of successive plans, relative to the discrepancy of the product
+        coupling.
+    min_reg : float
+        Its lower bound, relative to the mean squared distance.
+    min_preserved : float
+        Share of preserved neighbours above which epsilon is lowered.
+    min_gain : float
+        Share of preserved neighbours that an orthogonal map must reach, relative to the refined
+        plan: smaller differences are chance.
+    coarse_tol, coarse_max_iter : float and int
+        Tolerance and outer steps of each level of the schedule.
+    tol, max_iter : float and int
+        The same of the final solve.
+    """
+
+    saturation_rank: int = 40
+    n_neighbors: int = 5
+    reg_schedule: tuple[float, ...] = (0.1, 0.03, 0.01)
+    min_reg: float = 1e-5
+    min_preserved: float = 0.5
+    min_gain: float = 1.03
+    coarse_tol: float = 1e-2
+    coarse_max_iter: int = 10
+    tol: float = 1e-4
+    max_iter: int = 100
+
+
+class Refined(NamedTuple):
+    """A plan under saturated distances.
+
+    Attributes
+    ----------
+    metrics : tuple of str or callable
     domains : tuple of ReferenceDomain
-        Saturated.
+        Under saturated distances.
     result : GromovResult
-    kept : float
-        Share of nearest neighbours that it keeps.
+    preserved : float
+        Share of nearest neighbours that the plan preserves.
     """
 
     metrics: tuple[Metric, Metric]
-    domains: Domains
+    domains: References
     result: GromovResult
-    kept: float
+    preserved: float
 
 
 def refine_coupling(
-    pair: tuple[TrainingDomain, TrainingDomain],
+    pair: Pair,
     metrics: tuple[Metric, Metric],
-    domains: Domains,
-    hints: Hints,
+    domains: References,
+    known: SideInformation,
     plan: Tensor,
+    settings: RefinementSettings = RefinementSettings(),
 ) -> Refined | None:
-    """Improve a plan (r, s) between reference rows; None if it is better as it is.
+    """Improve a plan between reference rows; None if the plan preserves more as it is.
 
     Parameters
     ----------
     pair : pair of TrainingDomain
     metrics : pair of str or callable
-        Those of the domains.
     domains : pair of ReferenceDomain
-    hints : Hints
+        Under these metrics.
+    known : SideInformation
     plan : Tensor of shape (r, s)
+    settings : RefinementSettings
     """
-    graphs = _graphs(domains, plan)
-    kept = kept_neighbors(graphs, plan)
-    best = refine(metrics, domains, hints, plan)
-    if all(_has_rotation(domain) for domain in pair):
-        best = _refine_by_maps(pair, graphs, hints, domains, best)
-    if kept > max(best.kept, KEPT):  # warm, it lost what was right
-        best = refine(metrics, domains, hints, plan, COLD)
-    return best if best.kept >= kept else None
+    graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
+    preserved = preserved_neighbors(graphs, plan)
+    best = refine(metrics, domains, known, plan, settings)
+    if all(_admits_rotation(domain) for domain in pair):
+        best = _refine_after_map(pair, graphs, known, domains, best, settings)
+    if preserved > max(best.preserved, settings.min_preserved):  # lost at a large epsilon
+        best = refine(metrics, domains, known, plan, settings, settings.reg_schedule[-1:])
+    return best if best.preserved >= preserved else None
 
 
-def _refine_by_maps(
-    pair: tuple[TrainingDomain, TrainingDomain],
-    graphs: tuple[Tensor, Tensor],
-    hints: Hints,
-    domains: Domains,
+def _refine_after_map(
+    pair: Pair,
+    graphs: Graphs,
+    known: SideInformation,
+    domains: References,
     best: Refined,
+    settings: RefinementSettings,
 ) -> Refined:
-    """The best plan, or what an orthogonal map of features makes of it if that keeps more."""
+    """The best plan, or the refined plan of an orthogonal map of features if it preserves more."""
     rows = domains[0].rows, domains[1].rows
-    tries = []
-    for metric in LINEAR:
-        one, other = (domain.prepared(metric, i) for domain, i in zip(pair, rows, strict=True))
-        moved = register_points((one, other), best.result.plan)
-        tries.append((kept_neighbors(graphs, moved), metric, moved))
-    kept, metric, moved = max(tries, key=lambda each: each[0])
-    if kept <= GAIN * best.kept:
+    maps = []
+    for metric in ORTHOGONAL_METRICS:
+        x, y = (domain.prepared(metric, i) for domain, i in zip(pair, rows, strict=True))
+        plan = register_points((x, y), best.result.plan)
+        maps.append((preserved_neighbors(graphs, plan), metric, plan))
+    preserved, metric, plan = max(maps, key=lambda each: each[0])
+    if preserved <= settings.min_gain * best.preserved:
         return best
-    flat = (metric, metric), reference_domains(pair, (metric, metric), rows)
-    found = refine(*flat, hints, moved, COLD)
-    found = found._replace(kept=kept_neighbors(graphs, found.result.plan))
-    return max(best, found, key=lambda each: each.kept)
+    metrics = metric, metric
+    mapped = reference_domains(pair, metrics, rows)
+    found = refine(metrics, mapped, known, plan, settings, settings.reg_schedule[-1:])
+    found = found._replace(preserved=preserved_neighbors(graphs, found.result.plan))
+    return max(best, found, key=lambda each: each.preserved)
 
 
 def refine(
     metrics: tuple[Metric, Metric],
-    domains: Domains,
-    hints: Hints,
+    domains: References,
+    known: SideInformation,
     plan: Tensor,
-    temperatures: tuple[float, ...] = TEMPERATURES,
+    settings: RefinementSettings = RefinementSettings(),
+    reg_schedule: tuple[float, ...] | None = None,
 ) -> Refined:
-    """Improve a plan by near distances; ever colder while it keeps neighbours."""
-    near = domains[0].saturated(NEIGHBORS), domains[1].saturated(NEIGHBORS)
-    A, B = (torch.from_numpy(np.asarray(d.between(), dtype=np.float64)).to(plan) for d in near)
-    M = hints.cost(near[0].between(), near[1].between(), near[0].rows, near[1].rows)
+    """Improve a plan under saturated distances, and lower epsilon while it preserves neighbours.
+
+    The schedule is the one of the settings by default.
+    """
+    near = tuple(domain.saturated(settings.saturation_rank) for domain in domains)
+    Dx, Dy = (domain.between() for domain in near)
+    A, B = (torch.from_numpy(np.asarray(D, dtype=np.float64)).to(plan) for D in (Dx, Dy))
+    M = known.cost(Dx, Dy, near[0].rows, near[1].rows)
     cost = None if M is None else torch.from_numpy(M).to(plan)
     product = float(A.square().mean() + B.square().mean() - 2 * A.mean() * B.mean())
-    solve = functools.partial(solve_gromov, A, B, cost, alpha=hints.weight)
-    graphs = _graphs(domains, plan)
-    for temperature in temperatures:
-        reg = max(temperature * product, COLDEST)
+    solve = functools.partial(solve_gromov, A, B, cost, alpha=known.weight)
+    graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
+    for relative_reg in reg_schedule or settings.reg_schedule:
+        reg = max(relative_reg * product, settings.min_reg)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not yet
-            plan = solve(reg=reg, init=plan, tol=ROUGH, max_iter=MAX_ROUGH).plan
-        if kept_neighbors(graphs, plan) < KEPT:
+            warnings.simplefilter("ignore", GWConvergenceWarning)  # the final solve converges
+            plan = solve(
+                reg=reg, init=plan, tol=settings.coarse_tol, max_iter=settings.coarse_max_iter
+            ).plan
+        if preserved_neighbors(graphs, plan) < settings.min_preserved:
             break
-    result = solve(reg=reg, init=plan, tol=TOLERANCE, max_iter=MAX_ITER)
-    return Refined(metrics, near, result, kept_neighbors(graphs, result.plan))
+    result = solve(reg=reg, init=plan, tol=settings.tol, max_iter=settings.max_iter)
+    return Refined(metrics, (near[0], near[1]), result, preserved_neighbors(graphs, result.plan))
 
 
-def _has_rotation(domain: TrainingDomain) -> bool:
-    """Whether the metric is free, and there are rows enough to tell an orthogonal map."""
-    return set(LINEAR) <= set(domain.metrics) and domain.X.shape[1] < domain.X.shape[0]
-
-
-def _graphs(domains: Domains, plan: Tensor) -> tuple[Tensor, Tensor]:
-    one, other = (nearest_neighbors(torch.from_numpy(d.between()).to(plan)) for d in domains)
-    return one, other
+def _admits_rotation(domain: TrainingDomain) -> bool:
+    """Whether the metric is to be selected, and there are enough rows to fit an orthogonal map."""
+    return set(ORTHOGONAL_METRICS) <= set(domain.metrics) and domain.X.shape[1] < domain.X.shape[0]
 
 
 def register_points(points: tuple[Array, Array], plan: Tensor) -> Tensor:
@@ -161,32 +199,42 @@ def register_points(points: tuple[Array, Array], plan: Tensor) -> Tensor:
 
 
 def _normalised(Z: Tensor) -> Tensor:
+    """Centred points of root mean square norm one."""
     Z = Z - Z.mean(0)
     return Z / Z.square().sum(1).mean().sqrt().clamp_min(torch.finfo(Z.dtype).tiny)
 
 
-def nearest_neighbors(D: Tensor, k: int = NEAREST) -> Tensor:
-    """Which rows are as near as the k-th nearest, (n, n), of 0 and 1; a row is none of its own."""
+def neighbor_graphs(domains: References, plan: Tensor, n_neighbors: int) -> Graphs:
+    """Graphs of nearest neighbours of both domains, of the type of a plan."""
+    x, y = (
+        nearest_neighbors(torch.from_numpy(domain.between()).to(plan), n_neighbors)
+        for domain in domains
+    )
+    return x, y
+
+
+def nearest_neighbors(D: Tensor, k: int = 5) -> Tensor:
+    """Adjacency (n, n) of 0 and 1: the k nearest other rows of each row, and ties of the k-th."""
     k = max(1, min(k, len(D) // 3))
     D = D + torch.diag(torch.full_like(D[0], torch.inf))
     farthest = D.kthvalue(k, dim=1, keepdim=True).values
     return (farthest * (1 + TIE) >= D).to(D)
 
 
-def kept_neighbors(graphs: tuple[Tensor, Tensor], plan: Tensor) -> float:
-    """Share of nearest neighbours whose partners are nearest neighbours, mean of both ways.
+def preserved_neighbors(graphs: Graphs, plan: Tensor) -> float:
+    """Share of nearest neighbours whose matches are nearest neighbours, mean of both directions.
 
     Parameters
     ----------
     graphs : pair of Tensors of shapes (n, n) and (m, m)
-        As of `nearest_neighbors`.
+        Adjacencies as of `nearest_neighbors`.
     plan : Tensor of shape (n, m)
     """
     G, H = graphs
-    return (_kept(G, H, plan.argmax(1)) + _kept(H, G, plan.argmax(0))) / 2
+    return (_overlap(G, H, plan.argmax(1)) + _overlap(H, G, plan.argmax(0))) / 2
 
 
-def _kept(G: Tensor, H: Tensor, partner: Tensor) -> float:
-    """Cosine of a graph and the one that the partners of its nodes have, without loops."""
-    images = H[partner][:, partner]
+def _overlap(G: Tensor, H: Tensor, match: Tensor) -> float:
+    """Cosine of graph G and the graph that H gives to the matches (n,) of its nodes."""
+    images = H[match][:, match]
     return float((G * images).sum() / (G.sum() * images.sum()).sqrt().clamp_min(1))

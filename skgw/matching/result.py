@@ -1,4 +1,4 @@
-"""What an alignment of two domains comes to."""
+"""The result of an alignment of two domains."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import NamedTuple
 import numpy as np
 
 from skgw.matching.metric_selection import Trial
-from skgw.matching.out_of_sample import Correspondence
+from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array, Metric
 
 
 class Alignment(NamedTuple):
-    """What aligns two domains.
+    """An alignment of two domains.
 
     Attributes
     ----------
-    metrics : tuple
-        Those that were chosen.
+    metrics : tuple of str or callable
+        The selected metrics.
     trial : Trial
-        What tells how clear the choice was.
+        The trial of these metrics, with their margin.
     epsilon : float
+        Entropic regularisation, relative to the mean squared distance.
     domains : tuple of ReferenceDomain
-    rule : Correspondence
+    extension : PlanExtension
     distances : tuple of arrays of shapes (n, r) and (m, s)
         From all training rows to the reference rows.
     plan : array of shape (r, s)
@@ -39,7 +40,7 @@ class Alignment(NamedTuple):
     trial: Trial
     epsilon: float
     domains: tuple[ReferenceDomain, ReferenceDomain]
-    rule: Correspondence
+    extension: PlanExtension
     distances: tuple[Array, Array]
     plan: Array
     value: float
@@ -49,19 +50,20 @@ class Alignment(NamedTuple):
     def whole_plan(self) -> Array | LazyPlan:
         """The plan between all training rows, (n, m).
 
-        In float32 if all are reference rows, else as the rule extends it to rows of equal mass.
+        It is an array of float32 if all rows are reference rows; otherwise it is lazy, and extends
+        the plan to rows of equal mass.
         """
         if self.plan.shape == tuple(len(D) for D in self.distances):
             return self.plan.astype(np.float32)
-        link, log_scaling, reg = self.rule.to_y
+        link, log_scaling, reg = self.extension.to_y
         distances = self.distances[0].astype(link.dtype, copy=False)  # may be float32
         weights = np.full(len(distances), 1 / len(distances), dtype=link.dtype)
         return LazyPlan((4 / reg) * distances, link.T, log_scaling, weights)
 
     def matched_mass(self) -> Array:
-        """Mass that each training row of the first domain is given, over what it has, (n,).
+        """Matched mass of each training row of the first domain, over its weight, (n,).
 
-        A row that is no reference row has that of the nearest one.
+        A row that is no reference row has the matched mass of the nearest reference row.
         """
         mass = self.plan.sum(1) * len(self.plan)  # of the reference rows
         nearest = self.distances[0].argmin(1)

@@ -1,8 +1,9 @@
-"""What is known across the two domains: pairs of rows, and features that both have.
+"""Side information across two domains: anchor pairs, and shared features.
 
-A pair (x_k, y_k) says of every x and y that d(x, x_k) and d(y, y_k) should be equal: the mean
-over all pairs of the squared differences is a cost M of matching x with y. Shared features say
-that rows should be matched with rows of similar ones. Either makes the problem a fused one.
+An anchor pair (x_k, y_k) implies for a match of x with y that d(x, x_k) and d(y, y_k) agree: the
+mean over all pairs of the squared differences is a cost M of matching x with y. Shared features are
+measured in both domains: their squared differences are a cost as well. Either cost makes the
+problem a fused Gromov-Wasserstein problem.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from sklearn.utils import check_array, column_or_1d
 
 Array = NDArray[Any]
 
-MAX_OF_CLASS = 10  # pairs that are made of the rows of a class
-PAIRS = "pairs must be two arrays of int of the same length: rows of X, and their partners in y."
-HOLD = 1.0  # cost of a wrong partner for a row whose partner is known, in mean squared distances
+ANCHOR_PENALTY = 1.0  # cost of a wrong match for a row of an anchor pair, in mean squared distances
+PAIRS_MESSAGE = (
+    "pairs must be two arrays of int of the same length: rows of X, and their matches in y."
+)
 
 
-class Hints(NamedTuple):
-    """Known pairs of training rows, and shared features.
+class SideInformation(NamedTuple):
+    """Anchor pairs of training rows, and shared features.
 
     Attributes
     ----------
@@ -30,16 +32,21 @@ class Hints(NamedTuple):
     shared : tuple of arrays of shapes (n, d) and (m, d), or None
         Scaled so that their mean squared distance is about one.
     alpha : float
-        Weight of the distances inside the domains against these.
+        Weight of the distances inside the domains; the side information has the weight 1 - alpha.
     """
 
     pairs: tuple[Array, Array]
     shared: tuple[Array, Array] | None
     alpha: float
 
+    @classmethod
+    def none(cls) -> SideInformation:
+        """No side information."""
+        return cls(no_pairs(), None, 1.0)
+
     @property
     def weight(self) -> float | None:
-        """What `alpha` of `solve_gromov` is to be."""
+        """The parameter `alpha` of `solve_gromov`: None without side information."""
         return self.alpha if self.shared is not None or len(self.pairs[0]) else None
 
     def cost(self, Dx: Array, Dy: Array, rows: Array, columns: Array) -> Array | None:
@@ -49,25 +56,23 @@ class Hints(NamedTuple):
         M = np.zeros((len(rows), len(columns)))
         if len(self.pairs[0]):
             i, j = self._positions(rows, columns)
-            one, other = Dx[:, i], Dy[:, j]  # (r, k), (s, k)
-            M += euclidean_distances(one, other, squared=True) / len(i)
-            M[i] += HOLD
-            M[:, j] += HOLD
-            M[i, j] -= 2 * HOLD
+            M += euclidean_distances(Dx[:, i], Dy[:, j], squared=True) / len(i)
+            M[i] += ANCHOR_PENALTY
+            M[:, j] += ANCHOR_PENALTY
+            M[i, j] -= 2 * ANCHOR_PENALTY
         if self.shared is not None:
             features = self.shared[0][rows], self.shared[1][columns]
             M += euclidean_distances(*features, squared=True)
         return M
 
     def extend(self, plan: Array, rows: Array, columns: Array) -> Array:
-        """The plan that acts on new points: that between the rows, and that of the known pairs."""
+        """The plan between reference rows and anchor pairs that acts on new points."""
         if self.weight is None:
             return plan
         plan = self.alpha * plan
-        if len(self.pairs[0]):
-            np.add.at(
-                plan, self._positions(rows, columns), (1 - self.alpha) / (2 * len(self.pairs[0]))
-            )
+        n_pairs = len(self.pairs[0])
+        if n_pairs:
+            np.add.at(plan, self._positions(rows, columns), (1 - self.alpha) / (2 * n_pairs))
         return plan
 
     def _positions(self, rows: Array, columns: Array) -> tuple[Array, Array]:
@@ -75,27 +80,39 @@ class Hints(NamedTuple):
         return np.searchsorted(rows, i), np.searchsorted(columns, j)
 
 
-def read_hints(pairs: Any, shared: Any, shape: tuple[int, int], alpha: float) -> Hints:
-    """Validate what the user knows about domains of `shape` (n, m) rows.
+def no_pairs() -> tuple[Array, Array]:
+    """An empty list of pairs."""
+    return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+
+
+def read_side_information(
+    pairs: Any, shared: Any, shape: tuple[int, int], alpha: float
+) -> SideInformation:
+    """Validate the side information of a user on domains of `shape` (n, m) rows.
 
     Raises
     ------
     ValueError
         If it does not fit the domains.
     """
-    none = np.empty(0, dtype=np.intp)
-    known = (none, none) if pairs is None else read_pairs(pairs, shape)
-    return Hints(known, None if shared is None else _read_shared(shared, shape), alpha)
+    anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
+    return SideInformation(anchors, None if shared is None else _read_shared(shared, shape), alpha)
 
 
 def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Validate rows (k,) and (k,) of domains of `shape` rows that belong together."""
-    i, j = (np.asarray(index) for index in _two(pairs, PAIRS))
+    """Validate anchor pairs: rows (k,) and (k,) of domains of `shape` rows.
+
+    Raises
+    ------
+    ValueError
+        If they are not two index arrays of one length without repetitions.
+    """
+    i, j = (np.asarray(index) for index in _two(pairs, PAIRS_MESSAGE))
     if i.size == j.size == 0:  # an empty list has no type
-        i, j = np.empty((2, 0), dtype=np.intp)
+        return no_pairs()
     for index, n in zip((i, j), shape, strict=True):
         if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(i):
-            raise ValueError(PAIRS)
+            raise ValueError(PAIRS_MESSAGE)
         if len(index) and not (index.min() >= 0 and index.max() < n):
             raise ValueError(f"pairs names rows outside of a domain of {n}.")
         if len(np.unique(index)) < len(index):
@@ -103,30 +120,34 @@ def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
     return i, j
 
 
-def _two(given: Any, message: str) -> tuple[Any, Any]:
-    """What is known of the first and of the second domain; else a ValueError with the message."""
-    if not hasattr(given, "__len__") or isinstance(given, str | dict) or len(given) != 2:
-        raise ValueError(message)
-    first, second = given
-    return first, second
-
-
-def read_known(
-    pairs: Any, labels: Any, shape: tuple[int, int], rng: np.random.RandomState
+def read_anchors(
+    pairs: Any,
+    labels: Any,
+    shape: tuple[int, int],
+    rng: np.random.RandomState,
+    *,
+    max_pairs_of_class: int = 10,
 ) -> tuple[Array, Array]:
-    """Rows (k,) and (k,) that belong together: known pairs, and rows of the same class.
+    """Anchor rows (k,) and (k,): the pairs of a user, and random pairs of rows of one class.
 
-    Of each class, up to `MAX_OF_CLASS` rows of either domain are paired at random; -1 is no class.
+    Parameters
+    ----------
+    pairs : pair of arrays of int of shape (k,), or None
+    labels : pair of arrays of shapes (n,) and (m,), or None
+        Classes of the rows; -1 stands for an unknown class.
+    shape : tuple of int
+        Numbers of rows of both domains.
+    rng : RandomState
+    max_pairs_of_class : int
 
     Raises
     ------
     ValueError
-        If they do not fit the domains.
+        If pairs or labels do not fit the domains.
     """
-    none = np.empty(0, dtype=np.intp)
-    known = (none, none) if pairs is None else read_pairs(pairs, shape)
+    anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
     if labels is None:
-        return known
+        return anchors
     parts = _two(labels, "labels must be two arrays: those of the first and the second domain.")
     classes = [column_or_1d(x) for x in parts]
     if tuple(map(len, classes)) != shape:
@@ -136,26 +157,36 @@ def read_known(
         )
     for label in _common_classes(*classes):
         free = [
-            np.setdiff1d(np.flatnonzero(x == label), i) for x, i in zip(classes, known, strict=True)
+            np.setdiff1d(np.flatnonzero(x == label), i)
+            for x, i in zip(classes, anchors, strict=True)
         ]
-        n = min(MAX_OF_CLASS, *map(len, free))
-        i, j = (np.r_[k, rng.permutation(x)[:n]] for k, x in zip(known, free, strict=True))
-        known = i, j
-    return known
+        n = min(max_pairs_of_class, *map(len, free))
+        i, j = (np.r_[k, rng.permutation(x)[:n]] for k, x in zip(anchors, free, strict=True))
+        anchors = i, j
+    return anchors
+
+
+def _two(given: Any, message: str) -> tuple[Any, Any]:
+    """The values for the first and for the second domain; else a ValueError with the message."""
+    if not hasattr(given, "__len__") or isinstance(given, str | dict) or len(given) != 2:
+        raise ValueError(message)
+    first, second = given
+    return first, second
 
 
 def _common_classes(*labels: Array) -> list[Any]:
-    """Classes that both domains have; a ValueError if they have classes, and none in common."""
-    one, other = ({*x.tolist()} - {-1} for x in labels)  # as Python values: "1" is not 1
-    if one and other and not one & other:
+    """Classes of both domains; a ValueError if both have classes, and none in common."""
+    x, y = ({*values.tolist()} - {-1} for values in labels)  # as Python values: "1" is not 1
+    if x and y and not x & y:
         raise ValueError(
-            "labels have no class in common: those of the first domain are like "
-            f"{min(one)!r}, those of the second like {min(other)!r}."
+            "labels have no class in common: the first domain has labels like "
+            f"{min(x)!r}, the second domain labels like {min(y)!r}."
         )
-    return sorted(one & other)
+    return sorted(x & y)
 
 
 def _read_shared(shared: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Shared features of both domains, scaled to a mean squared distance of about one."""
     parts = _two(shared, "shared must be two arrays of the same features, (n, d) and (m, d).")
     F, G = (check_array(x, dtype=np.float64, input_name="shared") for x in parts)
     if (len(F), len(G)) != shape or F.shape[1] != G.shape[1]:

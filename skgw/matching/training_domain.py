@@ -1,4 +1,4 @@
-"""One of two domains during a fit, and what is left of it afterwards."""
+"""A domain during a fit, and its reference rows afterwards."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import gen_batches
 
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
 from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
@@ -15,19 +13,18 @@ from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.storable import storable
 
-N_NEIGHBORS = 15  # of metric="geodesic"
-CHUNK = 2048  # rows whose distances are computed at a time
+DEFAULT_NEIGHBORS = 15  # neighbours in the graph of metric="geodesic"
 
 
 class TrainingDomain:
-    """The training rows of one domain, and spaces on some of them.
+    """The training rows of one domain, and spaces of some of them.
 
     Parameters
     ----------
     X : array or sparse matrix
         Validated.
     metric : str or callable
-        "auto" leaves the choice among `CANDIDATES`.
+        "auto" makes all `CANDIDATES` available.
     n_neighbors : int or None
     rng : RandomState
     """
@@ -40,7 +37,7 @@ class TrainingDomain:
         self.whole = self._build(X, metric) if metric == "precomputed" else None
 
     def sample(self, size: int, always: Index) -> Index:
-        """The training rows, in order: all, or the rows `always` and random ones up to `size`."""
+        """Training rows in order: all, or the rows `always` and random ones up to `size`."""
         rows = np.arange(self.X.shape[0]) if self.whole is None else self.whole.anchors
         if len(rows) <= size:
             return rows
@@ -54,28 +51,28 @@ class TrainingDomain:
         return self._build(self.X[rows], metric)
 
     def prepared(self, metric: Metric, rows: Index) -> Array:
-        """Features of these rows, as one of `CANDIDATES` sees them."""
+        """Features of these rows after the preparation that one of `CANDIDATES` names."""
         return prepared_features(self.X[rows], str(metric))
 
     def _build(self, X: Any, metric: Metric) -> Space:
         if metric in CANDIDATES:
             return candidate_space(X, str(metric), self.rng, self.n_neighbors)
-        n_neighbors = self.n_neighbors or N_NEIGHBORS
+        n_neighbors = self.n_neighbors or DEFAULT_NEIGHBORS
         return make_space(X, metric=metric, n_neighbors=n_neighbors, rng=self.rng)
 
 
 @storable
 class ReferenceDomain(NamedTuple):
-    """What is kept of a domain, to compare rows with its reference rows.
+    """The reference rows of a domain, which all other rows are compared with.
 
     Attributes
     ----------
     space : Space
         Its anchors are the reference rows.
     scale : float
-        Root mean square distance between them.
+        Root mean square distance between the reference rows.
     rows : array of int of shape (r,)
-        Which training rows these are.
+        Their positions among the training rows.
     """
 
     space: Space
@@ -89,16 +86,16 @@ class ReferenceDomain(NamedTuple):
 
     @property
     def plain(self) -> ReferenceDomain:
-        """The domain before its distances were saturated."""
+        """The domain under its distances before they were saturated."""
         if not isinstance(self.space, SaturatedSpace):
             return self
         return ReferenceDomain.of(self.space.space, self.rows)
 
     def saturated(self, n_neighbors: int) -> ReferenceDomain:
-        """The domain as seen from near: beyond its neighbours all rows are about as far.
+        """The domain under saturated distances, which level off beyond the local scale.
 
-        The reach is the median distance to the `n_neighbors`-th neighbour, of a third of the rows
-        at most.
+        The local scale is the median distance to the `n_neighbors`-th neighbour; in small domains
+        the neighbour's rank is a third of the number of rows.
         """
         D = self.between()
         k = min(n_neighbors, len(D) // 3)
@@ -107,25 +104,22 @@ class ReferenceDomain(NamedTuple):
         return ReferenceDomain.of(space, self.rows)
 
     def distances(self, X: Any) -> Array:
-        """From validated rows to the reference rows, over the scale, (len(X), r)."""
+        """From validated rows to the reference rows, divided by the scale, (len(X), r)."""
         return np.concatenate(list(self.chunks(X)))
 
     def chunks(self, X: Any) -> Iterator[Array]:
-        """The same in chunks; a graph stays whole, it may be the training graph."""
-        if sparse.issparse(X):
-            yield self.space.from_new(X) / self.scale
-            return
-        for rows in gen_batches(X.shape[0], CHUNK):
-            yield self.space.from_new(X[rows]) / self.scale
+        """The same distances in chunks of rows."""
+        for distances in self.space.chunks_from_new(X):
+            yield distances / self.scale
 
     def between(self) -> Array:
-        """Distances between the reference rows, over the scale, (r, r)."""
+        """Distances between the reference rows, divided by the scale, (r, r)."""
         return all_distances(self.space) / self.scale
 
     def points(self, X: Any) -> Array:
-        """The reference rows among the training rows, or their distances to all of these.
+        """Features of the reference rows, or their distances to all training rows, (r, width).
 
-        Distances stand for features where these are not known, (r, width).
+        Distances stand for features where the features are not known.
         """
         space = self.plain.space
         if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
@@ -134,16 +128,16 @@ class ReferenceDomain(NamedTuple):
 
 
 def reference_domains(
-    pair: tuple[TrainingDomain, TrainingDomain],
+    domains: tuple[TrainingDomain, TrainingDomain],
     metrics: tuple[Metric, Metric],
     rows: tuple[Index, Index],
 ) -> tuple[ReferenceDomain, ReferenceDomain]:
     """Both domains under these metrics, with these reference rows."""
-    one, other = (
+    x, y = (
         ReferenceDomain.of(domain.space(metric, i), i)
-        for domain, metric, i in zip(pair, metrics, rows, strict=True)
+        for domain, metric, i in zip(domains, metrics, rows, strict=True)
     )
-    return one, other
+    return x, y
 
 
 def all_distances(space: Space) -> Array:
@@ -153,12 +147,12 @@ def all_distances(space: Space) -> Array:
 
 
 def root_mean_square(D: Array) -> float:
-    """Root mean square of distances; 1 if all vanish.
+    """Root mean square of distances; 1 if all of them are zero.
 
     Raises
     ------
     ValueError
-        If they are no distances.
+        If they are negative or not finite.
     """
     if not np.isfinite(D).all() or D.min() < 0:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 
 def float_matrix(values: ArrayLike, name: str) -> Floats:
-    """Return `values` as a finite two-dimensional float64 array, or say what is wrong with it."""
+    """Return `values` as a finite two-dimensional float64 array; a ValueError names the fault."""
     return np.asarray(check_array(values, dtype=np.float64, input_name=name), dtype=np.float64)
 
 
@@ -27,9 +27,9 @@ def square_distances(distances: ArrayLike, name: str, *, min_points: int = 2) ->
         raise ValueError(f"{name} must hold at least {min_points} points, got {matrix.shape[0]}.")
     if matrix.min() < 0:
         raise ValueError(f"{name} has negative entries; pass distances, not similarities.")
-    # Computed distances are symmetric only up to rounding, which grows with their size.
+    # Computed distances are symmetric only up to rounding, which grows with the distances.
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-8 * matrix.max()):
-        raise ValueError(f"{name} is not symmetric; pass (D + D.T) / 2 if that is what you mean.")
+        raise ValueError(f"{name} is not symmetric; pass (D + D.T) / 2 if it should be.")
     return matrix
 
 
@@ -40,7 +40,7 @@ def condensed_distances(distances: ArrayLike, name: str, *, min_points: int = 2)
 
 
 def same_width(first: Floats, second: Floats, names: tuple[str, str]) -> None:
-    """Raise if two sets of points do not live in the same number of dimensions."""
+    """Raise a ValueError if two sets of points have different numbers of columns."""
     if first.shape[1] != second.shape[1]:
         raise ValueError(
             f"{names[0]} and {names[1]} must have the same number of columns, "
@@ -49,7 +49,7 @@ def same_width(first: Floats, second: Floats, names: tuple[str, str]) -> None:
 
 
 def two_samples(X: ArrayLike, Y: ArrayLike) -> tuple[Floats, Floats]:
-    """Return two sets of points of one space, of two rows at least, as float64."""
+    """Return two sets of at least two points of one space as float64."""
     first, second = float_matrix(X, "X"), float_matrix(Y, "Y")
     same_width(first, second, ("X", "Y"))
     if min(len(first), len(second)) < 2:

@@ -1,4 +1,4 @@
-"""How well two unpaired domains were matched, judged by what the matching did not see."""
+"""Measures of an alignment of two unpaired domains, by labels or true matches."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from ._checks import Floats, float_matrix, same_width, square_distances
 def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
     """Fraction of samples closer than the true match, averaged over both domains.
 
-    For two sets that an alignment has brought into one space: for each row of one set, the share
-    of the other rows of the other set that lie closer to it than its partner does.
+    It applies to two sets that an alignment has taken to one space: for each row of one set, the
+    share of the other set's rows that lie closer to it than its true match.
 
     Parameters
     ----------
     X : array-like of shape (n, n_dims)
         The points of one domain, such as translated ones.
     Y : array-like of shape (n, n_dims)
-        Those of the other; row i is the partner of row i of `X`.
+        The points of the other domain; row i is the true match of row i of `X`.
 
     Returns
     -------
     fraction : float
-        0 if every partner is the nearest, about .5 for a random alignment. Rows that are as
-        far as the partner count one half, so that an alignment that maps everything to one point
-        has exactly .5.
+        0 if every true match is the nearest row, about .5 for a random alignment. Rows at the same
+        distance as the true match count one half, so that an alignment that maps everything to one
+        point has exactly .5.
 
     Raises
     ------
     ValueError
-        If the shapes differ or there is but one row.
+        If the shapes differ or there is only one row.
 
     References
     ----------
@@ -60,29 +60,30 @@ def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
     same_width(first, second, ("X", "Y"))
     if len(first) < 2:
         raise ValueError("One pair has no other rows to be compared with.")
-    return (_closer_than_partner(first, second) + _closer_than_partner(second, first)) / 2
+    return (_closer_than_match(first, second) + _closer_than_match(second, first)) / 2
 
 
-def _closer_than_partner(source: Floats, target: Floats) -> float:
+def _closer_than_match(source: Floats, target: Floats) -> float:
     total, start = 0.0, 0
     for block in pairwise_distances_chunked(source, target):  # (chunk, n)
         rows = np.arange(len(block))
-        partner = block[rows, start + rows][:, None]
-        total += (block < partner).sum() + 0.5 * ((block == partner).sum() - len(block))
+        match = block[rows, start + rows][:, None]
+        total += (block < match).sum() + 0.5 * ((block == match).sum() - len(block))
         start += len(block)
     return float(total / (len(source) * (len(source) - 1)))
 
 
-def match_rate(plan: ArrayLike, partners: ArrayLike | None = None, *, k: int = 1) -> float:
-    """Share of rows whose true partner is among the k heaviest of the plan.
+def match_rate(plan: ArrayLike, matches: ArrayLike | None = None, *, k: int = 1) -> float:
+    """Share of rows whose true match is among the k heaviest entries of their row of the plan.
 
     Parameters
     ----------
     plan : array-like or Coupling of shape (n, m)
-        The matching, or any other score of pairs that is higher for better ones.
-    partners : array-like of shape (n,), default=None
-        Column of each row's partner; by default row i belongs to column i.
+        The plan, or any other score of pairs; higher is better.
+    matches : array-like of shape (n,), default=None
+        Column of each row's true match; by default row i matches column i.
     k : int, default=1
+        Number of entries of a row that count.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def match_rate(plan: ArrayLike, partners: ArrayLike | None = None, *, k: int = 1
     Raises
     ------
     ValueError
-        If `k` or the partners do not fit the plan.
+        If `k` or the matches do not fit the plan.
 
     Examples
     --------
@@ -106,38 +107,38 @@ def match_rate(plan: ArrayLike, partners: ArrayLike | None = None, *, k: int = 1
     n, m = scores.shape
     if not 1 <= k <= m:
         raise ValueError(f"k must be between 1 and {m}, got {k}.")
-    columns = _partner_columns(partners, n, m)
-    partner = scores[np.arange(n), columns][:, None]
-    heavier, equal = (scores > partner).sum(1), (scores == partner).sum(1)
+    columns = _match_columns(matches, n, m)
+    match = scores[np.arange(n), columns][:, None]
+    heavier, equal = (scores > match).sum(1), (scores == match).sum(1)
     return float(np.clip((k - heavier) / equal, 0, 1).mean())
 
 
-def _partner_columns(partners: ArrayLike | None, n: int, m: int) -> NDArray[Any]:
-    """Column of each row's partner, by default its own number."""
-    columns = np.arange(n) if partners is None else column_or_1d(partners)
+def _match_columns(matches: ArrayLike | None, n: int, m: int) -> NDArray[Any]:
+    """Column of each row's true match, by default the number of the row."""
+    columns = np.arange(n) if matches is None else column_or_1d(matches)
     fits = len(columns) == n and columns.dtype.kind in "iu"
     if not fits or columns.min() < 0 or columns.max() >= m:
-        raise ValueError(f"partners must name one of {m} columns for each of {n} rows.")
+        raise ValueError(f"matches must name one of {m} columns for each of {n} rows.")
     return columns
 
 
 def label_transfer_accuracy(
     X: ArrayLike, labels: ArrayLike, Y: ArrayLike, labels_y: ArrayLike, *, n_neighbors: int = 5
 ) -> float:
-    """Accuracy of the labels that translated rows get from their neighbours in the other domain.
+    """Accuracy of labels that are transferred to translated rows from the other domain.
 
     Parameters
     ----------
     X : array-like of shape (n, n_dims)
-        Rows of the first domain, brought to the second.
+        Rows of the first domain, translated to the second one.
     labels : array-like of shape (n,)
         Their true labels.
     Y : array-like of shape (m, n_dims)
         Rows of the second domain.
     labels_y : array-like of shape (m,)
-        Their labels: these are transferred.
+        Their labels, which are transferred.
     n_neighbors : int, default=5
-        Each row gets the most frequent label of so many neighbours.
+        Number of neighbours; a row gets their most frequent label.
 
     Returns
     -------
@@ -170,13 +171,13 @@ def label_transfer_accuracy(
 def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Accuracy up to the best one-to-one renaming of the predicted classes.
 
-    A matching that keeps all clusters together but sends ones to twos is wrong in another way than
-    one that tears them: beside the plain accuracy, this tells the two apart.
+    A matching that preserves all clusters but swaps two of them is wrong in another way than a
+    matching that tears clusters apart. Beside the plain accuracy, this measure distinguishes them.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Labels of the rows, and of what they were translated to.
+        Labels of the rows, and labels of their translations.
 
     Returns
     -------
@@ -207,12 +208,12 @@ def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def gw_ratio(
-    Dx: ArrayLike, Dy: ArrayLike, plan: ArrayLike, partners: ArrayLike | None = None
+    Dx: ArrayLike, Dy: ArrayLike, plan: ArrayLike, matches: ArrayLike | None = None
 ) -> float:
-    """Gromov-Wasserstein cost of a plan over that of the true matching.
+    """Gromov-Wasserstein cost of a plan, divided by the cost of the true matching.
 
-    It tells failures apart. Above 1 the solver is to blame: there is a better plan, the true one.
-    Below 1 the distances are: the true matching is not the cheapest.
+    It distinguishes two failures. Above 1 the solver has failed: the true matching is a better
+    plan. Below 1 the distances mislead: the true matching is not the cheapest one.
 
     Parameters
     ----------
@@ -220,20 +221,19 @@ def gw_ratio(
     Dy : array-like of shape (m, m)
         Distances inside each domain, in one unit.
     plan : array-like or Coupling of shape (n, m)
-        Taken as it is; a plan that the entropy has blurred costs more than its argmax.
-    partners : array-like of shape (n,), default=None
-        True partner of each row; by default row i belongs to column i. Its matching has equal
-        weights.
+        An entropic plan costs more than its argmax.
+    matches : array-like of shape (n,), default=None
+        True match of each row; by default row i matches column i. All rows have one weight.
 
     Returns
     -------
     ratio : float
-        For isometric domains infinite, or 1 if the plan, too, costs nothing.
+        For isometric domains infinite, or 1 if the cost of the plan is zero as well.
 
     Raises
     ------
     ValueError
-        If the shapes or the partners do not fit.
+        If the shapes or the matches do not fit.
 
     References
     ----------
@@ -254,7 +254,7 @@ def gw_ratio(
     n, m = len(first), len(second)
     if found.shape != (n, m):
         raise ValueError(f"plan has shape {found.shape}, expected {(n, m)}.")
-    columns = _partner_columns(partners, n, m)
+    columns = _match_columns(matches, n, m)
     true = np.zeros((n, m))
     true[np.arange(n), columns] = 1 / n
     cost, best = (plan_cost(first, second, T) for T in (found, true))

@@ -1,4 +1,4 @@
-"""How well an embedding, or a sample of points, keeps given distances."""
+"""Measures of distance preservation by an embedding or a sample of points."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = [
 def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> float:
     """Spearman correlation of given distances with Euclidean distances in an embedding.
 
-    It asks only whether near pairs stay nearer than far pairs: any growing transform of the
-    distances, a change of unit among them, leaves it unchanged.
+    It measures whether near pairs stay nearer than far pairs. Any increasing transform of the
+    distances, such as a change of unit, leaves it unchanged.
 
     Parameters
     ----------
     distances : array-like of shape (n_samples, n_samples)
-        Symmetric distances to be kept; only pairs i < j are used.
+        Symmetric distances to be preserved; only pairs i < j are used.
     embedding : array-like of shape (n_samples, n_components)
-        Row i is the place of sample i.
+        Row i is the embedded sample i.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> flo
     ------
     ValueError
         If the matrix is not a distance matrix, the row counts differ, there are fewer than three
-        points, or one of the two sides has all its distances equal (ranks are then undefined).
+        points, or all given or all embedded distances are equal (ranks are then undefined).
 
     References
     ----------
@@ -78,24 +78,24 @@ def rank_correlation(given: Floats, embedded: Floats) -> float:
 
 
 def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> float:
-    """Size of the error of embedded distances, relative to the distances themselves.
+    """Frobenius norm of the error of embedded distances, relative to the norm of the distances.
 
-    This is ||D - D_z|| / ||D|| in the Frobenius norm: the square root of the normalised raw
-    stress. No scale is fitted, so an embedding in other units is penalised. Rectangles are
-    allowed, such as distances from test rows to training rows.
+    This is ||D - D_z|| / ||D||: the square root of the normalised raw stress. No scale is fitted,
+    so that an embedding in other units is penalised. Rectangular matrices are allowed, such as
+    distances from test rows to training rows.
 
     Parameters
     ----------
     distances : array-like of shape (n_rows, n_columns)
-        Distances to be kept.
+        Distances to be preserved.
     embedded_distances : array-like of shape (n_rows, n_columns)
         Distances of the same pairs in the embedding, in the same unit.
 
     Returns
     -------
     distortion : float
-        0 for an isometry and 1 if everything falls on one point. If all `distances` are zero it
-        is 0 when the embedded ones are zero too, otherwise infinite (the limit of the ratio).
+        0 for an isometry and 1 if the embedding is one point. If all `distances` are zero, it is 0
+        if all embedded distances are zero, too, and infinite otherwise (the limit of the ratio).
 
     Raises
     ------
@@ -120,19 +120,20 @@ def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> 
             f"{given.shape} and {embedded.shape}."
         )
     error = float(np.linalg.norm(given - embedded))
-    size = float(np.linalg.norm(given))
-    if size == 0:
+    norm = float(np.linalg.norm(given))
+    if norm == 0:
         return 0.0 if error == 0 else float("inf")
-    return error / size
+    return error / norm
 
 
 def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike) -> float:
     """Wasserstein distance between two distributions of pairwise distances.
 
-    A generated sample has no pairs in common with the data and may live in another space, but
-    its distances should be distributed as those of the data. This is the 1-Wasserstein distance
-    of the two empirical distributions, divided by the mean of the first: a lower bound of the
-    (relative) Gromov-Wasserstein distance that sees neither rotations nor the order of the rows.
+    A generated sample has no pairs in common with the data and may live in another space, but its
+    distances should have the distribution of the data's distances. The error is the 1-Wasserstein
+    distance of the two empirical distributions, divided by the mean of the first one: a lower bound
+    of the (relative) Gromov-Wasserstein distance that is invariant to rigid transformations and to
+    the order of the rows.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike
     Returns
     -------
     error : float
-        0 if the distributions agree; .1 means that distances are off by 10 % of their mean.
+        0 if the distributions agree; .1 is a mean deviation of 10 % of the mean distance.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike
 
     References
     ----------
-    .. [1] F. Memoli, "Gromov-Wasserstein distances and the metric approach to object matching",
+    .. [1] F. Mémoli, "Gromov-Wasserstein distances and the metric approach to object matching",
        Foundations of Computational Mathematics, 2011 (the "second lower bound").
 
     Examples

@@ -1,4 +1,4 @@
-"""How far two point sets in different spaces are from being isometric."""
+"""Gromov-Wasserstein discrepancy of two point sets in different spaces."""
 
 from __future__ import annotations
 
@@ -25,36 +25,37 @@ def gw_discrepancy(
     sample_size: int | None = 500,
     random_state: int | np.random.RandomState | None = None,
 ) -> float:
-    """Normalised Gromov-Wasserstein discrepancy of two sets, relative to the size of the first.
+    """Normalised Gromov-Wasserstein discrepancy of two sets, relative to the first one's scale.
 
     This is ``2 GW(X, Y) - GW(X, X) - GW(Y, Y)`` with entropy, for distances divided by the root
     mean square distance in `X`. Only distances inside each set enter: the sets may differ in
-    size and dimension, and neither order nor rigid motions matter.
+    size and dimension, and the discrepancy is invariant to the order of the rows and to rigid
+    transformations.
 
     Parameters
     ----------
     X : array-like of shape (n, n_features), or (n, n) if precomputed
         The reference: points, or the distances between them.
     Y : array-like of shape (m, m_features), or (m, m) if precomputed
-        The set to compare with it, its distances in the same unit.
+        The set that is compared with it, its distances in the same unit.
     metric : str, callable or tuple of two, default="euclidean"
-        A metric of `sklearn.metrics.pairwise_distances`, or "precomputed"; a tuple gives `X` and
-        `Y` one each.
+        A metric of `sklearn.metrics.pairwise_distances`, or "precomputed"; a tuple holds the
+        metrics of `X` and of `Y`.
     epsilon : float, default=5e-3
-        Strength of the entropy, relative to the mean squared distance in `X`. Values at different
-        `epsilon` do not compare.
+        Entropic regularisation, relative to the mean squared distance in `X`. Discrepancies at
+        different `epsilon` cannot be compared.
     sample_size : int or None, default=500
-        Larger sets are cut at random to this many points; None takes all. Time grows with its
-        third power, memory with its square.
+        Number of points to which a larger set is subsampled; None keeps all points. Time grows with
+        its third power, memory with its square.
     random_state : int, RandomState instance or None, default=None
-        Draws the points that are kept.
+        Draws the subsamples.
 
     Returns
     -------
     discrepancy : float
         0 for isometric sets, up to the solver's tolerance, and close to 2 if `Y` is one point; a
-        common change of unit leaves it unchanged. Two samples of one distribution do not quite
-        reach 0. Small negative values are possible, since the terms are local minima.
+        common change of unit leaves it unchanged. It is positive for two samples of one
+        distribution. Small negative values are possible, as the terms are local minima.
 
     Raises
     ------
@@ -70,12 +71,12 @@ def gw_discrepancy(
     See Also
     --------
     skgw.solvers.gw_divergence : The same without scale and sampling, differentiable.
-    distance_distribution_error : A cheaper comparison, blind to how distances fit together.
+    distance_distribution_error : A cheaper comparison of the distributions of distances.
 
     References
     ----------
     .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
-       across incomparable spaces", ICML 2019, Eq. 2.
+       across incomparable spaces", ICML 2019.
 
     Examples
     --------
@@ -97,7 +98,7 @@ def gw_discrepancy(
     scale = np.sqrt(np.mean(Dx**2))
     if scale == 0:
         raise ValueError("All points of X coincide, so there is no scale to divide by.")
-    # Absolute, now that X has size 1: every Y is compared with X under the same entropy.
+    # Absolute, as the RMS distance of X is 1: every Y is compared under the same entropy.
     return float(gw_divergence(Dx / scale, Dy / scale, reg=epsilon, reg_scale=None))
 
 
@@ -114,6 +115,6 @@ def _distances(
 
 
 def feature_distances(points: Floats, metric: Metric) -> Floats:
-    """All distances among points, (n, n), as an estimator with that `metric` sees them."""
+    """All distances among points, (n, n), as an estimator with that `metric` computes them."""
     space = feature_space(points, metric)
     return np.asarray(space.between(space.anchors, space.anchors))

@@ -1,4 +1,4 @@
-"""Whether generated samples cover the modes of a known Gaussian mixture."""
+"""Mode coverage: generated samples against the modes of a known Gaussian mixture."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ._checks import Floats, float_matrix, same_width
 
 @dataclass(frozen=True, eq=False)
 class ModeCoverage:
-    """What `mode_coverage` found.
+    """Coverage of the modes of a mixture by samples, the result of `mode_coverage`.
 
     Attributes
     ----------
     within : float
         Share of the samples within ``n_sigma * sigma`` of their nearest centre.
     ceiling : float
-        The same share for samples of the true modes: no generator should be expected to exceed it.
+        The same share for samples of the true modes: no generator is expected to exceed it.
     shares : ndarray of shape (n_modes,)
-        Share of each mode among the samples within; they sum to 1 (all zero if there are none).
+        Share of each mode among the samples within; they sum to 1, or to 0 without such samples.
     covered : int
         Number of modes that hold at least half their fair share of *all* samples, which is
         ``ceiling / n_modes``. A thin cloud over everything covers no mode.
@@ -56,8 +56,8 @@ def mode_coverage(
 ) -> ModeCoverage:
     """Compare samples with a mixture of equally heavy isotropic Gaussian modes.
 
-    Samples of a Gromov-Wasserstein model are right up to a rigid motion only: pass them through
-    `rigid_alignment` first.
+    Samples of a Gromov-Wasserstein model are right up to a rigid transformation only: pass them
+    through `rigid_alignment` first.
 
     Parameters
     ----------
@@ -85,11 +85,11 @@ def mode_coverage(
 
     Notes
     -----
-    Widths are those of the samples *within* ``n_sigma``, so they are cut off: with d noise
-    dimensions the true modes show the variance ``sigma**2 * F(d + 2) / F(d)``, F(k) being the
-    chi-squared distribution function with k degrees of freedom at ``n_sigma**2``. At 3 sigma in
-    the plane that is a standard deviation of .974 sigma. For the same reason a generator that
-    fills the disc of radius 3 sigma evenly shows only 1.5 sigma.
+    Standard deviations include the samples *within* ``n_sigma`` only, which lowers them: with d
+    noise dimensions the true modes have the variance ``sigma**2 * F(d + 2) / F(d)``, where F(k) is
+    the chi-squared distribution function with k degrees of freedom at ``n_sigma**2``. At 3 sigma
+    in the plane the standard deviation is .974 sigma. For the same reason a generator that fills
+    the disc of radius 3 sigma uniformly has only 1.5 sigma.
 
     References
     ----------

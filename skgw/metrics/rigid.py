@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
@@ -9,13 +11,39 @@ from scipy.special import expit
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from ._checks import Floats, float_matrix
-from ._motions import Motion, best_motion, distinct_motions, principal_motions, random_motions
+from skgw.registration.initial_similarities import principal_similarities, random_similarities
+from skgw.registration.similarity import Similarity, first_distinct, rigid_of_matches
 
-# Widths of the soft assignments in units of the spread of the reference, from coarse to fine.
-_COARSE_WIDTHS = np.geomspace(0.3, 0.05, 12)
-_FINE_WIDTHS = np.geomspace(0.2, 0.02, 20)
-_COARSE_SIZE, _FINE_SIZE, _N_REFINED = 200, 800, 4
+from ._checks import Floats, float_matrix
+
+
+@dataclass(frozen=True)
+class RigidSearchSettings:
+    """Settings of the search of `rigid_alignment`.
+
+    Attributes
+    ----------
+    coarse_widths, fine_widths : tuple of float
+        Widths of the soft assignments of successive steps, relative to the RMS distance of a point
+        of one set to a point of the other one about common means.
+    coarse_size, fine_size : int
+        Points of either set that take part.
+    n_fine : int
+        Number of coarse results that are refined.
+    min_rotation_gap : float
+        Frobenius norm of the difference of two rotations below which they count as one; 0.5 is
+        about 20 degrees in the plane.
+    max_iter : int
+        Steps of the plain iterative closest points in the end.
+    """
+
+    coarse_widths: tuple[float, ...] = tuple(np.geomspace(0.3, 0.05, 12))
+    fine_widths: tuple[float, ...] = tuple(np.geomspace(0.2, 0.02, 20))
+    coarse_size: int = 200
+    fine_size: int = 800
+    n_fine: int = 4
+    min_rotation_gap: float = 0.5
+    max_iter: int = 30
 
 
 def rigid_alignment(
@@ -26,12 +54,12 @@ def rigid_alignment(
     n_starts: int = 32,
     random_state: int | np.random.RandomState | None = None,
 ) -> Floats:
-    """Move samples rigidly to where they fit a reference best.
+    """Move samples by the rigid transformation under which they fit a reference best.
 
     A model that is fitted on distances alone gives points that are right up to a rotation, a
-    reflection and a translation. This looks for the motion with the lowest symmetric mean squared
-    nearest-neighbour distance between the two unpaired sets. The reference may be another cloud,
-    or the centres of a mixture. Scale is not changed.
+    reflection and a translation. This function searches the rigid transformation with the lowest
+    symmetric mean squared nearest-neighbour distance between the two unpaired sets. The reference
+    may be another cloud or the centres of a mixture. The scale does not change.
 
     Parameters
     ----------
@@ -40,20 +68,20 @@ def rigid_alignment(
     reference : array-like of shape (n_reference, n_reference_dims)
         Points to move them to. If the widths differ, the narrower set is filled up with zeros.
     max_distance : float, default=None
-        Points that are further than this from the other set do not pull and cost no more than
-        this far. With mode centres, three standard deviations of a mode keep stray samples from
-        turning the good ones away. None lets all pull.
+        Points farther than this from the other set do not act on the transformation, and their
+        distances count as this one. With mode centres, three standard deviations of a mode keep
+        stray samples from rotating the good ones away. None lets all points act.
     n_starts : int, default=32
-        Number of random rotations and reflections to start from, besides those that bring the
-        principal axes of the two sets onto each other.
+        Number of random rotations and reflections to start from, besides the rotations that take
+        the principal axes of one set to the axes of the other.
     random_state : int, RandomState instance or None, default=None
         Draws the starts and the subsets on which they are compared.
 
     Returns
     -------
     aligned : ndarray of shape (n_samples, max(n_dims, n_reference_dims))
-        The moved samples, in the order given. If the reference is symmetric, which of the
-        equally good motions is taken depends on chance.
+        The moved samples, in the order given. If the reference is symmetric, chance selects one
+        of the equally good transformations.
 
     Raises
     ------
@@ -62,10 +90,10 @@ def rigid_alignment(
 
     Notes
     -----
-    From every start a subset is moved by iterative closest points with soft assignments whose
-    width shrinks (hard ones creep when two dense clouds overlap); the best are refined on larger
-    subsets, then by plain iterative closest points on everything. Like any such search it may
-    miss the best motion; more starts help.
+    From every start, iterative closest points with soft assignments of decreasing width move a
+    subset of the samples (hard assignments creep where two dense clouds overlap). The best results
+    are refined on larger subsets, and then by plain iterative closest points on all samples. Like
+    any such search it may miss the best transformation; more starts help.
 
     References
     ----------
@@ -77,8 +105,8 @@ def rigid_alignment(
     >>> import numpy as np
     >>> from skgw.metrics import rigid_alignment
     >>> corner = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
-    >>> turned = corner @ np.array([[0.0, 1.0], [-1.0, 0.0]]) + 5
-    >>> bool(np.allclose(rigid_alignment(turned, corner, random_state=0), corner))
+    >>> rotated = corner @ np.array([[0.0, 1.0], [-1.0, 0.0]]) + 5
+    >>> bool(np.allclose(rigid_alignment(rotated, corner, random_state=0), corner))
     True
     """
     if max_distance is not None and not max_distance > 0:
@@ -88,15 +116,20 @@ def rigid_alignment(
     X, Y = _same_dimension(samples, reference)
     reach = np.inf if max_distance is None else max_distance
     rng = check_random_state(random_state)
-    small = _subset(X, _COARSE_SIZE, rng), _subset(Y, _COARSE_SIZE, rng)
-    medium = _subset(X, _FINE_SIZE, rng), _subset(Y, _FINE_SIZE, rng)
-    starts = [*principal_motions(X, Y), *random_motions(X, Y, n_starts, rng)]
-    coarse = [_soft_closest_points(*small, start, _COARSE_WIDTHS, reach) for start in starts]
-    coarse.sort(key=lambda motion: _mismatch(motion(small[0]), small[1], reach))
+    search = RigidSearchSettings()
+    small = _subset(X, search.coarse_size, rng), _subset(Y, search.coarse_size, rng)
+    medium = _subset(X, search.fine_size, rng), _subset(Y, search.fine_size, rng)
+    starts = [*principal_similarities(X, Y), *random_similarities(X, Y, n_starts, rng)]
+    coarse = [_soft_closest_points(*small, start, search.coarse_widths, reach) for start in starts]
+    coarse.sort(key=lambda rigid: _mismatch(rigid(small[0]), small[1], reach))
     # Many starts end in one place; a symmetric reference has several of nearly equal cost.
-    best = distinct_motions(coarse, _N_REFINED)
-    fine = [_soft_closest_points(*medium, motion, _FINE_WIDTHS, reach) for motion in best]
-    final = [_closest_points(X, Y, motion, reach)(X) for motion in fine]
+    best = first_distinct(
+        coarse,
+        search.n_fine,
+        lambda r, s: bool(np.linalg.norm(r.rotation - s.rotation) > search.min_rotation_gap),
+    )
+    fine = [_soft_closest_points(*medium, rigid, search.fine_widths, reach) for rigid in best]
+    final = [_closest_points(X, Y, rigid, reach, search.max_iter)(X) for rigid in fine]
     return min(final, key=lambda moved: _mismatch(moved, Y, reach))
 
 
@@ -115,38 +148,39 @@ def _subset(points: Floats, size: int, rng: np.random.RandomState) -> Floats:
 
 
 def _soft_closest_points(
-    X: Floats, Y: Floats, motion: Motion, widths: Floats, reach: float
-) -> Motion:
+    X: Floats, Y: Floats, rigid: Similarity[Floats], widths: tuple[float, ...], reach: float
+) -> Similarity[Floats]:
     """Run iterative closest points with Gaussian assignments, one step for each width."""
-    spread = float(np.sqrt(Y.var(axis=0).sum() + X.var(axis=0).sum())) or 1.0
-    for width in spread * widths:
-        squares = cdist(motion(X), Y, "sqeuclidean")  # (n, m)
+    rms = float(np.sqrt(Y.var(axis=0).sum() + X.var(axis=0).sum())) or 1.0
+    for relative_width in widths:
+        width = rms * relative_width
+        squares = cdist(rigid(X), Y, "sqeuclidean")  # (n, m)
         nearest = squares.min(axis=1, keepdims=True)
         weights = np.exp((nearest - squares) / (2 * width**2))
         mass = weights.sum(axis=1)
         # Probability of belonging to the reference rather than to a background at `reach`. The
-        # floor lets all pull alike as long as everything is out of reach.
+        # lower bound gives all samples the same weight as long as all are out of reach.
         log_odds = np.log(mass) - (nearest[:, 0] - reach**2) / (2 * width**2)
         trust = np.maximum(expit(log_odds), 1e-9)
-        motion = best_motion(X, weights @ Y / mass[:, None], trust)
-    return motion
+        rigid = rigid_of_matches(X, weights @ Y / mass[:, None], trust)
+    return rigid
 
 
 def _closest_points(
-    X: Floats, Y: Floats, motion: Motion, reach: float, max_iter: int = 30
-) -> Motion:
-    """Run plain iterative closest points until no sample changes its partner."""
+    X: Floats, Y: Floats, rigid: Similarity[Floats], reach: float, max_iter: int
+) -> Similarity[Floats]:
+    """Run plain iterative closest points until no sample changes its nearest point."""
     search = NearestNeighbors(n_neighbors=1).fit(Y)
     previous = None
     for _ in range(max_iter):
-        distances, partners = search.kneighbors(motion(X))
+        distances, indices = search.kneighbors(rigid(X))
         near = distances[:, 0] <= reach
-        pairs = np.where(near, partners[:, 0], -1)
+        pairs = np.where(near, indices[:, 0], -1)
         if not near.any() or (previous is not None and np.array_equal(pairs, previous)):
             break
-        motion = best_motion(X, Y[partners[:, 0]], near.astype(float))
+        rigid = rigid_of_matches(X, Y[indices[:, 0]], near.astype(float))
         previous = pairs
-    return motion
+    return rigid
 
 
 def _mismatch(X: Floats, Y: Floats, reach: float) -> float:

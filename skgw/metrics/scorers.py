@@ -1,4 +1,4 @@
-"""Scorers: measures of a fitted estimator on held-out rows, for ``scoring=`` of scikit-learn."""
+"""Scorers of fitted estimators on held-out rows, for ``scoring=`` of scikit-learn."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .gromov import Metric, feature_distances, gw_discrepancy
 def rank_correlation_scorer(
     estimator: Any, X: ArrayLike, y: Any = None, *, metric: Metric = "euclidean"
 ) -> float:
-    """Spearman correlation of the distances of held-out rows with those of their embedding.
+    """Spearman correlation of distances of held-out rows with distances of their embedding.
 
-    To be passed as ``scoring=`` to `sklearn.model_selection.GridSearchCV` and its kin. The
-    distances that are to be kept are the scorer's, not the estimator's: it compares estimators
-    that were fitted with different metrics, and pipelines that scale. For another metric pass
+    Pass it as ``scoring=`` to `sklearn.model_selection.GridSearchCV` or another search. The metric
+    belongs to the scorer, not to the estimator: so it compares estimators that were fitted with
+    different metrics, and pipelines that scale. For another metric pass
     ``functools.partial(rank_correlation_scorer, metric="cityblock")``.
 
     Parameters
@@ -29,7 +29,7 @@ def rank_correlation_scorer(
     estimator : estimator instance
         Fitted, with `transform`; if it takes distances, also with `embedding_`.
     X : array-like of shape (n_rows, n_features), or (n_rows, n_train)
-        Held-out rows; for an estimator that takes distances, those to its training rows.
+        Held-out rows; for an estimator that takes distances, their distances to its training rows.
     y : None
         Ignored.
     metric : str or callable, default="euclidean"
@@ -38,13 +38,13 @@ def rank_correlation_scorer(
     Returns
     -------
     score : float
-        Between -1 and 1, higher is better. Over the pairs of held-out rows for features, over
-        those of a held-out and a training row for distances.
+        Between -1 and 1, higher is better. It includes all pairs of held-out rows for features, and
+        all pairs of a held-out and a training row for distances.
 
     Raises
     ------
     ValueError
-        If the distances, or those of the embedding, are all equal or there is but one.
+        If all given or all embedded distances are equal, or there is only one distance.
 
     See Also
     --------
@@ -85,30 +85,30 @@ def gw_scorer(
     sample_size: int = 500,
     random_state: int | np.random.RandomState | None = 0,
 ) -> float:
-    """Minus the Gromov-Wasserstein discrepancy of fresh samples from held-out rows.
+    """Minus the Gromov-Wasserstein discrepancy between held-out rows and generated samples.
 
-    To be passed as ``scoring=`` to `sklearn.model_selection.GridSearchCV` and its kin; other
-    settings go in by `functools.partial`. Data and samples may live in different spaces. The
-    estimator's own ``score`` is about the places of the rows, this is about the samples.
+    Pass it as ``scoring=`` to `sklearn.model_selection.GridSearchCV` or another search, with other
+    settings by `functools.partial`. Data and samples may live in different spaces. The estimator's
+    own ``score`` measures the embedded rows, this scorer measures the samples.
 
     Parameters
     ----------
     estimator : estimator instance
         Fitted to features, with `sample`.
     X : array-like of shape (n_rows, n_features)
-        Held-out rows; their distances and those of the samples have one unit.
+        Held-out rows; their distances have the unit of the samples' distances.
     y : None
         Ignored.
     metric : str or callable, default="euclidean"
-        Of the held-out rows: a metric of `sklearn.metrics.pairwise_distances`. Samples are
-        compared by Euclidean distances.
+        Metric of the held-out rows, one of `sklearn.metrics.pairwise_distances`. The metric of the
+        samples is Euclidean.
     epsilon : float, default=5e-3
-        Strength of the entropy, relative to the mean squared distance in `X`: that of the scorer,
-        the same whatever the estimator was fitted with.
+        Entropic regularisation of the scorer, relative to the mean squared distance in `X`; it does
+        not depend on the estimator.
     sample_size : int, default=500
         Number of samples, and of held-out rows at most.
     random_state : int, RandomState instance or None, default=0
-        Draws samples and rows; fixed, so that all candidates of a search meet the same draws.
+        Draws samples and rows; fixed, so that all candidates of a search have the same draws.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def gw_scorer(
     References
     ----------
     .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
-       across incomparable spaces", ICML 2019, Eq. 2.
+       across incomparable spaces", ICML 2019.
 
     Examples
     --------

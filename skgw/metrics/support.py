@@ -1,6 +1,7 @@
-"""Whether samples lie where the data are, and reach all of it; and how far two clouds' moments are.
+"""Supports and moments of generated samples and data.
 
-In pixels these measures see little: apply them to features, such as those of a classifier.
+Distances of pixels say little about images: apply these measures to features, such as the features
+of a classifier.
 """
 
 from __future__ import annotations
@@ -14,22 +15,21 @@ from sklearn.neighbors import NearestNeighbors
 
 from ._checks import Floats, float_matrix, same_width, two_samples
 
-CHUNK = 1024  # samples that are compared with the whole reference at a time
-
 
 @dataclass(frozen=True)
 class SampleSupport:
-    """What `sample_support` found, each between 0 and 1.
+    """Shares of samples and data in each other's support, the result of `sample_support`.
 
     Attributes
     ----------
     precision : float
-        Share of the samples that lie within the data: are they realistic?
+        Share of the samples in the support of the data; it measures how realistic the samples are.
     recall : float
-        Share of the data that lie within the samples: are they varied? A few outlying samples
-        claim much.
+        Share of the data in the support of the samples; it measures their variety. A few outlying
+        samples may cover a large share.
     coverage : float
-        Share of the data that have a sample nearby: the same question, but outliers do not help.
+        Share of the data whose ball holds a sample; it measures variety, too, and outliers do not
+        raise it.
     """
 
     precision: float
@@ -42,23 +42,24 @@ def sample_support(
 ) -> SampleSupport:
     """Compare the supports of generated samples and data, by balls around points.
 
-    Each point has a ball that reaches to its k-th neighbour in its own set; the union of balls
-    stands for the set's support.
+    Each point has a ball that reaches to its k-th neighbour in its own set; the union of the balls
+    estimates the support of the set.
 
     Parameters
     ----------
     samples : array-like of shape (n_samples, n_dims)
-        Generated points, in the space and unit of the reference: `rigid_alignment` first, if they
-        come from a Gromov-Wasserstein model.
+        Generated points, in the space and unit of the reference; apply `rigid_alignment` first if
+        they come from a Gromov-Wasserstein model.
     reference : array-like of shape (n_reference, n_dims)
-        Data that the model has not seen.
+        Data that the model was not fitted to.
     n_neighbors : int, default=5
-        The k above. Values compare for one k and one pair of sizes only.
+        The number k. Results can be compared for one k and one pair of set sizes only.
 
     Returns
     -------
     support : SampleSupport
-        Of fresh data all three are near 1, below it by what the sizes and k cost.
+        For new data in place of samples all three shares are near 1; the distance from 1 depends on
+        the set sizes and k.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def sample_support(
 
     References
     ----------
-    .. [1] T. Kynkaanniemi et al., "Improved precision and recall metric for assessing generative
+    .. [1] T. Kynkäänniemi et al., "Improved precision and recall metric for assessing generative
        models", NeurIPS 2019.
     .. [2] M. F. Naeem et al., "Reliable fidelity and diversity metrics for generative models",
        ICML 2020.
@@ -104,12 +105,18 @@ def _nearest(queries: Floats, points: Floats) -> Floats:
     return NearestNeighbors(n_neighbors=1).fit(points).kneighbors(queries)[0][:, 0]
 
 
-def _share_in_balls(queries: Floats, centers: Floats, radii: Floats, nearest: Floats) -> float:
-    """Share of queries in any of the balls; only those that may be are compared with all."""
+def _share_in_balls(
+    queries: Floats, centers: Floats, radii: Floats, nearest: Floats, chunk_size: int = 1024
+) -> float:
+    """Share of queries in any of the balls.
+
+    Only queries whose nearest centre is within the largest radius are compared with all centres,
+    `chunk_size` at a time.
+    """
     candidates = queries[nearest <= radii.max()]
     inside = 0
-    for start in range(0, len(candidates), CHUNK):
-        block = candidates[start : start + CHUNK]
+    for start in range(0, len(candidates), chunk_size):
+        block = candidates[start : start + chunk_size]
         squares = (
             np.square(block).sum(1)[:, None] + np.square(centers).sum(1) - 2 * block @ centers.T
         )
@@ -120,8 +127,8 @@ def _share_in_balls(queries: Floats, centers: Floats, radii: Floats, nearest: Fl
 def frechet_distance(X: ArrayLike, Y: ArrayLike) -> float:
     """Squared 2-Wasserstein distance of the normal distributions with the moments of X and Y.
 
-    Of features of a classifier this is the well-known distance of Heusel et al. It depends on the
-    sizes of the sets, and so compares for equal sizes only.
+    For features of a classifier this is the Fréchet inception distance of Heusel et al. It depends
+    on the set sizes, so that only distances of equal set sizes can be compared.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether a nearest neighbour can tell two samples apart."""
+"""Two-sample test with a nearest-neighbour classifier."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ._checks import Floats, two_samples
 def nearest_neighbor_two_sample(
     X: ArrayLike, Y: ArrayLike, *, random_state: int | np.random.RandomState | None = None
 ) -> float:
-    """Leave-one-out accuracy of a nearest-neighbour classifier that tells X from Y.
+    """Leave-one-out accuracy of a nearest-neighbour classifier between two sets X and Y.
 
-    Both sets are cut at random to the size of the smaller one, so that chance is one half. Each
-    point is given the set of its nearest neighbour among all the other points.
+    The larger set is subsampled to the size of the smaller one, so that the chance level is one
+    half. The classifier gives each point the set of its nearest neighbour among all other points.
 
     Parameters
     ----------
     X : array-like of shape (n, n_dims)
         One sample, such as held-out data.
     Y : array-like of shape (m, n_dims)
-        The other, such as generated points, in the same space and unit.
+        The other sample, such as generated points, in the same space and unit.
     random_state : int, RandomState instance or None, default=None
-        Chooses the rows that are kept of the larger set.
+        Draws the subsample of the larger set.
 
     Returns
     -------
     accuracy : float
-        .5 if the two cannot be told apart, 1 if they are separate, and below .5 if points lie
-        closer to the other set than to their own, as copies do. A point whose nearest
-        neighbours in the two sets are equally far counts one half. Copies *across* the sets
-        count as any other neighbour: ``Y = X`` without repeated rows gives 0.
+        .5 if the sets cannot be distinguished, 1 if they are separate, and below .5 if points lie
+        closer to the other set than to their own, as copies do. A point at the same distance from
+        its nearest neighbours in both sets counts one half. A copy in the other set counts as any
+        other neighbour: ``Y = X`` without repeated rows has 0.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def nearest_neighbor_two_sample(
 def _own_set_rate(own: Floats, other: Floats) -> float:
     """Share of `own` whose nearest neighbour is in `own`; ties count one half."""
     search = NearestNeighbors(n_neighbors=1)
-    # Without a query the search leaves each point itself out, copies of it not.
+    # Without a query the search excludes each point itself, but not its copies.
     index_own = search.fit(own).kneighbors(return_distance=False)[:, 0]
     index_other = search.fit(other).kneighbors(own, return_distance=False)[:, 0]
-    # The search may round distances differently on the two sides, which would break true ties.
+    # The searches may round distances differently, which would break true ties.
     to_own = np.square(own - own[index_own]).sum(axis=1)
     to_other = np.square(own - other[index_other]).sum(axis=1)
     return float(np.mean((to_own < to_other) + 0.5 * (to_own == to_other)))

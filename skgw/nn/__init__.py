@@ -11,7 +11,7 @@ from skgw.nn.divergences import (
     non_saturating_loss,
 )
 from skgw.nn.generators import Generator, GeneratorSpec
-from skgw.nn.geometry import pairwise_distances
+from skgw.nn.geometry import pairwise_distances, polar_factor
 from skgw.nn.networks import FittedNetwork, mlp
 from skgw.nn.penalties import (
     PENALTIES,
@@ -50,5 +50,6 @@ __all__ = [
     "mmd",
     "non_saturating_loss",
     "pairwise_distances",
+    "polar_factor",
     "procrustes_penalty",
 ]

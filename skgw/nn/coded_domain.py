@@ -1,4 +1,4 @@
-"""A domain as an autoencoder sees it: rows in units of their own, and codes."""
+"""A domain under a trained autoencoder: scaled rows, and codes."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ Array = NDArray[Any]
 
 
 @storable
-class Unit(NamedTuple):
-    """How rows are centred, and put over one number.
+class Scaler(NamedTuple):
+    """Centring of rows, and their division by one number.
 
     Attributes
     ----------
     mean : array of shape (p,)
     scale : float
-        Root of the mean variance of a feature; 1 if all rows are the same.
+        Root of the mean variance of a feature; 1 if all rows are equal.
     """
 
     mean: Array
     scale: float
 
     @classmethod
-    def of(cls, X: Array) -> Unit:
-        """From training rows (n, p)."""
+    def of(cls, X: Array) -> Scaler:
+        """Fit the scaler to training rows (n, p)."""
         mean = X.mean(0)
         return cls(mean, float(np.sqrt(np.mean(np.square(X - mean, dtype=np.float64)))) or 1.0)
 
-    def forth(self, X: Array) -> Array:
-        """Rows in these units."""
+    def transform(self, X: Array) -> Array:
+        """Scaled rows (n, p)."""
         return np.asarray((X - self.mean) / self.scale)
 
-    def back(self, rows: Array) -> Array:
-        """Rows as they were."""
+    def inverse_transform(self, rows: Array) -> Array:
+        """Rows (n, p) from scaled rows."""
         return np.asarray(rows * self.scale + self.mean)
 
 
 @storable
 class CodedDomain(NamedTuple):
-    """A trained autoencoder, with the units and the type of its rows."""
+    """A trained autoencoder, with the scaler and the dtype of its rows."""
 
-    unit: Unit
+    scaler: Scaler
     autoencoder: FittedNetwork[Autoencoder]
     dtype: str
 
@@ -59,13 +59,13 @@ class CodedDomain(NamedTuple):
 
     def encode(self, X: Array, device: torch.device) -> Array:
         """Codes (n, k) of rows (n, p)."""
-        codes = encode(self.autoencoder.build(device), self.unit.forth(X))
+        codes = encode(self.autoencoder.build(device), self.scaler.transform(X))
         return codes.astype(self.dtype, copy=False)
 
     def decode(self, Z: Array, device: torch.device) -> Array:
         """Rows (n, p) of codes (n, k)."""
         rows = decode(self.autoencoder.build(device), Z)
-        return self.unit.back(rows).astype(self.dtype, copy=False)
+        return self.scaler.inverse_transform(rows).astype(self.dtype, copy=False)
 
 
 @storable
@@ -77,7 +77,7 @@ class NormalMixture(NamedTuple):
     weights : array of shape (c,)
     means : array of shape (c, k)
     factors : array of shape (c, k, k)
-        Of the covariances, L with L L^T.
+        Cholesky factors L of the covariances L L^T.
     """
 
     weights: Array
@@ -90,7 +90,7 @@ class NormalMixture(NamedTuple):
         return cls(np.ones(1), np.zeros((1, latent_dim)), np.eye(latent_dim)[None])
 
     def draw(self, n: int, rng: np.random.RandomState) -> Array:
-        """Codes (n, k)."""
+        """Draw codes (n, k)."""
         component = rng.choice(len(self.weights), n, p=self.weights)
         noise = rng.standard_normal((n, self.means.shape[1]))
         return self.means[component] + np.einsum("nij,nj->ni", self.factors[component], noise)

@@ -1,11 +1,17 @@
-"""Differentiable geometry of point clouds."""
+"""Geometry of point clouds: differentiable distances, and the polar factor of a matrix."""
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 MAX_EXACT_DIM = 16  # coordinates are subtracted up to this dimension; inner products above it
+
+Matrix = TypeVar("Matrix", Tensor, NDArray[Any])
 
 
 def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -27,3 +33,34 @@ def pairwise_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
     exact = x.shape[1] <= MAX_EXACT_DIM
     mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
     return torch.cdist(x, y, compute_mode=mode)
+
+
+def polar_factor(cross: Matrix) -> Matrix:
+    """The matrix R with orthonormal rows or columns that maximises ``<R, cross>``.
+
+    It solves the orthogonal Procrustes problem: of all such R, ``x @ R`` is closest to y in the
+    sum of squares where ``cross = x.T @ y``.
+
+    Parameters
+    ----------
+    cross : Tensor or array of shape (k, d)
+
+    Returns
+    -------
+    Tensor or array of shape (k, d)
+        Of the kind of `cross`.
+
+    References
+    ----------
+    Schönemann (1966), A generalized solution of the orthogonal Procrustes problem. Psychometrika.
+
+    Examples
+    --------
+    >>> import torch
+    >>> polar_factor(torch.diag(torch.tensor([2.0, -3.0]))) + 0.0
+    tensor([[ 1.,  0.],
+            [ 0., -1.]])
+    """
+    svd = torch.linalg.svd if isinstance(cross, Tensor) else np.linalg.svd
+    left, _, right = svd(cross, full_matrices=False)
+    return left @ right

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from skgw.nn.geometry import polar_factor
+
 
 def centering_mean(y: Tensor) -> Tensor:
     """Squared norm of the mean of the points y (n, k), which does not depend on their shape."""
@@ -92,8 +94,7 @@ def _procrustes_fit(y: Tensor, x: Tensor) -> Tensor:
     """``x P^T`` (n, d_y) for the polar factor P of y^T x, through QR: n may be below d."""
     basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
     _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)
-    left, _, right = torch.linalg.svd(y_in_basis @ x_in_basis.T, full_matrices=False)
-    return x_in_basis.T @ (left @ right).T @ basis_y.T
+    return x_in_basis.T @ polar_factor(y_in_basis @ x_in_basis.T).T @ basis_y.T
 
 
 def layerwise_penalty(network: nn.Module) -> Tensor:

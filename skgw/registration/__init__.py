@@ -1,1 +1,1 @@
-"""Registration: the rigid transformation that brings one point cloud onto another."""
+"""Registration: similarities that take one point cloud to another one."""

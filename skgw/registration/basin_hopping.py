@@ -1,21 +1,32 @@
-"""The search for the motion between clouds whose points may be without partners.
+"""Basin hopping: a search for the similarity between clouds whose points may have no match.
 
-Where groups have other shares in either cloud, Gromov-Wasserstein plans of the points bring large
-groups onto large groups, and the right motion is no local minimum. Three things help. Centres of
-k-means stand for the points: they are less noisy, and few, so that many unbalanced plans between
-them, each of other centres, cost little. Their marginals are nearly free, as each good plan needs
-no more than to find some groups. Each leads to a motion, of which the objective of `relaxed.py`
-tells the good ones. And the best of these that differ are changed at random, improved, and kept
-where that lowers the objective (basin hopping). Motions are often right for some groups only, so
-every other change fits the motion to the partners of some groups, and forgets those of the others;
-the rest turn it as a whole.
+Where groups have different shares in the two clouds, Gromov-Wasserstein plans between the points
+take large groups to large groups, and the right similarity is not a local minimum near them. The
+search has three parts.
+
+1. Centres of k-means stand for the points. They are less noisy and few, so that many unbalanced
+   plans between them cost little, each between other centres. The penalty on their marginals is
+   small, as a good plan needs to match some groups only. Each plan gives a similarity.
+2. The objective of `unbalanced` tells the good similarities. The best ones that differ are
+   perturbed at random, improved, and kept where the objective falls (basin hopping; Wales, Doye
+   1997). A similarity is often right for some groups only. So every other perturbation fits it to
+   the matches of a random part of the groups and down-weights the other groups; the perturbations
+   between rotate it as a whole.
+3. Mirror images of the best similarity are improved, too, and the best ones that differ are
+   registered on all points.
+
+References
+----------
+Wales, Doye (1997), Global optimization by basin-hopping and the lowest energy structures of
+Lennard-Jones clusters containing up to 110 atoms. Journal of Physical Chemistry A.
 """
 
 from __future__ import annotations
 
-import functools
+import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -24,109 +35,217 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.registration.multistart import Fit, cheapest, differ, mirror_images
-from skgw.registration.rigid import Motion, polar_factor
+from skgw.nn import polar_factor
+from skgw.registration.initial_similarities import mirror_images
+from skgw.registration.multistart import BestSimilarity, ComparisonSettings, differ, select_best
+from skgw.registration.procrustes import Pair
+from skgw.registration.similarity import Similarity, first_distinct, similarity_of_plan
 from skgw.registration.unbalanced import (
-    STRENGTH,
-    TEMPERATURES,
-    Descent,
-    best_motion,
-    descend,
-    register_relaxed,
+    UnbalancedMatch,
+    UnbalancedSettings,
+    alternate,
+    register_unbalanced,
 )
 from skgw.solvers import solve_gromov
 
-N_CENTRES, MIN_MEMBERS = 250, 4  # of a cloud; points to a centre, if these are few
-REG, TOLERANCE, MAX_ITER = 3e-3, 1e-2, 50  # of the plans between centres
-LOOSE = 0.1  # strength of their marginals, over that of the marginals of points
-N_ROUGH = 500
-ROUGH, AGAIN, FINE = TEMPERATURES[:3], TEMPERATURES[1:3], TEMPERATURES[1:]
-N_BEST, N_TURNS = 3, 20  # motions that are changed, and how often
-N_ENDS = 5  # motions that are compared in the end: rivals tell whether the best one is clear
-TURNS, SMALL_TURN = (0.6, 1.2), 0.3  # size of the random change of a unit vector
-N_GROUPS, SHARES = 12, (0.3, 0.5, 0.7)  # of points, and of them those that a motion is fitted to
-FORGOTTEN = 0.02  # weight of the others
 
-Pair = tuple[Tensor, Tensor]
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of `search`.
+
+    Attributes
+    ----------
+    n_init : int
+        Number of plans between centres.
+    n_points : int
+        Number of points of either cloud on which similarities are compared: more of them are slower
+        and more reliable.
+    n_centres, min_points_per_centre : int
+        Number of centres of a cloud, and points per centre in small clouds.
+    centre_rho_factor : float
+        Penalty on the marginals of centres, relative to the penalty on the marginals of points.
+    centre_reg, centre_tol, centre_max_iter : float, float and int
+        Entropic regularisation, tolerance and outer steps of the plans between centres.
+    n_hopping : int
+        Number of similarities that are perturbed.
+    n_perturbations : int
+        Number of successive perturbations of each.
+    rotation_noise : tuple of float
+        Norms of the noise that is added to unit vectors in rotations of the whole, in turn.
+    refit_rotation_noise : float
+        The same after a fit to a part of the groups.
+    n_groups : int
+        Number of clusters of points that are kept or down-weighted together.
+    kept_shares : tuple of float
+        Shares of the groups that a similarity is fitted to, in turn.
+    dropped_weight : float
+        Weight of the other groups.
+    n_final : int
+        Number of similarities that are registered on all points; they give the margin.
+    unbalanced : UnbalancedSettings
+    comparison : ComparisonSettings
+    """
+
+    n_init: int = 16
+    n_points: int = 500
+    n_centres: int = 250
+    min_points_per_centre: int = 4
+    centre_rho_factor: float = 0.1
+    centre_reg: float = 3e-3
+    centre_tol: float = 1e-2
+    centre_max_iter: int = 50
+    n_hopping: int = 3
+    n_perturbations: int = 20
+    rotation_noise: tuple[float, ...] = (0.6, 1.2)
+    refit_rotation_noise: float = 0.3
+    n_groups: int = 12
+    kept_shares: tuple[float, ...] = (0.3, 0.5, 0.7)
+    dropped_weight: float = 0.02
+    n_final: int = 5
+    unbalanced: UnbalancedSettings = field(default_factory=UnbalancedSettings)
+    comparison: ComparisonSettings = field(default_factory=ComparisonSettings)
 
 
 def search(
     points: Pair,
-    start: Motion | None = None,
+    start: Similarity[Tensor] | None = None,
     *,
-    strength: float = STRENGTH,
     n_pairs: int = 0,
-    n_init: int = 16,
-    n_rough: int = N_ROUGH,
+    settings: SearchSettings = SearchSettings(),
     seed: int = 0,
-) -> Fit:
-    """The best motion between two clouds, of which some points may be without partners.
+) -> BestSimilarity:
+    """Search the best similarity between two clouds of which some points may have no match.
 
     Parameters
     ----------
     points : pair of Tensors of shapes (n, k) and (m, l)
-        In random order, but for known pairs.
-    start : Motion, optional
+        In random order, but for the anchor pairs.
+    start : Similarity, optional
         One more start.
-    strength : float
-        What ties marginals to uniform ones; see `register_relaxed`.
     n_pairs : int
-        The first so many points of either cloud are known to belong together.
-    n_init : int
-        Plans between centres.
-    n_rough : int
-        Points of either cloud on which motions are compared: more of them are slower, and surer.
+        Number of anchor pairs, the first points of both clouds: one more start.
+    settings : SearchSettings
     seed : int
     """
-    rough = points[0][:n_rough], points[1][:n_rough]
-    improve = functools.partial(descend, *rough, strength=strength)
-    starts = [_start(points, strength, seed + k) for k in range(n_init)]
+    hopping = BasinHopping(points, settings, seed)
+    starts = [_similarity_of_centres(points, settings, seed + k) for k in range(settings.n_init)]
     if n_pairs:
-        Z, W = (z[:n_pairs] for z in points)
-        starts.append(best_motion(Z, W, torch.eye(n_pairs).to(Z)))
+        source, target = (z[:n_pairs] for z in points)
+        starts.append(similarity_of_plan(source, target, torch.eye(n_pairs).to(source)))
     starts += [] if start is None else [start]
-    found = sorted((improve(motion, temperatures=ROUGH) for motion in starts), key=_objective)
-    generator = torch.Generator().manual_seed(seed)
-    groups = _clusters(rough[0], N_GROUPS, seed)
-    hopped = [
-        _hopped(begun, rough, groups, improve, generator)
-        for begun in _distinct(found, rough[0], N_BEST)
+    schedule = settings.unbalanced
+    coarse = schedule.restricted(None, 3)
+    found = sorted((hopping.improve(each, coarse) for each in starts), key=_objective)
+    hopped = [hopping.run(each) for each in hopping.distinct(found, settings.n_hopping)]
+    mirrored = hopping.mirror_images(min(hopped, key=_objective).similarity)
+    candidates = sorted(hopped + found + mirrored, key=_objective)
+    final = [
+        register_unbalanced(*points, each.similarity, schedule.restricted(1, None))
+        for each in hopping.distinct(candidates, settings.n_final)
     ]
-    best = min(hopped, key=_objective).motion
-    mirrored = [
-        improve(best._replace(rotation=rotation), temperatures=AGAIN)
-        for rotation in mirror_images(rough[0], best.rotation)
-    ]
-    ends = _distinct(sorted(hopped + found + mirrored, key=_objective), rough[0], N_ENDS)
-    refine = functools.partial(register_relaxed, unbalanced=strength, temperatures=FINE)
-    return cheapest(points, [refine(*points, d.motion) for d in ends], n_pairs)
+    return select_best(points, final, n_pairs, settings.comparison)
 
 
-def _distinct(found: list[Descent], Z: Tensor, size: int) -> list[Descent]:
-    """The first ones whose motions differ."""
-    kept: list[Descent] = []
-    for each in found:
-        moved = each.motion(Z)
-        if len(kept) < size and all(differ(moved, other.motion(Z)) for other in kept):
-            kept.append(each)
-    return kept
+class BasinHopping:
+    """Successive random perturbations of similarities on a part of the points.
+
+    Parameters
+    ----------
+    points : pair of Tensors of shapes (n, k) and (m, l)
+        In random order.
+    settings : SearchSettings
+    seed : int
+    """
+
+    def __init__(self, points: Pair, settings: SearchSettings, seed: int) -> None:
+        self.source, self.target = (z[: settings.n_points] for z in points)
+        self.settings = settings
+        self.generator = torch.Generator().manual_seed(seed)
+        self.groups = _clusters(self.source, settings.n_groups, settings, seed)
+
+    def improve(
+        self, start: Similarity[Tensor], settings: UnbalancedSettings | None = None
+    ) -> UnbalancedMatch:
+        """Improve a similarity; by default in the middle of the schedule."""
+        settings = settings or self.settings.unbalanced.restricted(1, 3)
+        return alternate(self.source, self.target, start, settings)
+
+    def distinct(self, matches: Iterable[UnbalancedMatch], n_max: int) -> list[UnbalancedMatch]:
+        """The first matches whose similarities take points to different places."""
+
+        def take_elsewhere(first: UnbalancedMatch, second: UnbalancedMatch) -> bool:
+            places = first.similarity(self.source), second.similarity(self.source)
+            return differ(*places, self.settings.comparison)
+
+        return first_distinct(matches, n_max, take_elsewhere)
+
+    def mirror_images(self, similarity: Similarity[Tensor]) -> list[UnbalancedMatch]:
+        """Improved mirror images of a similarity."""
+        n_axes = self.settings.comparison.n_mirror_axes
+        images = mirror_images(self.source, similarity.rotation, n_axes)
+        return [self.improve(similarity._replace(rotation=image)) for image in images]
+
+    def run(self, best: UnbalancedMatch) -> UnbalancedMatch:
+        """The best match of all perturbations, each of the best one before."""
+        settings = self.settings
+        for k in range(settings.n_perturbations):
+            if k % 2:
+                share = settings.kept_shares[k // 2 % len(settings.kept_shares)]
+                similarity = self.refit(best, share)
+                noise = settings.refit_rotation_noise
+            else:
+                similarity = best.similarity
+                noise = settings.rotation_noise[k // 2 % len(settings.rotation_noise)]
+            best = min(best, self.improve(self.rotate(similarity, noise)), key=_objective)
+        return best
+
+    def refit(self, match: UnbalancedMatch, share: float) -> Similarity[Tensor]:
+        """Fit the similarity to the matches of a random share of the groups."""
+        kept = torch.rand(int(self.groups.max()) + 1, generator=self.generator) < share
+        weights = torch.where(
+            kept.to(self.groups.device)[self.groups], 1.0, self.settings.dropped_weight
+        )
+        plan = weights[:, None].to(match.plan) * match.plan
+        return similarity_of_plan(
+            self.source, self.target, plan, max_scale=self.settings.unbalanced.max_scale
+        )
+
+    def rotate(self, similarity: Similarity[Tensor], noise: float) -> Similarity[Tensor]:
+        """Perturb the rotation by Gaussian noise, of this norm relative to unit vectors."""
+        rotation = similarity.rotation
+        gaussian = torch.randn(rotation.shape, generator=self.generator).to(rotation)
+        k = max(rotation.shape)
+        scale = rotation.norm() / min(rotation.shape) ** 0.5
+        perturbed = polar_factor(rotation / scale + noise / k**0.5 * gaussian)
+        return similarity._replace(rotation=scale * perturbed)
 
 
-def _start(points: Pair, strength: float, seed: int) -> Motion:
-    """The motion of a plan between centres."""
-    one, other = (_members(z, seed) @ z for z in points)
-    return best_motion(one, other, _plan(one, other, strength).to(one))
+def _similarity_of_centres(points: Pair, settings: SearchSettings, seed: int) -> Similarity[Tensor]:
+    """The similarity of an unbalanced Gromov-Wasserstein plan between centres."""
+    A, B = (_centres(z, settings, seed) for z in points)
+    C, D = (torch.cdist(X, X) for X in (A, B))
+    C, D = (E / E.square().mean().sqrt().clamp_min(torch.finfo(E.dtype).tiny) for E in (C, D))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GWConvergenceWarning)  # a start need not converge
+        result = solve_gromov(
+            C, D, reg=settings.centre_reg, tol=settings.centre_tol,
+            unbalanced=settings.centre_rho_factor * settings.unbalanced.rho,
+            max_iter=settings.centre_max_iter,
+        )  # fmt: skip
+    plan = torch.as_tensor(result.plan).to(A)
+    return similarity_of_plan(A, B, plan, max_scale=settings.unbalanced.max_scale)
 
 
-def _members(Z: Tensor, seed: int) -> Tensor:
-    """The matrix (c, n) that takes means of points in clusters."""
-    one_hot = torch.nn.functional.one_hot(_clusters(Z, N_CENTRES, seed)).T.to(Z)
-    return one_hot / one_hot.sum(1, keepdim=True)
+def _centres(Z: Tensor, settings: SearchSettings, seed: int) -> Tensor:
+    """Means (c, k) of the clusters of points."""
+    labels = _clusters(Z, settings.n_centres, settings, seed)
+    one_hot = torch.nn.functional.one_hot(labels).T.to(Z)  # (c, n)
+    return one_hot / one_hot.sum(1, keepdim=True) @ Z
 
 
-def _clusters(Z: Tensor, n_clusters: int, seed: int) -> Tensor:
+def _clusters(Z: Tensor, n_clusters: int, settings: SearchSettings, seed: int) -> Tensor:
     """The cluster of each point, (n,), counted from 0 without gaps."""
-    n_clusters = max(2, min(n_clusters, len(Z) // MIN_MEMBERS))
+    n_clusters = max(2, min(n_clusters, len(Z) // settings.min_points_per_centre))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # points may coincide
         clusters = KMeans(n_clusters, n_init=1, random_state=seed)
@@ -134,50 +253,4 @@ def _clusters(Z: Tensor, n_clusters: int, seed: int) -> Tensor:
     return torch.as_tensor(np.unique(labels, return_inverse=True)[1], device=Z.device)
 
 
-def _plan(A: Tensor, B: Tensor, strength: float) -> Tensor:
-    C, D = (torch.cdist(X, X) for X in (A, B))
-    C, D = (E / E.square().mean().sqrt().clamp_min(torch.finfo(E.dtype).tiny) for E in (C, D))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", GWConvergenceWarning)  # it need not
-        result = solve_gromov(
-            C, D, reg=REG, unbalanced=LOOSE * strength, tol=TOLERANCE, max_iter=MAX_ITER
-        )
-    return torch.as_tensor(result.plan)
-
-
-def _hopped(
-    best: Descent, points: Pair, groups: Tensor, improve: Callable[..., Descent],
-    generator: torch.Generator,
-) -> Descent:  # fmt: skip
-    """The best of motions that are each improved from the best one before, changed at random."""
-    for k in range(N_TURNS):
-        if k % 2:
-            changed = _partly_forgotten(
-                best, points, groups, SHARES[k // 2 % len(SHARES)], generator
-            )
-            changed = _turned(changed, SMALL_TURN, generator)
-        else:
-            changed = _turned(best.motion, TURNS[k // 2 % len(TURNS)], generator)
-        best = min(best, improve(changed, temperatures=AGAIN), key=_objective)
-    return best
-
-
-def _partly_forgotten(
-    found: Descent, points: Pair, groups: Tensor, share: float, generator: torch.Generator
-) -> Motion:
-    """The motion that fits the partners of a random share of the groups."""
-    kept = torch.rand(int(groups.max()) + 1, generator=generator) < share
-    weights = torch.where(kept.to(groups.device)[groups], 1.0, FORGOTTEN)
-    return best_motion(*points, weights[:, None].to(found.plan) * found.plan)
-
-
-def _turned(motion: Motion, turn: float, generator: torch.Generator) -> Motion:
-    noise = torch.randn(motion.rotation.shape, generator=generator).to(motion.rotation)
-    k = max(motion.rotation.shape)
-    length = motion.rotation.norm() / min(motion.rotation.shape) ** 0.5
-    turned = polar_factor(motion.rotation / length + turn / k**0.5 * noise)
-    return motion._replace(rotation=length * turned)
-
-
-def _objective(found: Descent) -> float:
-    return found.objective
+_objective = operator.attrgetter("objective")

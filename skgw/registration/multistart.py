@@ -1,111 +1,148 @@
-"""The best motion between two clouds of points, among those that several matchings lead to.
+"""Registration from several starts, and the margin between the best two similarities.
 
-Registration finds the nearest motion that fits well, so much depends on where it starts. First it
-starts from given plans, and then from mirror images of the best motion: of a symmetric cloud they
-fit as well, also where all plans have led to the same one. Where none has led to a motion that fits
-as well as samples of one law would, the thorough search of `relaxed_search.py` takes over.
+Registration finds the nearest similarity that fits well, so the result depends on the start. The
+starts are given plans, and then mirror images of the best similarity found: for a symmetric cloud
+mirror images fit as well, also where all plans have led to one similarity.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.registration.rigid import REFINING, Motion, Registration, polar_factor, register
-from skgw.registration.split_half import excess
+from skgw.nn import polar_factor
+from skgw.registration.initial_similarities import mirror_images
+from skgw.registration.procrustes import FINE_REG_SCHEDULE, Pair, Registration, register
+from skgw.registration.similarity import Similarity
+from skgw.registration.split_half import split_half_cost_ratio
 
-Pair = tuple[Tensor, Tensor]
-
-TINY = 1e-6
-SAME_MOTION = 0.1  # mean squared distance of moved points, over that of all, up to which motions
-# count as the same
-PAID = 0.15  # share of that distance which it costs where a motion is clear
-N_MIRRORS = 4  # principal axes that are reflected, one at a time
-PAIR_WEIGHT = 0.1  # of the distances of known pairs in the choice: a motion fits a few by chance
+MIN_COST = 1e-6  # squared distance, below it costs count as zero
 
 
-class Fit(NamedTuple):
-    """A motion between clouds of points, and how good it is.
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """Settings of the comparison of similarities.
 
     Attributes
     ----------
-    motion : Motion
-    weights : tuple of Tensors of shapes (n,) and (m,)
-        Mass of each point that is matched; uniform, unless marginals are relaxed.
-    contrast : float
-        By how much the cost of other motions that were found at least exceeds that of this one,
-        over it, or over `PAID` of the mean squared distance between where both bring the points
-        if that is less: in many dimensions most of the cost is noise, which no motion does without.
-        Infinite if there was no other one.
-    excess : float
-        What `excess` says of it.
+    max_displacement : float
+        Two similarities count as one if they take points to places whose mean squared distance is
+        at most this share of the mean squared distance of two points of the cloud.
+    margin_unit_cap : float
+        Cap of the unit of the margin, as a share of the mean squared distance between the places
+        that two similarities take the points to.
+    n_mirror_axes : int
+        Number of principal axes that points are reflected along.
+    pair_weight : float
+        Weight of the distances of anchor pairs in the cost: a wrong similarity may fit a few anchor
+        pairs by chance.
     """
 
-    motion: Motion
-    weights: Pair
-    contrast: float
-    excess: float
+    max_displacement: float = 0.1
+    margin_unit_cap: float = 0.15
+    n_mirror_axes: int = 4
+    pair_weight: float = 0.1
 
 
-def fit_plans(points: Pair, plans: Sequence[Tensor], n_pairs: int = 0) -> Fit:
-    """The motion under which two clouds fit each other best, by the cost of optimal transport.
+class BestSimilarity(NamedTuple):
+    """The best of several similarities between two clouds.
+
+    Attributes
+    ----------
+    similarity : Similarity
+    mass : tuple of Tensors of shapes (n,) and (m,)
+        Matched mass of each point; uniform after balanced registrations.
+    margin : float
+        Relative margin between the best similarity and the runner-up: the difference of their costs
+        over the best cost. The best cost is capped at 15 % of the mean squared displacement between
+        the two, as most of it is noise in many dimensions. Infinite without a runner-up.
+    cost_ratio : float
+        `split_half_cost_ratio` of the best similarity.
+    """
+
+    similarity: Similarity[Tensor]
+    mass: Pair
+    margin: float
+    cost_ratio: float
+
+
+def register_plans(
+    points: Pair,
+    plans: Sequence[Tensor],
+    n_pairs: int = 0,
+    settings: ComparisonSettings = ComparisonSettings(),
+) -> BestSimilarity:
+    """Register two clouds from several plans, and keep the similarity of the least cost.
 
     Parameters
     ----------
     points : pair of Tensors of shapes (n, k) and (m, l)
-        Centred and of unit size.
+        Centred, of RMS distance one.
     plans : sequence of Tensors of shape (n, m)
-        To start from.
+        Initial plans.
     n_pairs : int
-        The first so many points of either cloud are known to belong together; one more start.
+        Number of anchor pairs, the first points of both clouds: one more start.
+    settings : ComparisonSettings
     """
-    found = [register(*points, plan=plan) for plan in plans]
+    source, target = points
+    found = [register(source, target, plan=plan) for plan in plans]
     if n_pairs:
-        Z, W = (z[:n_pairs] for z in points)
-        found.append(register(*points, rotation=polar_factor(Z.T @ W)))
-    best = cheapest(points, found, n_pairs).motion
-    for rotation in mirror_images(points[0], best.rotation):
-        found.append(register(*points, rotation=rotation, temperatures=REFINING))
-    return cheapest(points, found, n_pairs)
+        cross = source[:n_pairs].T @ target[:n_pairs]
+        found.append(register(source, target, rotation=polar_factor(cross)))
+    best = select_best(points, found, n_pairs, settings).similarity
+    for rotation in mirror_images(source, best.rotation, settings.n_mirror_axes):
+        found.append(register(source, target, rotation=rotation, reg_schedule=FINE_REG_SCHEDULE))
+    return select_best(points, found, n_pairs, settings)
 
 
-def mirror_images(Z: Tensor, rotation: Tensor) -> list[Tensor]:
-    """The rotation after a reflection of points (n, k) along each of their first axes."""
-    axes = torch.linalg.eigh(Z.T @ Z).eigenvectors.T.flip(0)[:N_MIRRORS]
-    return [rotation - 2 * torch.outer(v, v @ rotation) for v in axes]
-
-
-def cheapest(points: Pair, found: Sequence[Registration], n_pairs: int = 0) -> Fit:
-    """The registration of the least cost, known pairs included."""
-    costs = [float(r.cost) + PAIR_WEIGHT * _pair_cost(r.motion, points, n_pairs) for r in found]
+def select_best(
+    points: Pair,
+    found: Sequence[Registration],
+    n_pairs: int = 0,
+    settings: ComparisonSettings = ComparisonSettings(),
+) -> BestSimilarity:
+    """The registration of the least cost, which includes the distances of anchor pairs."""
+    source, target = points
+    costs = [
+        float(each.cost) + settings.pair_weight * _pair_cost(each.similarity, points, n_pairs)
+        for each in found
+    ]
     first = int(np.argmin(costs))
-    best = found[first]
-    moved, contrast = best.motion(points[0]), math.inf
+    best, best_cost = found[first], costs[first]
+    registered, margin = best.similarity(source), math.inf
     for other, cost in zip(found, costs, strict=True):
-        there = other.motion(points[0])
-        if differ(moved, there):
-            apart = float((moved - there).square().sum(1).mean())
-            unit = max(min(costs[first], PAID * apart), TINY)
-            contrast = min(contrast, (cost - costs[first]) / unit)
-    plan = best.transport.plan
-    return Fit(best.motion, (plan.sum(1), plan.sum(0)), contrast, excess(moved, points[1]))
+        elsewhere = other.similarity(source)
+        if differ(registered, elsewhere, settings):
+            displacement = float((registered - elsewhere).square().sum(1).mean())
+            unit = max(min(best_cost, settings.margin_unit_cap * displacement), MIN_COST)
+            margin = min(margin, (cost - best_cost) / unit)
+    ratio = split_half_cost_ratio(registered, target)
+    return BestSimilarity(best.similarity, best.transport.marginals, margin, ratio)
 
 
-def differ(one: Tensor, other: Tensor) -> bool:
-    """Whether two motions have brought points (n, k) to different places."""
-    spread = 2 * one.var(0).sum().clamp_min(TINY)
-    return bool((one - other).square().sum(1).mean() > SAME_MOTION * spread)
+def differ(
+    first: Tensor, second: Tensor, settings: ComparisonSettings = ComparisonSettings()
+) -> bool:
+    """Whether two similarities have taken the same points to different places (n, k)."""
+    squared_distance = 2 * first.var(0).sum().clamp_min(MIN_COST)
+    displacement = (first - second).square().sum(1).mean()
+    return bool(displacement > settings.max_displacement * squared_distance)
 
 
-def _pair_cost(motion: Motion, points: Pair, n_pairs: int) -> float:
-    """Mean squared distance of known pairs over that of all points: about 1 for a wrong motion."""
+def _pair_cost(similarity: Similarity[Tensor], points: Pair, n_pairs: int) -> float:
+    """Mean squared distance of anchor pairs, relative to all pairs of points.
+
+    It is about 1 for a wrong similarity.
+    """
     if not n_pairs:
         return 0.0
-    moved, there = motion(points[0]), points[1]
-    cost = (moved[:n_pairs] - there[:n_pairs]).square().sum(1).mean()
-    return float(cost / torch.cdist(moved, there).square().mean().clamp_min(TINY))
+    registered, target = similarity(points[0]), points[1]
+    cost = (registered[:n_pairs] - target[:n_pairs]).square().sum(1).mean()
+    mean = torch.cdist(registered, target).square().mean().clamp_min(MIN_COST)
+    return float(cost / mean)

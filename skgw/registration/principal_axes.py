@@ -1,53 +1,84 @@
-"""Principal coordinates: rows in few numbers that keep their distances as well as a motion can."""
+"""Principal axes of point clouds, and coordinates along them."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from torch import Tensor
 
 from skgw.storable import storable
 
-N_AXES = 32  # at most; further ones are mostly noise, and a rotation of them is hard to find
-
 Array = NDArray[Any]
+Points = TypeVar("Points", Tensor, NDArray[Any])
+
+
+def principal_axes(points: Array) -> tuple[Array, Array]:
+    """Mean (d,) and all principal axes (d, d) of points (n, d), one axis per row, widest first.
+
+    The singular value decomposition acts on the triangular factor of a QR decomposition: it is
+    accurate in many dimensions, and n may be below d.
+    """
+    mean = points.mean(0)
+    triangle = np.linalg.qr(points - mean, mode="r")
+    return mean, np.linalg.svd(triangle, full_matrices=True)[2]
+
+
+def scatter_axes(centred: Points) -> Points:
+    """Principal axes (d, d) of centred points (n, d) in few dimensions, as `principal_axes`.
+
+    They are the eigenvectors of the scatter matrix, which is the faster way where d is small.
+    """
+    namespace: Any = torch if isinstance(centred, Tensor) else np
+    vectors = namespace.linalg.eigh(centred.T @ centred).eigenvectors
+    return namespace.flip(vectors.T, (0,))
 
 
 @storable
-class PrincipalAxes(NamedTuple):
-    """The directions in which rows vary most.
+class PrincipalCoordinates(NamedTuple):
+    """A projection of rows to their leading principal axes, at RMS distance 1.
 
     Attributes
     ----------
     mean : array of shape (p,)
     axes : array of shape (k, p)
-        Over the root mean square distance of the coordinates.
+        Principal axes, divided by the RMS distance of the projected training rows.
     """
 
     mean: Array
     axes: Array
 
     @classmethod
-    def of(cls, X: Array, seed: int) -> PrincipalAxes:
-        """From training rows (n, p).
+    def of(cls, X: Array, seed: int, *, max_axes: int = 32) -> PrincipalCoordinates:
+        """Fit the projection to training rows.
+
+        Parameters
+        ----------
+        X : array of shape (n, p)
+        seed : int
+            Seed of the randomised solver, which scikit-learn takes for many rows and features.
+        max_axes : int
+            Further axes are mostly noise, and a rotation of them is hard to find.
 
         Examples
         --------
         >>> import numpy as np
         >>> X = np.array([[0.0, 0, 5], [0, 3, 5], [0, 6, 5]])
-        >>> float(np.square(PrincipalAxes.of(X, seed=0).coordinates(X)).sum(1).mean().round(6))
+        >>> coordinates = PrincipalCoordinates.of(X, seed=0).transform(X)
+        >>> float(np.square(coordinates).sum(1).mean().round(6))
         0.5
         """
-        n_axes = min(N_AXES, *X.shape)
-        if (X[:1] == X).all():  # they vary in no direction
+        n_axes = min(max_axes, *X.shape)
+        if (X[:1] == X).all():  # no direction has a variance
             return cls(X[0], np.zeros((n_axes, X.shape[1])))
         found = PCA(n_axes, random_state=seed).fit(X.astype(np.float64))
-        along = (X - found.mean_) @ found.components_.T
-        size = np.sqrt(2 * np.square(along).mean(0).sum())
-        return cls(found.mean_, found.components_ / size)
+        projected = (X - found.mean_) @ found.components_.T
+        rms_distance = np.sqrt(2 * np.square(projected).mean(0).sum())
+        return cls(found.mean_, found.components_ / rms_distance)
 
-    def coordinates(self, X: Array) -> Array:
-        """Rows (n, p) along the axes, (n, k), centred, of unit root mean square distance."""
+    def transform(self, X: Array) -> Array:
+        """Coordinates (n, k) of rows (n, p)."""
         return np.asarray((X - self.mean) @ self.axes.T)

@@ -1,9 +1,9 @@
-"""How well a motion fits, measured by the clouds themselves.
+"""Split-half cost ratio: the goodness of fit of a registration, without ground truth.
 
-Even samples of one law have no exact partners in each other: what a matching may cost is what it
-costs to match one half of a cloud with the other half. A wrong motion costs more, however clearly
-it is the best one that there is. Marginals are relaxed, so that groups without partners count
-little.
+Two samples of one distribution have no exact matches in each other: a matching may cost as much as
+the matching of one half of a cloud with the other half. A wrong similarity costs more, however
+clear its margin is. The cost is the unbalanced objective, so that groups without a match in the
+other cloud count little.
 """
 
 from __future__ import annotations
@@ -11,30 +11,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skgw.registration.unbalanced import LAST, STRENGTH, relaxed_objective
+from skgw.registration.unbalanced import unbalanced_objective
 
-TINY = 1e-6
+POOR_COST_RATIO = 1.3  # above this ratio a registration may be wrong
+NOISE_FLOOR = 1e-6  # objective (relative to the median cost) that counts as none
 
 
 @torch.no_grad()
-def excess(H: Tensor, W: Tensor) -> float:
-    """Cost of matching halves of two clouds, over that of both halves of each.
+def split_half_cost_ratio(source: Tensor, target: Tensor) -> float:
+    """Cost of matching halves of two registered clouds, over the cost of both halves of each.
 
     Parameters
     ----------
-    H, W : Tensor of shapes (n, k) and (m, k)
-        Points of one space, those of the first cloud moved already.
+    source, target : Tensor of shapes (n, k) and (m, k)
+        In random order. The source points are transformed already.
 
     Returns
     -------
     float
-        About 1 for samples of one law.
+        About 1 for two samples of one distribution.
     """
-    first, second = (H[::2], H[1::2]), (W[::2], W[1::2])
-    across = sum(_cost(h, w) for h, w in zip(first, second, strict=True))
-    within = _cost(*first) + _cost(*second)
-    return (across + TINY) / (within + TINY)
-
-
-def _cost(H: Tensor, W: Tensor) -> float:
-    return relaxed_objective(H, W, STRENGTH, LAST[-1])
+    halves_x, halves_y = (source[::2], source[1::2]), (target[::2], target[1::2])
+    across = sum(unbalanced_objective(x, y) for x, y in zip(halves_x, halves_y, strict=True))
+    within = unbalanced_objective(*halves_x) + unbalanced_objective(*halves_y)
+    return (across + NOISE_FLOOR) / (within + NOISE_FLOOR)

@@ -1,94 +1,121 @@
-"""Registration of clouds of which one may hold points that have no partner in the other.
+"""Unbalanced registration: clouds of which one may hold points that have no match in the other.
 
-Plans with fixed marginals force partners on all points, and a wrong motion that brings large groups
-onto large groups may then cost less than the right one. So the marginals p and q of the plan P are
-relaxed, and the best motion minimises
+Plans with fixed marginals match all points, and a wrong transformation that takes large groups to
+large groups may then cost less than the right one. So the marginals p and q of the plan P are free
+at a price, and the best similarity minimises
 
     <C, P> + rho (KL(p | a) + KL(q | b)),    C_ij = |z_i R + t - w_j|^2 / (r_i s_j),
 
-over P, the map R (orthogonal up to a scale) and the offset t, in turn as in `registration.py`. The
-radii r_i and s_j are distances to near neighbours in the own cloud (Zelnik-Manor, Perona 2004):
-without them it costs least to match nothing but the densest group with itself. Offset and scale
-follow the plan, as means and sizes of clouds that hold groups in different shares differ.
+over P, the rotation and scale R and the offset t, in turn as in `procrustes`. The local scales r_i
+and s_j are distances to a near neighbour in the own cloud (Zelnik-Manor, Perona 2004): without them
+the cheapest plan matches nothing but the densest group with itself. Offset and scale follow the
+plan, as two clouds that hold groups in different shares differ in their means and RMS distances.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skgw.registration.rigid import (
-    REFINING,
-    Motion,
-    Registration,
-    polar_factor,
-    transport,
-)
+from skgw.registration.procrustes import FINE_REG_SCHEDULE, Registration, entropic_transport
+from skgw.registration.similarity import Similarity, similarity_of_plan
 from skgw.solvers import full_precision
 from skgw.solvers.linear import solve_relaxed
 
-TEMPERATURES = (0.1, 0.05, 0.02, 0.01)  # of the plans in turn, over the median cost
-LAST = TEMPERATURES[-2:]  # those of a motion that is good already
-N_NEIGHBOURS = 5  # that a radius reaches
-STRENGTH = 0.05  # rho, where nothing else is asked for
-MAX_SCALE = 2.0
-TOLERANCE, MAX_NEWTON = 1e-3, 50
-LEAST = 1e-6  # share of its weight that a point keeps, over the mean
+
+@dataclass(frozen=True)
+class UnbalancedSettings:
+    """Settings of an unbalanced registration.
+
+    Attributes
+    ----------
+    rho : float
+        Penalty on the marginals, relative to the median cost.
+    reg_schedule : tuple of float
+        Entropic regularisation of successive plans, relative to the median cost.
+    n_neighbors : int
+        The local scale of a point is the distance to this neighbour.
+    max_scale : float
+        Largest scale of the similarity, and the inverse of the smallest one.
+    min_mass : float
+        Mass that a point keeps at least, relative to the mean.
+    tol : float
+        L1 error of the column sums of a plan.
+    max_iter : int
+        Newton steps of a plan.
+    """
+
+    rho: float = 0.05
+    reg_schedule: tuple[float, ...] = (0.1, 0.05, 0.02, 0.01)
+    n_neighbors: int = 5
+    max_scale: float = 2.0
+    min_mass: float = 1e-6
+    tol: float = 1e-3
+    max_iter: int = 50
+
+    @property
+    def refining(self) -> UnbalancedSettings:
+        """The same settings for a start that is nearly right: the end of the schedule."""
+        return self.restricted(-2, None)
+
+    def restricted(self, first: int | None, last: int | None) -> UnbalancedSettings:
+        """The same settings with a part of the schedule."""
+        return replace(self, reg_schedule=self.reg_schedule[first:last])
 
 
-class Descent(NamedTuple):
-    """A motion, the plan of mass one (n, m) that goes with it, and the objective."""
+class UnbalancedMatch(NamedTuple):
+    """A similarity, its plan of mass one (n, m), and the objective of both."""
 
-    motion: Motion
+    similarity: Similarity[Tensor]
     plan: Tensor
     objective: float
 
 
 @torch.no_grad()
 @full_precision()
-def descend(
-    Z: Tensor, W: Tensor, motion: Motion, strength: float, temperatures: tuple[float, ...]
-) -> Descent:
-    """Improve plan and motion in turn, once for each temperature."""
-    spread = _radii(Z)[:, None] * _radii(W)  # (n, m)
-    for temperature in temperatures:
-        plan, _ = _relaxed_plan(motion(Z), W, spread, strength, temperature)
-        motion = best_motion(Z, W, plan / spread)
-    return Descent(motion, *_relaxed_plan(motion(Z), W, spread, strength, temperatures[-1]))
+def alternate(
+    source: Tensor,
+    target: Tensor,
+    start: Similarity[Tensor],
+    settings: UnbalancedSettings = UnbalancedSettings(),
+) -> UnbalancedMatch:
+    """Improve plan and similarity in turn, once for each value of the schedule."""
+    scales = _local_scales(source, target, settings)
+    similarity = start
+    for reg in settings.reg_schedule:
+        plan, _ = _unbalanced_plan(similarity(source), target, scales, reg, settings)
+        similarity = similarity_of_plan(source, target, plan / scales, max_scale=settings.max_scale)
+    end = _unbalanced_plan(similarity(source), target, scales, settings.reg_schedule[-1], settings)
+    return UnbalancedMatch(similarity, *end)
 
 
-def register_relaxed(
-    Z: Tensor,
-    W: Tensor,
-    motion: Motion,
-    *,
-    unbalanced: float,
-    temperatures: tuple[float, ...] = TEMPERATURES,
+def register_unbalanced(
+    source: Tensor,
+    target: Tensor,
+    start: Similarity[Tensor],
+    settings: UnbalancedSettings = UnbalancedSettings(),
 ) -> Registration:
-    """Improve a motion between clouds whose points may be without partners.
+    """Improve a similarity between clouds of which some points may have no match.
 
     Parameters
     ----------
-    Z, W : Tensor of shapes (n, kx) and (m, ky)
-        Of similar size.
-    motion : Motion
-        Where to start.
-    unbalanced : float
-        Strength rho that ties the marginals to uniform ones, over the median cost.
-    temperatures : tuple of float
-        One step for each.
+    source, target : Tensor of shapes (n, kx) and (m, ky)
+        Of about one RMS distance.
+    start : Similarity
+    settings : UnbalancedSettings
 
     Returns
     -------
     Registration
-        Its plan is that of `transport`, with the marginals of the relaxed one as weights.
+        Its plan is the balanced one of `entropic_transport`, for the marginals of the unbalanced
+        plan.
 
     References
     ----------
-    Chizat, Peyre, Schmitzer, Vialard (2018), Scaling algorithms for unbalanced optimal transport
+    Chizat, Peyré, Schmitzer, Vialard (2018), Scaling algorithms for unbalanced optimal transport
     problems. Mathematics of Computation.
 
     Zelnik-Manor, Perona (2004), Self-tuning spectral clustering. NeurIPS.
@@ -97,82 +124,70 @@ def register_relaxed(
     --------
     >>> import torch
     >>> Z = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3, 2, 1])
-    >>> Z[50:] += 20  # a group that the other cloud does not have
-    >>> turn = torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
-    >>> start = Motion(turn, torch.zeros(3))
-    >>> found = register_relaxed(Z, Z[:50] @ turn + 1, start, unbalanced=0.05)
-    >>> bool((found.offset - 1).abs().max() < 0.1), bool(found.transport.plan[50:].sum() < 0.01)
-    (True, True)
+    >>> Z[50:] += 20  # a group that the other cloud lacks
+    >>> rotation = torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    >>> start = Similarity(rotation, torch.zeros(3))
+    >>> found = register_unbalanced(Z, Z[:50] @ rotation + 1, start)
+    >>> bool((found.similarity.offset - 1).abs().max() < 0.1)
+    True
+    >>> bool(found.transport.plan[50:].sum() < 0.01)
+    True
     """
-    found = descend(Z, W, motion, unbalanced, temperatures)
-    weights = tuple(_positive(found.plan.sum(axis)) for axis in (1, 0))
-    final = transport(found.motion(Z), W, REFINING[-1], (weights[0], weights[1]))
-    return Registration(found.motion, final, final.reg.new_tensor(found.objective))
+    found = alternate(source, target, start, settings)
+    a, b = (_positive(found.plan.sum(axis), settings.min_mass) for axis in (1, 0))
+    registered = found.similarity(source)
+    transport = entropic_transport(registered, target, FINE_REG_SCHEDULE[-1], (a, b))
+    return Registration(found.similarity, transport, transport.reg.new_tensor(found.objective))
 
 
 @torch.no_grad()
 @full_precision()
-def relaxed_objective(H: Tensor, W: Tensor, strength: float, temperature: float) -> float:
-    """The objective of points (n, k) and (m, k) of one space."""
-    return _relaxed_plan(H, W, _radii(H)[:, None] * _radii(W), strength, temperature)[1]
+def unbalanced_objective(
+    source: Tensor, target: Tensor, settings: UnbalancedSettings = UnbalancedSettings()
+) -> float:
+    """The objective of two registered clouds, at the last value of the schedule."""
+    scales, reg = _local_scales(source, target, settings), settings.reg_schedule[-1]
+    return _unbalanced_plan(source, target, scales, reg, settings)[1]
 
 
-def best_motion(Z: Tensor, W: Tensor, plan: Tensor) -> Motion:
-    """The motion that brings points to their partners, under the weights of a plan.
-
-    It holds a scale, that at which what is matched varies alike: clouds of unit size that have
-    groups in different shares are not of one scale.
-    """
-    return _similarity(Z, W, plan.sum(1), plan.sum(0), lambda Z, W: Z.T @ plan @ W)
-
-
-def motion_of_pairs(Z: Tensor, W: Tensor, weights: Tensor) -> Motion:
-    """The same for points (n, kx) and their partners (n, ky)."""
-    return _similarity(Z, W, weights, weights, lambda Z, W: (weights[:, None] * Z).T @ W)
-
-
-def _similarity(
-    Z: Tensor, W: Tensor, a: Tensor, b: Tensor, cross: Callable[[Tensor, Tensor], Tensor]
-) -> Motion:
-    """From points of weights a and b, and how to take the covariance across."""
-    mean_z, mean_w = a @ Z / a.sum(), b @ W / b.sum()
-    Z, W = Z - mean_z, W - mean_w
-    ratio = (b @ W.square().sum(1)) / (a @ Z.square().sum(1)).clamp_min(LEAST)
-    scale = ratio.sqrt().clamp(1 / MAX_SCALE, MAX_SCALE)
-    rotation = scale * polar_factor(cross(Z, W))
-    return Motion(rotation, mean_w - mean_z @ rotation)
-
-
-def _relaxed_plan(
-    H: Tensor, W: Tensor, spread: Tensor, strength: float, temperature: float
+def _unbalanced_plan(
+    source: Tensor, target: Tensor, scales: Tensor, reg: float, settings: UnbalancedSettings
 ) -> tuple[Tensor, float]:
-    """The plan (n, m) between moved points and the others, and the objective."""
-    cost = torch.cdist(H, W).square() / spread
-    unit = cost.median()
-    cost = (cost / torch.where(unit > 0, unit, torch.ones_like(unit)))[None]
+    """The plan (n, m) between registered clouds, and the objective."""
+    cost = torch.cdist(source, target).square() / scales
+    median = cost.median()
+    cost = (cost / torch.where(median > 0, median, torch.ones_like(median)))[None]
     _, n, m = cost.shape
     a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
-    reg, rho, tol = (cost.new_full((1,), x) for x in (temperature, strength, TOLERANCE))
+    regs, rho, tol = (cost.new_full((1,), x) for x in (reg, settings.rho, settings.tol))
     plan = solve_relaxed(
-        cost, a, b, reg, rho, rho, potential=torch.zeros_like(b), tol=tol, max_iter=MAX_NEWTON
-    ).plan[0]
+        cost, a, b, regs, rho, rho, potential=torch.zeros_like(b), tol=tol,
+        max_iter=settings.max_iter,
+    ).plan[0]  # fmt: skip
     penalty = _divergence(plan.sum(1)) + _divergence(plan.sum(0))
-    return plan, float((cost[0] * plan).sum() + strength * penalty)
+    return plan, float((cost[0] * plan).sum() + settings.rho * penalty)
 
 
 def _divergence(p: Tensor) -> Tensor:
-    """KL(p | uniform) of weights (n,) of mass one."""
+    """KL(p | uniform) of weights (n,) of sum one."""
     return torch.special.xlogy(p, p * len(p)).sum()
 
 
-def _radii(X: Tensor) -> Tensor:
-    """Distance of each point to one of its near neighbours, (n,)."""
-    k = min(N_NEIGHBOURS, len(X) - 1)
-    radii = torch.cdist(X, X).kthvalue(k + 1, dim=1).values
-    floor = radii.mean() * 1e-3  # points may coincide
-    return radii.clamp_min(torch.where(floor > 0, floor, torch.ones_like(floor)))
+def _local_scales(source: Tensor, target: Tensor, settings: UnbalancedSettings) -> Tensor:
+    """The products r_i s_j, (n, m)."""
+    r, s = (_neighbor_distances(X, settings.n_neighbors) for X in (source, target))
+    return r[:, None] * s
 
 
-def _positive(p: Tensor) -> Tensor:
-    p = p.clamp_min(LEAST / len(p))
+def _neighbor_distances(X: Tensor, n_neighbors: int) -> Tensor:
+    """Distance of each point to its `n_neighbors`-th neighbour, (n,)."""
+    k = min(n_neighbors, len(X) - 1)
+    distances = torch.cdist(X, X).kthvalue(k + 1, dim=1).values
+    floor = distances.mean() * 1e-3  # points may coincide
+    return distances.clamp_min(torch.where(floor > 0, floor, torch.ones_like(floor)))
+
+
+def _positive(p: Tensor, min_mass: float) -> Tensor:
+    """Weights (n,) of sum one, bounded from below."""
+    p = p.clamp_min(min_mass / len(p))
     return p / p.sum()

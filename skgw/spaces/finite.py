@@ -8,7 +8,7 @@ anchors are a random subset of the rows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 
 from skgw.storable import storable
 
@@ -53,6 +54,17 @@ class Space(ABC):
     def between(self, i: Index, j: Index) -> Array:
         """Distances between the anchors at positions `i` and `j`, (len(i), len(j))."""
         return self.distances(self.anchors[i], j)
+
+    def chunks_from_new(self, X: Any, n_rows: int = 2048) -> Iterator[Array]:
+        """Distances from new points to all anchors, `n_rows` points at a time.
+
+        A sparse `X` is one chunk: it may be the training graph, which must stay whole.
+        """
+        if sparse.issparse(X):
+            yield self.from_new(X)
+            return
+        for chunk in gen_batches(X.shape[0], n_rows):
+            yield self.from_new(X[chunk])
 
 
 @storable

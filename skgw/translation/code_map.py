@@ -1,4 +1,4 @@
-"""The map that takes codes of one domain to those of the other."""
+"""The map from codes of one domain to codes of the other one."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ Array = NDArray[Any]
 
 @storable
 class CodeMap(NamedTuple):
-    """A motion between codes of two domains, by way of a space that both share.
+    """A similarity between the codes of two domains, by way of a space that both share.
+
+    The shared space holds codes of the second domain, centred and of RMS distance one.
 
     Attributes
     ----------
     means : tuple of arrays of shapes (kx,) and (ky,)
-        Of the codes; that of the second is where the mean of the first goes.
-    sizes : tuple of float
-        Root mean square distances of the codes.
+        Mean code of the first domain, and the code of the second domain that it is mapped to.
+    scales : tuple of float
+        RMS distances of the codes.
     rotation : array of shape (kx, ky)
-        Orthogonal up to a scale.
+        Orthonormal rows or columns, times one scale.
     """
 
     means: tuple[Array, Array]
-    sizes: tuple[float, float]
+    scales: tuple[float, float]
     rotation: Array
 
-    def shared(self, codes: Array, here: int) -> Array:
-        """Codes (b, k) of either domain in the space of the second, centred, of unit size."""
-        normal = (codes.astype(np.float64) - self.means[here]) / self.sizes[here]
-        return normal if here else np.asarray(normal @ self.rotation)
+    def to_shared(self, codes: Array, domain: int) -> Array:
+        """Points of the shared space (b, ky) from codes (b, k) of a domain, 0 or 1."""
+        normal = (codes.astype(np.float64) - self.means[domain]) / self.scales[domain]
+        return normal if domain else np.asarray(normal @ self.rotation)
 
-    def codes(self, shared: Array, here: int) -> Array:
-        """Points of the shared space (b, k) as codes of either domain."""
-        square = np.square(self.rotation).sum() / min(self.rotation.shape)  # of its scale
-        normal = shared if here else shared @ self.rotation.T / square
-        return np.asarray(normal * self.sizes[here] + self.means[here])
+    def from_shared(self, points: Array, domain: int) -> Array:
+        """Codes (b, k) of a domain, 0 or 1, from points of the shared space (b, ky)."""
+        squared_scale = np.square(self.rotation).sum() / min(self.rotation.shape)
+        normal = points if domain else points @ self.rotation.T / squared_scale
+        return np.asarray(normal * self.scales[domain] + self.means[domain])

@@ -39,9 +39,9 @@ from skgw.base.two_domains import (
     read_rows,
     transformed,
 )
-from skgw.matching.side_information import read_known
+from skgw.matching.side_information import read_anchors
 from skgw.nn.coded_domain import NormalMixture
-from skgw.translation.latent_matching import CodeMatcher
+from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.matches import nearest
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
 from skgw.translation.parameters import TranslationNetwork
@@ -121,11 +121,11 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     confidence_ : array of shape (n,)
         Confidence in the translation of each row of the first domain, between 0 and 1. It compares
         the distance to the nearest rows of the other domain with the distance to the next ones. It
-        ranks rows and cannot reveal that the matching as a whole is wrong: see `contrast_`.
+        ranks rows and cannot reveal that the matching as a whole is wrong: see `margin_`.
     matched_mass_ : array of shape (n,)
         Matched mass of each row, relative to the mean: near 0 for rows without a counterpart, above
         1 for kinds of rows that are rarer in the first domain, 1 with ``unbalanced=None``.
-    contrast_ : float
+    margin_ : float
         Relative margin between the matching and the best different one: the difference of their
         costs over the smaller cost, or over 15 % of the mean squared displacement between the two
         if that is less. Infinite if all starts led to the same matching. Below 0.2 a warning says
@@ -158,7 +158,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     References
     ----------
     M. Chevalley, Gromov-Wassertein regularization and translation across latent spaces. Research
-    project report, ETH Zurich, Learning and Adaptive Systems Group.
+    project report, ETH Zurich, Learning and Adaptive Systems Group, supervisor C. Bunne.
 
     Examples
     --------
@@ -206,10 +206,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         y : array of shape (m, q)
             The second domain, of any length and width. One dimension is taken as one feature.
         pairs : pair of arrays of int of shape (k,), optional
-            Rows of `X` and of `y` that are known to belong together, or to be of one kind. They
-            decide between matchings, and are not forced to be partners.
+            Anchor pairs: positions of rows of `X` and of `y` that belong together, or are of one
+            kind. Anchor pairs decide between matchings; the rows of a pair need not be matched.
         labels : pair of arrays of int of shapes (n,) and (m,), optional
-            Classes of rows, -1 where not known: rows of one class are taken as pairs.
+            Classes of rows, -1 where unknown. Rows of one class become anchor pairs.
 
         Returns
         -------
@@ -225,50 +225,53 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Warns
         -----
         AmbiguousMatchingWarning
-            If another matching is about as good as the one taken, or if that one is poor: rows are
-            much farther from their partners than from rows of their own domain.
+            If `margin_` is below 0.2, or if the matching is poor: rows are much farther from their
+            matched rows than from rows of their own domain.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         """
         X, Y, _ = read_domains(self, X, y)
         run = TrainingRun(self)
         noise = seeded(draw_seed(run.rng))
-        known = read_known(pairs, labels, (len(X), len(Y)), run.rng)
+        anchors = read_anchors(pairs, labels, (len(X), len(Y)), run.rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")
         rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
-        domains = self._set_up(rows[0], 0, known[0], run), self._set_up(rows[1], 1, known[1], run)
+        domains = (
+            self._set_up(rows[0], 0, anchors[0], run),
+            self._set_up(rows[1], 1, anchors[1], run),
+        )
         n_updates = self._n_updates(max(len(X), len(Y)))
-        matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
-        sides = domains[0].side, domains[1].side
-        objective = CoTrainingObjective(sides, self._schedule(n_updates), matcher).to(run.device)
-        history = run.train(objective, Domains(X, Y), n_updates, noise, further=(rows, known))
+        matcher = LatentMatcher(len(anchors[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
+        pair = domains[0].domain, domains[1].domain
+        objective = CoTrainingObjective(pair, self._schedule(n_updates), matcher).to(run.device)
+        history = run.train(objective, Domains(X, Y), n_updates, noise, further=(rows, anchors))
         self.gw_curve_ = history.losses.get("gw", [])
         found = conclude(
             objective, domains, noise, n_reference=self.n_reference,
             unbalanced=self.unbalanced is not None, network=self._translation_network(),
         )  # fmt: skip
-        self._fitted, self.contrast_ = found.translator, found.contrast
+        self._fitted, self.margin_ = found.translator, found.margin
         self._describe(rows, found, run.rng)
         warn_of_doubts(found)
         run.finish()
         return self
 
-    def _set_up(self, rows: Array, here: int, known: Array, run: TrainingRun) -> DomainSetup:
+    def _set_up(self, rows: Array, index: int, anchors: Array, run: TrainingRun) -> DomainSetup:
         """One domain, 0 or 1, ready to be trained on."""
-        n_components = of_domain(self.n_components, here, "n_components")
+        n_components = of_domain(self.n_components, index, "n_components")
         check_scalar(n_components, "n_components", Integral, min_val=1)
         options = DomainOptions(
             n_components=int(n_components),
-            network=of_domain(self.network, here, "network"),
+            network=of_domain(self.network, index, "network"),
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            image_shape=image_shape_of(self.image_shape, here),
+            image_shape=image_shape_of(self.image_shape, index),
             loss=AutoencodingOptions(self.autoencoder, self.prior_weight, self.isometry_weight),
             n_reference=self.n_reference,
             held_out_share=self._held_out_share,
         )
-        seeds = {"axes_seed": run.seed, "network_seed": run.seed + here}
-        return set_up_domain(rows, options, known, run.rng, **seeds)
+        seeds = {"axes_seed": run.seed, "network_seed": run.seed + index}
+        return set_up_domain(rows, options, anchors, run.rng, **seeds)
 
     def _schedule(self, n_updates: int) -> CoTrainingOptions:
         """Train the autoencoders alone at first, then match them at regular intervals."""
@@ -297,68 +300,71 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ----------
         X : array of shape (b, p), or (b, q) for the second domain
             Numpy or torch.
-        domain : {"x", "y"}
-            Which domain the rows are of.
+        domain : {"x", "y"}, default="x"
+            Domain that the rows belong to.
 
         Returns
         -------
         array of shape (b, n_components)
-            Of the kind of `X`. Codes of different domains differ by a rotation: `translate` and
-            `match` know it.
+            Of the kind of `X`. Codes of the two domains differ by a rotation, which `translate` and
+            `match` apply.
 
         Raises
         ------
         ValueError
-            If `set_output` asks for a data frame, whose columns have names of the first domain, and
-            codes of the second have another number of components.
+            If `set_output` asks for a data frame and the codes of the second domain have another
+            number of components: the column names belong to the first domain.
         """
         check_is_fitted(self)
-        here = position(domain, "domain")
-        k = self._fitted.domains[here].latent_dim
+        source = position(domain)
+        k = self._fitted.domains[source].latent_dim
         if k != self._n_features_out and gives_data_frames(self):
             raise ValueError(
                 f"set_output names the {self._n_features_out} components of the first domain, but "
                 f"codes of domain {domain!r} have {k}: take set_output(transform='default')."
             )
-        return self._fitted.domains[here].encode(self._read_rows(X, here), self._device())
+        return self._fitted.domains[source].encode(self._read_rows(X, source), self._device())
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any, *, domain: str = "x") -> Any:
-        """Rows of codes.
+        """Rows that the decoder of a domain makes of codes.
 
         Parameters
         ----------
         Z : array of shape (b, n_components)
             Numpy or torch.
-        domain : {"x", "y"}
+        domain : {"x", "y"}, default="x"
+            Domain of the codes and of the rows.
 
         Returns
         -------
         array of shape (b, p), or (b, q) for the second domain
+            Of the kind of `Z`.
         """
         check_is_fitted(self)
-        here = position(domain, "domain")
+        source = position(domain)
         Z = check_array(Z, dtype=[np.float64, np.float32])
-        k = self._fitted.domains[here].latent_dim
+        k = self._fitted.domains[source].latent_dim
         if Z.shape[1] != k:
             raise ValueError(f"Z has {Z.shape[1]} columns, codes of domain {domain!r} have {k}.")
-        return self._inverse(self._fitted.domains[here].decode(Z, self._device()), here)
+        return self._inverse(self._fitted.domains[source].decode(Z, self._device()), source)
 
     @tensor_in_tensor_out
-    def translate(self, X: Any, *, source: str = "x", method: str = "auto") -> Any:
-        """Rows of one domain as rows of the other.
+    def translate(self, X: Any, *, domain: str = "x", method: str = "auto") -> Any:
+        """Translate rows of one domain to rows of the other.
 
         Parameters
         ----------
         X : array of shape (b, p), or (b, q) for the second domain
             Numpy or torch.
-        source : {"x", "y"}
-            Which domain the rows are of.
-        method : {"auto", "decoded", "network", "barycentric", "greedy"}
-            "barycentric" decodes the mean code of the nearest partners among (up to 10,000)
-            training rows of the other domain; "decoded" decodes the turned code itself; "network"
-            moves it by the translation network first; "greedy" returns the nearest partner, a
-            training row. "auto" is "network" if there is one, else "barycentric".
+        domain : {"x", "y"}, default="x"
+            Domain that the rows belong to.
+        method : {"auto", "decoded", "network", "barycentric", "greedy"}, default="auto"
+            "barycentric" decodes the mean code of the matched rows among (up to 10,000) training
+            rows of the other domain. "decoded" decodes the rotated code. "network" applies the
+            translation network to the rotated code first. "greedy" returns the nearest row of the
+            other domain, a training row. "auto" is "network" if it was trained, else
+            "barycentric".
 
         Returns
         -------
@@ -366,52 +372,55 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             Of the kind of `X`.
         """
         check_is_fitted(self)
-        here = position(source)
-        rows = self._fitted.translate(self._read_rows(X, here), here, method, self._device())
-        return self._inverse(rows, 1 - here)
+        source = position(domain)
+        rows = self._fitted.translate(self._read_rows(X, source), source, method, self._device())
+        return self._inverse(rows, 1 - source)
 
     @tensor_in_tensor_out
-    def match(self, X: Any = None, y: Any = None, *, source: str = "x") -> Any:
-        """Partners of rows: of each, the nearest row of the other domain.
+    def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
+        """Match each row with a row of the other domain.
 
         Parameters
         ----------
         X : array, optional
-            Rows of the domain `source`; by default its training rows.
+            Rows of the domain `domain`. Default: its training rows.
         y : array, optional
-            Rows of the other domain to choose partners from, all at once: those that a plan between
-            both sets, which gives all of them their share, names. By default its (up to 10,000)
-            training rows.
-        source : {"x", "y"}
+            Candidates in the other domain. They are assigned jointly, by an entropic plan between
+            `X` and `y`. Default: the (up to 10,000) training rows of the other domain, of which
+            each row is matched with the nearest.
+        domain : {"x", "y"}, default="x"
+            Domain that the rows of `X` belong to.
 
         Returns
         -------
         array of int of shape (b,)
-            Positions in `y`, or among the training rows.
+            Positions in `y`, or among the training rows of the other domain.
         """
         check_is_fitted(self)
-        here = position(source)
-        there = 1 - here
+        source = position(domain)
+        target = 1 - source
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y.")
-            return self._matches[here]
-        rows = self._read_rows(X, here)
+            return self._matches[source]
+        rows = self._read_rows(X, source)
         if y is not None:
-            return self._fitted.matched(rows, self._read_rows(y, there), here, self._device())
-        return self._fitted.positions[there][self._fitted.match(rows, here, self._device())]
+            return self._fitted.assign_jointly(
+                rows, self._read_rows(y, target), source, self._device()
+            )
+        return self._fitted.positions[target][self._fitted.match(rows, source, self._device())]
 
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
         """Draw new rows of a domain.
 
-        Codes are drawn from the normal distribution that they were held to; those of an "ae" from a
-        mixture of normal distributions that is fitted to the codes of the training rows.
+        Codes are drawn from the standard normal distribution; with ``autoencoder="ae"``, whose
+        codes have no prior, from a Gaussian mixture fitted to the codes of the training rows.
 
         Parameters
         ----------
-        n_samples : int
-        domain : {"x", "y"}
-        random_state : int, RandomState or None
+        n_samples : int, default=1
+        domain : {"x", "y"}, default="x"
+        random_state : int, RandomState or None, default=None
 
         Returns
         -------
@@ -419,17 +428,17 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        here, rng = position(domain, "domain"), check_random_state(random_state)
-        codes = self._laws[here].draw(n_samples, rng)
-        return self._inverse(self._fitted.domains[here].decode(codes, self._device()), here)
+        source, rng = position(domain), check_random_state(random_state)
+        codes = self._code_distributions[source].draw(n_samples, rng)
+        return self._inverse(self._fitted.domains[source].decode(codes, self._device()), source)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the relative distortion of distances by the translation.
 
-        ``-||D - D'|| / ||D||``, for the Euclidean distances D from rows to (up to 1000) training
-        rows of their domain, and those of what both translate to, D', each over the root mean
-        square distance of its domain; the mean over both directions. Higher is better, 0 is
+        ``-||D - D'|| / ||D||``: D are the Euclidean distances from rows to (up to 1000) training
+        rows of their domain, D' the distances between their translations, each over the RMS
+        distance of its domain. The score is the mean over both directions. Higher is better, 0 is
         perfect; a translation to a single point has -1.
 
         Parameters
@@ -461,14 +470,14 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _describe(
         self, rows: tuple[Array, Array], found: CoTrained, rng: np.random.RandomState
     ) -> None:
-        """What is said of the training rows: their codes, plan, confidence, and diagnostics."""
-        device, fitted, partners = self._device(), self._fitted, self._fitted.partners
+        """Store codes, plan, confidence and diagnostics of the training rows."""
+        device, fitted, partners = self._device(), self._fitted, self._fitted.matches
         self.embedding_, self.embedding_y_ = codes = (
             fitted.domains[0].encode(rows[0], device),
             fitted.domains[1].encode(rows[1], device),
         )
-        self._laws = tuple(self._law(z, rng) for z in codes)
-        one, other = (fitted.placed(X, here, device) for here, X in enumerate(rows))
+        self._code_distributions = tuple(self._code_distribution(z, rng) for z in codes)
+        one, other = (fitted.in_common_space(X, source, device) for source, X in enumerate(rows))
         self.matched_mass_ = found.mass[0][nearest(one, partners.points[0])]
         mass = self.matched_mass_ if self.unbalanced else None
         self.plan_ = Coupling(partners.plan(one, other, 0, mass))
@@ -479,33 +488,33 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         )
         self.diagnostics_ = diagnostics(found, codes)
 
-    def _law(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
-        """The distribution of codes: the one that they were held to, if there is one."""
+    def _code_distribution(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
+        """The prior of the codes; for an "ae", which has none, a fitted mixture."""
         if self.autoencoder == "ae":
             return normal_mixture(codes, rng)
         return NormalMixture.standard(codes.shape[1])
 
-    def _read_rows(self, X: Any, here: int) -> Array:
+    def _read_rows(self, X: Any, source: int) -> Array:
         """Validated rows of a domain, transformed."""
-        return read_rows(self, X, here)
+        return read_rows(self, X, source)
 
-    def _inverse(self, rows: Array, here: int) -> Array:
+    def _inverse(self, rows: Array, source: int) -> Array:
         """Rows in the features that went in, if the transformer can go back."""
-        transformer = (self.transformer_x_, self.transformer_y_)[here]
+        transformer = (self.transformer_x_, self.transformer_y_)[source]
         back = getattr(transformer, "inverse_transform", None)
         return rows if back is None else np.asarray(back(rows))
 
-    def _distortion(self, X: Any, here: int, weight: Any) -> float:
+    def _distortion(self, X: Any, source: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""
-        X = self._read_rows(X, here)
-        fitted, device, there = self._fitted, self._device(), 1 - here
-        reference = fitted.rows[here][:MAX_COMPARED]
-        ends = (fitted.translate(Z, here, "auto", device) for Z in (X, reference))
-        D = euclidean_distances(X, reference) / _spread(reference)
-        E = euclidean_distances(*ends) / _spread(fitted.rows[there])
+        X = self._read_rows(X, source)
+        fitted, device, target = self._fitted, self._device(), 1 - source
+        reference = fitted.rows[source][:MAX_COMPARED]
+        ends = (fitted.translate(Z, source, "auto", device) for Z in (X, reference))
+        D = euclidean_distances(X, reference) / _rms_distance(reference)
+        E = euclidean_distances(*ends) / _rms_distance(fitted.rows[target])
         return weighted_distortion(D, E, weight, X)
 
 
-def _spread(X: Array) -> float:
-    """Root mean square distance of rows."""
+def _rms_distance(X: Array) -> float:
+    """RMS distance of rows."""
     return float(np.sqrt(2 * X.var(0).sum())) or 1.0

@@ -1,25 +1,26 @@
-"""The matching of two domains by their codes: from Gromov-Wasserstein plans, by registration.
+"""Match two domains by their codes or rows: Gromov-Wasserstein plans, then registration.
 
-Codes of two autoencoders that agree in their distances differ by a rigid motion, and so do the rows
-themselves where the domains agree in them. Plans, found under several distances, are starts for
-such a motion; the one under which the points fit each other best, by the cost of optimal transport,
-is taken. It is sought for codes and for principal coordinates of rows. Where the latter fit each
-other better, in relation to how points of one domain fit each other, they say which rows are
-partners, whatever the codes are like.
+Codes of two autoencoders that agree in their distances differ by a rigid transformation, and so do
+the rows themselves where the domains agree in them. Plans under several distances are starts of a
+registration; the similarity under which the points fit each other best, by the cost of optimal
+transport, is kept. One similarity is sought between codes, and one between principal coordinates of
+rows. The one of the smaller split-half cost ratio decides which rows match, whatever the codes are
+like.
 
-If another motion that matches most points otherwise fits about as well, the domains do not tell
-which is right. The codes alone would not show this: two encoders deform a symmetric domain each in
-its own way, and one of its matchings then fits best by chance. So the distances of the rows are
-asked as well.
+If another similarity that matches most points otherwise fits about as well, the matching is
+ambiguous. The codes alone would not reveal that: two encoders deform a symmetric domain each in its
+own way, and one of its matchings then fits best by chance. So the margin of the row distances
+counts as well.
 
-Known pairs are more starts, and have a say in the choice. They are not forced on the matching, as
-often they are no more than two things of one kind.
+Anchor pairs are further starts and have a weight in the choice. The matching need not contain them,
+as they are often no more than two rows of one kind.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,63 +28,95 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skgw.matching.alignment import AlignOptions, align
+from skgw.matching.alignment import AlignmentOptions, align
 from skgw.matching.metric_selection import Trial
-from skgw.matching.side_information import Hints
+from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import TrainingDomain
-from skgw.registration.basin_hopping import N_ROUGH, search
-from skgw.registration.multistart import Fit, fit_plans
-from skgw.registration.rigid import Motion
-from skgw.registration.unbalanced import LAST, STRENGTH, motion_of_pairs, register_relaxed
+from skgw.registration.basin_hopping import SearchSettings, search
+from skgw.registration.multistart import BestSimilarity, register_plans
+from skgw.registration.procrustes import Pair, Registration
+from skgw.registration.similarity import Similarity
+from skgw.registration.split_half import POOR_COST_RATIO
+from skgw.registration.unbalanced import register_unbalanced
 
 Array = NDArray[Any]
-Pair = tuple[Tensor, Tensor]
-
-NO_HINTS = Hints((np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)), None, 1.0)
-OF_CODES, OF_ROWS = ("euclidean", "geodesic"), ("euclidean",)  # metrics that are tried
-N_SEARCHES = 3  # thorough ones at most, on more points each time, while the motion is poor
-MANY = 300  # points from which on it is certain that it is
-FITS, POOR = 1.1, 1.3  # excess up to which a motion is good, and from which on it may be wrong
 
 
-class CodeMatching(NamedTuple):
-    """A motion that takes one domain to the other, and how clear it is.
+@dataclass(frozen=True)
+class LatentMatchingSettings:
+    """Settings of a latent matching that the estimator does not offer as parameters.
+
+    Attributes
+    ----------
+    code_metrics, row_metrics : tuple of str
+        Metrics of codes and of rows under which plans are found.
+    max_good_cost_ratio : float
+        Split-half cost ratio up to which the similarity of the plans is kept without a search.
+    max_fair_cost_ratio : float
+        Split-half cost ratio up to which a search is not repeated.
+    n_searches : int
+        Number of searches at most, on more points each time.
+    min_points_for_retry : int
+        Below this number of points the cost ratio is too noisy to repeat a search.
+    search : SearchSettings
+    """
+
+    code_metrics: tuple[str, ...] = ("euclidean", "geodesic")
+    row_metrics: tuple[str, ...] = ("euclidean",)
+    max_good_cost_ratio: float = 1.1
+    max_fair_cost_ratio: float = POOR_COST_RATIO
+    n_searches: int = 3
+    min_points_for_retry: int = 300
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+
+SETTINGS = LatentMatchingSettings()  # of all matchers
+
+
+class LatentMatching(NamedTuple):
+    """A similarity that takes one domain to the other one, and its margin.
 
     Attributes
     ----------
     by_rows : bool
-        Whether it is one of principal coordinates of rows, (dx, dy), or one of codes, (kx, ky).
-    motion : Motion
-    weights : tuple of Tensors of shapes (r,) and (s,)
-        Mass of each point that is matched.
-    contrast : float
-        That of the motion, see `Fit`. Or that of the discrepancy of the rows (`Trial.rival`), if
-        it is less, and their distances agree no worse than those of codes.
-    excess : float
-        What the motion costs, over what it would between samples of one law.
+        Whether the similarity is one of principal coordinates of rows, (dx, dy), or of codes,
+        (kx, ky).
+    similarity : Similarity
+    mass : tuple of Tensors of shapes (r,) and (s,)
+        Matched mass of each point.
+    margin : float
+        Margin of the similarity, see `BestSimilarity`. The margin of the row distances
+        (`Trial.far_margin`) replaces it if it is smaller and rows explain the data at least as well
+        as codes.
+    cost_ratio : float
+        Split-half cost ratio.
     """
 
     by_rows: bool
-    motion: Motion
-    weights: Pair
-    contrast: float
-    excess: float
+    similarity: Similarity[Tensor]
+    mass: Pair
+    margin: float
+    cost_ratio: float
 
 
-class CodeMatcher(NamedTuple):
-    """Finds motions between two domains.
+@dataclass(frozen=True)
+class LatentMatcher:
+    """Finds similarities between two domains.
 
     Attributes
     ----------
     n_pairs : int
-        The first so many points of either side are known to belong together.
+        Number of anchor pairs, the first points of both domains.
     n_init : int
-        Size of the pool of starts of each Gromov-Wasserstein problem.
+        Number of starts of each Gromov-Wasserstein problem.
     alpha : float
-        Weight of the distances against the pairs.
+        Weight of the distances against the anchor pairs.
     unbalanced : float or None
-        Strength that ties marginals to uniform ones; None for those of the plain search.
+        Penalty rho on the marginals; None for the default of `UnbalancedSettings`, and for a search
+        only where the plans lead to no good similarity.
     seed : int
+    settings : LatentMatchingSettings or None
+        None stands for `SETTINGS`.
     """
 
     n_pairs: int = 0
@@ -91,83 +124,95 @@ class CodeMatcher(NamedTuple):
     alpha: float = 0.5
     unbalanced: float | None = None
     seed: int = 0
+    settings: LatentMatchingSettings | None = None
 
-    def first(self, codes: Pair, rows: Pair, axes: Pair) -> CodeMatching:
-        """Match from nothing.
+    def match(self, codes: Pair, rows: Pair, coordinates: Pair) -> LatentMatching:
+        """Match two domains without an initial similarity.
 
         Parameters
         ----------
         codes : pair of Tensors of shapes (r, kx) and (s, ky)
-            Centred and of unit size.
+            Centred, of RMS distance one.
         rows : pair of Tensors of shapes (r, p) and (s, q)
-            What they are the codes of.
-        axes : pair of Tensors of shapes (r, dx) and (s, dy)
+            The rows of these codes.
+        coordinates : pair of Tensors of shapes (r, dx) and (s, dy)
             Principal coordinates of the rows.
         """
+        settings = self._settings()
         starts = [
-            self._start(points, metric, hints)
-            for points, metrics in ((codes, OF_CODES), (rows, OF_ROWS))
-            for metric, hints in itertools.product(metrics, self._hints())
+            self._solve(points, metric, known)
+            for points, metrics in ((codes, settings.code_metrics), (rows, settings.row_metrics))
+            for metric, known in itertools.product(metrics, self._side_information())
         ]
         plans = [start.plan for start in starts]
-        of_axes, of_codes = self._search(axes, plans), fit_plans(codes, plans, self.n_pairs)
-        by_rows = of_axes.excess <= of_codes.excess
-        motion, weights, contrast, excess = of_axes if by_rows else of_codes
+        of_rows = self._search(coordinates, plans)
+        of_codes = register_plans(codes, plans, self.n_pairs)
+        by_rows = of_rows.cost_ratio <= of_codes.cost_ratio
+        similarity, mass, margin, cost_ratio = of_rows if by_rows else of_codes
         if not self.n_pairs:
-            contrast = min(contrast, _rivalry([start.trial for start in starts]))
-        return CodeMatching(by_rows, motion, weights, contrast, excess)
+            margin = min(margin, _row_margin([start.trial for start in starts]))
+        return LatentMatching(by_rows, similarity, mass, margin, cost_ratio)
 
-    def again(self, codes: Pair, motion: Pair) -> tuple[Motion, Pair]:
-        """Improve a motion of codes; and the mass of each that is matched."""
-        strength = self.unbalanced or STRENGTH
-        found = register_relaxed(*codes, Motion(*motion), unbalanced=strength, temperatures=LAST)
-        plan = found.transport.plan
-        return found.motion, (plan.sum(1), plan.sum(0))
+    def refine(self, codes: Pair, start: Similarity[Tensor]) -> Registration:
+        """Improve a similarity of codes."""
+        return register_unbalanced(*codes, start, self._search_settings().unbalanced.refining)
 
-    def fit(self, codes: Pair, weights: Tensor) -> Motion:
-        """The motion that fits codes of partners, (n, kx) and (n, ky), best."""
-        return motion_of_pairs(*codes, weights)
-
-    def _search(self, points: Pair, plans: list[Tensor]) -> Fit:
-        """The best motion of points: from plans if that fits, else from a thorough search."""
-        fit = fit_plans(points, plans, self.n_pairs)
-        if self.unbalanced is None and fit.excess <= FITS:
+    def _search(self, points: Pair, plans: list[Tensor]) -> BestSimilarity:
+        """The best similarity: from plans if its cost ratio is good, else from searches."""
+        settings = self._settings()
+        fit = register_plans(points, plans, self.n_pairs)
+        if self.unbalanced is None and fit.cost_ratio <= settings.max_good_cost_ratio:
             return fit
-        n_searches = N_SEARCHES if min(map(len, points)) >= MANY else 1
-        found: list[Fit] = []
-        while len(found) < n_searches and not (found and found[-1].excess <= POOR):
-            again = search(
-                points, fit.motion, strength=self.unbalanced or STRENGTH, n_pairs=self.n_pairs,
-                n_init=self.n_init, n_rough=(1 + len(found)) * N_ROUGH,
-                seed=self.seed + len(found),
+        base = self._search_settings()
+        enough = min(map(len, points)) >= settings.min_points_for_retry
+        found: list[BestSimilarity] = []
+        for k in range(settings.n_searches if enough else 1):
+            found.append(
+                search(
+                    points, fit.similarity, n_pairs=self.n_pairs,
+                    settings=replace(base, n_points=(1 + k) * base.n_points), seed=self.seed + k,
+                )
             )  # fmt: skip
-            found.append(again)
-        return min(found, key=lambda fit: fit.excess)
+            if found[-1].cost_ratio <= settings.max_fair_cost_ratio:
+                break
+        return min(found, key=lambda fit: fit.cost_ratio)
 
-    def _hints(self) -> list[Hints]:
-        known = np.arange(self.n_pairs)
-        return [NO_HINTS, *([Hints((known, known), None, self.alpha)] if self.n_pairs else [])]
+    def _settings(self) -> LatentMatchingSettings:
+        return self.settings or SETTINGS
 
-    def _start(self, points: Pair, metric: str, hints: Hints) -> _Start:
+    def _search_settings(self) -> SearchSettings:
+        """The settings of a search, with the parameters of this matcher."""
+        settings = replace(self._settings().search, n_init=self.n_init)
+        if not self.unbalanced:
+            return settings
+        return replace(settings, unbalanced=replace(settings.unbalanced, rho=self.unbalanced))
+
+    def _side_information(self) -> list[SideInformation]:
+        """No side information and, if there are anchor pairs, these."""
+        pairs = np.arange(self.n_pairs)
+        known = SideInformation((pairs, pairs), None, self.alpha)
+        return [SideInformation.none(), *([known] if self.n_pairs else [])]
+
+    def _solve(self, points: Pair, metric: str, known: SideInformation) -> _Start:
         """The best Gromov-Wasserstein plan under one metric."""
         arrays = [x.double().cpu().numpy() for x in points]
-        options = AlignOptions(
-            None, self.n_init, max(map(len, arrays)), None, None, points[0].device
-        )
+        options = AlignmentOptions(self.n_init, max(map(len, arrays)), points[0].device)
         rng = np.random.RandomState(self.seed)
-        one, other = (TrainingDomain(x, metric, None, rng) for x in arrays)
-        aligned = align((one, other), hints, options, self.seed)
+        x, y = (TrainingDomain(rows, metric, None, rng) for rows in arrays)
+        aligned = align((x, y), known, options, self.seed)
         return _Start(aligned.trial, torch.as_tensor(aligned.plan).to(points[0]))
 
 
 class _Start(NamedTuple):
+    """A plan to start a registration from, and the trial that it comes from."""
+
     trial: Trial
     plan: Tensor
 
 
-def _rivalry(trials: list[Trial]) -> float:
-    """The contrast of the rows' distances, the last trial, if they agree as well as any others."""
+def _row_margin(trials: list[Trial]) -> float:
+    """The far margin of rows, the last trial, if rows explain the data as well as codes do."""
     *of_codes, of_rows = trials
     if of_rows.explained >= max(trial.explained for trial in of_codes):
-        return of_rows.rival
+        return of_rows.far_margin
     return math.inf

@@ -1,9 +1,9 @@
-"""Points of two domains in one space, where those that are near to each other are partners."""
+"""Matches in a common space: points of two domains where near points match."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,111 +11,140 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
+from torch import Tensor
 
-from skgw.registration.rigid import REFINING, transport
+from skgw.registration.procrustes import FINE_REG_SCHEDULE, entropic_transport
 from skgw.solvers import LazyPlan
 from skgw.storable import storable
 
-WIDTH = 0.01  # squared, of the kernel that averages partners, over the mean squared distance
-SOFT = 0.05  # temperature of plans between all points; potentials of a sample are noise far below
-FEW, MANY = 200, 20  # of so many points, one is among the nearest, and the next
-CHUNK = 2048  # points that are compared at a time
-TINY = 1e-6
+CHUNK_SIZE = 2048  # points whose distances are held at a time
+MIN_SCALE = 1e-6  # distances, variances and masses below it count as zero
 
 Array = NDArray[Any]
+Points = TypeVar("Points", Tensor, NDArray[Any])
 
 
 @storable
-class Partners(NamedTuple):
-    """Points of both domains, to find the partners of others among.
+class LatentMatches(NamedTuple):
+    """Points of both domains in one space, in which near points match.
 
-    A plan gives each point its share of mass, by potentials. Those of a sample are uncertain and
-    lead away from the nearest, so single points are compared by their distances alone.
+    A plan gives each point its share of the mass, by potentials. The potentials of a sample are
+    uncertain and lead away from the nearest points, so that single points are matched by distances
+    alone.
 
     Attributes
     ----------
     points : tuple of arrays of shapes (n, d) and (m, d)
-    scores : tuple of arrays of shapes (r,) and (s,)
-        Potentials over `reg` of the first of the points, with which the conditional plan of another
-        one is a softmax.
+    log_scalings : tuple of arrays of shapes (r,) and (s,)
+        Potentials of the reference points, the first of the points, divided by `reg`. The
+        conditional plan of another point is a softmax of these.
     reg : float
+        Entropic regularisation of the plan, in squared distances.
     """
 
     points: tuple[Array, Array]
-    scores: tuple[Array, Array]
+    log_scalings: tuple[Array, Array]
     reg: float
 
     @classmethod
     def of(
-        cls, points: tuple[Array, Array], n_reference: int, mass: tuple[Array, Array] | None = None
-    ) -> Partners:
-        """Keep points, the first `n_reference` of either side in random order.
+        cls,
+        points: tuple[Array, Array],
+        n_reference: int,
+        mass: tuple[Array, Array] | None = None,
+        *,
+        reg: float = 0.05,
+    ) -> LatentMatches:
+        """Keep points of both domains, and solve for a plan between reference points.
 
-        Each has the same share of the mass, or that of `mass`, (n,) and (m,).
+        Parameters
+        ----------
+        points : tuple of arrays of shapes (n, d) and (m, d)
+            In random order.
+        n_reference : int
+            Number of reference points of either domain, the first of its points.
+        mass : tuple of arrays of shapes (n,) and (m,), optional
+            Mass of each point; uniform by default.
+        reg : float
+            Entropic regularisation, relative to the mean squared distance; the potentials of a
+            sample are noise far below the default.
         """
-        one, other = (torch.as_tensor(p[:n_reference]) for p in points)
+        x, y = (torch.as_tensor(p[:n_reference]) for p in points)
         weights = None
         if mass is not None:
-            a, b = (torch.as_tensor(w[:n_reference]).clamp_min(TINY) for w in mass)
+            a, b = (torch.as_tensor(w[:n_reference]).clamp_min(MIN_SCALE) for w in mass)
             weights = a / a.sum(), b / b.sum()
-        found = transport(one, other, SOFT, weights)
-        f, g = found.scores(one, other)
+        found = entropic_transport(x, y, reg, weights)
+        f, g = found.log_scalings(x, y)
         return cls(points, (f.numpy(), g.numpy()), float(found.reg))
 
-    def nearest(self, Z: Array, here: int) -> Array:
-        """Positions of the partners of points (b, d) of the domain `here`."""
-        return nearest(Z, self.points[1 - here])
+    def nearest(self, Z: Array, source: int) -> Array:
+        """Positions of the matches of points (b, d) of a domain, 0 or 1, among the other points."""
+        return nearest(Z, self.points[1 - source])
 
-    def means(self, Z: Array, values: Array, here: int) -> Array:
-        """Means of `values` (m, k), of the points of the other domain, near points (b, d)."""
-        others = self.points[1 - here]
-        width = WIDTH * 2 * max(float(others.var(0).sum()), TINY)
+    def means(self, Z: Array, values: Array, source: int, *, width: float = 0.01) -> Array:
+        """Means of the values (m, k) of the other domain's points near points (b, d) of a domain.
+
+        `width` is the squared width of the kernel, relative to the mean squared distance.
+        """
+        others = self.points[1 - source]
+        squared_width = width * 2 * max(float(others.var(0).sum()), MIN_SCALE)
 
         def means(z: Array) -> Array:
-            distances = euclidean_distances(z, others, squared=True)
-            return np.asarray(softmax(-distances / width, axis=1) @ values)
+            squares = euclidean_distances(z, others, squared=True)
+            return np.asarray(softmax(-squares / squared_width, axis=1) @ values)
 
         return _in_chunks(Z, means)
 
-    def plan(self, one: Array, other: Array, here: int, mass: Array | None = None) -> LazyPlan:
-        """Between points of one domain, `here`, of some `mass`, and many of the other one."""
-        mine = self.points[here][: len(self.scores[here])]
+    def plan(
+        self, points: Array, others: Array, source: int, mass: Array | None = None
+    ) -> LazyPlan:
+        """The plan from points (b, d) of a domain, 0 or 1, to many points (c, d) of the other one.
 
-        def scores(z: Array) -> Array:
-            distances = euclidean_distances(z, mine, squared=True)
-            return -np.asarray(logsumexp(self.scores[here] - distances / self.reg, axis=1))
-
-        mass = np.ones(len(one)) if mass is None else mass
-        linear = _in_chunks(other, scores) - (other * other).sum(1) / self.reg
-        return LazyPlan((2 / self.reg) * one, other, linear, mass / mass.sum())
-
-    def confidence(self, Z: Array, here: int) -> Array:
-        """How much nearer the nearest possible partners are than the next ones, (b,), in [0, 1].
-
-        In a group of its own a point is near to a few and far from all others; in an even cloud of
-        many dimensions all are about as far.
+        `mass` (b,) is the mass of each point; uniform by default.
         """
-        others = self.points[1 - here]
-        few, many = (max(k, len(others) // share) - 1 for k, share in ((1, FEW), (3, MANY)))
-        few, many = (min(k, len(others) - 1) for k in (few, many))
+        log_scaling = self.log_scalings[source]
+        reference = self.points[source][: len(log_scaling)]
+
+        def potential(z: Array) -> Array:
+            squares = euclidean_distances(z, reference, squared=True)
+            return -np.asarray(logsumexp(log_scaling - squares / self.reg, axis=1))
+
+        mass = np.ones(len(points)) if mass is None else mass
+        linear = _in_chunks(others, potential) - (others * others).sum(1) / self.reg
+        return LazyPlan((2 / self.reg) * points, others, linear, mass / mass.sum())
+
+    def confidence(self, Z: Array, source: int, *, near: int = 200, far: int = 20) -> Array:
+        """Confidence in the matches of points (b, d) of a domain, 0 or 1: (b,), between 0 and 1.
+
+        It is one minus the ratio of two distances to the other domain's points: the quantiles
+        ``1 / near`` and ``1 / far``, the nearest and the third-nearest point at least. A point in a
+        small group is near to few points and far from the others; in an even cloud of many
+        dimensions the ratio is near one.
+        """
+        others = self.points[1 - source]
+        ranks = max(1, len(others) // near), max(3, len(others) // far)
+        first, second = (min(rank, len(others)) - 1 for rank in ranks)
 
         def ratio(z: Array) -> Array:
-            distances = np.partition(euclidean_distances(z, others), (few, many), axis=1)
-            return np.asarray(distances[:, few] / np.maximum(distances[:, many], TINY))
+            distances = np.partition(euclidean_distances(z, others), (first, second), axis=1)
+            return np.asarray(distances[:, first] / np.maximum(distances[:, second], MIN_SCALE))
 
         return 1 - _in_chunks(Z, ratio)
 
 
-def matched(one: Array, other: Array) -> Array:
-    """Partners of points (n, d) among others (m, d), all of which are to have one."""
-    Z, W = torch.as_tensor(one), torch.as_tensor(other)
-    return np.asarray(transport(Z, W, REFINING[-1]).plan.argmax(1))
+def assign_jointly(points: Array, others: Array) -> Array:
+    """Matches of points (n, d) among others (m, d), of which each has its share of the mass."""
+    Z, W = torch.as_tensor(points), torch.as_tensor(others)
+    return np.asarray(entropic_transport(Z, W, FINE_REG_SCHEDULE[-1]).plan.argmax(1))
 
 
-def nearest(points: Array, others: Array) -> Array:
+def nearest(points: Points, others: Points) -> Points:
     """Positions of the nearest of others (m, d) to each of some points (n, d)."""
-    return _in_chunks(points, lambda z: euclidean_distances(z, others).argmin(1))
+    P, Q = torch.as_tensor(points), torch.as_tensor(others)
+    found = torch.cat([torch.cdist(part, Q).argmin(1) for part in P.split(CHUNK_SIZE)])
+    return found if isinstance(points, Tensor) else found.numpy()
 
 
 def _in_chunks(points: Array, function: Callable[[Array], Array]) -> Array:
-    return np.concatenate([function(points[i]) for i in gen_batches(len(points), CHUNK)])
+    return np.concatenate([function(points[i]) for i in gen_batches(len(points), CHUNK_SIZE)])

@@ -1,77 +1,65 @@
-"""Training two autoencoders together, so that distances between codes agree across the domains.
+"""Co-training: two autoencoders whose codes agree in their distances across the domains.
 
-The loss is that of both autoencoders and the normalised Gromov-Wasserstein discrepancy of their
-codes (Chevalley, equation 3.1). Three things keep it from misleading the encoders:
+The loss is the loss of both autoencoders plus the normalised Gromov-Wasserstein discrepancy of
+their codes (Chevalley, equation 3.1). Three measures keep the discrepancy from misleading the
+encoders:
 
-- *It is switched on late.* First each autoencoder learns alone. A matching of codes that still
-  change at random is wrong, and training would hold on to it.
-- *Batches are of partners.* Between two independent mini-batches the discrepancy is mostly noise,
-  and the encoders would be deformed to lower it. So the motion that takes one domain to the other
-  is found on many rows, from time to time anew, and rows are drawn with their nearest partners.
-- *Codes have one fixed size.* Distances are compared over their root mean square in the batch, as
-  the discrepancy falls when codes shrink, and a penalty holds this number at its first value, as
-  nothing else would keep the codes from drifting.
+- *A late start.* Each autoencoder first learns alone. A matching of codes that still change at
+  random is wrong, and training would preserve it.
+- *Batches of matched rows.* Between two independent mini-batches the discrepancy is mostly noise,
+  and the encoders would be deformed to lower it. So the similarity between the domains is fitted to
+  many rows, at regular intervals, and batches are drawn with their nearest matches.
+- *A fixed scale.* The discrepancy falls when codes shrink. So it compares distances relative to
+  their root mean square in the batch, and a penalty holds this number at its first value.
+
+References
+----------
+Chevalley, Gromov-Wasserstein regularization and translation across latent spaces. Research project
+report, ETH Zurich, Learning and Adaptive Systems Group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from enum import IntEnum
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from skgw.nn import pairwise_distances
-from skgw.nn.autoencoders import CHUNK_SIZE
+from skgw.registration.procrustes import Pair
+from skgw.registration.similarity import Similarity, similarity_of_matches
 from skgw.solvers.initializers import matched_start
 from skgw.training.gw_loss import cross_term, self_term, start_solve, uniform_problem
 from skgw.training.objective import Objective, Phase
-from skgw.translation.domain import MIN_SIZE, Side, size_of
+from skgw.translation.autoencoded_domain import MIN_RMS_DISTANCE, AutoencodedDomain, rms_distance
+from skgw.translation.latent_matching import LatentMatcher
+from skgw.translation.matches import nearest
 
-SIZE_WEIGHT = 1.0  # of the penalty that keeps the codes' size
-TINY = 1e-6
-MATCHED_STEPS = 2  # outer steps from the matching that a batch was drawn from
-
-Pair = tuple[Tensor, Tensor]
-
-
-class Matcher(Protocol):
-    """Finds motions between the domains: pairs of an orthogonal map and an offset.
-
-    Weights are the mass of each reference row that is matched, of either domain.
-    """
-
-    def first(self, codes: Pair, rows: Pair, axes: Pair) -> tuple[bool, Pair, Pair, float, float]:
-        """From nothing: from normal codes, rows and principal coordinates of reference rows.
-
-        Returns whether the motion is one of principal coordinates, or one of codes; the motion;
-        weights; how much worse any other motion is; and the cost over that between samples of one
-        law.
-        """
-
-    def again(self, codes: Pair, motion: Pair) -> tuple[Pair, Pair]:
-        """Improve a motion of normal codes of reference rows; with weights."""
-
-    def fit(self, codes: Pair, weights: Tensor) -> Pair:
-        """The motion that fits normal codes of partners best."""
+MIN_MASS = 1e-6  # mass of a row in the drawing of batches, relative to the mean
 
 
 @dataclass(frozen=True)
 class CoTrainingOptions:
-    """How two autoencoders are trained together.
+    """Options of the co-training of two autoencoders.
 
     Attributes
     ----------
     gw_weight : float
         Weight of the discrepancy, relative to the squared error of a feature.
     epsilon : float
-        Strength of its entropy, relative to the mean squared distance of codes.
+        Entropic regularisation of the discrepancy, relative to the mean squared distance of codes.
     batch_size : int
     n_alone : int
-        Updates before the domains are matched for the first time.
+        Number of updates before the domains are matched for the first time.
     match_every : int
-        Updates from one matching to the next.
+        Number of updates from one matching to the next.
+    scale_weight : float
+        Weight of the penalty on changes of the codes' RMS distance.
+    n_gw_steps : int
+        Outer steps of the discrepancy, from the matching that a batch was drawn from.
     """
 
     gw_weight: float
@@ -79,57 +67,104 @@ class CoTrainingOptions:
     batch_size: int
     n_alone: int
     match_every: int
+    scale_weight: float = 1.0
+    n_gw_steps: int = 2
+
+
+class MatchedBy(IntEnum):
+    """The points whose similarity gives the matches of the rows."""
+
+    NOTHING = 0  # not matched yet
+    CODES = 1
+    ROWS = 2  # by their principal coordinates
+
+
+class StoredSimilarity(nn.Module):
+    """A similarity in the state of an objective; zero until it is assigned."""
+
+    rotation: Tensor  # (kx, ky)
+    offset: Tensor  # (ky,)
+
+    def __init__(self, kx: int, ky: int) -> None:
+        super().__init__()
+        self.register_buffer("rotation", torch.zeros(kx, ky))
+        self.register_buffer("offset", torch.zeros(ky))
+
+    @property
+    def value(self) -> Similarity[Tensor]:
+        """The similarity."""
+        return Similarity(self.rotation, self.offset)
+
+    def assign(self, similarity: Similarity[Tensor]) -> None:
+        """Store a similarity."""
+        self.rotation.copy_(similarity.rotation)
+        self.offset.copy_(similarity.offset)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Transform points (n, kx) to (n, ky)."""
+        return self.value(points)
 
 
 class CoTrainingObjective(Objective):
-    """Two autoencoders on mini-batches of rows, and the discrepancy of their codes.
+    """The loss of two autoencoders on mini-batches of rows, and the discrepancy of their codes.
 
     Parameters
     ----------
-    sides : pair of Side
+    domains : pair of AutoencodedDomain
     options : CoTrainingOptions
-    matcher : Matcher
+    matcher : LatentMatcher
     """
 
-    rotation: Tensor  # (kx, ky), of codes; zero before the domains are matched
-    offset: Tensor  # (ky,)
-    turn: Tensor  # (dx, dy), of principal coordinates; zero where codes are relied on
-    shift: Tensor  # (dy,)
-    partners: Tensor  # (P + P', 2), positions in both pools, for each row of one and of the other
-    mass: Tensor  # (P + P',), how much of each of these rows is matched
-    contrast: Tensor  # ()
-    excess: Tensor  # ()
+    matches: Tensor  # (P + P', 2), positions in both pools, for each row of x and then of y
+    mass: Tensor  # (P + P'), matched mass of each of these rows, relative to the mean
+    margin: Tensor  # ()
+    cost_ratio: Tensor  # ()
+    matched_by_code: Tensor  # (), a `MatchedBy`
     n_updates: Tensor  # ()
 
     def __init__(
-        self, sides: tuple[Side, Side], options: CoTrainingOptions, matcher: Matcher
+        self,
+        domains: tuple[AutoencodedDomain, AutoencodedDomain],
+        options: CoTrainingOptions,
+        matcher: LatentMatcher,
     ) -> None:
         super().__init__()
-        self.sides, self.options, self.matcher = nn.ModuleList(sides), options, matcher
-        one, other = self.pair
-        dims = one.model.autoencoder.latent_dim, other.model.autoencoder.latent_dim
-        n_pairs = len(one.pool) + len(other.pool)
-        self.register_buffer("rotation", torch.zeros(dims))
-        self.register_buffer("turn", torch.zeros(one.axes.shape[1], other.axes.shape[1]))
-        self.register_buffer("offset", torch.zeros(dims[1]))
-        self.register_buffer("shift", torch.zeros(other.axes.shape[1]))
-        self.register_buffer("partners", torch.zeros(n_pairs, 2, dtype=torch.long))
-        self.register_buffer("mass", torch.ones(n_pairs))
-        self.register_buffer("excess", torch.zeros(()))
-        self.register_buffer("contrast", torch.zeros(()))
+        self.domains, self.options, self.matcher = nn.ModuleList(domains), options, matcher
+        x, y = self.pair
+        self.code_similarity = StoredSimilarity(
+            x.model.autoencoder.latent_dim, y.model.autoencoder.latent_dim
+        )
+        self.row_similarity = StoredSimilarity(x.coordinates.shape[1], y.coordinates.shape[1])
+        n_pool = len(x.pool) + len(y.pool)
+        self.register_buffer("matches", torch.zeros(n_pool, 2, dtype=torch.long))
+        self.register_buffer("mass", torch.ones(n_pool))
+        self.register_buffer("margin", torch.zeros(()))
+        self.register_buffer("cost_ratio", torch.zeros(()))
+        self.register_buffer("matched_by_code", torch.tensor(int(MatchedBy.NOTHING)))
         self.register_buffer("n_updates", torch.tensor(0))
 
+    @property
+    def pair(self) -> tuple[AutoencodedDomain, AutoencodedDomain]:
+        """Both domains."""
+        x, y = self.domains
+        return cast(AutoencodedDomain, x), cast(AutoencodedDomain, y)
+
+    @property
+    def matched_by(self) -> MatchedBy:
+        """The points that the current matches rest on."""
+        return MatchedBy(int(self.matched_by_code))
+
     def phases(self) -> Sequence[Phase]:
-        """Both autoencoders at once, and the critics if there are any."""
-        models = [side.model for side in self.pair]
+        """Both autoencoders in one phase, and the critics if there are any."""
+        models = [domain.model for domain in self.pair]
         phases = [Phase("autoencoders", [p for m in models for p in m.autoencoder.parameters()])]
         critics = [p for m in models if m.critic is not None for p in m.critic.parameters()]
         return phases + ([Phase("critics", critics)] if critics else [])
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of both models on the next batches and, after the warm-up, of their codes."""
-        batches = [side.draw(self.options.batch_size, generator) for side in self.pair]
-        models = [side.model for side in self.pair]
+        batches = [domain.draw(self.options.batch_size, generator) for domain in self.pair]
+        models = [domain.model for domain in self.pair]
         if phase == "critics":
             parts = [m.critic_loss(x, generator) for m, x in zip(models, batches, strict=True)]
         else:
@@ -143,135 +178,119 @@ class CoTrainingObjective(Objective):
             if age % self.options.match_every == 0:
                 self.match(generator)
             losses["gw"], drift = self._discrepancy(generator)
-            further = self.options.gw_weight * losses["gw"] + SIZE_WEIGHT * drift
+            further = self.options.gw_weight * losses["gw"] + self.options.scale_weight * drift
             losses["loss"] = losses["loss"] + further
         return losses
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """Mean squared errors of features of held-out rows, from their mean codes, summed."""
-        if any(not len(side.held_out) for side in self.pair):
+        """Sum of both domains' mean squared errors per feature on held-out rows."""
+        if any(not len(domain.held_out) for domain in self.pair):
             return None
-        return float(sum(side.validation_loss() for side in self.pair))
-
-    @property
-    def pair(self) -> tuple[Side, Side]:
-        """Both domains."""
-        one, other = self.sides
-        return cast(Side, one), cast(Side, other)
+        return float(sum(domain.validation_loss() for domain in self.pair))
 
     @torch.no_grad()
     def match(self, generator: torch.Generator) -> tuple[Pair, Pair]:
-        """Match the domains anew: normal codes of both pools, and the means of the codes."""
-        (z, mean_z), (w, mean_w) = (side.normal_codes() for side in self.pair)
-        i, j = (side.draw_reference(generator) for side in self.pair)
-        if not self.rotation.any():
+        """Match the domains anew.
+
+        Returns
+        -------
+        codes : tuple of Tensors of shapes (P, kx) and (P', ky)
+            Normal codes of both pools.
+        means : tuple of Tensors of shapes (kx,) and (ky,)
+            Means of the codes.
+        """
+        (z, mean_z), (w, mean_w) = (domain.normal_codes() for domain in self.pair)
+        i, j = (domain.draw_reference(generator) for domain in self.pair)
+        if self.matched_by is MatchedBy.NOTHING:
             self._match_first((z, w))
-        elif not self.by_rows:
-            motion, weights = self.matcher.again((z[i], w[j]), (self.rotation, self.offset))
-            self._follow(motion, weights, (z, w))
-        if self.by_rows:
-            codes = z[self.partners[:, 0]], w[self.partners[:, 1]]
-            self._set_motion(self.matcher.fit(codes, self.mass))
+        elif self.matched_by is MatchedBy.CODES:
+            refined = self.matcher.refine((z[i], w[j]), self.code_similarity.value)
+            self.code_similarity.assign(refined.similarity)
+            self._update_matches(refined.transport.marginals, (z, w))
+        if self.matched_by is MatchedBy.ROWS:
+            matched = z[self.matches[:, 0]], w[self.matches[:, 1]]
+            self.code_similarity.assign(similarity_of_matches(*matched, self.mass))
         return (z, w), (mean_z, mean_w)
 
-    @property
-    def by_rows(self) -> bool:
-        """Whether principal coordinates of rows tell who is whose partner, and not codes."""
-        return bool(self.turn.any())
-
-    def placed(self, codes: Pair) -> Pair:
-        """Both pools in the space in which partners are near to each other."""
-        one, other = self.pair
-        if self.by_rows:
-            return one.axes @ self.turn + self.shift, other.axes
-        return codes[0] @ self.rotation + self.offset, codes[1]
+    def in_common_space(self, codes: Pair) -> Pair:
+        """Both pools in the space in which near points match."""
+        x, y = self.pair
+        if self.matched_by is MatchedBy.ROWS:
+            return self.row_similarity(x.coordinates), y.coordinates
+        return self.code_similarity(codes[0]), codes[1]
 
     def cost(self, codes: Pair) -> float:
-        """Mean squared distance of normal codes of partners, over that of all."""
-        i, j = self.partners.T
-        moved = codes[0] @ self.rotation + self.offset
-        apart = (moved[i] - codes[1][j]).square().sum(1) @ self.mass / self.mass.sum()
-        spread = 0.5 * (size_of(moved) ** 2 + size_of(codes[1]) ** 2)
-        shift = (moved.mean(0) - codes[1].mean(0)).square().sum()
-        return float(apart / (spread + shift))
+        """Mean squared distance of normal codes of matched rows, relative to all pairs of codes."""
+        i, j = self.matches.T
+        z, w = self.code_similarity(codes[0]), codes[1]
+        matched = (z[i] - w[j]).square().sum(1) @ self.mass / self.mass.sum()
+        within = 0.5 * (rms_distance(z) ** 2 + rms_distance(w) ** 2)
+        between = (z.mean(0) - w.mean(0)).square().sum()
+        return float(matched / (within + between))
 
     def _match_first(self, codes: Pair) -> None:
-        """From nothing; principal coordinates do not change, and their partners neither."""
-        one, other = self.pair
-        i, j = one.reference, other.reference
-        rows = one.rows[one.pool[i]], other.rows[other.pool[j]]
-        axes = one.axes[i], other.axes[j]
-        by_rows, motion, weights, contrast, excess = self.matcher.first(
-            (codes[0][i], codes[1][j]), rows, axes
-        )
-        self.contrast.fill_(contrast)
-        self.excess.fill_(excess)
-        if by_rows:
-            self.turn.copy_(motion[0])
-            self.shift.copy_(motion[1])
-        self._follow(motion, weights, codes)
+        """Match without an initial similarity. Matches by rows are final: rows do not change."""
+        x, y = self.pair
+        i, j = x.reference, y.reference
+        rows = x.rows[x.pool[i]], y.rows[y.pool[j]]
+        coordinates = x.coordinates[i], y.coordinates[j]
+        found = self.matcher.match((codes[0][i], codes[1][j]), rows, coordinates)
+        self.margin.fill_(found.margin)
+        self.cost_ratio.fill_(found.cost_ratio)
+        self.matched_by_code.fill_(MatchedBy.ROWS if found.by_rows else MatchedBy.CODES)
+        stored = self.row_similarity if found.by_rows else self.code_similarity
+        stored.assign(found.similarity)
+        self._update_matches(found.mass, codes)
 
-    def _follow(self, motion: Pair, weights: Pair, codes: Pair) -> None:
-        """Who is whose partner, and the mass of each, after a motion and weights were found."""
-        if not self.by_rows:
-            self._set_motion(motion)
-        placed = self.placed(codes)
-        self.partners.copy_(nearest_partners(*placed))
-        mass = [
-            (len(w) * w)[_nearest(points, points[side.reference])]
-            for points, w, side in zip(placed, weights, self.pair, strict=True)
+    def _update_matches(self, mass: Pair, codes: Pair) -> None:
+        """Match the pools by the new similarity; rows get the nearest reference row's mass."""
+        common = self.in_common_space(codes)
+        self.matches.copy_(nearest_both_ways(*common))
+        of_pools = [
+            (len(m) * m)[nearest(points, points[domain.reference])]
+            for points, m, domain in zip(common, mass, self.pair, strict=True)
         ]
-        self.mass.copy_(torch.cat(mass))
-
-    def _set_motion(self, motion: Pair) -> None:
-        self.rotation.copy_(motion[0])
-        self.offset.copy_(motion[1])
+        self.mass.copy_(torch.cat(of_pools))
 
     def _discrepancy(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Normalised GW_eps of a batch drawn from the matching, and how far sizes have drifted."""
+        """Normalised discrepancy of a batch of matched rows, and the drift of the codes' scales."""
         D, E = (
-            pairwise_distances(side.model.autoencoder.encode(side.rows[index]))
-            for side, index in zip(self.pair, self._draw_partners(generator), strict=True)
+            pairwise_distances(domain.model.autoencoder.encode(domain.rows[index]))
+            for domain, index in zip(self.pair, self._draw_matched(generator), strict=True)
         )
-        sizes = [C.square().mean().clamp_min(MIN_SIZE**2).sqrt() for C in (D, E)]
-        drift = [
-            (size / side.size - 1).square() for size, side in zip(sizes, self.pair, strict=True)
-        ]
-        D, E = D / sizes[0], E / sizes[1]
-        self_terms = [self_term(C, self.options.epsilon, max_iter=MATCHED_STEPS) for C in (D, E)]
+        rms = [C.square().mean().clamp_min(MIN_RMS_DISTANCE**2).sqrt() for C in (D, E)]
+        drift = [(r / domain.scale - 1).square() for r, domain in zip(rms, self.pair, strict=True)]
+        D, E = D / rms[0], E / rms[1]
+        epsilon, n_steps = self.options.epsilon, self.options.n_gw_steps
+        self_terms = [self_term(C, epsilon, max_iter=n_steps) for C in (D, E)]
         return 2 * self._cross_term(D, E) - sum(self_terms), drift[0] + drift[1]
 
-    def _draw_partners(self, generator: torch.Generator) -> Pair:
-        """Positions of rows of both domains, and of their partners: as many rows of either."""
-        one, other = self.pair
+    def _draw_matched(self, generator: torch.Generator) -> Pair:
+        """Positions of rows of both domains and of their matches, half of a batch from each."""
+        x, y = self.pair
         n = self.options.batch_size // 2
-        masses = self.mass.cpu().clamp_min(TINY).split([len(one.pool), len(other.pool)])
+        masses = self.mass.cpu().clamp_min(MIN_MASS).split([len(x.pool), len(y.pool)])
         drawn = [torch.multinomial(m, min(n, len(m)), generator=generator) for m in masses]
-        i, j = self.partners[torch.cat([drawn[0], len(one.pool) + drawn[1]])].T
-        return one.pool[i], other.pool[j]
+        i, j = self.matches[torch.cat([drawn[0], len(x.pool) + drawn[1]])].T
+        return x.pool[i], y.pool[j]
 
     def _cross_term(self, D: Tensor, E: Tensor) -> Tensor:
         D0, E0, epsilon = D.detach(), E.detach(), self.options.epsilon
         problem = uniform_problem(D0, E0)
         start = matched_start(problem, D0[None], E0[None], loss="L2")
-        solution = start_solve(problem, start, epsilon, max_iter=MATCHED_STEPS)
+        solution = start_solve(problem, start, epsilon, max_iter=self.options.n_gw_steps)
         return cross_term(solution, D, E, epsilon)
 
 
-def nearest_partners(one: Tensor, other: Tensor) -> Tensor:
-    """The nearest of the other points for each point of (n, d) and of (m, d), both ways.
+def nearest_both_ways(x: Tensor, y: Tensor) -> Tensor:
+    """The nearest of the other points for each point of x (n, d) and of y (m, d).
 
     Returns
     -------
     Tensor of int of shape (n + m, 2)
-        Positions in the first and the second set.
+        Positions in x and in y.
     """
-    forth, back = _nearest(one, other), _nearest(other, one)
-    i, j = (torch.arange(len(x), device=x.device) for x in (one, other))
-    return torch.cat([torch.stack([i, forth], 1), torch.stack([back, j], 1)])
-
-
-def _nearest(points: Tensor, others: Tensor) -> Tensor:
-    """Positions of the nearest of others (m, d) to each of some points (n, d)."""
-    return torch.cat([torch.cdist(part, others).argmin(1) for part in points.split(CHUNK_SIZE)])
+    in_y, in_x = nearest(x, y), nearest(y, x)
+    i, j = (torch.arange(len(points), device=points.device) for points in (x, y))
+    return torch.cat([torch.stack([i, in_y], 1), torch.stack([in_x, j], 1)])

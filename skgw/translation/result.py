@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
-from skgw.matching.metric_selection import CLEAR
+from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
 from skgw.nn import FittedNetwork
 from skgw.nn.residual import ResidualMap, ResidualSpec
+from skgw.registration.split_half import POOR_COST_RATIO
 from skgw.training import TrainingOptions, train
+from skgw.translation.autoencoded_domain import rms_distance
 from skgw.translation.code_map import CodeMap
-from skgw.translation.domain import size_of
-from skgw.translation.latent_matching import POOR
-from skgw.translation.matches import Partners
-from skgw.translation.objective import CoTrainingObjective
+from skgw.translation.matches import LatentMatches
+from skgw.translation.objective import CoTrainingObjective, MatchedBy
 from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.setup import DomainSetup
 from skgw.translation.translation_network import TranslationObjective
@@ -37,7 +37,7 @@ class CoTrained(NamedTuple):
     translator : Translator
     mass : tuple of arrays of shapes (r,) and (s,)
         How much of each row that partners are sought among is matched, relative to the mean.
-    cost, excess, contrast : float
+    cost, excess, margin : float
         As in `GWCoTrainedAutoencoders`.
     """
 
@@ -45,7 +45,7 @@ class CoTrained(NamedTuple):
     mass: Pair
     cost: float
     excess: float
-    contrast: float
+    margin: float
 
 
 def conclude(
@@ -73,38 +73,44 @@ def conclude(
         Maps to train between the codes, if any.
     """
     codes, means = objective.match(noise)
-    pools = [side.pool.cpu().numpy() for side in objective.pair]
-    placed = _arrays(*objective.placed(codes))
-    points = _arrays(codes[0] @ objective.rotation, codes[1] - objective.offset)
+    pools = [domain.pool.cpu().numpy() for domain in objective.pair]
+    placed = _arrays(*objective.in_common_space(codes))
+    points = _arrays(
+        codes[0] @ objective.code_similarity.rotation, codes[1] - objective.code_similarity.offset
+    )
     mass = _arrays(*objective.mass.split([len(pool) for pool in pools]))
-    partners = Partners.of(placed, n_reference, mass if unbalanced else None)
+    matches = LatentMatches.of(placed, n_reference, mass if unbalanced else None)
     networks = None
     if network is not None:
         targets = (
-            partners.means(placed[0], points[1], 0),
-            partners.means(placed[1], points[0], 1),
+            matches.means(placed[0], points[1], 0),
+            matches.means(placed[1], points[0], 1),
         )
         networks = _train_networks(network, objective, points, targets, noise)
     translator = Translator(
         domains=(domains[0].coded_domain(), domains[1].coded_domain()),
-        map=_code_map(objective, means),
+        code_map=_code_map(objective, means),
         row_map=_row_map(objective, domains),
-        partners=partners,
+        matches=matches,
         rows=(domains[0].rows[pools[0]], domains[1].rows[pools[1]]),
         points=points,
         positions=(pools[0], pools[1]),
         networks=networks,
     )
     return CoTrained(
-        translator, mass, objective.cost(codes), float(objective.excess), float(objective.contrast)
+        translator,
+        mass,
+        objective.cost(codes),
+        float(objective.cost_ratio),
+        float(objective.margin),
     )
 
 
 def diagnostics(found: CoTrained, codes: Pair) -> dict[str, float]:
     """`GWCoTrainedAutoencoders.diagnostics_`, from the codes of all training rows."""
     told = {"cost": found.cost, "excess": found.excess}
-    for name, z, size in zip("xy", codes, found.translator.map.sizes, strict=True):
-        told[f"size_{name}"] = float(size_of(torch.as_tensor(z))) / size
+    for name, z, size in zip("xy", codes, found.translator.code_map.scales, strict=True):
+        told[f"size_{name}"] = float(rms_distance(torch.as_tensor(z))) / size
         told[f"rank_{name}"] = effective_rank(z)
     return told
 
@@ -118,12 +124,12 @@ def effective_rank(codes: Array) -> float:
 def warn_of_doubts(found: CoTrained) -> None:
     """Say so if the matching is not to be trusted."""
     faults = []
-    if found.contrast < CLEAR:
+    if found.margin < AMBIGUOUS_MARGIN:
         faults.append(
             "The matching is ambiguous: another one that differs fits nearly as well "
-            f"(`contrast_` is {found.contrast:.2g}, below {CLEAR})."
+            f"(`margin_` is {found.margin:.2g}, below {AMBIGUOUS_MARGIN})."
         )
-    if found.excess > POOR:
+    if found.excess > POOR_COST_RATIO:
         faults.append(
             f"The matching is poor: its cost is {found.excess:.2g} times that of matching "
             "halves of the same domain. The domains may differ in their distances."
@@ -136,9 +142,9 @@ def warn_of_doubts(found: CoTrained) -> None:
 def _code_map(objective: CoTrainingObjective, means: tuple[Tensor, Tensor]) -> CodeMap:
     one, other = objective.pair
     return CodeMap(
-        _arrays(means[0], means[1] + other.size * objective.offset),
-        (float(one.size), float(other.size)),
-        _array(objective.rotation),
+        _arrays(means[0], means[1] + other.scale * objective.code_similarity.offset),
+        (float(one.scale), float(other.scale)),
+        _array(objective.code_similarity.rotation),
     )
 
 
@@ -146,10 +152,12 @@ def _row_map(
     objective: CoTrainingObjective, domains: tuple[DomainSetup, DomainSetup]
 ) -> RowMap | None:
     """The motion of principal coordinates, if these are relied on."""
-    if not objective.by_rows:
+    if objective.matched_by is not MatchedBy.ROWS:
         return None
     axes = domains[0].axes, domains[1].axes
-    return RowMap(axes, _array(objective.turn), _array(objective.shift))
+    return RowMap(
+        axes, _array(objective.row_similarity.rotation), _array(objective.row_similarity.offset)
+    )
 
 
 def _train_networks(
@@ -169,7 +177,7 @@ def _train_networks(
         cycle_weight=network.cycle_weight,
         batch_size=trained.options.batch_size,
     )
-    objective.to(trained.rotation.device)
+    objective.to(trained.mass.device)
     train(objective, TrainingOptions(max_iter=network.n_updates), noise)
     return FittedNetwork.of(maps[0], spec), FittedNetwork.of(maps[1], spec)
 

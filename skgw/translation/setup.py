@@ -12,9 +12,9 @@ from skgw.autoencoders.base import check_network
 from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
 from skgw.base.trained import hold_out
 from skgw.nn import AutoencoderSpec, FittedNetwork
-from skgw.nn.coded_domain import CodedDomain, Unit
-from skgw.registration.principal_axes import PrincipalAxes
-from skgw.translation.domain import Side
+from skgw.nn.coded_domain import CodedDomain, Scaler
+from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.translation.autoencoded_domain import AutoencodedDomain
 
 Array = NDArray[Any]
 
@@ -70,31 +70,31 @@ class DomainSetup(NamedTuple):
     Attributes
     ----------
     rows : array of shape (n, p)
-    unit : Unit
+    scaler : Scaler
         Scaler of the rows.
-    axes : PrincipalAxes
+    axes : PrincipalCoordinates
         Principal axes of the scaled rows.
     spec : AutoencoderSpec
-    side : Side
+    domain : AutoencodedDomain
         Holds the autoencoder.
     """
 
     rows: Array
-    unit: Unit
-    axes: PrincipalAxes
+    scaler: Scaler
+    axes: PrincipalCoordinates
     spec: AutoencoderSpec
-    side: Side
+    domain: AutoencodedDomain
 
     def coded_domain(self) -> CodedDomain:
         """The fitted domain: the autoencoder as it is now, as plain data."""
-        network = FittedNetwork.of(self.side.model.autoencoder, self.spec)
-        return CodedDomain(self.unit, network, self.rows.dtype.name)
+        network = FittedNetwork.of(self.domain.model.autoencoder, self.spec)
+        return CodedDomain(self.scaler, network, self.rows.dtype.name)
 
 
 def set_up_domain(
     rows: Array,
     options: DomainOptions,
-    known: Array,
+    anchors: Array,
     rng: np.random.RandomState,
     *,
     axes_seed: int,
@@ -106,26 +106,26 @@ def set_up_domain(
     ----------
     rows : array of shape (n, p)
     options : DomainOptions
-    known : array of int
+    anchors : array of int
         Positions of anchor rows, whose matches are known; no anchor row is held out.
     rng : RandomState
         Chooses the rows that are held out.
     axes_seed, network_seed : int
         Seeds of the principal axes and of the weights.
     """
-    unit = Unit.of(rows)
-    normal = unit.forth(rows)
-    axes = PrincipalAxes.of(normal, axes_seed)
+    scaler = Scaler.of(rows)
+    normal = scaler.transform(rows)
+    axes = PrincipalCoordinates.of(normal, axes_seed)
     spec = options.spec(rows.shape[1])
     model = AutoencoderLoss(spec.build(network_seed), options.loss, seed=network_seed)
     order, held_out = hold_out(
-        rng.permutation(len(rows)), options.held_out_share, least=1, spared=known
+        rng.permutation(len(rows)), options.held_out_share, least=1, spared=anchors
     )
-    side = Side(
-        normal, model, order=order, held_out=held_out, known=known,
-        n_reference=options.n_reference, coordinates=axes.coordinates,
+    domain = AutoencodedDomain(
+        normal, model, order=order, held_out=held_out, known=anchors,
+        n_reference=options.n_reference, coordinates=axes.transform,
     )  # fmt: skip
-    return DomainSetup(rows, unit, axes, spec, side)
+    return DomainSetup(rows, scaler, axes, spec, domain)
 
 
 def image_shape_of(shape: Any, domain: int) -> tuple[int, int, int] | None:

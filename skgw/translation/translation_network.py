@@ -1,9 +1,12 @@
-"""Training two maps between spaces of codes, on what a coupling says, and on each other.
+"""Translation networks: two maps between spaces of codes, trained on a coupling and on each other.
 
-Each map is to bring points to the targets that the coupling names, the means of their partners; one
-after the other they are to bring points back to where they were (Chevalley's outlook, and Zhu,
-Park, Isola, Efros 2017, Unpaired image-to-image translation using cycle-consistent adversarial
-networks, in the space of codes).
+Each map takes points to the barycentric projections of the coupling. One map after the other should
+return points to where they were (cycle consistency), in the space of codes.
+
+References
+----------
+Zhu, Park, Isola, Efros (2017), Unpaired image-to-image translation using cycle-consistent
+adversarial networks. ICCV.
 """
 
 from __future__ import annotations
@@ -19,16 +22,16 @@ from skgw.training.objective import Objective, Phase
 
 
 class TranslationObjective(Objective):
-    """Maps between two sets of points of one space.
+    """Losses of two maps between two sets of points of one space.
 
     Parameters
     ----------
     maps : pair of ResidualMap
-        From points of the first set to those of the second, and back.
+        From the first set to the second one, and from the second set to the first one.
     points, targets : pairs of arrays of shapes (n, d) and (m, d)
-        Of either set, and where they are to go.
+        The points of either set, and the points that they should be mapped to.
     cycle_weight : float
-        Weight of the way there and back against the targets.
+        Weight of the cycle loss, relative to the loss of the targets.
     batch_size : int
 
     Examples
@@ -64,26 +67,26 @@ class TranslationObjective(Objective):
         self.maps = nn.ModuleList(maps)
         self.cycle_weight, self.batch_size = cycle_weight, batch_size
         for name, arrays in (("points", points), ("targets", targets)):
-            for end, array in zip("xy", arrays, strict=True):
+            for domain, array in zip("xy", arrays, strict=True):
                 values = torch.as_tensor(array, dtype=torch.float32)
-                self.register_buffer(f"{name}_{end}", values, persistent=False)
+                self.register_buffer(f"{name}_{domain}", values, persistent=False)
 
     def phases(self) -> Sequence[Phase]:
-        """Both maps at once."""
+        """Both maps in one phase."""
         return [Phase("maps", list(self.maps.parameters()))]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Mean squared distances from targets, and from the points after both maps."""
-        forth, back = self.maps
-        ends = (
-            (self.points_x, self.targets_x, forth, back),
-            (self.points_y, self.targets_y, back, forth),
+        """Mean squared distances from the targets, and of cycles from the points."""
+        to_y, to_x = self.maps
+        directions = (
+            (self.points_x, self.targets_x, to_y, to_x),
+            (self.points_y, self.targets_y, to_x, to_y),
         )
         target, cycle = self.points_x.new_zeros(2)
-        for points, targets, there, again in ends:
+        for points, targets, forward, backward in directions:
             n = min(self.batch_size, len(points))
             batch = torch.randperm(len(points), generator=generator)[:n].to(points.device)
-            moved = there(points[batch])
-            target = target + (moved - targets[batch]).square().sum(1).mean()
-            cycle = cycle + (again(moved) - points[batch]).square().sum(1).mean()
+            mapped = forward(points[batch])
+            target = target + (mapped - targets[batch]).square().sum(1).mean()
+            cycle = cycle + (backward(mapped) - points[batch]).square().sum(1).mean()
         return {"loss": target + self.cycle_weight * cycle, "target": target, "cycle": cycle}

@@ -1,4 +1,4 @@
-"""What a fit of two autoencoders leaves: encode, go across, decode."""
+"""The fitted translator: encode, map to the other domain, decode."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from skgw.nn import FittedNetwork
 from skgw.nn.coded_domain import CodedDomain
 from skgw.nn.residual import ResidualMap
-from skgw.registration.principal_axes import PrincipalAxes
+from skgw.registration.principal_axes import PrincipalCoordinates
 from skgw.storable import storable
 from skgw.translation.code_map import CodeMap
-from skgw.translation.matches import Partners, matched
+from skgw.translation.matches import LatentMatches, assign_jointly
 
 METHODS = ("auto", "decoded", "network", "barycentric", "greedy")
 
@@ -23,104 +23,108 @@ Array = NDArray[Any]
 
 @storable
 class RowMap(NamedTuple):
-    """A motion between rows of two domains, in principal coordinates of either.
+    """A similarity between rows of two domains, in principal coordinates of either domain.
 
     Attributes
     ----------
-    axes : tuple of PrincipalAxes
-    turn, shift : arrays of shapes (dx, dy) and (dy,)
-        From coordinates of the first domain to those of the second.
+    coordinates : tuple of PrincipalCoordinates
+        Of either domain.
+    rotation, offset : arrays of shapes (dx, dy) and (dy,)
+        The similarity from coordinates of the first domain to coordinates of the second one.
     """
 
-    axes: tuple[PrincipalAxes, PrincipalAxes]
-    turn: Array
-    shift: Array
+    coordinates: tuple[PrincipalCoordinates, PrincipalCoordinates]
+    rotation: Array
+    offset: Array
 
-    def shared(self, X: Array, here: int) -> Array:
-        """Rows of either domain, in its units, as coordinates of the second, (b, dy)."""
-        coordinates = self.axes[here].coordinates(X)
-        return coordinates if here else np.asarray(coordinates @ self.turn + self.shift)
+    def to_shared(self, X: Array, domain: int) -> Array:
+        """Coordinates of the second domain (b, dy) of scaled rows (b, p) of a domain, 0 or 1."""
+        coordinates = self.coordinates[domain].transform(X)
+        return coordinates if domain else np.asarray(coordinates @ self.rotation + self.offset)
 
 
 @storable
 class Translator(NamedTuple):
-    """Two coded domains, the way between their codes, and where partners are found.
+    """Two coded domains, the map between their codes, and the rows that are matches.
 
     Attributes
     ----------
     domains : tuple of CodedDomain
-    map : CodeMap
+    code_map : CodeMap
     row_map : RowMap or None
-        Partners are near to each other in this space; without it, in that of codes.
-    partners : Partners
-        Training rows of either domain as points of this space.
+        Rows match if they are near in its space; without it, if their codes are near.
+    matches : LatentMatches
+        The pool rows of either domain as points of that space.
     rows : tuple of arrays of shapes (r, p) and (s, q)
-        The same as they are.
+        The pool rows.
     points : tuple of arrays of shapes (r, k) and (s, k)
-        The same as points of the space that all codes share.
+        Codes of the pool rows in the space that both domains share.
     positions : tuple of arrays of int of shapes (r,) and (s,)
-        Where they are among all training rows.
+        Positions of the pool rows among the training rows.
     networks : tuple of FittedNetwork, or None
-        Maps from points of the shared space to partners in it, for either domain.
+        Maps from codes of either domain to codes of their matches, in the shared space.
     """
 
     domains: tuple[CodedDomain, CodedDomain]
-    map: CodeMap
+    code_map: CodeMap
     row_map: RowMap | None
-    partners: Partners
+    matches: LatentMatches
     rows: tuple[Array, Array]
     points: tuple[Array, Array]
     positions: tuple[Array, Array]
     networks: tuple[FittedNetwork[ResidualMap], FittedNetwork[ResidualMap]] | None
 
-    def shared(self, X: Array, here: int, device: torch.device) -> Array:
-        """Rows of a domain as points of the space that all codes share, (b, k)."""
-        return self.map.shared(self.domains[here].encode(X, device), here)
+    def shared_codes(self, X: Array, domain: int, device: torch.device) -> Array:
+        """Codes of rows in the space that both domains share, (b, k)."""
+        return self.code_map.to_shared(self.domains[domain].encode(X, device), domain)
 
-    def placed(self, X: Array, here: int, device: torch.device) -> Array:
-        """Rows of a domain as points of the space in which partners are near, (b, d)."""
+    def in_common_space(self, X: Array, domain: int, device: torch.device) -> Array:
+        """Rows as points of the space in which near points match, (b, d)."""
         if self.row_map is None:
-            return self.shared(X, here, device)
-        return self.row_map.shared(self.domains[here].unit.forth(X), here)
+            return self.shared_codes(X, domain, device)
+        return self.row_map.to_shared(self.domains[domain].scaler.transform(X), domain)
 
-    def decode(self, shared: Array, here: int, device: torch.device) -> Array:
-        """Rows of a domain of points of the shared space."""
-        return self.domains[here].decode(self.map.codes(shared, here), device)
+    def decode(self, codes: Array, domain: int, device: torch.device) -> Array:
+        """Rows of a domain of codes in the shared space."""
+        return self.domains[domain].decode(self.code_map.from_shared(codes, domain), device)
 
-    def translate(self, X: Array, here: int, method: str, device: torch.device) -> Array:
-        """Rows of one domain as rows of the other.
+    def translate(self, X: Array, source: int, method: str, device: torch.device) -> Array:
+        """Translate rows of a domain, 0 or 1, to the other domain.
 
         Raises
         ------
         ValueError
-            For an unknown method, and for "network" if there is none.
+            For an unknown method, and for "network" without a network.
         """
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
-        there = 1 - here
+        target = 1 - source
         if method == "greedy":
-            return np.asarray(self.rows[there][self.match(X, here, device)])
+            return np.asarray(self.rows[target][self.match(X, source, device)])
         if method == "network" or (method == "auto" and self.networks is not None):
-            return self.decode(self._moved(X, here, device), there, device)
+            return self.decode(self._apply_network(X, source, device), target, device)
         if method == "decoded":
-            points = self.shared(X, here, device)
+            codes = self.shared_codes(X, source, device)
         else:
-            points = self.partners.means(self.placed(X, here, device), self.points[there], here)
-        return self.decode(points, there, device)
+            points = self.in_common_space(X, source, device)
+            codes = self.matches.means(points, self.points[target], source)
+        return self.decode(codes, target, device)
 
-    def match(self, X: Array, here: int, device: torch.device) -> Array:
-        """Which of `rows` the partners of rows are, (b,)."""
-        return self.partners.nearest(self.placed(X, here, device), here)
+    def match(self, X: Array, source: int, device: torch.device) -> Array:
+        """Positions of the matches of rows among `rows` of the other domain, (b,)."""
+        return self.matches.nearest(self.in_common_space(X, source, device), source)
 
-    def matched(self, X: Array, Y: Array, here: int, device: torch.device) -> Array:
-        """Partners of rows among given rows of the other domain, all of which are to have one."""
-        return matched(self.placed(X, here, device), self.placed(Y, 1 - here, device))
+    def assign_jointly(self, X: Array, Y: Array, source: int, device: torch.device) -> Array:
+        """Positions of the matches of rows X among rows Y, which are assigned jointly, (b,)."""
+        points = self.in_common_space(X, source, device)
+        return assign_jointly(points, self.in_common_space(Y, 1 - source, device))
 
-    def _moved(self, X: Array, here: int, device: torch.device) -> Array:
+    def _apply_network(self, X: Array, source: int, device: torch.device) -> Array:
+        """Codes of rows in the shared space, mapped to the other domain by the network."""
         if self.networks is None:
             raise ValueError('method="network" needs translator="network" in the fit.')
-        points = self.shared(X, here, device)
-        network = self.networks[here].build(device)
+        codes = self.shared_codes(X, source, device)
+        network = self.networks[source].build(device)
         with torch.no_grad():
-            moved = network(torch.as_tensor(points, dtype=torch.float32, device=device))
-        return np.asarray(moved.double().cpu())
+            mapped = network(torch.as_tensor(codes, dtype=torch.float32, device=device))
+        return np.asarray(mapped.double().cpu())

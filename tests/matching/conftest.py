@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from skgw import GWMatcher
+from skgw.matching.alignment import MatchingSettings
+from skgw.matching.metric_selection import SelectionSettings
 
 N = 60
 
@@ -18,6 +20,19 @@ def quick():
     )
 
 
+@pytest.fixture
+def few_rows(monkeypatch):
+    """Function that limits the reference rows and the rows of a subsample."""
+
+    def limit(n_rows):
+        settings = MatchingSettings(
+            max_reference=n_rows, selection=SelectionSettings(n_rows=n_rows)
+        )
+        monkeypatch.setattr("skgw.matching.matcher.SETTINGS", settings)
+
+    return limit
+
+
 @pytest.fixture(scope="session")
 def copies():
     rng = np.random.default_rng(0)
@@ -25,8 +40,8 @@ def copies():
     frame = np.linalg.qr(rng.normal(size=(5, 3)))[0]  # orthonormal columns
     order = rng.permutation(N)
     shift = rng.normal(size=5)
-    move = SimpleNamespace(__call__=None)
-    move.forth = lambda Z: Z @ frame.T + shift
-    return SimpleNamespace(
-        X=X, Y=move.forth(X)[order], partner=np.argsort(order), order=order, move=move.forth
-    )
+
+    def move(Z):
+        return Z @ frame.T + shift
+
+    return SimpleNamespace(X=X, Y=move(X)[order], match=np.argsort(order), order=order, move=move)

@@ -1,4 +1,4 @@
-"""What scikit-learn's own checks do not look at: kinds of input, splits, searches, files."""
+"""The contract beyond scikit-learn's own checks: kinds of input, splits, searches, files."""
 
 import copy
 import pickle
@@ -29,11 +29,11 @@ def both(copies):
 
 
 def test_domains_are_the_same_as_two_arguments(quick, both):
-    one, other = quick().fit(both), quick().fit(both.X, both.Y)
-    assert_array_equal(np.asarray(one.plan_), np.asarray(other.plan_))
-    assert one.score(both) == other.score(both.X, both.Y)
-    assert one.plan_.shape == (60, 50)
-    assert (one.n_features_in_, one.n_features_y_in_) == (3, 5)
+    by_object, by_pair = quick().fit(both), quick().fit(both.X, both.Y)
+    assert_array_equal(np.asarray(by_object.plan_), np.asarray(by_pair.plan_))
+    assert by_object.score(both) == by_pair.score(both.X, both.Y)
+    assert by_object.plan_.shape == (60, 50)
+    assert (by_object.n_features_in_, by_object.n_features_y_in_) == (3, 5)
 
 
 def test_the_second_domain_must_be_given_once(quick, both):
@@ -119,15 +119,15 @@ def test_names_of_the_second_domain_are_kept(quick, copies, tmp_path):
     matcher.save(tmp_path / "matcher.safetensors")
     for known in (matcher, GWMatcher.load(tmp_path / "matcher.safetensors")):
         assert_array_equal(known.feature_names_y_in_, list("abcde"))
-        known.translate(Y, source="y")  # no warning about names
+        known.translate(Y, domain="y")  # no warning about names
         with pytest.raises(ValueError, match="feature names should match"):
-            known.translate(Y[list("edcba")], source="y")
+            known.translate(Y[list("edcba")], domain="y")
     assert not hasattr(matcher.fit(copies.X, copies.Y), "feature_names_y_in_")
 
 
 def test_weights_count_in_the_score(quick, copies):
     Y = copies.Y.copy()
-    Y[copies.partner[:20]] += 3 * np.random.default_rng(0).normal(size=(20, 5))
+    Y[copies.match[:20]] += 3 * np.random.default_rng(0).normal(size=(20, 5))
     matcher = quick(epsilon=5e-3).fit(copies.X, Y)
     weights = np.r_[np.zeros(20), np.ones(40)]
     assert matcher.score(copies.X, sample_weight=weights) > matcher.score(copies.X)
@@ -160,15 +160,14 @@ FILES = {
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_holds_everything(quick, copies, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("skgw.matching.matcher.MAX_REFERENCE", 30)
-    monkeypatch.setattr("skgw.matching.alignment.N_TRIED", 30)
+def test_a_file_holds_everything(quick, copies, tmp_path, few_rows, kind):
+    few_rows(30)
     matcher = quick(**FILES[kind]).fit(copies.X, copies.Y)
     matcher.save(tmp_path / "matcher")
     loaded = GWMatcher.load(tmp_path / "matcher")
     for other in (loaded, copy.deepcopy(matcher), pickle.loads(pickle.dumps(matcher))):
         assert_array_equal(other.translate(copies.X), matcher.translate(copies.X))
-        assert_array_equal(other.match(source="y"), matcher.match(source="y"))
+        assert_array_equal(other.match(domain="y"), matcher.match(domain="y"))
         assert_array_equal(other.match(copies.X, copies.Y), matcher.match(copies.X, copies.Y))
         assert other.score(copies.X, copies.Y) == matcher.score(copies.X, copies.Y)
         assert other.get_params() == matcher.get_params()
@@ -185,8 +184,8 @@ def test_mistakes_are_named(quick, copies):
     X, Y = copies.X, copies.Y
     matcher = quick().fit(X, Y)
     for call in (matcher.match, matcher.translate):
-        with pytest.raises(ValueError, match="source must be 'x' or 'y'"):
-            call(X, source="z")
+        with pytest.raises(ValueError, match="domain must be 'x' or 'y'"):
+            call(X, domain="z")
     with pytest.raises(ValueError, match="match needs X with y"):
         matcher.match(y=Y)
     with pytest.raises(ValueError, match="expecting 5 features"):
@@ -217,7 +216,7 @@ def test_a_refit_that_fails_leaves_the_last_fit(quick, copies):
     assert vars(matcher) == before
 
 
-def test_no_pairs_are_no_hint(quick, copies):
+def test_no_pairs_are_no_side_information(quick, copies):
     plans = [quick().fit(copies.X, copies.Y, pairs=pairs).plan_ for pairs in (None, ([], []))]
     assert_array_equal(*plans)
 

@@ -5,13 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import pairwise_distances
 
-from skgw.matching.alignment import _best
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space
 from skgw.matching.confidence import confidence, distances_of_means
-from skgw.matching.metric_selection import Trial, attempt, explained, score
-from skgw.matching.out_of_sample import correspond
+from skgw.matching.metric_selection import Trial, decide, explained, score, try_distances
+from skgw.matching.out_of_sample import extend_reference_plan
 from skgw.matching.reference import choose_epsilon
-from skgw.matching.side_information import read_hints
+from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import root_mean_square
 from skgw.solvers import solve_gromov
 
@@ -24,7 +23,7 @@ def X():
 
 @pytest.mark.parametrize("name", CANDIDATES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_training_rows_are_as_far_as_when_they_are_new(X, name, dtype):
+def test_distances_of_training_rows_are_the_same_as_new_rows(X, name, dtype):
     X = X.astype(dtype)
     space = candidate_space(X, name, np.random.RandomState(0))
     every = np.arange(50)
@@ -41,7 +40,7 @@ def test_training_rows_are_as_far_as_when_they_are_new(X, name, dtype):
         ("sphere", lambda X: X * np.linspace(1, 2, 50)[:, None]),
     ],
 )
-def test_preparations_ignore_what_they_are_to_ignore(X, prepared, change):
+def test_preparations_are_invariant(X, prepared, change):
     every = np.arange(50)
     for measured in ("euclidean", "geodesic", "hops"):
         D, E = (
@@ -58,41 +57,43 @@ def test_one_number_of_neighbours_is_no_mean(X):
     assert [part.n_neighbors for part in space.space.spaces] == [4]
 
 
-def test_the_rule_reproduces_the_plan(X):
+def test_the_extension_reproduces_the_plan(X):
     D, E = (pairwise_distances(Z) for Z in (X, X[:40, :2]))
     D, E = (C / root_mean_square(C) for C in (D, E))
     result = solve_gromov(D, E, reg=5e-3, tol=1e-8, max_iter=500)
     every = np.arange(50), np.arange(40)
-    rule, error = correspond((D, E), every, result.plan, float(result.reg), result.marginals)
+    extension, error = extend_reference_plan(
+        (D, E), every, result.plan, float(result.reg), result.marginals
+    )
     assert error < 1e-5
-    assert_allclose(rule.to_y.rows(D) / 50, result.plan, atol=1e-6)
-    assert_allclose(rule.to_x.rows(E) / 40, result.plan.T, atol=1e-6)
-    assert_allclose(rule.onto(E).rows(D), rule.to_y.rows(D))
-    assert_allclose(rule.reversed().onto_reference().rows(E), rule.to_x.rows(E))
+    assert_allclose(extension.to_y.rows(D) / 50, result.plan, atol=1e-6)
+    assert_allclose(extension.to_x.rows(E) / 40, result.plan.T, atol=1e-6)
+    assert_allclose(extension.onto(E).rows(D), extension.to_y.rows(D))
+    assert_allclose(extension.reversed().onto_reference().rows(E), extension.to_x.rows(E))
 
 
-def rule_between(D, E, reg):
-    """The rule of the plan between spaces whose points are in the same order."""
+def extension_between(D, E, reg):
+    """The extended plan between spaces whose points are in the same order."""
     every = np.arange(len(D)), np.arange(len(E))
     plan = solve_gromov(D, E, init=np.eye(len(D)) / len(D), reg=reg, tol=1e-6, max_iter=500).plan
-    return correspond((D, E), every, plan, reg, (plan.sum(1), plan.sum(0)))[0]
+    return extend_reference_plan((D, E), every, plan, reg, (plan.sum(1), plan.sum(0)))[0]
 
 
-def test_rows_that_others_could_replace_are_unsure():
+def test_rows_that_others_could_replace_have_a_low_confidence():
     D = pairwise_distances(np.linspace(0, 2, 20)[:, None] ** 2)  # close together at first
     D /= root_mean_square(D)
-    sure = confidence(rule_between(D, D, 2e-3), D, D)
-    assert sure[:6].max() < 0.5 * sure[-6:].min()
-    assert sure.max() <= 1
+    scores = confidence(extension_between(D, D, 2e-3), D, D)
+    assert scores[:6].max() < 0.5 * scores[-6:].min()
+    assert scores.max() <= 1
 
 
-def test_a_row_whose_distances_disagree_is_unsure(X):
+def test_a_row_whose_distances_disagree_has_a_low_confidence(X):
     moved = X.copy()
     moved[7] += [0, 0, 5]
     D, E = (pairwise_distances(Z) for Z in (X, moved))
     D, E = (C / root_mean_square(C) for C in (D, E))
-    sure = confidence(rule_between(D, E, 1e-4), D, E)
-    assert sure[7] < 0.3 * np.median(sure)
+    scores = confidence(extension_between(D, E, 1e-4), D, E)
+    assert scores[7] < 0.3 * np.median(scores)
 
 
 def test_distances_of_means_are_euclidean(X):
@@ -104,10 +105,10 @@ def test_distances_of_means_are_euclidean(X):
 
 def test_contrast_tells_symmetric_spaces_from_others(X):
     D = pairwise_distances(X)
-    assert attempt(D, D, 8, 0).contrast > 1
+    assert try_distances(D, D, 8, 0).margin > 1
     mirrored = np.concatenate([X, X * [-1, 1, 1]])
     E = pairwise_distances(mirrored)
-    assert attempt(E, E, 16, 0).contrast < 0.05
+    assert try_distances(E, E, 16, 0).margin < 0.05
 
 
 def test_an_isometry_explains_everything_and_the_product_nothing(X):
@@ -125,9 +126,9 @@ def test_without_contrast_the_matching_that_keeps_all_distances_wins(X):
     assert score(Trial(2.0, 0.9, 0.1, right), spaces) == pytest.approx(3)
 
 
-def test_beyond_doubt_the_first_one_wins():
-    assert _best([0.1, 0.2, 0.0], [0.5, 0.7, 0.9]) == 2
-    assert _best([0.1, 4.0, 9.0], [0.5, 4.0, 9.5]) == 1
+def test_the_first_decisive_margin_wins():
+    assert decide([0.1, 0.2, 0.0], [0.5, 0.7, 0.9], 3.0) == 2
+    assert decide([0.1, 4.0, 9.0], [0.5, 4.0, 9.5], 3.0) == 1
 
 
 def test_epsilon_grows_with_the_misfit_within_bounds():
@@ -135,23 +136,23 @@ def test_epsilon_grows_with_the_misfit_within_bounds():
     assert values == [1e-4, pytest.approx(5e-3), 2e-2]
 
 
-def test_pairs_cost_what_they_say(X):
+def test_the_cost_of_anchor_pairs(X):
     D = pairwise_distances(X)
-    hints = read_hints(([1, 4], [4, 1]), None, (50, 50), 0.25)
+    known = read_side_information(([1, 4], [4, 1]), None, (50, 50), 0.25)
     every = np.arange(50)
-    M = hints.cost(D, D, every, every)
+    M = known.cost(D, D, every, every)
     expected = ((D[:, None, [1, 4]] - D[None][:, :, [4, 1]]) ** 2).mean(2)
     others = np.delete(every, [1, 4])
     assert_allclose(M[np.ix_(others, others)], expected[np.ix_(others, others)], atol=1e-9)
     assert (M[1].argmin(), M[4].argmin()) == (4, 1)
     plan = np.full((50, 50), 1 / 2500)
-    acting = hints.extend(plan, every, every)
+    acting = known.extend(plan, every, every)
     assert acting.sum() == pytest.approx(0.25 + 0.75 / 2)
     assert_array_equal(np.argwhere(acting > 0.1), [[1, 4], [4, 1]])
 
 
-def test_nothing_known_costs_nothing(X):
+def test_no_side_information_has_no_cost(X):
     D = pairwise_distances(X)
-    hints = read_hints(None, None, (50, 50), 0.5)
-    assert hints.cost(D, D, np.arange(50), np.arange(50)) is None
-    assert hints.weight is None
+    known = read_side_information(None, None, (50, 50), 0.5)
+    assert known.cost(D, D, np.arange(50), np.arange(50)) is None
+    assert known.weight is None

@@ -1,4 +1,4 @@
-"""Refining a matching by near distances and by maps of features."""
+"""Refinement with saturated distances and with orthogonal maps of features."""
 
 import numpy as np
 import pytest
@@ -6,24 +6,23 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import pairwise_distances
 
-from skgw.matching import refinement
 from skgw.matching.refinement import (
-    kept_neighbors,
+    RefinementSettings,
     nearest_neighbors,
+    preserved_neighbors,
     refine,
     refine_coupling,
     register_points,
 )
-from skgw.matching.side_information import Hints
+from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import TrainingDomain, reference_domains
 
-NONE = np.empty(0, dtype=np.intp)
-NO_HINTS = Hints((NONE, NONE), None, 1.0)
+NOTHING = SideInformation.none()
 
 
 def pair_of(X, Y, metric="auto"):
-    one, other = (TrainingDomain(Z, metric, None, np.random.RandomState(0)) for Z in (X, Y))
-    return one, other
+    x, y = (TrainingDomain(Z, metric, None, np.random.RandomState(0)) for Z in (X, Y))
+    return x, y
 
 
 def seen(X, Y, metric="raw euclidean"):
@@ -32,9 +31,9 @@ def seen(X, Y, metric="raw euclidean"):
     return reference_domains(pair_of(X, Y), (metric, metric), rows)
 
 
-def blurred(partner, D, width):
-    """A plan that sends rows to the surroundings of their partners, (n, m)."""
-    plan = np.exp(-((D[partner] / width) ** 2))
+def blurred(match, D, width):
+    """A plan that sends rows to the surroundings of their matches, (n, m)."""
+    plan = np.exp(-((D[match] / width) ** 2))
     return torch.from_numpy(plan / plan.sum(1, keepdims=True) / len(plan))
 
 
@@ -47,14 +46,14 @@ def test_neighbours_of_points_on_a_line():
     assert tied[2].tolist() == [0, 1, 0, 1, 0, 0]
 
 
-def test_kept_neighbours():
+def test_preserved_neighbours():
     D = torch.cdist(*[torch.linspace(0, 1, 12)[:, None]] * 2)
     graphs = nearest_neighbors(D, 2), nearest_neighbors(D, 2)
     eye = torch.eye(12)
-    assert kept_neighbors(graphs, eye) == pytest.approx(1)
-    assert kept_neighbors(graphs, eye.flip(0)) == pytest.approx(1)
-    assert kept_neighbors(graphs, eye[torch.arange(12) * 5 % 12]) < 0.4
-    assert kept_neighbors(graphs, torch.ones(12, 12)) == 0  # all to one
+    assert preserved_neighbors(graphs, eye) == pytest.approx(1)
+    assert preserved_neighbors(graphs, eye.flip(0)) == pytest.approx(1)
+    assert preserved_neighbors(graphs, eye[torch.arange(12) * 5 % 12]) < 0.4
+    assert preserved_neighbors(graphs, torch.ones(12, 12)) == 0  # all to one
 
 
 def test_saturated_distances_tell_near_rows_apart_only():
@@ -69,64 +68,65 @@ def test_saturated_distances_tell_near_rows_apart_only():
 
 
 def test_a_bent_chain_is_matched_row_by_row():
-    """Far distances change where a hinge bends, near ones do not."""
+    """Global distances change where a hinge bends, local distances do not."""
     steps = 0.7 * np.random.default_rng(0).normal(size=(80, 3)) + [1, 0, 0]
     X = np.cumsum(steps, axis=0)
     c, s = np.cos(1.2), np.sin(1.2)
-    turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
-    Y = np.cumsum(np.r_[steps[:40], steps[40:] @ turn], axis=0)
-    partner = np.arange(80)
-    start = blurred(partner, pairwise_distances(Y), 10.0)
-    refined = refine(("raw euclidean",) * 2, seen(X, Y), NO_HINTS, start)
-    assert refined.kept > 0.9
-    assert (refined.result.plan.argmax(1).numpy() == partner).mean() > 0.95
+    rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+    Y = np.cumsum(np.r_[steps[:40], steps[40:] @ rotation], axis=0)
+    match = np.arange(80)
+    start = blurred(match, pairwise_distances(Y), 10.0)
+    refined = refine(("raw euclidean",) * 2, seen(X, Y), NOTHING, start)
+    assert refined.preserved > 0.9
+    assert (refined.result.plan.argmax(1).numpy() == match).mean() > 0.95
 
 
-def test_a_matching_of_regions_stays_warm():
-    """Between unrelated clouds, few neighbours are kept, and a row goes to many."""
+def test_epsilon_stays_large_for_a_matching_of_regions():
+    """Between unrelated clouds few neighbours are preserved, and a row goes to many rows."""
     X, Y = np.random.default_rng(0).normal(size=(2, 80, 5))
     plan = torch.full((80, 80), 1 / 80**2, dtype=torch.float64)
-    refined = refine(("raw euclidean",) * 2, seen(X, Y), NO_HINTS, plan)
-    assert refined.kept < 0.5
+    refined = refine(("raw euclidean",) * 2, seen(X, Y), NOTHING, plan)
+    assert refined.preserved < 0.5
     rows = refined.result.plan * 80
-    assert (1 / rows.square().sum(1)).median() > 2  # effective number of partners
+    assert (1 / rows.square().sum(1)).median() > 2  # effective number of matches
 
 
 @pytest.mark.parametrize(("noise", "before", "after"), [(0.0, 0.9, 0.95), (0.5, 0.4, 0.55)])
 def test_a_map_of_features_is_found_and_taken(noise, before, after):
     """Columns in other units: distances agree roughly, and an orthogonal map does better.
 
-    Noise hides who is the nearest; what counts is that more neighbours are kept.
+    Noise hides who is the nearest; more neighbours are preserved.
     """
     rng = np.random.default_rng(1)
     X = rng.exponential(size=(150, 4)) @ rng.normal(size=(4, 12)) + 0.3 * rng.normal(size=(150, 12))
     order = rng.permutation(150)
     noisy = X + noise * rng.normal(size=X.shape)
     Y = (noisy[:, ::-1] * np.geomspace(0.25, 4, 12))[order]
-    partner, metrics = np.argsort(order), ("raw euclidean",) * 2
-    start = blurred(partner, pairwise_distances((Y - Y.mean(0)) / Y.std(0)), 2.0)
-    plain = refine(metrics, seen(X, Y), NO_HINTS, start)
-    found = refine_coupling(pair_of(X, Y), metrics, seen(X, Y), NO_HINTS, start)
-    assert found.kept > plain.kept
-    rates = [(x.result.plan.argmax(1).numpy() == partner).mean() for x in (plain, found)]
+    match, metrics = np.argsort(order), ("raw euclidean",) * 2
+    start = blurred(match, pairwise_distances((Y - Y.mean(0)) / Y.std(0)), 2.0)
+    plain = refine(metrics, seen(X, Y), NOTHING, start)
+    found = refine_coupling(pair_of(X, Y), metrics, seen(X, Y), NOTHING, start)
+    assert found.preserved > plain.preserved
+    rates = [(x.result.plan.argmax(1).numpy() == match).mean() for x in (plain, found)]
     assert rates[0] < before
     assert rates[1] > after
 
 
-def test_a_plan_that_keeps_more_neighbours_is_left_alone(monkeypatch):
+def test_a_plan_that_preserves_more_neighbours_is_left_alone():
+    """At a large epsilon all rows go to a few; the copy's own plan preserves all neighbours."""
     X = np.random.default_rng(0).normal(size=(60, 2))
-    spaces, eye = seen(X, X), torch.eye(60).double() / 60
-    metrics = "raw euclidean", "raw euclidean"
-    shuffled = refine(metrics, spaces, NO_HINTS, eye[torch.randperm(60)])._replace(kept=0.1)
-    monkeypatch.setattr(refinement, "refine", lambda *_: shuffled)
-    monkeypatch.setattr(refinement, "register_points", lambda *_: shuffled.result.plan)
-    assert refine_coupling(pair_of(X, X), metrics, spaces, NO_HINTS, eye) is None
+    eye, metrics = torch.eye(60).double() / 60, ("raw euclidean",) * 2
+    arguments = pair_of(X, X), metrics, seen(X, X), NOTHING, eye
+    settings = RefinementSettings(reg_schedule=(100.0,))
+    assert refine(*arguments[1:], settings).preserved < 0.9
+    assert refine_coupling(*arguments, settings) is None
+    assert refine_coupling(*arguments).preserved == pytest.approx(1)
 
 
 def test_registration_finds_a_rotation():
     rng = np.random.default_rng(0)
     X = rng.exponential(size=(60, 4))
-    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    rotation = np.linalg.qr(rng.normal(size=(4, 4)))[0]
     start = blurred(np.arange(60), pairwise_distances(X), 0.8)
-    plan = register_points((X, 5 + 3 * X @ turn), start)
+    plan = register_points((X, 5 + 3 * X @ rotation), start)
     assert plan.argmax(1).tolist() == list(range(60))

@@ -35,7 +35,7 @@ def test_foscttm_of_a_random_alignment_is_about_one_half(points):
 
 def test_foscttm_averages_both_directions():
     X, Y = np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [3.0], [2.1]])
-    # From X: the second and third rows have 2 and 0 points closer than their partner, the second
+    # From X: the second and third rows have 2 and 0 points closer than their match, the second
     # ties none: |1 - 3| = 2 against 1 and 1.1. From Y: 3.0 has 2.0 closer, which is 1 of 2 rows.
     assert foscttm(X, Y) == pytest.approx((2 / 6 + 1 / 6) / 2)
 
@@ -55,7 +55,7 @@ def test_foscttm_in_blocks_is_that_of_the_whole(points):
     ("other", "message"),
     [(np.zeros((5, 3)), "inconsistent numbers"), (np.zeros((60, 2)), "same number of columns")],
 )
-def test_foscttm_needs_partners_in_one_space(points, other, message):
+def test_foscttm_needs_matches_in_one_space(points, other, message):
     with pytest.raises(ValueError, match=message):
         foscttm(points, other)
 
@@ -65,18 +65,18 @@ def test_foscttm_needs_two_pairs():
         foscttm([[0.0]], [[1.0]])
 
 
-def test_match_rate_counts_partners_among_the_heaviest():
+def test_match_rate_counts_matches_among_the_heaviest():
     plan = np.array([[5, 1, 0, 0], [0, 3, 4, 0], [3, 2, 1, 0]]) / 19
     assert match_rate(plan) == pytest.approx(1 / 3)
     assert match_rate(plan, k=2) == pytest.approx(2 / 3)
     assert match_rate(plan, k=3) == 1
-    assert match_rate(Coupling(plan), partners=[0, 2, 0]) == 1
+    assert match_rate(Coupling(plan), matches=[0, 2, 0]) == 1
 
 
 def test_match_rate_of_a_plan_without_information_is_chance():
     uniform = np.full((20, 10), 1 / 200)
     for k in (1, 3, 10):
-        assert match_rate(uniform, partners=np.arange(20) % 10, k=k) == pytest.approx(k / 10)
+        assert match_rate(uniform, matches=np.arange(20) % 10, k=k) == pytest.approx(k / 10)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_match_rate_of_a_plan_without_information_is_chance():
     [
         ({"k": 0}, "k must be between 1 and 3"),
         ({"k": 4}, "k must be between 1 and 3"),
-        ({"partners": [0, 1]}, "partners must name one of 3 columns for each of 4 rows"),
-        ({"partners": [0, 1, 2, 3]}, "partners must name"),
-        ({"partners": [0.0, 1.0, 2.0, 2.0]}, "partners must name"),
-        ({}, "partners must name"),
+        ({"matches": [0, 1]}, "matches must name one of 3 columns for each of 4 rows"),
+        ({"matches": [0, 1, 2, 3]}, "matches must name"),
+        ({"matches": [0.0, 1.0, 2.0, 2.0]}, "matches must name"),
+        ({}, "matches must name"),
     ],
 )
 def test_match_rate_says_what_does_not_fit(options, message):
@@ -123,7 +123,7 @@ def test_gw_ratio_tells_who_is_to_blame(points):
     assert gw_ratio(D, E, np.full((60, 60), 1 / 3600)) > 10
     order = np.random.default_rng(4).permutation(60)
     # The rows belong to `order`, where the distances do not say so: the identity is cheaper.
-    assert gw_ratio(D, E, true, partners=order) < 0.1
+    assert gw_ratio(D, E, true, matches=order) < 0.1
 
 
 def test_gw_ratio_is_the_quotient_of_the_two_sums():
@@ -143,16 +143,16 @@ def test_gw_ratio_of_isometric_domains(points):
     E = D[np.ix_(order, order)]
     right = np.zeros((60, 60))
     right[order, np.arange(60)] = 1 / 60
-    assert gw_ratio(D, E, right, partners=np.argsort(order)) == 1
-    assert gw_ratio(D, E, np.eye(60) / 60, partners=np.argsort(order)) == np.inf
+    assert gw_ratio(D, E, right, matches=np.argsort(order)) == 1
+    assert gw_ratio(D, E, np.eye(60) / 60, matches=np.argsort(order)) == np.inf
 
 
 def test_gw_ratio_needs_a_plan_of_the_right_shape(points):
     D = cdist(points, points)
     with pytest.raises(ValueError, match="plan has shape"):
         gw_ratio(D, D, np.ones((60, 59)))
-    with pytest.raises(ValueError, match="partners must name one of 60 columns"):
-        gw_ratio(D, D, np.ones((60, 60)), partners=[0, 1])
+    with pytest.raises(ValueError, match="matches must name one of 60 columns"):
+        gw_ratio(D, D, np.ones((60, 60)), matches=[0, 1])
 
 
 def test_permuted_accuracy_needs_labels():

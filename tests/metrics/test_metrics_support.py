@@ -27,10 +27,12 @@ def test_support_follows_its_definition(k, shift):
     assert_allclose([support.precision, support.recall, support.coverage], expected)
 
 
-def test_support_in_chunks(monkeypatch):
-    whole = sample_support(normal(), normal(seed=1))
-    monkeypatch.setattr("skgw.metrics.support.CHUNK", 7)
-    assert sample_support(normal(), normal(seed=1)) == whole
+def test_more_samples_than_a_chunk():
+    samples, reference = normal(2500), normal(60, seed=1)
+    found = sample_support(samples, reference)
+    expected = brute_force(samples, reference, 5)
+    assert_allclose([found.precision, found.recall, found.coverage], expected)
+    assert 0.5 < found.precision < 1
 
 
 def test_fresh_data_are_realistic_and_varied():

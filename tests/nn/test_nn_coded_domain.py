@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgw.nn import AutoencoderSpec, FittedNetwork
-from skgw.nn.coded_domain import CodedDomain, NormalMixture, Unit
+from skgw.nn.coded_domain import CodedDomain, NormalMixture, Scaler
 
 CPU = torch.device("cpu")
 
@@ -17,36 +17,36 @@ def X():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_in_their_units_are_centred_and_of_mean_variance_one(X, dtype):
     X = X.astype(dtype)
-    unit = Unit.of(X)
-    rows = unit.forth(X)
+    scaler = Scaler.of(X)
+    rows = scaler.transform(X)
     assert rows.dtype == dtype
     assert_allclose(rows.mean(0), 0, atol=1e-5)
     assert rows.var(0).mean() == pytest.approx(1, rel=1e-4)
-    assert_allclose(unit.back(rows), X, rtol=1e-5)
+    assert_allclose(scaler.inverse_transform(rows), X, rtol=1e-5)
     spread = X.std(0)
     assert_allclose(rows.std(0)[:3] * spread[0], spread[:3] * rows.std(0)[0], rtol=1e-4)
 
 
-def test_the_unit_of_equal_rows_is_one():
-    unit = Unit.of(np.full((3, 2), 7.0))
-    assert unit.scale == 1
-    assert_array_equal(unit.forth(np.full((1, 2), 8.0)), [[1, 1]])
+def test_the_scale_of_equal_rows_is_one():
+    scaler = Scaler.of(np.full((3, 2), 7.0))
+    assert scaler.scale == 1
+    assert_array_equal(scaler.transform(np.full((1, 2), 8.0)), [[1, 1]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_coded_domain_is_its_autoencoder_in_units(X, dtype):
+def test_a_coded_domain_is_its_autoencoder_on_scaled_rows(X, dtype):
     X = X.astype(dtype)
     spec = AutoencoderSpec(4, 2, "mlp", (8,))
     autoencoder = spec.build(seed=1)
-    unit = Unit.of(X)
-    domain = CodedDomain(unit, FittedNetwork.of(autoencoder, spec), np.dtype(dtype).name)
+    scaler = Scaler.of(X)
+    domain = CodedDomain(scaler, FittedNetwork.of(autoencoder, spec), np.dtype(dtype).name)
     codes = domain.encode(X, CPU)
     rows = domain.decode(codes, CPU)
     assert domain.latent_dim == 2
     assert codes.dtype == rows.dtype == dtype
     with torch.no_grad():
-        expected = autoencoder(torch.as_tensor(unit.forth(X), dtype=torch.float32))
-    assert_allclose(rows, unit.back(expected.numpy()), rtol=1e-5)
+        expected = autoencoder(torch.as_tensor(scaler.transform(X), dtype=torch.float32))
+    assert_allclose(rows, scaler.inverse_transform(expected.numpy()), rtol=1e-5)
 
 
 def test_a_standard_mixture_is_a_normal_distribution():

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
-from skgw.nn import PENALTIES, centering_l1, centering_mean, pairwise_distances
+from skgw.nn import PENALTIES, centering_l1, centering_mean, pairwise_distances, polar_factor
 
 
 @pytest.mark.parametrize("k", [1, 2, 16, 17, 40])  # above 16 from inner products
@@ -53,3 +54,17 @@ def test_only_the_mean_penalty_leaves_the_shape_free():
     y = torch.tensor([[3.0, 0.0], [-3.0, 0.0]])
     assert centering_mean(y) == centering_mean(10 * y) == 0
     assert centering_l1(10 * y) == 10 * centering_l1(y) > 0
+
+
+@pytest.mark.parametrize(("k", "d"), [(3, 3), (2, 4), (4, 2)])
+@pytest.mark.parametrize("convert", [torch.as_tensor, np.asarray])
+def test_the_polar_factor_is_the_nearest_orthogonal_map(k, d, convert):
+    cross = np.random.default_rng(0).normal(size=(k, d))
+    given = convert(cross)
+    best = polar_factor(given)
+    assert type(best) is type(given)
+    best = np.asarray(best)
+    gram = best @ best.T if k <= d else best.T @ best
+    np.testing.assert_allclose(gram, np.eye(min(k, d)), atol=1e-12)
+    nuclear_norm = np.linalg.svd(cross, compute_uv=False).sum()
+    assert (best * cross).sum() == pytest.approx(nuclear_norm)

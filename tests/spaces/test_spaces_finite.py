@@ -82,6 +82,15 @@ def test_new_points_equal_to_training_rows_have_their_distances(spaces, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_distances_of_new_points_in_chunks(spaces, kind):
+    space = spaces[kind]
+    new = training_input(space)
+    chunks = list(space.chunks_from_new(new, n_rows=7))
+    assert len(chunks) == (1 if kind == "graph" else 5)  # the training graph stays whole
+    assert_allclose(np.concatenate(chunks), space.from_new(new), atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_restriction_keeps_some_anchors(spaces, kind):
     space, j = spaces[kind], np.array([1, 4, 7])
     restricted = space.restrict(j)

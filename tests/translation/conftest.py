@@ -1,4 +1,4 @@
-"""A cloud of points without symmetries, its moved and wider copy, and estimators for them."""
+"""A cloud of points without symmetries, a similar copy of it, and estimators for both."""
 
 from types import SimpleNamespace
 
@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 
 from skgw import GWCoTrainedAutoencoders
+from skgw.registration.basin_hopping import SearchSettings
+from skgw.translation.latent_matching import LatentMatchingSettings
 
 N = 160
 TRAINED = {"n_components": 3, "hidden_layer_sizes": (32,), "max_iter": 500, "n_init": 4}
+SHORT_SEARCH = LatentMatchingSettings(n_searches=1, search=SearchSettings(n_perturbations=1))
 QUICK = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 8, "n_init": 1}
 
 
 def cloud(n, rng):
-    """Points whose distances belong to one order of them only."""
+    """Points whose distances determine their order."""
     skewed = rng.exponential(size=(n, 1)) * [3, 2, 0] + rng.exponential(size=(n, 3)) * [0, 0, 1.5]
     return rng.normal(size=(n, 3)) * [3, 2, 1] + skewed
 
 
 @pytest.fixture(scope="session")
 def copies():
-    """Rows, a turned, shifted, twice as large and reordered copy in space of 6 dimensions."""
+    """Rows, and a rotated, shifted, twice as large and reordered copy in 6 dimensions."""
     rng = np.random.default_rng(0)
     X, new, order = cloud(N, rng), cloud(40, rng), rng.permutation(N)
     frame = 2 * np.linalg.qr(rng.normal(size=(6, 3)))[0]
@@ -30,14 +33,14 @@ def copies():
         Y=(X @ frame.T + shift)[order],
         new=new,
         order=order,
-        partner=np.argsort(order),
+        match=np.argsort(order),
         move=lambda Z: Z @ frame.T + shift,
     )
 
 
 @pytest.fixture(scope="session")
 def trained(copies):
-    """Estimators that were trained for long enough to be right, one for each set of parameters."""
+    """Fully trained estimators, one for each set of parameters."""
     fitted = {}
 
     def fit(**params):
@@ -53,8 +56,7 @@ def trained(copies):
 @pytest.fixture
 def quick(monkeypatch):
     """An estimator that fits in a moment."""
-    monkeypatch.setattr("skgw.registration.basin_hopping.N_TURNS", 1)
-    monkeypatch.setattr("skgw.translation.latent_matching.N_SEARCHES", 1)
+    monkeypatch.setattr("skgw.translation.latent_matching.SETTINGS", SHORT_SEARCH)
     return lambda **params: GWCoTrainedAutoencoders(**{**QUICK, "random_state": 0, **params})
 
 

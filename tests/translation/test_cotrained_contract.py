@@ -41,12 +41,12 @@ def outputs(model, X, Y):
         model.inverse_transform(model.embedding_),
         model.inverse_transform(model.embedding_y_, domain="y"),
         *(model.translate(X, method=m) for m in ("auto", "decoded", "barycentric", "greedy")),
-        model.translate(Y, source="y"),
+        model.translate(Y, domain="y"),
         model.match(),
-        model.match(source="y"),
+        model.match(domain="y"),
         model.match(X),
         model.match(X, Y),
-        model.match(Y, source="y"),
+        model.match(Y, domain="y"),
         model.sample(3, random_state=0),
         model.sample(3, domain="y", random_state=0),
     ]
@@ -66,7 +66,7 @@ def test_shapes_and_lengths(quick, X, Y):
     assert len(model.gw_curve_) == 4
     assert model.validation_curve_ == []
     assert model.translate(X[:5]).shape == (5, 6)
-    assert model.translate(Y[:5], source="y").shape == (5, 3)
+    assert model.translate(Y[:5], domain="y").shape == (5, 3)
     assert (model.match(X[:5]) < 30).all()
     assert (model.match(X[:5], Y[:4]) < 4).all()
 
@@ -81,7 +81,7 @@ def test_rows_are_encoded_alike_in_any_company(quick, X, Y):
     assert_array_equal(quick().fit_transform(X, Y), model.embedding_)
 
 
-def test_the_usual_translation_decodes_the_mean_of_partners(quick, X, Y):
+def test_the_usual_translation_decodes_the_mean_of_matches(quick, X, Y):
     model = quick().fit(X, Y)
     assert_array_equal(model.translate(X), model.translate(X, method="barycentric"))
     assert not np.allclose(model.translate(X), model.translate(X, method="decoded"))
@@ -191,7 +191,7 @@ def test_a_transformer_that_cannot_go_back(quick, X, Y):
     model = quick(transformer_y=PlainPCA(2)).fit(X, Y)
     assert model.translate(X).shape == (40, 2)
     assert model.sample(3, domain="y", random_state=0).shape == (3, 2)
-    assert model.translate(Y, source="y").shape == (30, 3)
+    assert model.translate(Y, domain="y").shape == (30, 3)
     assert np.isfinite(model.score(X, Y))
 
 
@@ -205,7 +205,7 @@ class PlainPCA(PCA):
 
 def test_a_refit_forgets_the_transformer(quick, X, Y):
     model = quick(transformer_x=PCA(2)).fit(X, Y)
-    assert model.translate(Y, source="y").shape == (30, 3)
+    assert model.translate(Y, domain="y").shape == (30, 3)
     assert model.set_params(transformer_x=None).fit(X, Y).transformer_x_ is None
 
 
@@ -222,7 +222,7 @@ def test_tensor_in_tensor_out(quick, X, Y, dtype):
         (quick().fit_transform(one, other), model.embedding_),
         (model.transform(one), model.transform(X)),
         (model.translate(one), model.translate(X)),
-        (model.translate(other, source="y"), model.translate(Y, source="y")),
+        (model.translate(other, domain="y"), model.translate(Y, domain="y")),
         (model.match(one, other), model.match(X, Y)),
         (model.inverse_transform(model.transform(one)), model.inverse_transform(model.embedding_)),
     ):
@@ -272,7 +272,7 @@ def test_data_frames_name_codes_of_the_first_domain(quick, X, Y):
     assert model.set_output(transform="default").transform(Y, domain="y").shape == (30, 3)
 
 
-def test_units_and_motions_of_the_data_do_not_matter(quick, X, Y):
+def test_units_and_offsets_of_the_data_do_not_matter(quick, X, Y):
     one = quick().fit(X, Y)
     other = quick().fit(1e4 * X + 7, 1e-4 * Y)
     assert_allclose(other.embedding_, one.embedding_, atol=1e-3 * one.embedding_.std())
@@ -351,7 +351,7 @@ def test_samples_are_seeded(quick, X, Y):
         ({"labels": 3}, "labels must be two arrays"),
         (
             {"labels": (np.zeros(40, dtype=int), np.full(30, "0"))},
-            "no class in common: .* the first domain are like 0, those of the second like '0'",
+            "no class in common: .* labels like 0, the second domain labels like '0'",
         ),
     ],
 )
@@ -390,10 +390,10 @@ def test_parameters_have_to_make_sense(quick, X, Y, params, message):
 
 def test_mistakes_are_named(quick, X, Y):
     model = quick(n_components=(2, 3)).fit(X, Y)
-    with pytest.raises(ValueError, match="source must be 'x' or 'y', got 'z'"):
-        model.translate(X, source="z")
-    with pytest.raises(ValueError, match="source must be 'x' or 'y'"):
-        model.match(X, source="z")
+    with pytest.raises(ValueError, match="domain must be 'x' or 'y', got 'z'"):
+        model.translate(X, domain="z")
+    with pytest.raises(ValueError, match="domain must be 'x' or 'y'"):
+        model.match(X, domain="z")
     for method in (model.transform, model.inverse_transform):
         with pytest.raises(ValueError, match="domain must be 'x' or 'y', got 'z'"):
             method(X, domain="z")
@@ -408,7 +408,7 @@ def test_mistakes_are_named(quick, X, Y):
     with pytest.raises(ValueError, match="expecting 3 features"):
         model.translate(Y)
     with pytest.raises(ValueError, match="expecting 6 features"):
-        model.translate(X, source="y")
+        model.translate(X, domain="y")
     with pytest.raises(ValueError, match="expecting 6 features"):
         model.match(X, X)
     with pytest.raises(ValueError, match="Z has 2 columns, codes of domain 'y' have 3"):

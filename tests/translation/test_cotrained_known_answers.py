@@ -1,4 +1,4 @@
-"""A moved copy is translated and matched rightly; what is known decides where distances do not."""
+"""A similar copy is translated and matched; side information decides where distances do not."""
 
 import numpy as np
 import pytest
@@ -28,21 +28,21 @@ KINDS = {  # parameters: error of new rows
 def test_every_kind_finds_the_copy(copies, trained, kind):
     params, tolerance = KINDS[kind]
     model = trained(autoencoder=kind, **params)
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
     assert error(model.translate(copies.new), copies.move(copies.new)) < tolerance
-    assert error(model.translate(copies.Y, source="y"), copies.X[copies.order]) < tolerance
+    assert error(model.translate(copies.Y, domain="y"), copies.X[copies.order]) < tolerance
 
 
 # ----------------------------------------------------------------------------- translation
 
 
-@pytest.mark.parametrize("source", ["x", "y"])
+@pytest.mark.parametrize("domain", ["x", "y"])
 @pytest.mark.parametrize("method", ["auto", "decoded", "barycentric", "greedy"])
-def test_rows_are_translated_to_where_they_would_be(copies, trained, source, method):
+def test_rows_are_translated_to_where_they_would_be(copies, trained, domain, method):
     rows, images = copies.X, copies.move(copies.X)
-    if source == "y":
+    if domain == "y":
         rows, images = images, rows
-    assert error(trained().translate(rows, source=source, method=method), images) < 0.2
+    assert error(trained().translate(rows, domain=domain, method=method), images) < 0.2
 
 
 def test_new_rows_are_translated(copies, trained):
@@ -61,7 +61,7 @@ def test_a_network_translates_as_well(copies, trained):
     images = copies.move(copies.new)
     assert_array_equal(model.translate(copies.new), model.translate(copies.new, method="network"))
     assert error(model.translate(copies.new), images) < 0.2
-    assert error(model.translate(images, source="y"), copies.new) < 0.2
+    assert error(model.translate(images, domain="y"), copies.new) < 0.2
     assert not np.allclose(
         model.translate(copies.new), model.translate(copies.new, method="decoded")
     )
@@ -69,7 +69,7 @@ def test_a_network_translates_as_well(copies, trained):
 
 def test_there_and_back_again(copies, trained):
     there = trained().translate(copies.new)
-    assert error(trained().translate(there, source="y"), copies.new) < 0.3
+    assert error(trained().translate(there, domain="y"), copies.new) < 0.3
 
 
 def test_codes_are_decoded_to_the_rows_they_are_of(copies, trained):
@@ -94,22 +94,22 @@ def test_the_score_is_that_of_the_translation(copies, trained):
 
 def test_training_rows_are_matched(copies, trained):
     model = trained()
-    assert (model.match() == copies.partner).mean() > 0.8
-    assert (model.match(source="y") == copies.order).mean() > 0.8
-    assert (model.match(copies.X) == copies.partner).mean() > 0.8
-    assert (model.match(copies.Y, source="y") == copies.order).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
+    assert (model.match(domain="y") == copies.order).mean() > 0.8
+    assert (model.match(copies.X) == copies.match).mean() > 0.8
+    assert (model.match(copies.Y, domain="y") == copies.order).mean() > 0.8
 
 
 def test_new_rows_are_matched_with_new_rows(copies, trained):
     order = np.random.default_rng(1).permutation(40)
     images = copies.move(copies.new)[order]
     assert (order[trained().match(copies.new, images)] == np.arange(40)).mean() > 0.8
-    assert (trained().match(images, copies.new, source="y") == order).mean() > 0.8
+    assert (trained().match(images, copies.new, domain="y") == order).mean() > 0.8
 
 
 def test_new_rows_are_matched_with_training_rows(copies, trained):
     near = copies.X[:20] + 0.01 * np.random.default_rng(1).normal(size=(20, 3))
-    assert (trained().match(near) == copies.partner[:20]).mean() > 0.8
+    assert (trained().match(near) == copies.match[:20]).mean() > 0.8
 
 
 def test_the_plan_is_one_of_all_rows(copies, trained):
@@ -126,12 +126,14 @@ def test_diagnostics_of_a_good_fit(trained):
     model = trained()
     found = model.diagnostics_
     assert set(found) == {"cost", "excess", "size_x", "size_y", "rank_x", "rank_y"}
-    assert 0 <= found["cost"] < 0.05
-    assert 0 <= found["excess"] < 1.2
+    assert 0 < found["cost"] < 0.06
+    # Of a copy about half of the rows of each half have their match in the other domain's half,
+    # so that it is below 1; a matching by chance is above 1.3.
+    assert 0.3 < found["excess"] < 0.8
     for k in "xy":
         assert found[f"size_{k}"] == pytest.approx(1, abs=0.1)
         assert 1 < found[f"rank_{k}"] <= 3
-    assert model.contrast_ > 0.5
+    assert model.margin_ > 0.5
     assert model.confidence_.shape == (160,)
     assert model.confidence_.mean() > 0.5
     assert ((model.confidence_ >= 0) & (model.confidence_ <= 1)).all()
@@ -143,7 +145,7 @@ def test_confidence_is_lower_where_rows_were_spoilt(copies):
     model = GWCoTrainedAutoencoders(
         3, hidden_layer_sizes=(32,), max_iter=300, n_init=4, random_state=0
     ).fit(copies.X, (copies.move(copies.X) + noise)[copies.order])
-    right = model.match() == copies.partner
+    right = model.match() == copies.match
     assert 0.5 < right.mean() < 0.95
     assert roc_auc_score(right, model.confidence_) > 0.6
 
@@ -155,10 +157,10 @@ def test_codes_of_different_dimensions(copies, trained):
     model = trained(n_components=(3, 4))
     assert model.embedding_.shape == (160, 3)
     assert model.embedding_y_.shape == (160, 4)
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
     assert error(model.translate(copies.new), copies.move(copies.new)) < 0.2
     images = copies.move(copies.new)
-    assert error(model.translate(images, source="y"), copies.new) < 0.2
+    assert error(model.translate(images, domain="y"), copies.new) < 0.2
 
 
 def test_domains_of_different_lengths(copies):
@@ -166,7 +168,7 @@ def test_domains_of_different_lengths(copies):
         3, hidden_layer_sizes=(32,), max_iter=250, n_init=4, random_state=0
     ).fit(copies.X, copies.Y[:120])
     assert model.plan_.shape == (160, 120)
-    found = model.match(source="y")
+    found = model.match(domain="y")
     assert (found == copies.order[:120]).mean() > 0.5
     near = np.linalg.norm(copies.X[found] - copies.X[copies.order[:120]], axis=1)
     assert np.median(near) < 0.2 * np.linalg.norm(copies.X - copies.X.mean(0), axis=1).mean()
@@ -210,7 +212,7 @@ def test_transformers_are_undone(copies, trained):
     assert error(model.translate(copies.new), copies.move(copies.new)) < 0.2
     assert model.translate(copies.new).shape == (40, 6)
     assert model.sample(3, domain="y", random_state=0).shape == (3, 6)
-    assert (model.match() == copies.partner).mean() > 0.8
+    assert (model.match() == copies.match).mean() > 0.8
 
 
 # ---------------------------------------------------------------------------------- symmetry
@@ -239,35 +241,35 @@ def test_symmetric_domains_are_called_ambiguous(square, of_a_plane):
     with pytest.warns(AmbiguousMatchingWarning, match="`pairs` or `labels`") as caught:
         of_a_plane.fit(X, Y)
     assert caught[0].filename == __file__
-    assert of_a_plane.contrast_ < 0.02
+    assert of_a_plane.margin_ < 0.02
 
 
 def test_pairs_decide(square, of_a_plane):
-    X, Y, partner = square
+    X, Y, match = square
     known = np.array([0, 3, 20, 35])  # not on one of the axes
-    of_a_plane.fit(X, Y, pairs=(known, partner[known]))
-    assert (of_a_plane.match() == partner).mean() > 0.9
+    of_a_plane.fit(X, Y, pairs=(known, match[known]))
+    assert (of_a_plane.match() == match).mean() > 0.9
 
 
 def test_labels_decide(square, of_a_plane):
-    X, Y, partner = square
+    X, Y, match = square
     labels = 3 * (X[:, 0] > 0.3) + (X[:, 1] > 0.3)
-    of_a_plane.fit(X, Y, labels=(labels, labels[np.argsort(partner)]))
-    near = np.linalg.norm(X[np.argsort(partner)[of_a_plane.match()]] - X, axis=1)
+    of_a_plane.fit(X, Y, labels=(labels, labels[np.argsort(match)]))
+    near = np.linalg.norm(X[np.argsort(match)[of_a_plane.match()]] - X, axis=1)
     assert np.median(near) < 0.6
-    assert (labels == labels[np.argsort(partner)[of_a_plane.match()]]).mean() > 0.8
+    assert (labels == labels[np.argsort(match)[of_a_plane.match()]]).mean() > 0.8
 
 
 def test_labels_may_be_unknown(square, of_a_plane):
     """Four rows of classes of their own are four pairs."""
-    X, Y, partner = square
+    X, Y, match = square
     known = np.array([0, 3, 20, 35])
     one, other = np.full(len(X), -1), np.full(len(X), -1)
-    one[known] = other[partner[known]] = np.arange(4)
+    one[known] = other[match[known]] = np.arange(4)
     of_a_plane.fit(X, Y, labels=(one, other))
     codes = of_a_plane.embedding_
     by_pairs = GWCoTrainedAutoencoders(**of_a_plane.get_params())
-    by_pairs.fit(X, Y, pairs=(known, partner[known]))
-    assert (of_a_plane.match() == partner).mean() > 0.9
+    by_pairs.fit(X, Y, pairs=(known, match[known]))
+    assert (of_a_plane.match() == match).mean() > 0.9
     assert codes.shape == by_pairs.embedding_.shape
     assert_array_equal(of_a_plane.match(), by_pairs.match())

@@ -46,12 +46,12 @@ def assert_same(copied, model, X, Y):
     assert copied.get_params() == model.get_params()
     for name in ("embedding_", "embedding_y_", "confidence_"):
         assert_array_equal(getattr(copied, name), getattr(model, name))
-    for name in ("contrast_", "diagnostics_", "loss_curve_", "gw_curve_", "n_features_y_in_"):
+    for name in ("margin_", "diagnostics_", "loss_curve_", "gw_curve_", "n_features_y_in_"):
         assert getattr(copied, name) == getattr(model, name)
     for method in ("auto", "decoded", "barycentric", "greedy"):
         expected = model.translate(X, method=method)
         assert_array_equal(copied.translate(X, method=method), expected)
-    assert_array_equal(copied.translate(Y, source="y"), model.translate(Y, source="y"))
+    assert_array_equal(copied.translate(Y, domain="y"), model.translate(Y, domain="y"))
     assert_array_equal(copied.match(), model.match())
     assert_array_equal(copied.match(X, Y), model.match(X, Y))
     for domain in "xy":
@@ -74,7 +74,7 @@ def test_copies_with_transformers_and_networks_of_ones_own(quick, X, Y, tmp_path
     model = quick(transformer_y=PCA(4), network=linear).fit(X, Y)
     assert_same_outputs = COPIES[way](model, tmp_path)
     assert_array_equal(assert_same_outputs.translate(X), model.translate(X))
-    assert_array_equal(assert_same_outputs.translate(Y, source="y"), model.translate(Y, source="y"))
+    assert_array_equal(assert_same_outputs.translate(Y, domain="y"), model.translate(Y, domain="y"))
 
 
 def test_save_refuses_what_would_run_code(quick, X, Y, tmp_path):

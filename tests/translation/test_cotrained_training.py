@@ -39,7 +39,7 @@ class Recorder:
 def assert_same(one, other, X, Y):
     for name in ("embedding_", "embedding_y_", "confidence_"):
         assert_array_equal(getattr(one, name), getattr(other, name))
-    for name in ("contrast_", "loss_curve_", "gw_curve_", "validation_curve_", "n_iter_"):
+    for name in ("margin_", "loss_curve_", "gw_curve_", "validation_curve_", "n_iter_"):
         assert getattr(one, name) == getattr(other, name)
     assert_array_equal(one.translate(X), other.translate(X))
     assert_array_equal(one.match(X, Y), other.match(X, Y))
@@ -55,7 +55,7 @@ def test_the_loss_joins_after_the_warm_up(quick, X, Y, warm_up, n_matched):
     assert model.n_iter_ == len(model.loss_curve_) == 8
     assert len(model.gw_curve_) == n_matched
     assert np.isfinite(model.gw_curve_).all()
-    assert np.isfinite(model.contrast_) or model.contrast_ == np.inf
+    assert np.isfinite(model.margin_) or model.margin_ == np.inf
 
 
 @pytest.mark.parametrize(("max_iter", "warm_up"), [(1, 0.5), (1, 0.9), (2, 0.9)])
@@ -68,7 +68,7 @@ def test_training_may_end_before_the_warm_up(quick, X, Y, max_iter, warm_up):
 
 
 def test_without_the_loss_the_domains_do_not_know_each_other(quick, X, Y):
-    """Each is encoded as with other partners; they are matched all the same."""
+    """Codes do not depend on the other domain; the domains are matched nevertheless."""
     alone = quick(gw_weight=0.0).fit(X, Y)
     other = quick(gw_weight=0.0).fit(X, Y[::-1] ** 3)
     assert alone.gw_curve_ == []
@@ -114,7 +114,7 @@ def test_early_stopping(quick, X, Y, frequent):
     assert min(patient.validation_curve_) < patient.validation_curve_[0]
 
 
-def test_rows_with_known_partners_are_not_held_out(quick, X, Y):
+def test_rows_with_known_matches_are_not_held_out(quick, X, Y):
     known = np.arange(28)
     model = quick(early_stopping=True, validation_fraction=0.9).fit(X, Y, pairs=(known, known))
     assert len(model.validation_curve_) == 1

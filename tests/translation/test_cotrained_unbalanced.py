@@ -40,7 +40,7 @@ def test_rows_are_matched_with_their_kind(domains, fitted):
     *_, x, y = domains
     shared = x != 2  # the kinds that both domains have
     assert (y[fitted.match()] == x)[shared].mean() > 0.95
-    assert (x[fitted.match(source="y")] == y).mean() > 0.9
+    assert (x[fitted.match(domain="y")] == y).mean() > 0.9
 
 
 def test_matched_mass_tells_the_shares(domains, fitted):

@@ -1,4 +1,4 @@
-"""One of two domains that are trained together: its rows, its autoencoder, and the codes."""
+"""A domain in co-training: its rows, its autoencoder, and the rows that are matched."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from skgw.autoencoders.objective import MAX_HELD_OUT, AutoencoderLoss
 from skgw.nn.autoencoders import CHUNK_SIZE
 from skgw.training.batches import draw_batch
 
-MAX_POOL = 10_000  # rows that partners are sought for
-MIN_SIZE = 1e-6  # of codes that all coincide
+MIN_RMS_DISTANCE = 1e-6  # lower bound, for codes that all coincide
 
 
-class Side(nn.Module):
+class AutoencodedDomain(nn.Module):
     """One domain: its rows, its autoencoder, and the rows that stand for it in a matching.
 
-    Partners are sought for a pool of rows: those that are `known`, and others up to `MAX_POOL`.
+    Matches are sought for the rows of a pool: the anchors, and other rows up to `max_pool`.
 
     Parameters
     ----------
     X : array of shape (n, p)
-        As for `AutoencodingObjective`.
+        Rows, scaled as for `AutoencodingObjective`.
     model : AutoencoderLoss
     order, held_out : array of int
         Positions of the rows to train and to validate on.
     known : array of int
-        Positions of rows that are always among the reference rows, as the first of them.
+        Positions of the anchors: always among the reference rows, and the first of them.
     n_reference : int
-        Rows of the pool that a motion is fitted to.
+        Number of rows of the pool that a similarity is fitted to.
     coordinates : callable
         From the rows of the pool (P, p) to their principal coordinates (P, d).
+    max_pool : int
     """
 
     rows: Tensor  # (n, p)
     order: Tensor  # (N,)
     held_out: Tensor  # (N',)
-    pool: Tensor  # (P,), positions of the rows that partners are sought for
-    axes: Tensor  # (P, d), their principal coordinates
+    pool: Tensor  # (P,), positions of the rows that matches are sought for
+    coordinates: Tensor  # (P, d), principal coordinates of the pool
     reference: Tensor  # (r,), positions in the pool of the rows that were matched last
-    size: Tensor  # (), root mean square distance of codes when they were first matched
+    scale: Tensor  # (), RMS distance of codes when they were first matched; 0 before
 
     def __init__(
         self,
@@ -55,46 +55,54 @@ class Side(nn.Module):
         known: NDArray[np.intp],
         n_reference: int,
         coordinates: Callable[[NDArray], NDArray],
+        max_pool: int = 10_000,
     ) -> None:
         super().__init__()
-        self.model, self.n_known = model, len(known)
-        pool = np.concatenate([known, order[~np.isin(order, known)]])[: max(MAX_POOL, len(known))]
-        fixed = {
+        self.model, self.n_anchors = model, len(known)
+        pool = np.concatenate([known, order[~np.isin(order, known)]])[: max(max_pool, len(known))]
+        constant = {
             "rows": torch.as_tensor(X, dtype=torch.float32),
             "order": torch.as_tensor(order),
             "held_out": torch.as_tensor(held_out[:MAX_HELD_OUT]),
             "pool": torch.as_tensor(pool),
-            "axes": torch.as_tensor(coordinates(X[pool]), dtype=torch.float32),
+            "coordinates": torch.as_tensor(coordinates(X[pool]), dtype=torch.float32),
         }
-        for name, values in fixed.items():
+        for name, values in constant.items():
             self.register_buffer(name, values, persistent=False)
         n_reference = max(len(known), min(n_reference, len(pool)))
         self.register_buffer("reference", torch.zeros(n_reference, dtype=torch.long))
-        self.register_buffer("size", torch.zeros(()))
+        self.register_buffer("scale", torch.zeros(()))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Rows of a batch, (n, p)."""
+        """Draw the rows of a batch, (n, p)."""
         return self.rows[draw_batch(self.order, n, generator)]
 
     def draw_reference(self, generator: torch.Generator) -> Tensor:
-        """Choose reference rows anew: their positions in the pool, (r,)."""
-        n_others = len(self.pool) - self.n_known
-        chosen = torch.randperm(n_others, generator=generator)[: len(self.reference) - self.n_known]
-        self.reference.copy_(torch.cat([torch.arange(self.n_known), self.n_known + chosen]))
+        """Draw new reference rows: their positions in the pool, (r,)."""
+        n_others = len(self.pool) - self.n_anchors
+        n_drawn = len(self.reference) - self.n_anchors
+        drawn = torch.randperm(n_others, generator=generator)[:n_drawn]
+        self.reference.copy_(torch.cat([torch.arange(self.n_anchors), self.n_anchors + drawn]))
         return self.reference
 
     @torch.no_grad()
     def normal_codes(self) -> tuple[Tensor, Tensor]:
-        """Codes of the pool, centred and over `size`, (P, k), and the mean."""
+        """Codes of the pool, centred and divided by `scale`, (P, k), and their mean (k,).
+
+        Raises
+        ------
+        FloatingPointError
+            If the codes are not finite.
+        """
         codes = self.encode(self.pool)
         if not codes.isfinite().all():
             raise FloatingPointError(
                 "Training diverged: codes are not finite. Lower the learning rate."
             )
-        if not self.size:
-            self.size.copy_(size_of(codes))
+        if not self.scale:
+            self.scale.copy_(rms_distance(codes))
         mean = codes.mean(0)
-        return (codes - mean) / self.size, mean
+        return (codes - mean) / self.scale, mean
 
     @torch.no_grad()
     def encode(self, index: Tensor) -> Tensor:
@@ -106,11 +114,12 @@ class Side(nn.Module):
         return torch.cat(codes)
 
     def validation_loss(self) -> Tensor:
-        """Mean squared error of a feature of held-out rows."""
+        """Mean squared error per feature of the held-out rows."""
         x = self.rows[self.held_out]
         return (self.model.autoencoder(x) - x).square().mean()
 
 
-def size_of(codes: Tensor) -> Tensor:
-    """Root mean square distance of codes (n, k), of a row to itself included."""
-    return (2 * (codes - codes.mean(0)).square().sum(1).mean()).sqrt().clamp_min(MIN_SIZE)
+def rms_distance(codes: Tensor) -> Tensor:
+    """Root mean square distance of codes (n, k), each row with itself included."""
+    squared = 2 * (codes - codes.mean(0)).square().sum(1).mean()
+    return squared.sqrt().clamp_min(MIN_RMS_DISTANCE)

@@ -1,0 +1,175 @@
+"""Wasserstein-Procrustes: register one point cloud to another one by an orthogonal map.
+
+Where distances agree, points are matched by a rigid transformation, which has far fewer unknowns
+than a plan has entries: the transformation that fits a noisy plan best is closer to the truth than
+the plan. Plan and transformation are improved in turn. The plan is the entropic optimal transport
+between the transformed source points and the target points; the transformation takes the source
+points closest to the barycentric projections of the plan.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skgw.nn import polar_factor
+from skgw.registration.similarity import Similarity
+from skgw.solvers import full_precision
+from skgw.solvers.linear import solve_linear
+
+REG_SCHEDULE = (0.1, 0.05, 0.02, 0.01, 0.005)  # of successive plans, relative to the mean cost
+FINE_REG_SCHEDULE = (0.01, 0.005)  # the same, from a start that is nearly right
+
+Pair = tuple[Tensor, Tensor]
+
+
+class Transport(NamedTuple):
+    """An entropic optimal plan between points of one space, for squared distances.
+
+    Attributes
+    ----------
+    plan : Tensor of shape (n, m)
+    potential : Tensor of shape (m,)
+        Column potential, in units of the cost. It includes the column weights if these are not
+        uniform.
+    reg : Tensor of shape ()
+        Entropic regularisation, in units of the cost.
+    error : Tensor of shape ()
+        L1 error of the column sums.
+    """
+
+    plan: Tensor
+    potential: Tensor
+    reg: Tensor
+    error: Tensor
+
+    @property
+    def marginals(self) -> Pair:
+        """Row sums (n,) and column sums (m,) of the plan."""
+        return self.plan.sum(1), self.plan.sum(0)
+
+    def log_scalings(self, source: Tensor, target: Tensor) -> Pair:
+        """Potentials of the points, (n,) and (m,), divided by `reg`; they include the weights."""
+        g = self.potential
+        f = -torch.logsumexp((g - torch.cdist(source, target).square()) / self.reg, 1)
+        return f + self.plan.sum(1).log(), g / self.reg
+
+
+class Registration(NamedTuple):
+    """A similarity between two point clouds, and the plan between the registered clouds.
+
+    Attributes
+    ----------
+    similarity : Similarity
+        From the source to the target cloud.
+    transport : Transport
+        Between the transformed source points and the target points.
+    cost : Tensor of shape ()
+        After `register`: mean squared distance of matched points, divided by the sum of both
+        variances; 0 for a copy, 1 for the product plan. After `register_unbalanced`: its objective.
+    """
+
+    similarity: Similarity[Tensor]
+    transport: Transport
+    cost: Tensor
+
+
+@torch.no_grad()
+@full_precision()
+def register(
+    source: Tensor,
+    target: Tensor,
+    *,
+    plan: Tensor | None = None,
+    rotation: Tensor | None = None,
+    reg_schedule: tuple[float, ...] = REG_SCHEDULE,
+) -> Registration:
+    """Improve a plan between two clouds, or an orthogonal map from one to the other.
+
+    Parameters
+    ----------
+    source, target : Tensor of shapes (n, kx) and (m, ky)
+        Centred, and of about one RMS distance.
+    plan : Tensor of shape (n, m), optional
+        Initial plan; unused if there is an initial rotation.
+    rotation : Tensor of shape (kx, ky), optional
+        Initial rotation.
+    reg_schedule : tuple of float
+        Entropic regularisation of successive plans, relative to the mean cost.
+
+    Returns
+    -------
+    Registration
+        Its offset is zero, and its scale one.
+
+    Raises
+    ------
+    ValueError
+        If there is neither a plan nor a rotation, or the schedule is empty.
+
+    References
+    ----------
+    Alvarez-Melis, Jaakkola (2018), Gromov-Wasserstein alignment of word embedding spaces. EMNLP.
+
+    Grave, Joulin, Berthet (2019), Unsupervised alignment of embeddings with Wasserstein Procrustes.
+    AISTATS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Z = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3, 2, 1])
+    >>> rotation = torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    >>> found = register(Z, Z @ rotation, rotation=rotation + 0.3)
+    >>> bool((found.similarity.rotation - rotation).abs().max() < 0.05)
+    True
+    """
+    if rotation is None:
+        if plan is None:
+            raise ValueError("register needs a plan or a rotation to start from.")
+        rotation = polar_factor(source.T @ plan @ target)
+    if not reg_schedule:
+        raise ValueError("register needs at least one value in reg_schedule.")
+    for reg in reg_schedule:
+        found = entropic_transport(source @ rotation, target, reg)
+        rotation = polar_factor(source.T @ found.plan @ target)
+    cost = torch.cdist(source @ rotation, target).square()
+    cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
+    return Registration(Similarity(rotation, target.new_zeros(target.shape[1])), found, cost)
+
+
+def entropic_transport(
+    source: Tensor,
+    target: Tensor,
+    reg: float,
+    weights: Pair | None = None,
+    *,
+    tol: float = 1e-3,
+    max_iter: int = 50,
+) -> Transport:
+    """The entropic optimal plan between two clouds of one space.
+
+    Parameters
+    ----------
+    source, target : Tensor of shapes (n, k) and (m, k)
+    reg : float
+        Entropic regularisation, relative to the mean cost.
+    weights : tuple of Tensors of shapes (n,) and (m,), optional
+        Positive, of sum one; uniform by default.
+    tol : float
+        L1 error of the column sums.
+    max_iter : int
+        Newton steps.
+    """
+    cost = torch.cdist(source, target).square()
+    n, m = cost.shape
+    mean = cost.mean()
+    mean = torch.where(mean > 0, mean, torch.ones_like(mean))  # zero if all points coincide
+    a, b = weights or (cost.new_full((n,), 1 / n), cost.new_full((m,), 1 / m))
+    regs = reg * mean[None]
+    found = solve_linear(
+        cost[None], a[None], b[None], regs, tol=torch.full_like(regs, tol), max_iter=max_iter
+    )
+    potential = found.potential[0] + regs * (m * b).log()
+    return Transport(found.plan[0], potential, regs[0], found.error[0])

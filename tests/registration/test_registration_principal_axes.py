@@ -1,0 +1,53 @@
+"""Principal axes are orthonormal and ordered; principal coordinates keep distances."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import pdist
+
+from skgw.registration.principal_axes import PrincipalCoordinates, principal_axes, scatter_axes
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 4), (4, 9), (7, 7)])
+def test_axes_are_orthonormal_and_the_widest_comes_first(n, d):
+    X = np.random.default_rng(0).normal(size=(n, d)) * np.geomspace(1, 9, d) + 5
+    mean, axes = principal_axes(X)
+    assert_allclose(mean, X.mean(0))
+    assert_allclose(axes @ axes.T, np.eye(d), atol=1e-12)
+    variances = ((X - mean) @ axes.T).var(0)
+    assert (np.diff(variances) < 1e-9).all()
+    assert variances.sum() == pytest.approx(X.var(0).sum())
+
+
+def test_both_ways_to_the_axes_agree():
+    X = np.random.default_rng(0).normal(size=(60, 4)) * [1, 2, 4, 8]
+    mean, axes = principal_axes(X)
+    scatter = scatter_axes(X - mean)
+    assert_allclose(np.abs(scatter @ axes.T), np.eye(4), atol=1e-9)
+    by_torch = scatter_axes(torch.as_tensor(X - mean))
+    assert_allclose(np.abs(by_torch.numpy() @ axes.T), np.eye(4), atol=1e-9)
+
+
+def test_principal_coordinates_keep_distances():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 2)) @ rng.normal(size=(2, 6)) + 3
+    fitted = PrincipalCoordinates.of(X, seed=0)
+    coordinates = fitted.transform(X)
+    assert coordinates.shape == (50, 6)
+    assert_allclose(coordinates.mean(0), 0, atol=1e-12)
+    ratios = pdist(coordinates) / pdist(X)
+    assert_allclose(ratios, ratios[0])
+    assert np.square(coordinates).sum(1).mean() == pytest.approx(0.5)  # RMS distance one
+    assert_allclose(fitted.transform(X[:3]), coordinates[:3])
+
+
+def test_there_is_a_largest_number_of_axes():
+    X = np.random.default_rng(0).normal(size=(60, 50))
+    assert PrincipalCoordinates.of(X, seed=0).transform(X).shape == (60, 32)
+    assert PrincipalCoordinates.of(X, seed=0, max_axes=5).transform(X).shape == (60, 5)
+
+
+def test_rows_that_coincide_have_no_axes():
+    X = np.full((5, 3), 2.0)
+    assert_array_equal(PrincipalCoordinates.of(X, seed=0).transform(X), np.zeros((5, 3)))
