@@ -164,8 +164,8 @@ def select_metrics(
             for _ in range(settings.n_subsamples - 1)
         ]
     repeated = list(zip(*subsamples, strict=True))  # of each candidate
-    margins = [float(np.median([each.trial.margin for each in tries])) for tries in repeated]
-    scores = [float(np.median([each.score for each in tries])) for tries in repeated]
+    margins = [float(np.median([each.trial.margin for each in trials])) for trials in repeated]
+    scores = [float(np.median([each.score for each in trials])) for trials in repeated]
     k = decide(margins, scores, settings.min_decisive_margin)
     selected = max(repeated[k], key=lambda each: each.score)
     plain = next((each.trial for each in first if each.metrics == PLAIN_METRICS), None)

@@ -39,7 +39,7 @@ References = tuple[ReferenceDomain, ReferenceDomain]
 Graphs = tuple[Tensor, Tensor]
 
 ORTHOGONAL_METRICS = ("raw euclidean", "standard euclidean")  # orthogonal maps preserve them
-TIE = 1e-6  # relative difference up to which two distances are equal
+DISTANCE_TOLERANCE = 1e-6  # relative difference up to which two distances are equal
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def nearest_neighbors(D: Tensor, k: int = 5) -> Tensor:
     k = max(1, min(k, len(D) // 3))
     D = D + torch.diag(torch.full_like(D[0], torch.inf))
     farthest = D.kthvalue(k, dim=1, keepdim=True).values
-    return (farthest * (1 + TIE) >= D).to(D)
+    return (farthest * (1 + DISTANCE_TOLERANCE) >= D).to(D)
 
 
 def preserved_neighbors(graphs: Graphs, plan: Tensor) -> float:

@@ -148,7 +148,7 @@ def read_anchors(
     anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
     if labels is None:
         return anchors
-    parts = _two(labels, "labels must be two arrays: those of the first and the second domain.")
+    parts = _two(labels, "labels must be two arrays, one for each domain.")
     classes = [column_or_1d(x) for x in parts]
     if tuple(map(len, classes)) != shape:
         raise ValueError(

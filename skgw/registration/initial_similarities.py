@@ -16,7 +16,7 @@ from skgw.registration.similarity import Floats, Similarity, about_means
 def principal_similarities(
     X: Floats, Y: Floats, *, n_free: int = 3
 ) -> Iterator[Similarity[Floats]]:
-    """Rigid transformations that take the principal axes of X (n, d) to those of Y (m, d).
+    """Rigid transformations that take the principal axes of X (n, d) to the axes of Y (m, d).
 
     The leading `n_free` axes of Y come in any order and with any sign, the others as they are.
     """
