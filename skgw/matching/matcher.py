@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +20,8 @@ from skgw.base.estimator import (
     tensor_in_tensor_out,
     weighted_distortion,
 )
-from skgw.base.sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, with_parameters
+from skgw.base.sklearn_compat import HasMethods, Interval, fit_context
 from skgw.base.two_domains import (
     fit_transformer,
     mean_score,
@@ -45,6 +46,7 @@ SETTINGS = MatchingSettings()  # of all matchers
 Array = NDArray[Any]
 
 
+@with_parameters
 class GWMatcher(PersistenceMixin, BaseEstimator):
     """Match two unpaired data sets by the distances inside each.
 
@@ -164,55 +166,22 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     (2, 4)
     """
 
-    _parameter_constraints: dict[str, Any] = {
-        "metric": [str, callable, tuple, list],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
-        "edge_length": [str],
-        "epsilon": [Interval(Real, 0, None, closed="neither"), None],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "method": [StrOptions({"auto", "full", "reference"})],
-        "alpha": [Interval(Real, 0, 1, closed="left")],
-        "unbalanced": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
-        "mass": [Interval(Real, 0, 1, closed="right"), None],
-        "refine": ["boolean"],
-        "transformer_x": [HasMethods(["fit", "transform"]), None],
-        "transformer_y": [HasMethods(["fit", "transform"]), None],
-        "device": [str],
-        "random_state": ["random_state"],
-    }
-
-    def __init__(
-        self,
-        *,
-        metric: Metric | tuple[Metric, Metric] = "auto",
-        n_neighbors: int | None = None,
-        edge_length: str = "hops",
-        epsilon: float | None = None,
-        n_init: int = 16,
-        method: str = "auto",
-        alpha: float = 0.5,
-        unbalanced: float | tuple[float, float] | None = None,
-        mass: float | None = None,
-        refine: bool = True,
-        transformer_x: Any = None,
-        transformer_y: Any = None,
-        device: str = "auto",
-        random_state: Any = None,
-    ) -> None:
-        self.metric = metric
-        self.n_neighbors = n_neighbors
-        self.edge_length = edge_length
-        self.epsilon = epsilon
-        self.n_init = n_init
-        self.method = method
-        self.alpha = alpha
-        self.unbalanced = unbalanced
-        self.mass = mass
-        self.refine = refine
-        self.transformer_x = transformer_x
-        self.transformer_y = transformer_y
-        self.device = device
-        self.random_state = random_state
+    metric: Metric | tuple[Metric, Metric] = param(str, callable, tuple, list, default="auto")
+    n_neighbors: int | None = param(POSITIVE_INTEGER, None, default=None)
+    edge_length: str = param(str, default="hops")
+    epsilon: float | None = param(POSITIVE, None, default=None)
+    n_init: int = param(POSITIVE_INTEGER, default=16)
+    method: str = param(one_of("auto", "full", "reference"), default="auto")
+    alpha: float = param(Interval(Real, 0, 1, closed="left"), default=0.5)
+    unbalanced: float | tuple[float, float] | None = param(
+        POSITIVE, tuple, list, None, default=None
+    )
+    mass: float | None = param(Interval(Real, 0, 1, closed="right"), None, default=None)
+    refine: bool = param("boolean", default=True)
+    transformer_x: Any = param(HasMethods(["fit", "transform"]), None, default=None)
+    transformer_y: Any = param(HasMethods(["fit", "transform"]), None, default=None)
+    device: str = param(str, default="auto")
+    random_state: Any = param("random_state", default=None)
 
     @all_or_nothing
     @fit_context
