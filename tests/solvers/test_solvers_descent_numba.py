@@ -11,10 +11,11 @@ from skgw.solvers import solve_gromov
 from skgw.solvers.initializers.basic import identity_start
 from skgw.solvers.problems.low_rank import truncate
 from skgw.solvers.problems.quadratic import quadratic_problem
-from skgw.solvers.quadratic import descent, outer_step
+from skgw.solvers.quadratic import outer_step
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
 from skgw.solvers.quadratic.passes_numba import product
 from skgw.solvers.result import State
+from skgw.solvers.settings import DenseSettings, DescentSettings
 
 DTYPES = [torch.float64, torch.float32]
 
@@ -217,14 +218,14 @@ def test_goes_on_from_a_solution(noisy_copies):
         assert torch.equal(before, after)  # what is given is not written to
 
 
-def test_large_problems_are_left_to_blas(monkeypatch, noisy_copies):
+def test_large_problems_are_left_to_blas(monkeypatch, solve_with, noisy_copies):
     Ca, Cb, _ = noisy_copies(20, noise=0.1)
     monkeypatch.setattr("skgw.solvers.quadratic.descent_numba.minimize_numba", None)
     with pytest.raises(TypeError):
         solve_gromov(Ca, Cb, backend="numba")
     assert solve_gromov(Ca, Cb, backend="torch").converged
-    monkeypatch.setattr(descent, "MAX_COMPILED", 19)
-    assert solve_gromov(Ca, Cb, backend="numba").converged
+    settings = DenseSettings(descent=DescentSettings(max_compiled_size=19))
+    assert solve_with(settings, Ca, Cb, backend="numba").converged
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (4, 8, 16), (13, 6, 33)])

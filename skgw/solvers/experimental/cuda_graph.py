@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.initializers.basic import ANNEALING_START, tilt_direction
-from skgw.solvers.linear.conjugate_gradients import LOOK_EVERY
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.quadratic import Problem, mean, quadratic_problem
 from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution, attainable_tol, spaced
 from skgw.solvers.quadratic.outer_step import cooled, first_iterate, outer_step, with_both_errors
 from skgw.solvers.result import State
+from skgw.solvers.settings import NEWTON
 from skgw.solvers.synchronisation import fixed_schedule
 
 
@@ -122,8 +122,10 @@ def _lean_cost(a: Tensor, b: Tensor) -> Tensor:
 def _checked(schedule: Schedule) -> Schedule:
     if schedule.n_levels < 0 or schedule.n_newton < 1 or schedule.n_outer < 2:
         raise ValueError(f"A schedule needs a Newton step and two outer steps, got {schedule}.")
-    if schedule.n_products < 1 or schedule.n_products % LOOK_EVERY:
-        raise ValueError(f"n_products must be a multiple of {LOOK_EVERY}, got {schedule}.")
+    if schedule.n_products < 1 or schedule.n_products % NEWTON.check_interval:
+        raise ValueError(
+            f"n_products must be a multiple of {NEWTON.check_interval}, got {schedule}."
+        )
     return schedule
 
 

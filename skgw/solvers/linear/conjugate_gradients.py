@@ -14,16 +14,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skgw.solvers.settings import NEWTON, NewtonSettings
 from skgw.solvers.synchronisation import any_of, n_products
 
-CG_TOLERANCE = 0.1  # relative residual of a Newton direction; tighter does not pay
-MAX_CG = 48
-LOOK_EVERY = 4  # CG steps: each look at their residuals costs a synchronisation on GPUs
-SMALL = 1e-30  # guards divisions; a normal number in float32
+SMALLEST_DIVISOR = 1e-30  # in place of zero; a normal number in float32
 
 
 def conjugate_gradients(
-    A: Tensor, residual: Tensor, scale: Tensor, radius: Tensor, todo: Tensor
+    A: Tensor,
+    residual: Tensor,
+    scale: Tensor,
+    radius: Tensor,
+    todo: Tensor,
+    settings: NewtonSettings = NEWTON,
 ) -> Tensor:
     """Solve (I - A'A) d / scale = residual for d, of the problems in `todo`; zero for the others.
 
@@ -43,18 +46,18 @@ def conjugate_gradients(
     Tensor of shape (B, 1, m)
     """
     A_t, s, residual = A.mT, residual, residual.clone()
-    small = torch.full_like(radius, SMALL)  # keeps squares positive when all is solved
+    small = torch.full_like(radius, SMALLEST_DIVISOR)  # keeps squares positive when all is solved
     flat = torch.full_like(radius, torch.finfo(A.dtype).eps)  # curvature that may as well be zero
     y, d = torch.zeros_like(s), torch.zeros_like(s)
     square = torch.baddbmm(small, s, s.mT)  # (B, 1, 1), the dot product
-    stop = CG_TOLERANCE**2 * square
-    for k in range(1, n_products(MAX_CG) + 1):
+    stop = settings.cg_tolerance**2 * square
+    for k in range(1, n_products(settings.max_cg_steps) + 1):
         hs = torch.baddbmm(s, torch.bmm(s, A_t), A, alpha=-1)
         step = square / torch.maximum(torch.bmm(s, hs.mT), flat * square)
         y.addcmul_(step, s)
         residual.addcmul_(step, hs, value=-1)
         last, square = square, torch.baddbmm(small, residual, residual.mT)
-        if k % LOOK_EVERY == 0:
+        if k % settings.check_interval == 0:
             d = torch.where(todo, y * scale, d)  # those that are done keep what they had
             length = d.abs().amax(2, keepdim=True)
             todo = todo & (length < radius) & (square > stop)

@@ -13,15 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.linear.conjugate_gradients import SMALL, conjugate_gradients
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR, conjugate_gradients
+from skgw.solvers.settings import NEWTON, NewtonSettings
 from skgw.solvers.synchronisation import any_of, most_of
-
-FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
-MAX_RADIUS = 40.0
-SUFFICIENT_GAIN = 0.1  # share of the gain that the gradient promises (Armijo)
-ABSORB_AT = 15.0  # log scalings beyond it are absorbed into the kernel
-SINKHORN_STEPS = 4
-STARVED = 1e-12  # a column with less than this share of its mass is out of Newton's reach
 
 
 class LinearProblem(NamedTuple):
@@ -72,21 +66,26 @@ class _Point(NamedTuple):
         return (b * self.delta).sum(1) - (a * self.z.log()).sum(1)
 
 
-def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) -> LinearSolution:
+def newton(
+    problem: LinearProblem,
+    max_iter: int,
+    settings: NewtonSettings = NEWTON,
+    radius: Tensor | None = None,
+) -> LinearSolution:
     """Maximise the semi-dual until every error is below its tolerance."""
     cost, a, b, reg, potential, tol = problem
     kernel = torch.addcdiv(b.log()[:, None, :], cost, reg[:, None, None], value=-1)  # (B, n, m)
     g = potential / reg[:, None]
     plan = torch.empty_like(cost)  # before it is filled at the end, room for intermediate results
     scaling, at = _absorb(kernel, g, a, b, plan)
-    radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
-    least = STARVED * b
+    radius = torch.full_like(reg, settings.initial_radius) if radius is None else radius
+    least = settings.underflow_share * b
     todo = at.error > tol
     while max_iter > 0 and most_of(todo):
         max_iter -= 1
         starved = (at.columns < least).any(1) & todo
-        at, radius = _step(scaling, at, radius, todo & ~starved, problem, plan)
-        if any_of((at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved)):
+        at, radius = _step(scaling, at, radius, todo & ~starved, problem, plan, settings)
+        if any_of((at.delta.abs().amax(1) > settings.absorption_threshold).logical_or_(starved)):
             g = g + at.delta
             if any_of(starved):
                 g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
@@ -97,7 +96,7 @@ def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) 
     if max_iter > 0 and any_of(todo):  # most problems are solved: the others go on alone
         left = indices(todo)
         rest = problem._replace(potential=solution.potential).take(left)
-        solution.replace(left, newton(rest, max_iter, radius[left]))
+        solution.replace(left, newton(rest, max_iter, settings, radius[left]))
     return solution
 
 
@@ -113,7 +112,7 @@ def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, room: Tensor) -> tu
 
 def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
     v = delta.exp()
-    z = times(v, scaling.mT).clamp_min(SMALL)  # (B, n)
+    z = times(v, scaling.mT).clamp_min(SMALLEST_DIVISOR)  # (B, n)
     w = a / z
     columns = v * times(w, scaling)
     gradient = b - columns
@@ -127,29 +126,31 @@ def _step(
     todo: Tensor,
     problem: LinearProblem,
     room: Tensor,
+    settings: NewtonSettings,
 ) -> tuple[_Point, Tensor]:
     """One globalised Newton step of the problems in `todo`, and the new trust radius.
 
     `room`, (B, n, m), is overwritten.
     """
     a, b = problem.a, problem.b
-    direction = _direction(scaling, at, radius, todo, a, b, room)
+    direction = _direction(scaling, at, radius, todo, a, b, room, settings)
     length = direction.abs().amax(1)
-    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0)
+    step = (radius / length.clamp_min(SMALLEST_DIVISOR)).clamp_max(1.0)
     new = _evaluate(scaling, torch.addcmul(at.delta, step[:, None], direction), a, b)
-    grown = torch.where(length > radius, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
+    grown = torch.where(length > radius, settings.radius_growth * radius, radius)
+    grown = grown.clamp_max(settings.max_radius)
     # Either test will do: the error may stand still on the way to a far solution, and the value
     # drowns in rounding close to it.
-    doubtful = todo & ~(new.error < torch.maximum(0.9 * at.error, problem.tol))
+    doubtful = todo & ~(new.error < torch.maximum(settings.error_reduction * at.error, problem.tol))
     if not any_of(doubtful):
         return new, grown
     promised = step * (at.gradient * direction).sum(1)
-    failed = doubtful & ~(new.gain(a, b) - at.gain(a, b) > SUFFICIENT_GAIN * promised)
+    failed = doubtful & ~(new.gain(a, b) - at.gain(a, b) > settings.sufficient_gain * promised)
     if not any_of(failed):
         return new, grown
-    safe = _sinkhorn(scaling, at, a, b)
+    safe = _sinkhorn(scaling, at, a, b, settings.sinkhorn_steps)
     new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
-    shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
+    shrunk = (settings.radius_shrinkage * step * length).clamp_min(settings.min_radius)
     return new, torch.where(failed, shrunk, grown)
 
 
@@ -161,22 +162,25 @@ def _direction(
     a: Tensor,
     b: Tensor,
     room: Tensor,
+    settings: NewtonSettings,
 ) -> Tensor:
     """Newton's direction, (B, m), zero for the problems that are not in `todo`."""
-    scale = at.columns.clamp_min(SMALL).rsqrt()[:, None, :]
+    scale = at.columns.clamp_min(SMALLEST_DIVISOR).rsqrt()[:, None, :]
     A = torch.mul(scaling, at.v[:, None, :] * scale, out=room)
     A.mul_((a.sqrt() / at.z)[:, :, None])
     residual = at.gradient[:, None, :] * scale
-    d = conjugate_gradients(A, residual, scale, radius[:, None, None], todo[:, None, None])[:, 0]
+    d = conjugate_gradients(
+        A, residual, scale, radius[:, None, None], todo[:, None, None], settings
+    )[:, 0]
     return d - (d * b).sum(1, keepdim=True)  # potentials are defined up to a constant
 
 
-def _sinkhorn(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
+def _sinkhorn(scaling: Tensor, at: _Point, a: Tensor, b: Tensor, n_steps: int) -> Tensor:
     """Sinkhorn's iteration: slow, but it cannot fail. Returns log v, (B, m)."""
     w = at.w
-    for _ in range(SINKHORN_STEPS):
-        v = b / times(w, scaling).clamp_min(SMALL)
-        w = a / times(v, scaling.mT).clamp_min(SMALL)
+    for _ in range(n_steps):
+        v = b / times(w, scaling).clamp_min(SMALLEST_DIVISOR)
+        w = a / times(v, scaling.mT).clamp_min(SMALLEST_DIVISOR)
     return torch.where(b > 0, v.log(), 0.0)
 
 

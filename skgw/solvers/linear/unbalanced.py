@@ -22,14 +22,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.linear.conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
-from skgw.solvers.linear.newton_cg import (
-    FIRST_RADIUS,
-    MAX_RADIUS,
-    SUFFICIENT_GAIN,
-    LinearSolution,
-    times,
-)
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
+from skgw.solvers.linear.newton_cg import LinearSolution, times
+from skgw.solvers.settings import NEWTON, NewtonSettings
 
 MIN_SHARE = 1e-20  # of reg in a strength: in place of 0, where limits are reached to rounding
 MAX_SHARE = 1e6
@@ -68,6 +63,7 @@ def solve_relaxed(
     potential: Tensor,
     tol: Tensor,
     max_iter: int,
+    settings: NewtonSettings = NEWTON,
 ) -> LinearSolution:
     """Solve a batch of relaxed linear problems; strengths may be zero or infinite.
 
@@ -90,12 +86,12 @@ def solve_relaxed(
     beta = (reg / rho_b).clamp(MIN_SHARE, MAX_SHARE)[:, None]
     problem = RelaxedLinear(kernel, a, b, theta, beta)
     at = _evaluate(problem, potential / reg[:, None])
-    radius = torch.full_like(reg, FIRST_RADIUS)
+    radius = torch.full_like(reg, settings.initial_radius)
     for _ in range(max_iter):
         todo = at.error > tol
         if not todo.any():
             break
-        at, radius = _step(problem, at, radius, todo, tol)
+        at, radius = _step(problem, at, radius, todo, tol, settings)
     return LinearSolution(at.plan, at.g * reg[:, None], at.error)
 
 
@@ -129,55 +125,63 @@ def log_mean(weights: Tensor, x: Tensor, t: Tensor) -> Tensor:
 
 
 def _step(
-    problem: RelaxedLinear, at: _Point, radius: Tensor, todo: Tensor, tol: Tensor
+    problem: RelaxedLinear,
+    at: _Point,
+    radius: Tensor,
+    todo: Tensor,
+    tol: Tensor,
+    settings: NewtonSettings,
 ) -> tuple[_Point, Tensor]:
     """One globalised Newton step of the problems in `todo`, and the new trust radius."""
-    direction = _direction(problem, at, radius, todo)
+    direction = _direction(problem, at, radius, todo, settings)
     length = direction.abs().amax(1)
-    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0) * todo
+    step = (radius / length.clamp_min(SMALLEST_DIVISOR)).clamp_max(1.0) * todo
     new = _evaluate(problem, at.g + step[:, None] * direction)
     promised = step * ((at.target - at.columns) * direction).sum(1)
-    closer = new.error < torch.maximum(0.9 * at.error, tol)
-    failed = todo & ~closer & ~(new.value - at.value > SUFFICIENT_GAIN * promised)
+    closer = new.error < torch.maximum(settings.error_reduction * at.error, tol)
+    failed = todo & ~closer & ~(new.value - at.value > settings.sufficient_gain * promised)
     if failed.any():
         new = _evaluate(problem, torch.where(failed[:, None], _sinkhorn(problem, at), new.g))
-    grown = torch.where(step < 1, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
-    shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
+    grown = torch.where(step < 1, settings.radius_growth * radius, radius)
+    grown = grown.clamp_max(settings.max_radius)
+    shrunk = (settings.radius_shrinkage * step * length).clamp_min(settings.min_radius)
     return new, torch.where(failed, shrunk, grown)
 
 
-def _direction(problem: RelaxedLinear, at: _Point, radius: Tensor, todo: Tensor) -> Tensor:
+def _direction(
+    problem: RelaxedLinear, at: _Point, radius: Tensor, todo: Tensor, settings: NewtonSettings
+) -> Tensor:
     """Solve H d = t - q by Jacobi-preconditioned CG, within a trust region as in `newton_cg.py`.
 
     H = diag(q) - (1 - theta) P' diag(1/p) P - theta qq' + beta (diag(t) - tt').
     """
     plan_t = at.plan.mT
-    inner = (1 - problem.theta) / at.rows.clamp_min(SMALL)  # (B, n)
+    inner = (1 - problem.theta) / at.rows.clamp_min(SMALLEST_DIVISOR)  # (B, n)
     diagonal = at.columns + problem.beta * at.target
-    jacobi = 1 / diagonal.clamp_min(SMALL)
+    jacobi = 1 / diagonal.clamp_min(SMALLEST_DIVISOR)
     flat = torch.finfo(diagonal.dtype).eps
 
     d = torch.zeros_like(diagonal)
     residual = at.target - at.columns
     z = s = residual * jacobi
     rz = (residual * z).sum(1, keepdim=True)  # (B, 1)
-    stop = CG_TOLERANCE**2 * rz
+    stop = settings.cg_tolerance**2 * rz
     going = todo[:, None]
-    for k in range(MAX_CG):
+    for k in range(1, settings.max_cg_steps + 1):
         hs = diagonal * s - times(times(s, plan_t) * inner, at.plan)
         hs = hs - problem.theta * at.columns * (at.columns * s).sum(1, keepdim=True)
         hs = hs - problem.beta * at.target * (at.target * s).sum(1, keepdim=True)
         curvature = (s * hs).sum(1, keepdim=True)
-        step = going * rz / torch.maximum(curvature, flat * rz + SMALL)
+        step = going * rz / torch.maximum(curvature, flat * rz + SMALLEST_DIVISOR)
         d = torch.addcmul(d, step, s)
         residual = torch.addcmul(residual, step, hs, value=-1)
         z = residual * jacobi
         rz_new = (residual * z).sum(1, keepdim=True)
-        if k % 4 == 3:  # each look costs a synchronisation on GPUs
+        if k % settings.check_interval == 0:
             going = going & (d.abs().amax(1, keepdim=True) < radius[:, None]) & (rz_new > stop)
             if not going.any():
                 break
-        s = torch.addcmul(z, rz_new / rz.clamp_min(SMALL), s)
+        s = torch.addcmul(z, rz_new / rz.clamp_min(SMALLEST_DIVISOR), s)
         rz = rz_new
     d = torch.where(d.isfinite().all(1, keepdim=True), d, 0.0)
     return d - (d * problem.b).sum(1, keepdim=True)

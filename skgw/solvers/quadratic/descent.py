@@ -34,6 +34,7 @@ from skgw.solvers.quadratic.outer_step import (
     solve_coupling,
 )
 from skgw.solvers.result import State
+from skgw.solvers.settings import DESCENT, DescentSettings
 
 __all__ = [
     "CONVERGED",
@@ -49,16 +50,14 @@ __all__ = [
     "spaced",
 ]
 
-MAX_COOLING = 1.0  # octaves from one annealing level to the next, one outer step each
-MAX_COMPILED = 500  # points per side: above, products are left to BLAS and its threads
-FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
+ROUNDING_ULPS = 50  # relative error of a plan's entries at reg = scale, in units in the last place
 
 
 def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
     """The tolerance, raised to what the floating point type can resolve at this `reg`, (B,)."""
     eps = torch.finfo(reg.dtype).eps
     ratio = scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
-    floor = FLOAT_MARGIN * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
+    floor = ROUNDING_ULPS * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
     return floor.clamp_max(0.1).clamp_min(tol)
 
 
@@ -77,6 +76,7 @@ def minimize(
     symmetric: bool = False,
     backend: str = "auto",
     linear: LinearSolver | None = None,
+    settings: DescentSettings = DESCENT,
 ) -> Solution:
     """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
 
@@ -101,22 +101,26 @@ def minimize(
     symmetric : bool
         Whether a space is compared with itself under the square loss, from a symmetric start.
     backend : str
-        As for `solve_linear`. With numba, dense problems of up to `MAX_COMPILED` points are solved
-        by `descent_numba`, which does as below, in compiled code.
+        As for `solve_linear`. With numba, dense problems of up to `max_compiled_size` points are
+        solved by `descent_numba`, which does as below, in compiled code.
     linear : callable, optional
         What solves the linear problems, for other constraints than couplings; called as
         `solve_coupling` is, which is the default.
     """
-    if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend):
+    if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend, settings):
         from skgw.solvers.quadratic.descent_numba import minimize_numba
 
         return minimize_numba(
             problem, reg, start, plan=plan, level=level, rough=rough, tol=tol, max_iter=max_iter,
-            symmetric=symmetric,
+            symmetric=symmetric, settings=settings,
         )  # fmt: skip
-    linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
+    linear = linear or functools.partial(
+        solve_coupling, symmetric=symmetric, backend=backend, settings=settings
+    )
     with torch.inference_mode():  # operations on small tensors take a sixth less time there
-        solution = _descend(problem, reg, start, plan, level, rough, tol, max_iter, linear)
+        solution = _descend(
+            problem, reg, start, plan, level, rough, tol, max_iter, linear, settings
+        )
     return Solution(*(field.clone() for field in solution))  # such as may be used with gradients
 
 
@@ -130,20 +134,25 @@ def _descend(
     tol: Tensor,
     max_iter: int,
     linear: LinearSolver,
+    settings: DescentSettings,
 ) -> Solution:
     """`minimize`, in torch."""
     it = first_iterate(problem, start, plan, tol)
-    levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
+    levels = (
+        [] if level is None else _levels(level, reg, settings.octaves_per_level)[: max_iter - 1]
+    )
     if levels:
         lean = tilt(problem, torch.ones_like(reg))
         gradients = [*[problem if rough is None else rough] * (len(levels) - 1), problem]
         for temperature, of in zip(levels, gradients, strict=True):
-            it = cooled(of, it, temperature, lean, linear)
+            it = cooled(of, it, temperature, lean, linear, settings)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
         is_first = step == 1 and plan is None
-        it, outcome = outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
+        it, outcome = outer_step(
+            problem, it, reg, tol, linear, step, is_first=is_first, settings=settings
+        )
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
         done = ended | (step == max_iter)
         if not done.any():
@@ -160,16 +169,16 @@ def _descend(
     return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
 
 
-def is_compiled(offset: Tensor, backend: str) -> bool:
+def is_compiled(offset: Tensor, backend: str, settings: DescentSettings = DESCENT) -> bool:
     """Whether a dense problem with this offset is solved in compiled code altogether."""
     compiled = resolved(backend, offset.device.type) == "numba"
-    return compiled and max(offset.shape[1:]) <= MAX_COMPILED
+    return compiled and max(offset.shape[1:]) <= settings.max_compiled_size
 
 
-def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
+def _levels(level: Tensor, reg: Tensor, octaves: float) -> list[Tensor]:
     """Temperatures from `level` (B,) to above `reg` (B,), the same number for all problems."""
     ratio = (level / reg).clamp_min(1.0)
-    n_levels = math.ceil(float(ratio.log2().amax()) / MAX_COOLING)
+    n_levels = math.ceil(float(ratio.log2().amax()) / octaves)
     return spaced(ratio, reg, n_levels)
 
 

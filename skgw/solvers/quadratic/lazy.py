@@ -23,10 +23,10 @@ from skgw.solvers.quadratic.multiscale import (
 )
 from skgw.solvers.quadratic.multistart import seeded
 from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
-TOLERANCE = 1e-2  # by default: each further digit takes some twenty sweeps over all pairs
-N_DRAWS = 4  # pairs of samples that are tried, at least
-MAX_DENSE = 5000  # points a side, of which matrices are made without being asked for more
+DEFAULT_TOLERANCE = 1e-2  # L1; each further digit takes about twenty sweeps over all pairs
+MAX_DENSE_SIZE = 5000  # points a side of a space that `as_matrix` makes a matrix of
 
 
 class LazyInputs(NamedTuple):
@@ -46,10 +46,10 @@ def as_matrix(space: Any, name: str) -> Any:
     """
     if not isinstance(space, PointCloud | LowRank):
         return space
-    if len(space) > MAX_DENSE:
+    if len(space) > MAX_DENSE_SIZE:
         raise ValueError(
-            f"{name} has {len(space)} points: from {MAX_DENSE} on use plan='lazy', or pass its "
-            "matrix, toarray(), if memory allows."
+            f"{name} has {len(space)} points: from {MAX_DENSE_SIZE} on use plan='lazy', or pass "
+            "its matrix, toarray(), if memory allows."
         )
     return space.toarray()
 
@@ -71,19 +71,20 @@ def solve_lazy(
     rank: int | None,
     backend: str,
     random_state: Any,
+    settings: MultiscaleSettings = MULTISCALE,
 ) -> GromovResult:
     """As `solve_gromov`, between spaces and without a warning."""
     noise = seeded(random_state)
-    problem, restore = read_spaces(Ca, Cb, a, b, rank, noise)
+    problem, restore = read_spaces(Ca, Cb, a, b, rank, noise, settings.n_landmarks)
     absolute, scale = _absolute_reg(reg, reg_scale, problem)
     regs, scales = (problem.x.weights.new_tensor([value]) for value in (absolute, scale))
-    tol_used = attainable_tol(tol or TOLERANCE, regs, scales)
-    budget: dict[str, Any] = {"tol": float(tol_used), "max_iter": max_iter}
+    tol_used = attainable_tol(tol or DEFAULT_TOLERANCE, regs, scales)
+    budget: dict[str, Any] = {"tol": float(tol_used), "max_iter": max_iter, "settings": settings}
     if isinstance(init, State):
         moment, g = _given(init, problem)
         outcome = refine(problem, absolute, moment, g / absolute, **budget)
     elif isinstance(init, str) and init in ("auto", "anneal"):
-        draws = max(n_init, N_DRAWS)
+        draws = max(n_init, settings.n_draws)
         outcome = solve_levels(
             problem, absolute, n_draws=draws, noise=noise, backend=backend, **budget
         )
@@ -93,7 +94,13 @@ def solve_lazy(
 
 
 def read_spaces(
-    Ca: Any, Cb: Any, a: Array | None, b: Array | None, rank: int | None, noise: torch.Generator
+    Ca: Any,
+    Cb: Any,
+    a: Array | None,
+    b: Array | None,
+    rank: int | None,
+    noise: torch.Generator,
+    n_landmarks: int = MULTISCALE.n_landmarks,
 ) -> LazyInputs:
     """Validate two spaces and their weights, and factor what is not factored yet.
 
@@ -114,7 +121,7 @@ def read_spaces(
     is_torch = [isinstance(x, Tensor) for x in given]
     if any(is_torch) and not all(is_torch):
         raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
-    parts = [low_rank(space, rank, noise) for space in (Ca, Cb)]
+    parts = [low_rank(space, rank, noise, n_landmarks) for space in (Ca, Cb)]
     dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
     device = parts[0][0].device
     sides = []

@@ -22,14 +22,8 @@ from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.problems.quadratic import Problem, energy
 from skgw.solvers.result import State
+from skgw.solvers.settings import DESCENT, DescentSettings
 from skgw.solvers.synchronisation import any_of
-
-INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
-MARGINAL_SHARE = 0.2  # of the tolerance, that it is solved to at last
-LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
-SLOW = 0.8  # rate of convergence from which on momentum is built up
-MAX_MOMENTUM = 0.9
-MAX_NEWTON = 24  # per linear problem; the next one profits from what the last one has reached
 
 LinearSolver = Callable[..., LinearSolution]  # as `solve_coupling`
 STATUS = ("converged", "max_iter", "inner", "non_finite")
@@ -69,11 +63,16 @@ def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tens
 
 
 def cooled(
-    problem: Problem, it: Iterate, level: Tensor, lean: Tensor, linear: LinearSolver
+    problem: Problem,
+    it: Iterate,
+    level: Tensor,
+    lean: Tensor,
+    linear: LinearSolver,
+    settings: DescentSettings = DESCENT,
 ) -> Iterate:
     """One step at a temperature above the final one: nothing is judged, there will be more."""
     target = torch.addcmul(it.cost, level[:, None, None], lean)
-    tol = torch.full_like(level, LEVEL_TOLERANCE)
+    tol = torch.full_like(level, settings.max_marginal_error)
     plan, potential, _ = linear(problem, target, level, potential=it.potential, tol=tol)
     cost = problem.gradient(plan)
     return it._replace(cost=cost, mixture=plan, potential=potential, last=plan, last_cost=cost)
@@ -88,13 +87,15 @@ def outer_step(
     step: int,
     *,
     is_first: bool,
+    settings: DescentSettings = DESCENT,
 ) -> tuple[Iterate, Solution]:
     """Solve the linear problem, move to its plan (or towards it), and judge convergence.
 
     The first plan of a solve has none before it to be compared with.
     """
-    least = MARGINAL_SHARE * tol
-    wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), least)
+    least = settings.marginal_share * tol
+    wanted = (settings.inexactness * it.change).clamp_max(settings.max_marginal_error)
+    wanted = torch.maximum(wanted, least)
     plan, potential, error = linear(problem, it.cost, reg, potential=it.potential, tol=wanted)
     cost = problem.gradient(plan)
     value = energy(problem, plan, cost)
@@ -109,15 +110,23 @@ def outer_step(
     if is_first:
         mixture, at, streak = plan, cost, it.streak
     else:
-        mixture, at, streak = _advance(it, plan, cost, difference, change, reg)
+        mixture, at, streak = _advance(it, plan, cost, difference, change, reg, settings)
     return Iterate(at, mixture, potential, change, plan, cost, streak), outcome
 
 
 def solve_coupling(
-    problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor, **options: Any
+    problem: Problem,
+    cost: Tensor,
+    reg: Tensor,
+    *,
+    potential: Tensor,
+    tol: Tensor,
+    settings: DescentSettings = DESCENT,
+    **options: Any,
 ) -> LinearSolution:
     """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
-    options |= {"potential": potential, "tol": tol, "max_iter": MAX_NEWTON}
+    options |= {"potential": potential, "tol": tol, "max_iter": settings.max_newton_steps}
+    options["settings"] = settings.newton
     solution = solve_linear(cost, problem.a, problem.b, reg, **options)
     return with_both_errors(problem, solution)
 
@@ -130,7 +139,13 @@ def with_both_errors(problem: Problem, solution: LinearSolution) -> LinearSoluti
 
 
 def _advance(
-    it: Iterate, plan: Tensor, cost: Tensor, difference: Tensor, change: Tensor, reg: Tensor
+    it: Iterate,
+    plan: Tensor,
+    cost: Tensor,
+    difference: Tensor,
+    change: Tensor,
+    reg: Tensor,
+    settings: DescentSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Where to linearise next, the gradient there, and the new streak.
 
@@ -145,14 +160,14 @@ def _advance(
         step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
         step = step[:, None, None]
         mixture, at = it.mixture + step * difference, it.cost + step * bend
-    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
+    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > settings.slow_rate * it.change))
     streak = torch.where(gaining, it.streak + 1, 0.0)
     streak = torch.where(convex | (it.streak < 0), -1.0, streak)
     if any_of(streak > 0):
         onward = cost - it.last_cost
         back = (bend * onward).sum((1, 2)) < 0
         streak = torch.where(back & (streak > 0), 0.0, streak)
-        momentum = (streak / (streak + 3)).clamp(0.0, MAX_MOMENTUM)[:, None, None]
+        momentum = (streak / (streak + 3)).clamp(0.0, settings.max_momentum)[:, None, None]
         mixture, at = mixture + momentum * (plan - it.last), at + momentum * onward
     return mixture, at, streak
 
