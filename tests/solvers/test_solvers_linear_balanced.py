@@ -9,9 +9,10 @@ import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
-from skgw.solvers.linear import newton_cg
+from skgw.solvers.linear import trust_region
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.linear.newton_cg import LinearProblem, newton
+from skgw.solvers.settings import NEWTON
 
 DOUBLE = torch.float64
 
@@ -137,20 +138,32 @@ def test_a_hard_problem_gets_its_newton_steps_in_a_batch_too():
 
 
 @pytest.mark.parametrize(("n_failures", "max_iter"), [(1, 8), (1000, 100)])
-def test_sinkhorn_steps_in_where_newton_fails(solve, monkeypatch, n_failures, max_iter):
+def test_sinkhorn_steps_in_where_newton_overflows(monkeypatch, n_failures, max_iter):
     cost = np.random.default_rng(0).random((30, 20))
-    expected = solve(cost, 0.1).plan
-    exact, calls = newton_cg._direction, []
+    expected = solve_batch(cost, 0.1).plan
+    exact, calls = trust_region.newton_direction, []
 
-    def overflowing(scaling, at, *args):
+    def overflowing(*args):
         calls.append(None)
-        direction = exact(scaling, at, *args)
+        direction = exact(*args)
         return direction + torch.nan if len(calls) <= n_failures else direction
 
-    monkeypatch.setattr(newton_cg, "_direction", overflowing)
-    result = solve(cost, 0.1, max_iter=max_iter)
+    monkeypatch.setattr(trust_region, "newton_direction", overflowing)
+    result = solve_batch(cost, 0.1, max_iter=max_iter, backend="torch")
     assert result.error < 1e-9
     torch.testing.assert_close(result.plan, expected, atol=1e-9, rtol=1e-6)
+
+
+def test_rejected_newton_steps_are_sinkhorn_steps(solve):
+    cost = np.random.default_rng(0).random((30, 20))
+    settings = NEWTON._replace(error_reduction=0.0, sufficient_gain=1e9, sinkhorn_steps=3)
+    found = solve(cost, 0.1, tol=0.0, max_iter=2, settings=settings)
+    kernel, v = np.exp(-cost / 0.1), np.ones(20)
+    for _ in range(6):
+        w = 1 / 30 / (kernel @ v)
+        v = 1 / 20 / (kernel.T @ w)
+    plan = kernel * v / (30 * (kernel @ v)[:, None])
+    np.testing.assert_allclose(found.plan[0], plan, rtol=1e-9)
 
 
 def test_no_weight_no_mass(solve):
