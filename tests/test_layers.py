@@ -52,7 +52,7 @@ INSIDE = {
     },
     "quadratic": {
         "compiled", "geometry", "initializers", "inputs", "lazy_plan", "linear", "precision",
-        "problems", "result", "settings", "synchronisation",
+        "problems", "result", "scales", "settings", "synchronisation",
     },
     "linear": {"compiled", "lazy_plan", "precision", "settings", "synchronisation"},
     "initializers": {"inputs", "precision", "problems", "result"},

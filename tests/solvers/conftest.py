@@ -14,7 +14,7 @@ from skgw.solvers.options import check_options
 from skgw.solvers.quadratic.balanced import solve_dense
 from skgw.solvers.quadratic.lazy import solve_lazy
 from skgw.solvers.quadratic.package import warn_if_not_converged
-from skgw.solvers.scales import absolute_reg, shift_for_kl
+from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
 CENTERS = np.array([[0, 0, 0], [3, 0, 1], [0, 5, 0], [4, 4.5, 2]])  # no symmetry to confuse
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])
@@ -73,7 +73,8 @@ def solve_with() -> Callable[..., GromovResult]:
         options = {"init": "auto", "tol": 1e-5, "max_iter": 100} | options
         alpha = check_options(loss, alpha, M is not None, options["tol"], options["max_iter"])
         inputs = shift_for_kl(read_inputs(Ca, Cb, M, None, None, loss), loss, 1e-2)
-        regs, scale = absolute_reg(reg, reg_scale, inputs, loss)
+        scale = problem_scale(inputs, loss)
+        regs = absolute_reg(reg, reg_scale, scale)
         result = solve_dense(
             inputs, regs, scale, loss=loss, alpha=alpha, settings=settings, **options
         )

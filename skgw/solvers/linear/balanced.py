@@ -110,11 +110,14 @@ def _annealed(
 ) -> LinearSolution:
     """Solve roughly at a higher temperature, or in turn at one above it, before this one."""
     spread = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
-    if (problem.reg < spread).any():  # above that the plan is close to the product
-        rough = torch.full_like(problem.tol, settings.annealing_error / 2)
-        warmer = problem._replace(reg=settings.annealing_factor * problem.reg, tol=rough)
-        warm = _solve(warmer, max_iter, newton, settings)
-        problem = problem._replace(potential=warm.potential)
+    cold = indices(problem.reg < spread)  # at a higher reg the plan is close to the product
+    if len(cold) > 0:
+        rest = problem.take(cold)
+        coarse = torch.full_like(rest.tol, settings.annealing_error / 2)
+        rest = rest._replace(reg=settings.annealing_factor * rest.reg, tol=coarse)
+        potential = problem.potential.clone()
+        potential[cold] = _solve(rest, max_iter, newton, settings).potential
+        problem = problem._replace(potential=potential)
     return newton(problem, max_iter, settings)
 
 

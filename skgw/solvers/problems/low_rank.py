@@ -62,10 +62,19 @@ def truncate(
 
 
 def _factor(K: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    noise = torch.Generator().manual_seed(0)
-    width = min(width, K.shape[-1])
-    probe = torch.randn(K.shape[-1], width, generator=noise, dtype=torch.float32).to(K)
-    basis = torch.linalg.qr(torch.matmul(K, probe)).Q
-    basis = torch.linalg.qr(torch.matmul(K, basis)).Q
+    basis = range_basis(K, width, n_products=2)
     image = torch.matmul(K, basis)
     return torch.bmm(basis, torch.bmm(basis.mT, image)), basis
+
+
+def range_basis(K: Tensor, width: int, *, n_products: int) -> Tensor:
+    """Orthonormal basis (B, n, width) of about the leading eigenvectors of K (B, n, n).
+
+    Subspace iteration from a fixed random start: the randomised range finder of Halko, Martinsson
+    and Tropp (2011) with `n_products` - 1 power iterations. The width is at most n.
+    """
+    n, noise = K.shape[-1], torch.Generator().manual_seed(0)
+    basis = torch.randn(n, min(width, n), generator=noise, dtype=torch.float32).to(K)
+    for _ in range(n_products):
+        basis = torch.linalg.qr(torch.matmul(K, basis)).Q
+    return basis

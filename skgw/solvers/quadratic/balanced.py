@@ -13,7 +13,7 @@ from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.quadratic.low_rank import cooling_problem, minimize_from_truncated, pays
 from skgw.solvers.quadratic.multistart import best_of_pool
-from skgw.solvers.quadratic.package import differentiable, package
+from skgw.solvers.quadratic.package import differentiable, package_solution
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
 from skgw.solvers.settings import DENSE, DenseSettings
 
@@ -81,7 +81,7 @@ def _package(
     report: StartsReport | None,
 ) -> GromovResult:
     value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
-    return package(
+    return package_solution(
         s, inputs,
         plan=s.plan, value=differentiable(value, s.plan, inputs, problem.alpha, loss),
         value_quad=s.energy, row_potential=_row_transform(problem, s, reg),

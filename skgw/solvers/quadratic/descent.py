@@ -8,7 +8,6 @@ costs are tilted a little (`starts.tilt`): see there.
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 from torch import Tensor
@@ -28,7 +27,8 @@ from skgw.solvers.quadratic.outer_step import (
     Iterate,
     LinearSolver,
     Solution,
-    cooled,
+    anneal,
+    annealing_levels,
     first_iterate,
     outer_step,
     solve_coupling,
@@ -47,7 +47,6 @@ __all__ = [
     "entropic_value",
     "is_compiled",
     "minimize",
-    "spaced",
 ]
 
 ROUNDING_ULPS = 50  # relative error of a plan's entries at reg = scale, in units in the last place
@@ -138,14 +137,12 @@ def _descend(
 ) -> Solution:
     """`minimize`, in torch."""
     it = first_iterate(problem, start, plan, tol)
-    levels = (
-        [] if level is None else _levels(level, reg, settings.octaves_per_level)[: max_iter - 1]
-    )
+    levels: list[Tensor] = []
+    if level is not None:
+        levels = annealing_levels(level, reg, octaves=settings.octaves_per_level)[: max_iter - 1]
     if levels:
         lean = tilt(problem, torch.ones_like(reg))
-        gradients = [*[problem if rough is None else rough] * (len(levels) - 1), problem]
-        for temperature, of in zip(levels, gradients, strict=True):
-            it = cooled(of, it, temperature, lean, linear, settings)
+        it = anneal(problem, it, levels, lean, linear, settings, coarse=rough)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
@@ -175,18 +172,6 @@ def is_compiled(offset: Tensor, backend: str, settings: DescentSettings = DESCEN
     return compiled and max(offset.shape[1:]) <= settings.max_compiled_size
 
 
-def _levels(level: Tensor, reg: Tensor, octaves: float) -> list[Tensor]:
-    """Temperatures from `level` (B,) to above `reg` (B,), the same number for all problems."""
-    ratio = (level / reg).clamp_min(1.0)
-    n_levels = math.ceil(float(ratio.log2().amax()) / octaves)
-    return spaced(ratio, reg, n_levels)
-
-
-def spaced(ratio: Tensor, reg: Tensor, n_levels: int) -> list[Tensor]:
-    """`n_levels` temperatures, (B,) each, from `ratio` times `reg` to above it."""
-    return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
-
-
 def entropic_value(
     plan: Tensor, potential: Tensor, energy: Tensor, b: Tensor, reg: Tensor
 ) -> Tensor:
@@ -196,8 +181,11 @@ def entropic_value(
     the column's weight, along columns. That prices what the plan's columns are off by, and leaves
     an error of second order where that of the plan itself would be of first.
     """
-    missing = b - plan.sum(1)  # (B, m)
-    tiny = torch.finfo(b.dtype).tiny
-    price = potential + reg[:, None] * b.clamp_min(tiny).log()
-    neg_entropy = plan.clamp_min(tiny).log_().mul_(plan).sum((1, 2))
-    return energy + reg * neg_entropy + (missing * price).sum(1)
+    neg_entropy = plan.clamp_min(torch.finfo(b.dtype).tiny).log_().mul_(plan).sum((1, 2))
+    return energy + reg * neg_entropy + marginal_correction(plan.sum(1), potential, b, reg)
+
+
+def marginal_correction(columns: Tensor, potential: Tensor, b: Tensor, reg: Tensor) -> Tensor:
+    """First-order change of E - reg H, (B,), if column sums (B, m) were moved to `b` (B, m)."""
+    price = potential + reg[:, None] * b.clamp_min(torch.finfo(b.dtype).tiny).log()
+    return ((b - columns) * price).sum(1)

@@ -22,7 +22,12 @@ from torch import Tensor
 from skgw.solvers.initializers.basic import ANNEALING_START
 from skgw.solvers.linear.streamed import StreamedProblem, log_sums, solve_streamed
 from skgw.solvers.problems.low_rank import LowRankProblem
-from skgw.solvers.quadratic.descent import Solution, entropic_value, minimize
+from skgw.solvers.quadratic.descent import (
+    Solution,
+    entropic_value,
+    marginal_correction,
+    minimize,
+)
 from skgw.solvers.result import State
 from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
@@ -134,10 +139,9 @@ class Position(NamedTuple):
 
     def value(self, energy: float, reg: float) -> float:
         """The objective, corrected to first order for what the column sums are off."""
-        b = self.linear.b.double()
-        price = torch.where(b > 0, self.g.double() + b.log(), 0.0)  # of mass, over reg
-        gap = float((b - self.columns.double()) @ price)
-        return energy - reg * self.entropy(reg) + reg * gap
+        columns, g, b = (x.double()[None] for x in (self.columns, self.g, self.linear.b))
+        correction = marginal_correction(columns, reg * g, b, b.new_full((1,), reg))
+        return energy - reg * self.entropy(reg) + float(correction)
 
     def distance(self, other: Position, reg: float) -> float:
         """An upper bound of the L1 distance between two plans, by Pinsker's inequality."""

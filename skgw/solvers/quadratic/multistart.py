@@ -23,6 +23,7 @@ from skgw.solvers.problems.low_rank import truncate
 from skgw.solvers.problems.quadratic import Problem, QuadraticProblem, energy
 from skgw.solvers.quadratic.descent import entropic_value, minimize
 from skgw.solvers.quadratic.low_rank import pays
+from skgw.solvers.quadratic.outer_step import choose
 from skgw.solvers.result import StartsReport, State
 from skgw.solvers.settings import DENSE, MULTISTART, DenseSettings, MultistartSettings
 
@@ -158,9 +159,7 @@ def _outcome(problem: QuadraticProblem, reg: Tensor, plan: Tensor, potential: Te
 
 def _better(one: _Outcome, other: _Outcome) -> _Outcome:
     """For each problem the outcome with the lower value; `other` where they are equal."""
-    lower = one.value < other.value
-    pairs = zip(one, other, strict=True)
-    return _Outcome(*(torch.where(lower.view(-1, *[1] * (x.ndim - 1)), x, y) for x, y in pairs))
+    return choose(one.value < other.value, one, other)
 
 
 def _halved(plan: Tensor) -> tuple[Tensor, Tensor]:

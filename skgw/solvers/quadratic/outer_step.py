@@ -12,8 +12,9 @@ extrapolation).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,6 +43,24 @@ class Solution(NamedTuple):
     n_iter: Tensor  # (B,)
 
 
+T = TypeVar("T", bound=tuple[Tensor, ...])
+
+
+def choose(mask: Tensor, one: T, other: T) -> T:
+    """Named tuple of the fields of `one` for the problems in `mask` (B,), of `other` elsewhere."""
+    pairs = zip(one, other, strict=True)
+    fields = (torch.where(mask.view(-1, *[1] * (x.ndim - 1)), x, y) for x, y in pairs)
+    return type(one)(*fields)
+
+
+def status_of(value: Tensor, change: Tensor, error: Tensor, tol: Tensor) -> Tensor:
+    """Index into `STATUS`, (B,): of values, changes of the plan and marginal errors."""
+    settled = change < tol
+    status = torch.full(tol.shape, MAX_ITER, device=tol.device).masked_fill_(settled, INNER)
+    status.masked_fill_(settled & (error < tol), CONVERGED)
+    return status.masked_fill_(~torch.isfinite(value), NON_FINITE)
+
+
 class Iterate(NamedTuple):
     """The problems still under way; every field has the batch axis first."""
 
@@ -60,6 +79,36 @@ def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tens
     change = torch.ones_like(tol) if plan is None else tol
     plan = torch.zeros_like(start.cost) if plan is None else plan
     return Iterate(start.cost, plan, potential, change, plan, start.cost, torch.zeros_like(change))
+
+
+def anneal(
+    problem: Problem,
+    it: Iterate,
+    levels: list[Tensor],
+    lean: Tensor,
+    linear: LinearSolver,
+    settings: DescentSettings = DESCENT,
+    *,
+    coarse: Problem | None = None,
+) -> Iterate:
+    """One step at each level; gradients are those of `coarse`, and of `problem` at the last."""
+    for k, level in enumerate(levels):
+        of = problem if coarse is None or k == len(levels) - 1 else coarse
+        it = cooled(of, it, level, lean, linear, settings)
+    return it
+
+
+def annealing_levels(
+    first: Tensor, reg: Tensor, *, n_levels: int | None = None, octaves: float = 1.0
+) -> list[Tensor]:
+    """Annealing levels from `first` (B,) to above `reg` (B,), as many for each problem.
+
+    By default as many as it takes for a ratio of at most 2**octaves from one to the next.
+    """
+    ratio = (first / reg).clamp_min(1.0)
+    if n_levels is None:
+        n_levels = math.ceil(float(ratio.log2().amax()) / octaves)
+    return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
 
 
 def cooled(
@@ -102,10 +151,7 @@ def outer_step(
     difference = plan - it.mixture
     change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
-    settled = change < tol
-    status = torch.full(reg.shape, MAX_ITER, device=reg.device).masked_fill_(settled, INNER)
-    status.masked_fill_(settled & (error < tol), CONVERGED)
-    status.masked_fill_(~torch.isfinite(value), NON_FINITE)
+    status = status_of(value, change, error, tol)
     outcome = Solution(plan, cost, potential, value, error, status, torch.full_like(status, step))
     if is_first:
         mixture, at, streak = plan, cost, it.streak

@@ -14,6 +14,7 @@ from skgw.solvers.inputs import Inputs, given
 from skgw.solvers.problems.quadratic import Problem, quadratic_problem
 from skgw.solvers.problems.unbalanced import RelaxedProblem
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, Solution, minimize
+from skgw.solvers.quadratic.outer_step import choose
 from skgw.solvers.result import Array, State
 from skgw.solvers.settings import DescentSettings
 
@@ -120,8 +121,7 @@ def best_of(
     best, *others = (_from_start(stages, start, rough) for start in starts)
     for other in others:
         better = objective(other).nan_to_num(torch.inf) < objective(best).nan_to_num(torch.inf)
-        pairs = zip(other, best, strict=True)
-        best = Solution(*(torch.where(_along(better, x), x, y) for x, y in pairs))
+        best = choose(better, other, best)
     left = max_iter - int(best.n_iter.max())
     if (tol >= coarse_tol).all():
         return best
@@ -142,8 +142,3 @@ def _from_start(
             solution = minimize(problem, start=state, level=level)
             state, level = State(solution.cost, solution.potential), None
     return minimize(stages[-1], start=state, level=level)
-
-
-def _along(index: Tensor, x: Tensor) -> Tensor:
-    """`index` (B,) with as many axes as `x`."""
-    return index.reshape(-1, *([1] * (x.ndim - 1)))
