@@ -29,9 +29,9 @@ TILE = 16384  # bytes of the plan that go by at a time: twice as many do not fit
 
 # Compiled code reads only marked constants from outside. They stand on the right of a product, as
 # older interpreters of Triton want it.
-MAX_CG_STEPS = constexpr(NEWTON.max_cg_steps)
 CG_STOP = constexpr(NEWTON.cg_tolerance**2)
 CHECK_INTERVAL = constexpr(NEWTON.check_interval)
+MAX_CHECKS = constexpr(NEWTON.max_cg_steps // NEWTON.check_interval)
 INITIAL_RADIUS = constexpr(NEWTON.initial_radius)
 MIN_RADIUS = constexpr(NEWTON.min_radius)
 MAX_RADIUS = constexpr(NEWTON.max_radius)
@@ -222,21 +222,18 @@ def _direction(
     s = residual * jacobi
     rz = tl.sum(residual * s, 0)
     stop = rz * CG_STOP
-    k, going = 0, True
-    while (k < MAX_CG_STEPS) & going:
-        hs = columns * s - v * _curvature(problem, v * s)
-        step = rz / tl.maximum(tl.sum(s * hs, 0), flat * rz + SMALL)
-        d += step * s
-        residual -= step * hs
-        z = residual * jacobi
-        rz_new = tl.sum(residual * z, 0)
-        # To look at every step would cost nothing here; so all backends take the same path.
-        going = ((k + 1) % CHECK_INTERVAL != 0) | (
-            (rz_new > stop) & (tl.max(tl.abs(d), 0) < radius)
-        )
-        s = z + (rz_new / tl.maximum(rz, SMALL)) * s
-        rz = rz_new
-        k += 1
+    n_checks, going = 0, True
+    while (n_checks < MAX_CHECKS) & going:
+        for _ in range(CHECK_INTERVAL):
+            hs = columns * s - v * _curvature(problem, v * s)
+            step = rz / tl.maximum(tl.sum(s * hs, 0), flat * rz + SMALL)
+            d += step * s
+            residual -= step * hs
+            z = residual * jacobi
+            last, rz = rz, tl.sum(residual * z, 0)
+            s = z + (rz / tl.maximum(last, SMALL)) * s
+        going = (rz > stop) & (tl.max(tl.abs(d), 0) < radius)
+        n_checks += 1
     finite = tl.min((tl.abs(d) < float("inf")).to(tl.int32), 0) > 0
     d = tl.where(finite, d, 0.0)  # overflow: Sinkhorn will step in
     return d - tl.sum(d * b, 0)
