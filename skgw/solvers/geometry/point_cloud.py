@@ -22,12 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.solvers.inputs import read_tensor
+from skgw.solvers.inputs import Array, read_tensor
 from skgw.solvers.lazy_plan import as_index
 from skgw.solvers.precision import full_precision
 from skgw.solvers.settings import MULTISCALE
-
-Array = Any  # a numpy array or a torch tensor
 
 METRICS = ("euclidean", "sqeuclidean")
 DEFAULT_RANK = 64  # coordinates of a space whose relations are approximated
