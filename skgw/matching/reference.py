@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from skgw.solvers import GromovResult, State, solve_gromov
-from skgw.solvers.initializers import carried_start
+from skgw.solvers.initializers import warm_start
 
 Array = NDArray[Any]
 
@@ -85,7 +85,7 @@ def couple(
 def _carried(A: torch.Tensor, B: torch.Tensor, known: Known) -> State:
     a, b = (A.new_full((1, len(D)), 1 / len(D)) for D in (A, B))
     plan = torch.from_numpy(known.plan).to(A)
-    cost, potential = carried_start(
+    cost, potential = warm_start(
         A[None][:, :, known.rows], plan[None], B[None][:, :, known.columns], a, b
     )
     return State(cost[0], None if potential is None else potential[0])
