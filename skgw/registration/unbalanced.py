@@ -28,7 +28,7 @@ from skgw.registration.rigid import (
     transport,
 )
 from skgw.solvers import full_precision
-from skgw.solvers.linear import solve_relaxed
+from skgw.solvers.linear import solve_unbalanced_linear
 
 TEMPERATURES = (0.1, 0.05, 0.02, 0.01)  # of the plans in turn, over the median cost
 LAST = TEMPERATURES[-2:]  # those of a motion that is good already
@@ -153,7 +153,7 @@ def _relaxed_plan(
     _, n, m = cost.shape
     a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
     reg, rho, tol = (cost.new_full((1,), x) for x in (temperature, strength, TOLERANCE))
-    plan = solve_relaxed(
+    plan = solve_unbalanced_linear(
         cost, a, b, reg, rho, rho, potential=torch.zeros_like(b), tol=tol, max_iter=MAX_NEWTON
     ).plan[0]
     penalty = _divergence(plan.sum(1)) + _divergence(plan.sum(0))

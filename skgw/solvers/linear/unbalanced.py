@@ -96,7 +96,7 @@ class UnbalancedDual(NamedTuple):
         return torch.where(self.b > 0, g, 0.0)
 
 
-def solve_relaxed(
+def solve_unbalanced_linear(
     cost: Tensor,
     a: Tensor,
     b: Tensor,

@@ -29,7 +29,7 @@ from torch import Tensor
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.linear.balanced import newton_steps
 from skgw.solvers.linear.newton_cg import LinearSolution
-from skgw.solvers.linear.unbalanced import row_potential, solve_relaxed
+from skgw.solvers.linear.unbalanced import row_potential, solve_unbalanced_linear
 from skgw.solvers.problems.unbalanced import RelaxedProblem, relaxed_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
 from skgw.solvers.quadratic.package import package_relaxed
@@ -106,7 +106,7 @@ def _solve_linear(
     tol: Tensor,
     settings: UnbalancedSettings,
 ) -> LinearSolution:
-    return solve_relaxed(
+    return solve_unbalanced_linear(
         cost, problem.a, problem.b, reg, problem.rho_a, problem.rho_b,
         potential=potential, tol=tol, max_iter=settings.max_newton_steps,
         settings=settings.descent.newton,
