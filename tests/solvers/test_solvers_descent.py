@@ -92,7 +92,7 @@ def test_some_steps_have_to_be_cut_short(monkeypatch):
 @pytest.mark.parametrize("seeds", [(0, 1), (2, 3)])
 def test_momentum_leads_to_the_same_plan_sooner(seeds):
     problem, scale = batched(*(hops(nx.random_regular_graph(3, 40, seed=s)) for s in seeds))
-    options = {"level": 0.2 * scale, "max_iter": 1000}
+    options = {"first_reg": 0.2 * scale, "max_iter": 1000}
     fast = descend(problem, 0.05 * scale, **options)
     slow = descend(problem, 0.05 * scale, settings=DescentSettings(max_momentum=0.0), **options)
     assert slow.status == fast.status == CONVERGED
@@ -147,14 +147,14 @@ def test_status_non_finite(noisy_copies):
 def test_annealing_ends_at_reg(noisy_copies):
     problem, scale = batched(*noisy_copies(20)[:2])
     reg = 0.03 * scale
-    cold, cooled = (descend(problem, reg, level=level) for level in (None, 0.2 * scale))
+    cold, cooled = (descend(problem, reg, first_reg=level) for level in (None, 0.2 * scale))
     torch.testing.assert_close(cold.plan, cooled.plan, atol=1e-5, rtol=1e-3)
     assert cooled.status == CONVERGED
 
 
 def test_a_level_below_reg_is_reg(noisy_copies):
     problem, scale = batched(*noisy_copies(20)[:2])
-    one, other = (descend(problem, 0.05 * scale, level=x) for x in (None, 0.001 * scale))
+    one, other = (descend(problem, 0.05 * scale, first_reg=x) for x in (None, 0.001 * scale))
     assert torch.equal(one.plan, other.plan)
 
 

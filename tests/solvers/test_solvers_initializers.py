@@ -58,7 +58,7 @@ def test_the_same_points_carry_over_to_their_own_plan(noisy_copies, loss):
     problem = quadratic_problem(Ca, Cb, a, b, loss=loss)
     reg, tol = torch.full((1,), 0.1, dtype=a.dtype), torch.full((1,), 1e-10, dtype=a.dtype)
     level = 10 * reg
-    solution = minimize(problem, reg, State(problem.offset), level=level, tol=tol, max_iter=500)
+    solution = minimize(problem, reg, State(problem.offset), first_reg=level, tol=tol, max_iter=500)
     assert solution.status == CONVERGED
     start = warm_start(Ca, solution.plan, Cb, a, b, loss=loss)
     # The linearised cost is the solver's own up to rounding, and so is the plan.

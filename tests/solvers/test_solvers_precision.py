@@ -67,7 +67,7 @@ def test_parts_under_autocast(matrices):
         lambda: quadratic_problem(Ca, Cb, a, a)[:-1],
         lambda: identity_start(problem),
         lambda: warm_start(Ca, plan, Cb, a, a),
-        lambda: minimize(problem, reg, State(problem.offset), level=10 * reg, tol=1e-4 * reg),
+        lambda: minimize(problem, reg, State(problem.offset), first_reg=10 * reg, tol=1e-4 * reg),
         lambda: (torch.tensor(extend_plan(Ca[0], plan[0], Cb[0], 0.1)[0].log_scaling),),
         lambda: (gradient(),),
     ):

@@ -77,7 +77,7 @@ def test_outer_loop(batch):
     tol = torch.full_like(reg, 1e-4)
     with Looks() as looks:
         solution = minimize(
-            batch, reg, State(batch.offset), level=8 * reg, tol=tol, backend="numba"
+            batch, reg, State(batch.offset), first_reg=8 * reg, tol=tol, backend="numba"
         )
     n_steps = int(solution.n_iter.max()) - 3
     n_ends = len(solution.n_iter.unique())

@@ -59,13 +59,13 @@ def solve_dense(
         if is_far and pays(problem, backend, settings):
             solution = minimize_from_truncated(
                 problem, reg, start.state,
-                level=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
+                first_reg=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
                 settings=settings,
             )  # fmt: skip
         else:
             solution = minimize(
-                problem, reg, start.state, level=start.level if is_far else None,
-                rough=cooling_problem(problem, fall, settings.low_rank), tol=tol_used,
+                problem, reg, start.state, first_reg=start.level if is_far else None,
+                coarse=cooling_problem(problem, fall, settings.low_rank), tol=tol_used,
                 max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
             )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss, report)

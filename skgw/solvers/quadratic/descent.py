@@ -68,8 +68,8 @@ def minimize(
     start: State,
     *,
     plan: Tensor | None = None,
-    level: Tensor | None = None,
-    rough: LowRankProblem | None = None,
+    first_reg: Tensor | None = None,
+    coarse: LowRankProblem | None = None,
     tol: Tensor,
     max_iter: int = 100,
     symmetric: bool = False,
@@ -87,9 +87,9 @@ def minimize(
         First linearised cost (B, n, m), and column potential (B, m) if there is one.
     plan : Tensor of shape (B, n, m), optional
         The plan with that cost, if it is close to a solution already.
-    level : Tensor of shape (B,), optional
-        Temperature to cool from; `reg` (no annealing) by default.
-    rough : LowRankProblem, optional
+    first_reg : Tensor of shape (B,), optional
+        First annealing level; `reg` (no annealing) by default.
+    coarse : LowRankProblem, optional
         The problem with truncated kernels, whose gradients are good enough while it cools; the last
         step above `reg` ends with that of `problem`.
     tol : Tensor of shape (B,)
@@ -110,15 +110,15 @@ def minimize(
         from skgw.solvers.quadratic.descent_numba import minimize_numba
 
         return minimize_numba(
-            problem, reg, start, plan=plan, level=level, rough=rough, tol=tol, max_iter=max_iter,
-            symmetric=symmetric, settings=settings,
+            problem, reg, start, plan=plan, first_reg=first_reg, coarse=coarse, tol=tol,
+            max_iter=max_iter, symmetric=symmetric, settings=settings,
         )  # fmt: skip
     linear = linear or functools.partial(
         solve_coupling, symmetric=symmetric, backend=backend, settings=settings
     )
     with torch.inference_mode():  # operations on small tensors take a sixth less time there
         solution = _descend(
-            problem, reg, start, plan, level, rough, tol, max_iter, linear, settings
+            problem, reg, start, plan, first_reg, coarse, tol, max_iter, linear, settings
         )
     return Solution(*(field.clone() for field in solution))  # such as may be used with gradients
 
@@ -128,8 +128,8 @@ def _descend(
     reg: Tensor,
     start: State,
     plan: Tensor | None,
-    level: Tensor | None,
-    rough: Problem | None,
+    first_reg: Tensor | None,
+    coarse: Problem | None,
     tol: Tensor,
     max_iter: int,
     linear: LinearSolver,
@@ -138,11 +138,12 @@ def _descend(
     """`minimize`, in torch."""
     it = first_iterate(problem, start, plan, tol)
     levels: list[Tensor] = []
-    if level is not None:
-        levels = annealing_levels(level, reg, octaves=settings.octaves_per_level)[: max_iter - 1]
+    if first_reg is not None:
+        levels = annealing_levels(first_reg, reg, octaves=settings.octaves_per_level)
+        levels = levels[: max_iter - 1]
     if levels:
         lean = tilt(problem, torch.ones_like(reg))
-        it = anneal(problem, it, levels, lean, linear, settings, coarse=rough)
+        it = anneal(problem, it, levels, lean, linear, settings, coarse=coarse)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):

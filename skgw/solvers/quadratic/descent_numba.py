@@ -53,25 +53,25 @@ def minimize_numba(
     start: State,
     *,
     plan: Tensor | None,
-    level: Tensor | None,
-    rough: LowRankProblem | None,
+    first_reg: Tensor | None,
+    coarse: LowRankProblem | None,
     tol: Tensor,
     max_iter: int,
     symmetric: bool,
     settings: DescentSettings = DESCENT,
 ) -> Solution:
     """As `descent.minimize`, for tensors on the CPU."""
-    fields = (*problem[:-1], reg, tol, reg if level is None else level, start.cost)
+    fields = (*problem[:-1], reg, tol, reg if first_reg is None else first_reg, start.cost)
     K1, K2, offset, constant, a, b, regs, tols, top, first = (
         np.ascontiguousarray(field.detach().numpy()) for field in fields
     )
     log_b, slope = log_weights(b), first.dtype.type(-8 * problem.alpha)
-    lean = first[0] if level is None else lean_cost(*first.shape[1:], first.dtype)
+    lean = first[0] if first_reg is None else lean_cost(*first.shape[1:], first.dtype)
     given = np.zeros_like(first) if plan is None else plan.numpy()
     potential = np.zeros_like(b) if start.potential is None else start.potential.numpy().copy()
     plans, gradients = np.empty_like(first), np.empty_like(first)
     outcome = np.empty((4, len(regs)))
-    thin = _thin_kernels(problem, rough)
+    thin = _thin_kernels(problem, coarse)
 
     def solve(k: int) -> None:
         weights = Weights(a[k], b[k], log_b[k])

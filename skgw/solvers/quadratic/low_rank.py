@@ -49,7 +49,7 @@ def minimize_from_truncated(
     reg: Tensor,
     start: State,
     *,
-    level: Tensor,
+    first_reg: Tensor,
     tol: Tensor,
     max_iter: int,
     backend: str = "auto",
@@ -58,14 +58,14 @@ def minimize_from_truncated(
     """As `minimize`, with a handful of products of full matrices."""
     solve = functools.partial(minimize, reg=reg, backend=backend, settings=settings.descent)
     if max_iter == 1:
-        return solve(problem, start=start, level=level, tol=tol, max_iter=1)
+        return solve(problem, start=start, first_reg=first_reg, tol=tol, max_iter=1)
     rank = settings.low_rank
     rough = truncate(problem, rank.rank, rank.oversampling)
     allowed = max_iter - max(1, max_iter // rank.exact_interval)
     wanted = tol.clamp_min(rank.tolerance)
-    solution = solve(rough, start=start, level=level, tol=wanted, max_iter=allowed)
+    solution = solve(rough, start=start, first_reg=first_reg, tol=wanted, max_iter=allowed)
     if (solution.status == NON_FINITE).any():
-        return solve(problem, start=start, level=level, tol=tol, max_iter=max_iter)
+        return solve(problem, start=start, first_reg=first_reg, tol=tol, max_iter=max_iter)
     solution, settled = _corrected(problem, rough, solution, solve, tol, allowed, rank)
     plan, n_iter = solution.plan, solution.n_iter
     gradient = problem.gradient(plan)

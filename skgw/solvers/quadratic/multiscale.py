@@ -227,7 +227,7 @@ def annealed(sample: FactoredProblem, reg: float, tol: float, backend: str) -> S
         quadratic,
         regs,
         State(quadratic.offset),
-        level=torch.full_like(regs, ANNEALING_START * sample.scale),
+        first_reg=torch.full_like(regs, ANNEALING_START * sample.scale),
         tol=torch.full_like(regs, tol),
         backend=backend,
     )

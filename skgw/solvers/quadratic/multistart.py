@@ -134,7 +134,7 @@ def _solved(
         tol = torch.full_like(reg, settings.multistart.tolerance)[index]
         solution = minimize(
             rough.take(index), reg[index], _stacked(piece, problem.b),
-            level=torch.cat([start.level for start in piece]), tol=tol, max_iter=max_iter,
+            first_reg=torch.cat([start.level for start in piece]), tol=tol, max_iter=max_iter,
             backend=backend, settings=settings.descent,
         )  # fmt: skip
         ends = solution.plan.split(len(reg)), solution.potential.split(len(reg))

@@ -98,7 +98,7 @@ def _balanced(
     start = State(problem.offset)
     return minimize(
         problem, reg, start,
-        level=level, tol=tol, max_iter=max_iter, backend=backend, settings=settings,
+        first_reg=level, tol=tol, max_iter=max_iter, backend=backend, settings=settings,
     ).plan  # fmt: skip
 
 
@@ -139,6 +139,6 @@ def _from_start(
     state, level, grows = start
     if grows:
         for problem in stages[:-1]:
-            solution = minimize(problem, start=state, level=level)
+            solution = minimize(problem, start=state, first_reg=level)
             state, level = State(solution.cost, solution.potential), None
-    return minimize(stages[-1], start=state, level=level)
+    return minimize(stages[-1], start=state, first_reg=level)
