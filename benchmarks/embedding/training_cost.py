@@ -31,7 +31,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {  # where the functions are looked up
     "distances": [(OBJECTIVE, "distances"), (objective, "pairwise_distances")],
     "solver": [
         (objective, name)
-        for name in ("minimize", "carried_start", "identity_start", "quadratic_problem")
+        for name in ("minimize", "warm_start", "identity_start", "quadratic_problem")
     ],
     "backward": [(Tensor, "backward")],
     "optimiser": [(Adam, "step")],

@@ -1,4 +1,4 @@
-"""Coupling: a plan between two finite sets, as estimators hand it out."""
+"""Coupling: the plan between two finite sets that estimators return."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from skgw.solvers import LazyPlan
+from skgw.solvers import LazyPlan, Plan, as_plan
 from skgw.storable import storable
 
 Array = NDArray[Any]
@@ -18,12 +18,12 @@ Array = NDArray[Any]
 @storable
 @dataclass(frozen=True, eq=False)
 class Coupling:
-    """A plan between the rows of one set and the columns of another.
+    """Transport plan between the rows of one set and the rows of another.
 
     Attributes
     ----------
     plan : array of shape (n, m), or LazyPlan
-        Non-negative; its entries sum to one. A lazy plan computes them when they are asked for.
+        Non-negative; its entries sum to one. A lazy plan computes them when they are needed.
 
     Examples
     --------
@@ -43,44 +43,55 @@ class Coupling:
         return n, m
 
     def toarray(self) -> Array:
-        """The plan as an array (n, m); a ValueError if it is lazy and too large for one."""
+        """The plan as a new array (n, m).
+
+        Raises
+        ------
+        ValueError
+            If the plan is lazy and has more than 10**8 entries.
+        """
         return np.array(self.plan)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.plan, dtype=dtype, copy=copy)
 
     def apply(self, x: Array, axis: int = 0) -> Array:
-        """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1."""
-        if isinstance(self.plan, LazyPlan):
-            return self.plan.apply(x, axis)
-        self._check_axis(axis)
-        return (self.plan.T if axis == 0 else self.plan) @ np.asarray(x)
+        """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.
+
+        Parameters
+        ----------
+        x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
+            Converted to the plan's dtype.
+        axis : {0, 1}, default=0
+            The axis of the plan that is summed over.
+
+        Returns
+        -------
+        array of shape (m,) or (m, k) for axis 0, (n,) or (n, k) for axis 1
+
+        Raises
+        ------
+        ValueError
+            If `axis` is neither 0 nor 1, or if the shape of `x` does not fit.
+        """
+        return self._plan.apply(x, axis)
+
+    def barycenter(self, Y: Array) -> Array:
+        """Barycentric projection: for each row the mean of `Y` (m, k) under the row's masses."""
+        return self._plan.barycenter(Y)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Heaviest partner: of each row for axis 1, of each column for axis 0."""
-        if isinstance(self.plan, LazyPlan):
-            return self.plan.argmax(axis)
-        self._check_axis(axis)
-        return self.plan.argmax(axis)
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        return self._plan.argmax(axis)
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest partners of each row, heaviest first: columns and masses, both (n, k)."""
-        if isinstance(self.plan, LazyPlan):
-            return self.plan.topk(k)
-        if not 1 <= k <= self.shape[1]:
-            raise ValueError(f"k must be between 1 and {self.shape[1]}, got {k}.")
-        columns = np.argpartition(-self.plan, k - 1, axis=1)[:, :k]
-        masses = np.take_along_axis(self.plan, columns, axis=1)
-        order = np.argsort(-masses, axis=1, kind="stable")
-        return np.take_along_axis(columns, order, 1), np.take_along_axis(masses, order, 1)
+        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k)."""
+        return self._plan.topk(k)
 
     def to_sparse(self, k: int) -> sparse.csr_array:
         """The plan with the k heaviest entries of each row only, (n, m)."""
-        columns, masses = self.topk(k)
-        rows = np.repeat(np.arange(self.shape[0]), k)
-        return sparse.csr_array((masses.ravel(), (rows, columns.ravel())), shape=self.shape)
+        return self._plan.to_sparse(k)
 
-    @staticmethod
-    def _check_axis(axis: int) -> None:
-        if axis not in (0, 1):
-            raise ValueError(f"axis must be 0 or 1, got {axis!r}.")
+    @property
+    def _plan(self) -> Plan:
+        return as_plan(self.plan)

@@ -15,7 +15,7 @@ from skgw.embedding.adversary import AdversarialDistances, Measure
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State
-from skgw.solvers.initializers import carried_start
+from skgw.solvers.initializers import warm_start
 from skgw.spaces import Space
 from skgw.training.batches import draw_batch, draw_uniform_batch, stratified_order
 from skgw.training.gw_loss import (
@@ -171,7 +171,7 @@ class GenerativeObjective(Objective):
     def carried(self, rows: Tensor, points: Tensor, measure: Measure | None = None) -> State:
         """What the last batch's coupling says about other rows and points."""
         measure = measure or self.plain
-        return carried_start(
+        return warm_start(
             measure.rows(rows, self.carried_rows)[None],
             self.carried_plan,
             measure.points(points, self.carried_points)[None],

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from skgw.solvers import GromovResult, State, solve_gromov
-from skgw.solvers.initializers import carried_start
+from skgw.solvers.initializers import warm_start
 
 Array = NDArray[Any]
 
@@ -107,7 +107,7 @@ def _warm_start(A: torch.Tensor, B: torch.Tensor, start: PartialPlan) -> State:
     """The state of a solve between all reference rows that the partial plan leads to."""
     a, b = (A.new_full((1, len(D)), 1 / len(D)) for D in (A, B))
     plan = torch.from_numpy(start.plan).to(A)
-    cost, potential = carried_start(
+    cost, potential = warm_start(
         A[None][:, :, start.rows], plan[None], B[None][:, :, start.columns], a, b
     )
     return State(cost[0], None if potential is None else potential[0])

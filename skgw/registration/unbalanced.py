@@ -23,7 +23,7 @@ from torch import Tensor
 from skgw.registration.procrustes import FINE_REG_SCHEDULE, Registration, entropic_transport
 from skgw.registration.similarity import Similarity, similarity_of_plan
 from skgw.solvers import full_precision
-from skgw.solvers.linear import solve_relaxed
+from skgw.solvers.linear import solve_unbalanced_linear
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _unbalanced_plan(
     _, n, m = cost.shape
     a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
     regs, rho, tol = (cost.new_full((1,), x) for x in (reg, settings.rho, settings.tol))
-    plan = solve_relaxed(
+    plan = solve_unbalanced_linear(
         cost, a, b, regs, rho, rho, potential=torch.zeros_like(b), tol=tol,
         max_iter=settings.max_iter,
     ).plan[0]  # fmt: skip

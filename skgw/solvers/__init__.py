@@ -4,16 +4,20 @@ from skgw.solvers.divergence import gw_divergence
 from skgw.solvers.geometry import LowRank, PointCloud
 from skgw.solvers.gromov import solve_gromov
 from skgw.solvers.lazy_plan import LazyPlan
+from skgw.solvers.plan import DensePlan, Plan, as_plan
 from skgw.solvers.precision import full_precision
 from skgw.solvers.result import GromovResult, StartsReport, State
 
 __all__ = [
+    "DensePlan",
     "GromovResult",
     "LazyPlan",
     "LowRank",
+    "Plan",
     "PointCloud",
     "StartsReport",
     "State",
+    "as_plan",
     "full_precision",
     "gw_divergence",
     "solve_gromov",

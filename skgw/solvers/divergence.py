@@ -15,7 +15,7 @@ from skgw.solvers.quadratic.descent import STATUS, attainable_tol, is_compiled
 from skgw.solvers.quadratic.envelope import given_gradients
 from skgw.solvers.quadratic.package import warn_if_not_converged, warn_of
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.scales import absolute_reg, shift_for_kl
+from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
 
 @full_precision()
@@ -93,7 +93,8 @@ def gw_divergence(
     """
     check_options(loss, None, False, tol, max_iter)
     cross = shift_for_kl(read_inputs(Ca, Cb, None, a, b, loss), loss, kl_shift)
-    reg, scale = absolute_reg(reg, reg_scale, cross, loss)
+    scale = problem_scale(cross, loss)
+    reg = absolute_reg(reg, reg_scale, scale)
     is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
     if is_plain and not return_results and _are_compiled(cross, backend):
         tols = attainable_tol(tol, reg, scale)

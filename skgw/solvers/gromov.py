@@ -15,7 +15,7 @@ from skgw.solvers.quadratic.package import warn_if_not_converged
 from skgw.solvers.quadratic.partial import solve_partial
 from skgw.solvers.quadratic.unbalanced import solve_unbalanced, strengths
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.scales import absolute_reg, shift_for_kl
+from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
 DENSE_TOLERANCE = 1e-5
 
@@ -189,7 +189,8 @@ def solve_gromov(
         return result
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
-    reg, scale = absolute_reg(reg, reg_scale, inputs, loss)
+    scale = problem_scale(inputs, loss)
+    reg = absolute_reg(reg, reg_scale, scale)
     common |= {"loss": loss, "alpha": alpha, "tol": DENSE_TOLERANCE if tol is None else tol}
     if unbalanced is not None:
         rho = strengths(unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale))

@@ -11,7 +11,9 @@ import torch
 from scipy.sparse import issparse
 from torch import Tensor
 
-SYMMETRY_TOLERANCE = 1e-4  # relative; float32 distance matrices are asymmetric by rounding
+Array = Any  # a numpy array or a torch tensor: the kind that the caller uses
+
+SYMMETRY_TOLERANCE = 1e-4  # relative to the largest entry; above rounding errors of float32
 
 
 class Inputs(NamedTuple):

@@ -1,4 +1,4 @@
-"""A plan that is kept by its potentials: entries are computed, in blocks of rows, when needed."""
+"""Transport plans that are held by their factors; entries are computed in blocks of rows."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
-from skgw.solvers.inputs import as_like
+from skgw.solvers.inputs import Array, as_like
+from skgw.solvers.plan import Plan, check_axis, check_k
 from skgw.solvers.precision import full_precision
 from skgw.storable import storable
 
-Array = Any  # a numpy array or a torch tensor, whichever kind the plan is made of
-
-BLOCK_BYTES = {"cpu": 2**23, "cuda": 2**28}  # on CPUs, what fits the cache
-MAX_DENSE = 10**8  # entries that `toarray` will make
+BLOCK_BYTES = {"cpu": 2**23, "cuda": 2**28}  # size of a block of rows; on CPUs it fits the cache
+MAX_ENTRIES = 10**8  # of an array that `toarray` makes
 
 
 def logit_blocks(left: Tensor, right: Tensor, scores: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of rows of ``left @ right.T + scores``; each overwrites the last one."""
+    """Blocks of rows of ``left @ right.T + scores``; each block overwrites the one before it."""
     ones = torch.ones_like(left[:, :1])
     left = torch.cat([left, ones], 1)  # (n, k + 1)
     right = torch.cat([right, scores[:, None]], 1).T.contiguous()  # (k + 1, m)
@@ -40,7 +38,7 @@ def logit_blocks(left: Tensor, right: Tensor, scores: Tensor) -> Iterator[tuple[
 def conditional_blocks(
     left: Tensor, right: Tensor, scores: Tensor
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of rows of the softmax of `logit_blocks`; each overwrites the last one."""
+    """Blocks of rows of the softmax of `logit_blocks`; each overwrites the one before it."""
     for rows, block in logit_blocks(left, right, scores):
         torch.softmax(block, 1, out=block)
         yield rows, block
@@ -48,21 +46,31 @@ def conditional_blocks(
 
 @storable
 @dataclass(frozen=True, eq=False)
-class LazyPlan:
-    """A plan that is never held as a whole, but computed from its factors.
+class LazyPlan(Plan):
+    r"""Transport plan that is computed from factors, in blocks of rows, whenever it is needed.
 
-    Its entries are ``T_ij = a_i softmax_j(left_i . right_j + scores_j)``. It takes memory for its
-    factors, and for a block of rows while a method runs. Every method costs about as much as one of
-    the solver's sweeps.
+    Its entries are
 
-    Attributes
+    .. math:: T_{ij} = a_i \, \mathrm{softmax}_j(\langle l_i, r_j \rangle + s_j).
+
+    Memory is that of the factors, O((n + m) k), and of one block of rows while a method runs. Each
+    method takes O(nmk) operations.
+
+    Parameters
     ----------
-    left, right : array of shape (n, k) and (m, k)
-        Factors of the cost, divided by -reg.
+    left : array of shape (n, k)
+        Factors l of the rows, numpy or torch: those of the linearised cost, divided by -reg.
+    right : array of shape (m, k)
+        Factors r of the columns.
     scores : array of shape (m,)
-        Column potential over reg, plus the logarithm of the weights.
+        Logits s of the columns: column potential over reg, plus the logarithm of the weights.
     a : array of shape (n,)
         Row sums.
+
+    See Also
+    --------
+    solve_gromov : Returns a lazy plan with ``plan="lazy"``.
+    DensePlan : The same methods for a plan that is held as an array.
 
     Examples
     --------
@@ -71,6 +79,8 @@ class LazyPlan:
     >>> plan = LazyPlan(np.zeros((2, 1)), np.zeros((4, 1)), np.zeros(4), np.array([0.25, 0.75]))
     >>> plan.apply(np.array([1.0, 2.0, 3.0, 2.0]), axis=1)
     array([0.5, 1.5])
+    >>> plan.to_sparse(4).shape
+    (2, 4)
     """
 
     left: Array
@@ -105,11 +115,18 @@ class LazyPlan:
         Parameters
         ----------
         x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
-        axis : {0, 1}
+            Converted to the plan's dtype.
+        axis : {0, 1}, default=0
+            The axis of the plan that is summed over.
 
         Returns
         -------
         array of shape (m,) or (m, k) for axis 0, (n,) or (n, k) for axis 1
+
+        Raises
+        ------
+        ValueError
+            If `axis` is neither 0 nor 1, or if the shape of `x` does not fit.
         """
         x = self._given(x, axis)
         left, right, scores, a = self._tensors()
@@ -122,9 +139,10 @@ class LazyPlan:
 
     @full_precision()
     def barycenter(self, Y: Array) -> Array:
-        """Barycentric projection: for each row the plan-weighted mean of `Y`.
+        """Barycentric projection: for each row the mean of `Y` under the row's masses.
 
-        Rows of weight zero get what a point at their place would get.
+        Rows without mass get the mean under their conditional distribution, which the factors
+        define.
 
         Parameters
         ----------
@@ -137,56 +155,46 @@ class LazyPlan:
         return self._like(self._means(self._given(Y, 1)))
 
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
-        _check_axis(axis)
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        check_axis(axis)
         if axis == 1:
             return self.topk(1)[0][:, 0]
         left, right, scores, a = self._tensors()
-        best, partner = torch.full_like(scores, -1.0), torch.zeros_like(scores, dtype=torch.long)
+        best, match = torch.full_like(scores, -1.0), torch.zeros_like(scores, dtype=torch.long)
         for rows, block in conditional_blocks(left, right, scores):
             mass, row = (block * a[rows, None]).max(0)
             better = mass > best
             best = torch.where(better, mass, best)
-            partner = torch.where(better, row + rows.start, partner)
-        return self._like(partner)
+            match = torch.where(better, row + rows.start, match)
+        return self._like(match)
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest partners of each row, heaviest first: columns and masses, both (n, k)."""
-        if not 1 <= k <= self.shape[1]:
-            raise ValueError(f"k must be between 1 and {self.shape[1]}, got {k}.")
+        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k)."""
+        check_k(k, self.shape[1])
         *factors, a = self._tensors()
         parts = [block.topk(k, 1) for _, block in conditional_blocks(*factors)]
         shares, columns = (torch.cat(part) for part in zip(*parts, strict=True))
         return self._like(columns), self._like(shares * a[:, None])
-
-    def to_sparse(self, k: int) -> sparse.csr_array:
-        """The plan with the k heaviest entries of each row only, (n, m)."""
-        columns, masses = (torch.as_tensor(x).cpu().numpy() for x in self.topk(k))
-        rows = np.repeat(np.arange(self.shape[0]), k)
-        return sparse.csr_array((masses.ravel(), (rows, columns.ravel())), shape=self.shape)
 
     def marginals(self) -> tuple[Array, Array]:
         """Row and column sums, (n,) and (m,)."""
         return self.a, self.apply([1.0] * self.shape[0], axis=0)
 
     def toarray(self) -> Array:
-        """The plan as an array (n, m), if it is not too large.
+        """The plan as an array (n, m).
 
         Raises
         ------
         ValueError
-            Above 10^8 entries.
+            If it has more than 10**8 entries.
         """
         n, m = self.shape
-        if n * m > MAX_DENSE:
+        if n * m > MAX_ENTRIES:
             raise ValueError(
                 f"A dense plan of {n} x {m} entries is too large. Use rows(index), to_sparse(k), "
                 "apply(x) or barycenter(Y), which need no such array."
             )
         return self.rows(slice(None))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.asarray(self.toarray(), dtype=dtype)
 
     def numpy(self) -> LazyPlan:
         """The same plan, made of numpy arrays."""
@@ -202,7 +210,7 @@ class LazyPlan:
 
     def _given(self, x: Array, axis: int) -> Tensor:
         """`x`, which may be a list, as a tensor that fits the plan's axis."""
-        _check_axis(axis)
+        check_axis(axis)
         like, size = self._tensors()[-1], self.shape[axis]
         x = as_like(x, like)
         if x.ndim not in (1, 2) or len(x) != size:
@@ -234,8 +242,3 @@ def as_index(index: Any) -> Any:
 def _weighted(x: Tensor, weights: Tensor) -> Tensor:
     """The rows of x (n,) or (n, k) times weights (n,)."""
     return x * (weights if x.ndim == 1 else weights[:, None])
-
-
-def _check_axis(axis: int) -> None:
-    if axis not in (0, 1):
-        raise ValueError(f"axis must be 0 or 1, got {axis!r}.")

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from skgw.solvers.lazy_plan import LazyPlan
-from skgw.solvers.precision import full_precision
-
-Array = Any  # a numpy array or a torch tensor, whichever kind came in
+from skgw.solvers.inputs import Array
+from skgw.solvers.plan import Plan, as_plan
 
 
 class State(NamedTuple):
@@ -127,7 +123,6 @@ class GromovResult:
     state: State
     starts: StartsReport | None = None
 
-    @full_precision()
     def apply(self, x: Array, axis: int = 0) -> Array:
         """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.
 
@@ -150,35 +145,11 @@ class GromovResult:
         ValueError
             For shapes that do not fit.
         """
-        if isinstance(self.plan, LazyPlan):
-            return self.plan.apply(x, axis)
-        if axis not in (0, 1):
-            raise ValueError(f"axis must be 0 or 1, got {axis!r}")
-        plan = self.plan if axis == 1 else self.plan.swapaxes(-1, -2)
-        x = self._like_plan(x)
-        *batch, _, size = plan.shape
-        points = tuple(x.shape[:-1] if x.ndim > 1 else x.shape)
-        if points not in ((size,), (*batch, size)):
-            each = f" or ({batch[0]}, {size}, k)" if batch else ""
-            raise ValueError(
-                f"Got an array of shape {tuple(x.shape)}; to sum over axis {axis} of the plan "
-                f"takes ({size},) or ({size}, k){each}."
-            )
-        return plan @ x
-
-    def _like_plan(self, x: Array) -> Array:
-        """`x`, which may be a list, as an array of the plan's kind and dtype."""
-        if isinstance(self.plan, Tensor):
-            return torch.as_tensor(x, dtype=self.plan.dtype, device=self.plan.device)
-        return np.asarray(x, dtype=self.plan.dtype)
+        return self._plan.apply(x, axis)
 
     def argmax(self, axis: int = 1) -> Array:
         """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
-        if isinstance(self.plan, LazyPlan):
-            return self.plan.argmax(axis)
-        if axis not in (0, 1):
-            raise ValueError(f"axis must be 0 or 1, got {axis!r}")
-        return self.plan.argmax(-1 if axis == 1 else -2)
+        return self._plan.argmax(axis)
 
     def barycenter(self, Y: Array) -> Array:
         """Barycentric projection: for each row the plan-weighted mean of `Y`, zero without mass.
@@ -193,8 +164,8 @@ class GromovResult:
         array of shape (n,) or (n, k)
             With a leading axis in a batch.
         """
-        if isinstance(self.plan, LazyPlan):
-            return self.plan.barycenter(Y)
-        sums = self.apply(Y, axis=1)
-        mass = self.marginals[0].clip(torch.finfo(torch.float32).tiny)
-        return sums / (mass if sums.ndim == mass.ndim else mass[..., None])
+        return self._plan.barycenter(Y)
+
+    @property
+    def _plan(self) -> Plan:
+        return as_plan(self.plan, self.marginals[0])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.inputs import Inputs, as_like
-from skgw.solvers.problems.quadratic import mean
+from skgw.solvers.problems.quadratic import mean, mean_of_both
 from skgw.solvers.result import Array
 
 
@@ -21,7 +21,7 @@ def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
         return inputs
     if not kl_shift >= 0:
         raise ValueError(f"kl_shift must not be negative, got {kl_shift!r}.")
-    size = 0.5 * (mean(inputs.Ca.detach(), inputs.a) + mean(inputs.Cb.detach(), inputs.b))
+    size = mean_of_both(inputs.Ca.detach(), inputs.a, inputs.Cb.detach(), inputs.b)
     shift = (kl_shift * torch.where(size > 0, size, 1.0))[:, None, None]
     Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
     if not ((Ca > 0).all() and (Cb > 0).all()):
@@ -30,27 +30,24 @@ def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
 
 
 @torch.no_grad()
-def absolute_reg(
-    reg: float | Array, reg_scale: str | None, inputs: Inputs, loss: str
-) -> tuple[Tensor, Tensor]:
-    """The entropy's absolute strength and the scale it is relative to, both (B,)."""
+def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Tensor:
+    """The absolute `reg` of each problem, (B,), from the scale of its entries (B,)."""
     if reg_scale not in ("auto", None):
         raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
-    scale = _scale(inputs, loss)
     reg = as_like(reg, scale)
     if reg.ndim > 1 or reg.numel() not in (1, len(scale)):
         raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
     if not all(0 < x < math.inf for x in reg.flatten().tolist()):
         raise ValueError("reg must be positive; for the unregularised problem use POT's solver.")
     reg = reg.expand_as(scale).clone()
-    return (reg * scale if reg_scale == "auto" else reg), scale
+    return reg * scale if reg_scale == "auto" else reg
 
 
-def _scale(inputs: Inputs, loss: str) -> Tensor:
+@torch.no_grad()
+def problem_scale(inputs: Inputs, loss: str) -> Tensor:
     """Average over both sides of the mean squared entry (mean entry for the KL loss), (B,)."""
-    sides = (inputs.Ca, inputs.a), (inputs.Cb, inputs.b)
-    size_a, size_b = (mean(C * C if loss == "L2" else C, p) for C, p in sides)
-    scale = 0.5 * (size_a + size_b)
+    parts = (C * C if loss == "L2" else C for C in (inputs.Ca, inputs.Cb))
+    scale = mean_of_both(next(parts), inputs.a, next(parts), inputs.b)
     tiny = torch.finfo(scale.dtype).tiny
     if all(tiny <= x < math.inf for x in scale.tolist()):
         return scale

@@ -45,7 +45,7 @@ def fresh_solve(
     """An annealed solve from the product coupling."""
     reg, tols, level = (problem.a.new_full((1,), x) for x in (epsilon, tol, ANNEALING_START))
     start = State(problem.offset)
-    return minimize(problem, reg, start, level=level, tol=tols, max_iter=max_iter)
+    return minimize(problem, reg, start, first_reg=level, tol=tols, max_iter=max_iter)
 
 
 def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: int) -> Solution:

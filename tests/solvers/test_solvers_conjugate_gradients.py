@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from skgw.solvers.linear.conjugate_gradients import CG_TOLERANCE, conjugate_gradients
+from skgw.solvers.linear.conjugate_gradients import conjugate_gradients
+from skgw.solvers.settings import NEWTON
 
 FAR = 1e3  # a radius that nothing reaches
 
@@ -22,10 +23,10 @@ def system(n_problems=3, n=20, m=15, *, dtype=torch.float64, links=1.0):
     return T * rows.rsqrt() * scale, gradient * scale, scale
 
 
-def solve(A, residual, scale, *, radius=FAR, todo=True):
+def solve(A, residual, scale, *, radius=FAR, todo=True, settings=NEWTON):
     radius = torch.full_like(A[:, :1, :1], radius)
     todo = torch.as_tensor(todo).expand(len(A))[:, None, None]
-    return conjugate_gradients(A, residual, scale, radius, todo)
+    return conjugate_gradients(A, residual, scale, radius, todo, settings)
 
 
 def left(A, residual, scale, d):
@@ -41,15 +42,16 @@ def test_solves_to_the_tolerance(dtype, shape):
     d = solve(A, residual, scale)
     assert torch.isfinite(d).all()
     if min(shape) > 2:
-        assert (left(A, residual, scale, d) <= CG_TOLERANCE).all()
+        assert (left(A, residual, scale, d) <= NEWTON.cg_tolerance).all()
 
 
-def test_exact_after_as_many_steps_as_dimensions(monkeypatch):
-    monkeypatch.setattr("skgw.solvers.linear.conjugate_gradients.CG_TOLERANCE", 1e-8)
+def test_exact_after_as_many_steps_as_dimensions():
+    settings = NEWTON._replace(cg_tolerance=1e-8)
     A, residual, scale = system()
     hessian = torch.eye(15, dtype=A.dtype) - A.mT @ A
     exact = torch.linalg.lstsq(hessian, residual.mT, driver="gelsd").solution.mT * scale
-    torch.testing.assert_close(solve(A, residual, scale), exact, rtol=1e-6, atol=1e-8)
+    found = solve(A, residual, scale, settings=settings)
+    torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-8)
 
 
 def test_others_are_left_alone():

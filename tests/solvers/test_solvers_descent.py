@@ -20,6 +20,7 @@ from skgw.solvers.quadratic.descent import (
     minimize,
 )
 from skgw.solvers.result import State
+from skgw.solvers.settings import DescentSettings
 
 
 def hops(graph):
@@ -60,8 +61,8 @@ def descend(problem, reg, **options):
 def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relative):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE[name])
     reg = relative * scale
-    monkeypatch.setattr(outer_step, "LEVEL_TOLERANCE", 1e-9)  # feasible plans, whose values compare
-    monkeypatch.setattr(outer_step, "MAX_MOMENTUM", 0.0)
+    # Plans that are feasible, so that their values compare.
+    settings = DescentSettings(max_marginal_error=1e-9, max_momentum=0.0)
     values, step = [], descent.outer_step
 
     def recorded(problem, it, *args, **options):
@@ -71,7 +72,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
         return it, outcome
 
     monkeypatch.setattr(descent, "outer_step", recorded)
-    solution = descend(problem, reg, max_iter=600)
+    solution = descend(problem, reg, max_iter=600, settings=settings)
     assert solution.status == CONVERGED
     assert len(values) > 3
     assert np.diff(values).max() < 1e-7 * float(scale)
@@ -89,12 +90,11 @@ def test_some_steps_have_to_be_cut_short(monkeypatch):
 
 
 @pytest.mark.parametrize("seeds", [(0, 1), (2, 3)])
-def test_momentum_leads_to_the_same_plan_sooner(monkeypatch, seeds):
+def test_momentum_leads_to_the_same_plan_sooner(seeds):
     problem, scale = batched(*(hops(nx.random_regular_graph(3, 40, seed=s)) for s in seeds))
-    options = {"level": 0.2 * scale, "max_iter": 1000}
+    options = {"first_reg": 0.2 * scale, "max_iter": 1000}
     fast = descend(problem, 0.05 * scale, **options)
-    monkeypatch.setattr(outer_step, "MAX_MOMENTUM", 0.0)
-    slow = descend(problem, 0.05 * scale, **options)
+    slow = descend(problem, 0.05 * scale, settings=DescentSettings(max_momentum=0.0), **options)
     assert slow.status == fast.status == CONVERGED
     assert fast.n_iter < 0.6 * slow.n_iter
     assert (fast.plan - slow.plan).abs().sum() < 1e-3
@@ -120,18 +120,16 @@ def test_status_max_iter(noisy_copies):
     assert solution.n_iter == 3
 
 
-def test_status_inner(monkeypatch, noisy_copies):
+def test_status_inner(noisy_copies):
     problem, scale = batched(*noisy_copies(20)[:2])
-    exact = outer_step.solve_linear
 
-    def careless(*args, **options):  # with the rows only: the columns are right
-        solution = exact(*args, **options)
+    def careless(problem, *args, **options):  # with the rows only: the columns are right
+        solution = outer_step.solve_coupling(problem, *args, **options)
         solution.plan[:, 1] += 0.01 * solution.plan[:, 0]
         solution.plan[:, 0] *= 0.99
-        return solution
+        return outer_step.with_both_errors(problem, solution)
 
-    monkeypatch.setattr(outer_step, "solve_linear", careless)
-    solution = descend(problem, 0.05 * scale)
+    solution = descend(problem, 0.05 * scale, linear=careless)
     assert solution.status == INNER  # the plan has settled, its marginals have not
     assert solution.error == pytest.approx(1e-3, rel=0.01)
     assert solution.n_iter == 100
@@ -149,14 +147,14 @@ def test_status_non_finite(noisy_copies):
 def test_annealing_ends_at_reg(noisy_copies):
     problem, scale = batched(*noisy_copies(20)[:2])
     reg = 0.03 * scale
-    cold, cooled = (descend(problem, reg, level=level) for level in (None, 0.2 * scale))
+    cold, cooled = (descend(problem, reg, first_reg=level) for level in (None, 0.2 * scale))
     torch.testing.assert_close(cold.plan, cooled.plan, atol=1e-5, rtol=1e-3)
     assert cooled.status == CONVERGED
 
 
 def test_a_level_below_reg_is_reg(noisy_copies):
     problem, scale = batched(*noisy_copies(20)[:2])
-    one, other = (descend(problem, 0.05 * scale, level=x) for x in (None, 0.001 * scale))
+    one, other = (descend(problem, 0.05 * scale, first_reg=x) for x in (None, 0.001 * scale))
     assert torch.equal(one.plan, other.plan)
 
 

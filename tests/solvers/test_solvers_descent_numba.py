@@ -11,10 +11,11 @@ from skgw.solvers import solve_gromov
 from skgw.solvers.initializers.basic import identity_start
 from skgw.solvers.problems.low_rank import truncate
 from skgw.solvers.problems.quadratic import quadratic_problem
-from skgw.solvers.quadratic import descent, outer_step
+from skgw.solvers.quadratic import outer_step
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
 from skgw.solvers.quadratic.passes_numba import product
 from skgw.solvers.result import State
+from skgw.solvers.settings import DenseSettings, DescentSettings
 
 DTYPES = [torch.float64, torch.float32]
 
@@ -68,7 +69,7 @@ def test_annealed(noisy_copies, dtype, shape):
     Ca, Cb = (Ca, Cb) if shape[0] > shape[1] else (Cb, Ca)
     problem, scale = set_up(Ca, Cb, dtype=dtype)
     reg = 0.02 * scale
-    both = solve_both(problem, reg, level=0.2 * scale)
+    both = solve_both(problem, reg, first_reg=0.2 * scale)
     assert both[1].status == CONVERGED
     assert_same(*both, reg)
 
@@ -79,11 +80,11 @@ def test_cooled_with_truncated_kernels(noisy_copies, dtype, m):
     Ca, Cb, _ = noisy_copies(33, m, noise=0.1)
     problem, scale = set_up(np.stack([Ca, 0.9 * Ca]), np.stack([Cb, Cb]), dtype=dtype)
     reg = 0.02 * scale
-    options = {"level": 0.2 * scale, "rough": truncate(problem, 1)}
+    options = {"first_reg": 0.2 * scale, "coarse": truncate(problem, 1)}
     assert_same(*solve_both(problem, reg, **options), reg)
     early = solve_both(problem, reg, max_iter=3, **options)
     assert_same(*early, reg)
-    exact = solve_both(problem, reg, max_iter=3, level=0.2 * scale)
+    exact = solve_both(problem, reg, max_iter=3, first_reg=0.2 * scale)
     assert (early[1].plan - exact[1].plan).abs().sum() > 1e-4  # it shows that they are truncated
 
 
@@ -99,7 +100,7 @@ def test_fused_with_weights_and_zeros(noisy_copies, dtype, loss):
         Ca + 0.1, Cb + 0.1, a, b, M=rng.random((24, 19)), alpha=0.7, loss=loss, dtype=dtype
     )
     reg = 0.05 * scale
-    both = solve_both(problem, reg, level=0.2 * scale, max_iter=500)
+    both = solve_both(problem, reg, first_reg=0.2 * scale, max_iter=500)
     assert both[1].status == CONVERGED
     assert both[1].plan[0, 3].sum() == both[1].plan[0, :, 0].sum() == 0
     assert_same(*both, reg)
@@ -146,7 +147,7 @@ def test_steps_are_cut_short(monkeypatch):
 def test_momentum():
     graphs = (nx.random_regular_graph(3, 40, seed=seed) for seed in (0, 1))
     problem, scale = set_up(*(shortest_path(nx.to_numpy_array(g)) for g in graphs))
-    both = solve_both(problem, 0.05 * scale, level=0.2 * scale, tol=1e-6, max_iter=1000)
+    both = solve_both(problem, 0.05 * scale, first_reg=0.2 * scale, tol=1e-6, max_iter=1000)
     assert both[0].n_iter > 20  # its slow convergence is what momentum is for
     assert_same(*both, scale)
 
@@ -156,12 +157,12 @@ def test_each_problem_of_a_batch_goes_its_own_way(noisy_copies):
     problem, scale = set_up(*(np.stack(side) for side in zip(*pairs, strict=True)))
     reg = scale * torch.tensor([1.0, 0.1, 0.01, 0.003, 0.1])
     level = scale * torch.tensor([0.2, 0.2, 0.2, 0.4, 0.1])
-    _, batch = solve_both(problem, reg, level=level, tol=1e-6)
+    _, batch = solve_both(problem, reg, first_reg=level, tol=1e-6)
     assert (batch.status == CONVERGED).all()
     assert len(set(batch.n_iter.tolist())) > 2
     for k in range(5):
         this = torch.tensor([k])
-        both = solve_both(problem.take(this), reg[this], level=level[this], tol=1e-6)
+        both = solve_both(problem.take(this), reg[this], first_reg=level[this], tol=1e-6)
         assert_same(*both, reg)
         for field, alone in zip(batch, both[1], strict=True):
             assert torch.equal(field[k], alone[0])
@@ -174,7 +175,7 @@ def test_any_number_of_threads_gives_the_same(noisy_copies):
     try:
         for n_threads in (1, 3):
             torch.set_num_threads(n_threads)
-            solutions.append(solve_both(problem, 0.02 * scale, level=0.2 * scale)[1])
+            solutions.append(solve_both(problem, 0.02 * scale, first_reg=0.2 * scale)[1])
     finally:
         torch.set_num_threads(before)
     for one, other in zip(*solutions, strict=True):
@@ -185,7 +186,7 @@ def test_any_number_of_threads_gives_the_same(noisy_copies):
 def test_a_budget_that_runs_out(noisy_copies, max_iter):
     problem, scale = set_up(*noisy_copies(20, noise=0.1)[:2])
     for level in (None, 0.2 * scale):
-        both = solve_both(problem, 0.01 * scale, level=level, max_iter=max_iter)
+        both = solve_both(problem, 0.01 * scale, first_reg=level, max_iter=max_iter)
         assert both[1].status == MAX_ITER
         assert both[1].n_iter == max_iter
         assert_same(*both, scale)
@@ -206,7 +207,7 @@ def test_non_finite_costs_end_at_once(noisy_copies, bad):
 def test_goes_on_from_a_solution(noisy_copies):
     problem, scale = set_up(*noisy_copies(20, noise=0.1)[:2])
     reg = 0.02 * scale
-    _, first = solve_both(problem, reg, level=0.2 * scale)
+    _, first = solve_both(problem, reg, first_reg=0.2 * scale)
     given = first.plan.clone(), first.cost.clone(), first.potential.clone()
     state = State(first.cost, first.potential)
     for options in ({}, {"plan": first.plan}):
@@ -217,14 +218,14 @@ def test_goes_on_from_a_solution(noisy_copies):
         assert torch.equal(before, after)  # what is given is not written to
 
 
-def test_large_problems_are_left_to_blas(monkeypatch, noisy_copies):
+def test_large_problems_are_left_to_blas(monkeypatch, solve_with, noisy_copies):
     Ca, Cb, _ = noisy_copies(20, noise=0.1)
     monkeypatch.setattr("skgw.solvers.quadratic.descent_numba.minimize_numba", None)
     with pytest.raises(TypeError):
         solve_gromov(Ca, Cb, backend="numba")
     assert solve_gromov(Ca, Cb, backend="torch").converged
-    monkeypatch.setattr(descent, "MAX_COMPILED", 19)
-    assert solve_gromov(Ca, Cb, backend="numba").converged
+    settings = DenseSettings(descent=DescentSettings(max_compiled_size=19))
+    assert solve_with(settings, Ca, Cb, backend="numba").converged
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (4, 8, 16), (13, 6, 33)])

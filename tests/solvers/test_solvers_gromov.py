@@ -10,6 +10,7 @@ from scipy.special import entr
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import solve_gromov
+from skgw.solvers.settings import DenseSettings, DescentSettings
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
@@ -291,15 +292,13 @@ def test_overflow_is_named(noisy_copies):
     assert not result.converged
 
 
-def test_inner_budget_is_named(monkeypatch, noisy_copies):
-    monkeypatch.setattr(
-        "skgw.solvers.quadratic.outer_step.MAX_NEWTON", 0
-    )  # marginals never get right
+def test_inner_budget_is_named(solve_with, noisy_copies):
+    settings = DenseSettings(descent=DescentSettings(max_newton_steps=0))  # marginals stay wrong
     Ca, Cb, _ = noisy_copies(20, noise=0.1)
     M = np.random.default_rng(0).random((20, 20))
     with pytest.warns(GWConvergenceWarning, match="raise tol or reg"):
-        result = solve_gromov(
-            Ca, Cb, M, alpha=0, reg=0.1, reg_scale=None, init="product", max_iter=5,
+        result = solve_with(
+            settings, Ca, Cb, M, alpha=0, reg=0.1, reg_scale=None, init="product", max_iter=5,
             backend="torch",
         )  # fmt: skip
     assert result.status == "inner"  # alpha = 0 is one linear problem: its plan settles at once

@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import State, solve_gromov
-from skgw.solvers.initializers.basic import carried_start, identity_start, matched_start
+from skgw.solvers.initializers.basic import identity_start, matched_start, warm_start
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.problems.quadratic import quadratic_problem
 from skgw.solvers.quadratic.descent import CONVERGED, minimize
@@ -58,9 +58,9 @@ def test_the_same_points_carry_over_to_their_own_plan(noisy_copies, loss):
     problem = quadratic_problem(Ca, Cb, a, b, loss=loss)
     reg, tol = torch.full((1,), 0.1, dtype=a.dtype), torch.full((1,), 1e-10, dtype=a.dtype)
     level = 10 * reg
-    solution = minimize(problem, reg, State(problem.offset), level=level, tol=tol, max_iter=500)
+    solution = minimize(problem, reg, State(problem.offset), first_reg=level, tol=tol, max_iter=500)
     assert solution.status == CONVERGED
-    start = carried_start(Ca, solution.plan, Cb, a, b, loss=loss)
+    start = warm_start(Ca, solution.plan, Cb, a, b, loss=loss)
     # The linearised cost is the solver's own up to rounding, and so is the plan.
     torch.testing.assert_close(start.cost, problem.gradient(solution.plan), atol=1e-8, rtol=1e-5)
     plan = solve_linear(
@@ -80,10 +80,10 @@ def test_new_points_keep_the_orientation(mixture):
     flipped = np.sign((old.barycenter(old_y)[:, 0] * old_x[:, 0]).sum())
     a, b = tensors(np.full(75, 1 / 75), np.full(75, 1 / 75))
     cross = (*tensors(cdist(x, old_x), old.plan, cdist(y, old_y)), a, b)
-    result = solve_gromov(cdist(x, x), cdist(y, y), reg=0.01, init=carried_start(*cross))
+    result = solve_gromov(cdist(x, x), cdist(y, y), reg=0.01, init=warm_start(*cross))
     assert np.sign((result.barycenter(y)[:, 0] * x[:, 0]).sum()) == flipped
     mirrored = (*tensors(cdist(x, old_x), old.plan, cdist(y, -old_y)), a, b)
-    result = solve_gromov(cdist(x, x), cdist(y, y), reg=0.01, init=carried_start(*mirrored))
+    result = solve_gromov(cdist(x, x), cdist(y, y), reg=0.01, init=warm_start(*mirrored))
     assert np.sign((result.barycenter(y)[:, 0] * x[:, 0]).sum()) == -flipped
 
 

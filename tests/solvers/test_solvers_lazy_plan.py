@@ -84,12 +84,16 @@ def test_kinds_and_pickles(plan, dense):
     assert single.apply(np.ones(N)).dtype == np.float32
 
 
-def test_errors(plan, monkeypatch):
-    monkeypatch.setattr(lazy_plan, "MAX_DENSE", N * M - 1)
-    with pytest.raises(ValueError, match=r"50 x 40 entries is too large. Use rows\(index\)"):
+def test_no_array_beyond_the_limit():
+    n, m = 100_000, 1_001
+    plan = LazyPlan(np.zeros((n, 1)), np.zeros((m, 1)), np.zeros(m), np.full(n, 1 / n))
+    with pytest.raises(ValueError, match=r"100000 x 1001 entries is too large. Use rows\(index\)"):
         plan.toarray()
     with pytest.raises(ValueError, match="too large"):
         np.asarray(Coupling(plan))
+
+
+def test_errors(plan):
     with pytest.raises(ValueError, match="axis must be 0 or 1"):
         plan.apply(np.ones(N), axis=2)
     with pytest.raises(ValueError, match="axis must be 0 or 1"):

@@ -1,5 +1,7 @@
 """Entropic optimal transport: against POT, against linear programming, and where it is hard."""
 
+import functools
+
 import numpy as np
 import ot
 import pytest
@@ -7,22 +9,15 @@ import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
-from skgw.solvers.linear import balanced, newton_cg
+from skgw.solvers.linear import trust_region
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.linear.newton_cg import LinearProblem, newton
+from skgw.solvers.settings import NEWTON
 
 DOUBLE = torch.float64
 
 
-@pytest.fixture(autouse=True, params=["torch", "numba"])
-def backend(request, monkeypatch):
-    """Every test with both kinds of Newton steps."""
-    steps = balanced.newton_steps(request.param, "cpu")
-    monkeypatch.setattr(balanced, "newton_steps", lambda *_: steps)
-    return request.param
-
-
-def solve(cost, reg, a=None, b=None, *, dtype=DOUBLE, tol=1e-9, max_iter=50, **kwargs):
+def solve_batch(cost, reg, a=None, b=None, *, dtype=DOUBLE, tol=1e-9, max_iter=50, **kwargs):
     """One problem, or a batch of them along the first axis, uniform weights by default."""
     cost = torch.as_tensor(cost, dtype=dtype)
     cost = cost if cost.ndim == 3 else cost[None]
@@ -42,6 +37,12 @@ def solve(cost, reg, a=None, b=None, *, dtype=DOUBLE, tol=1e-9, max_iter=50, **k
     return solve_linear(cost, a, b, reg, tol=tol, max_iter=max_iter, **kwargs)
 
 
+@pytest.fixture(params=["torch", "numba"])
+def solve(request):
+    """`solve_batch` with both kinds of Newton steps."""
+    return functools.partial(solve_batch, backend=request.param)
+
+
 def clustered(n, m, seed, spread=0.05):
     """Squared distances between two samples of tight clusters, of mean one."""
     rng = np.random.default_rng(seed)
@@ -52,7 +53,7 @@ def clustered(n, m, seed, spread=0.05):
 
 
 @pytest.mark.parametrize("reg", [1.0, 0.1, 0.03])
-def test_pot(reg):
+def test_pot(solve, reg):
     rng = np.random.default_rng(0)
     cost, a, b = rng.random((30, 45)), rng.dirichlet(np.ones(30)), rng.dirichlet(np.ones(45))
     expected = ot.sinkhorn(a, b, cost, reg, method="sinkhorn_log", stopThr=1e-12, numItermax=20000)
@@ -61,7 +62,7 @@ def test_pot(reg):
     assert result.error < 1e-9
 
 
-def test_linear_program_at_a_tiny_reg():
+def test_linear_program_at_a_tiny_reg(solve):
     rng = np.random.default_rng(1)
     n, m = 12, 9
     cost, a, b = rng.random((n, m)), rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
@@ -77,7 +78,7 @@ def test_linear_program_at_a_tiny_reg():
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("reg", [1e-2, 1e-3, 1e-4])
 @pytest.mark.parametrize(("dtype", "tol"), [(DOUBLE, 1e-8), (torch.float32, 1e-3)])
-def test_groups_that_hardly_exchange_mass(seed, reg, dtype, tol):
+def test_groups_that_hardly_exchange_mass(solve, seed, reg, dtype, tol):
     result = solve(clustered(100, 70, seed), reg, dtype=dtype, tol=tol)
     assert result.error <= tol
     torch.testing.assert_close(result.plan.sum(2), torch.full((1, 100), 0.01, dtype=dtype))
@@ -85,7 +86,7 @@ def test_groups_that_hardly_exchange_mass(seed, reg, dtype, tol):
 
 @pytest.mark.parametrize("dtype", [DOUBLE, torch.float32])
 @pytest.mark.parametrize("side", ["row", "column"])
-def test_a_point_far_from_all_others(dtype, side):
+def test_a_point_far_from_all_others(solve, dtype, side):
     cost = np.random.default_rng(0).random((30, 20))
     far = cost.copy()
     if side == "row":
@@ -97,7 +98,7 @@ def test_a_point_far_from_all_others(dtype, side):
     assert (result.plan - near.plan).abs().sum() < 1e-2  # a constant moves no mass
 
 
-def test_a_bad_start_is_recovered_from():
+def test_a_bad_start_is_recovered_from(solve):
     cost = clustered(60, 50, 0)
     potential = 20 * torch.randn(1, 50, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
     result = solve(cost, 1e-3, potential=potential)
@@ -105,7 +106,7 @@ def test_a_bad_start_is_recovered_from():
     torch.testing.assert_close(result.plan, solve(cost, 1e-3).plan, atol=1e-10, rtol=1e-6)
 
 
-def test_potential_is_that_of_the_plan():
+def test_potential_is_that_of_the_plan(solve):
     cost = clustered(40, 30, 0)
     result = solve(cost, 0.02)
     scores = (result.potential[:, None, :] - torch.as_tensor(cost)) / 0.02
@@ -114,7 +115,7 @@ def test_potential_is_that_of_the_plan():
     torch.testing.assert_close(again.plan, result.plan)
 
 
-def test_batch_is_the_loop():
+def test_batch_is_the_loop(solve):
     costs = np.stack([clustered(40, 30, seed) for seed in range(5)])
     regs = np.array([1.0, 1e-1, 1e-2, 1e-3, 1e-3])
     batch = solve(costs, regs)
@@ -137,23 +138,35 @@ def test_a_hard_problem_gets_its_newton_steps_in_a_batch_too():
 
 
 @pytest.mark.parametrize(("n_failures", "max_iter"), [(1, 8), (1000, 100)])
-def test_sinkhorn_steps_in_where_newton_fails(monkeypatch, n_failures, max_iter):
+def test_sinkhorn_steps_in_where_newton_overflows(monkeypatch, n_failures, max_iter):
     cost = np.random.default_rng(0).random((30, 20))
-    expected = solve(cost, 0.1).plan
-    exact, calls = newton_cg._direction, []
+    expected = solve_batch(cost, 0.1).plan
+    exact, calls = trust_region.newton_direction, []
 
-    def overflowing(scaling, at, *args):
+    def overflowing(*args):
         calls.append(None)
-        direction = exact(scaling, at, *args)
+        direction = exact(*args)
         return direction + torch.nan if len(calls) <= n_failures else direction
 
-    monkeypatch.setattr(newton_cg, "_direction", overflowing)
-    result = solve(cost, 0.1, max_iter=max_iter)
+    monkeypatch.setattr(trust_region, "newton_direction", overflowing)
+    result = solve_batch(cost, 0.1, max_iter=max_iter, backend="torch")
     assert result.error < 1e-9
     torch.testing.assert_close(result.plan, expected, atol=1e-9, rtol=1e-6)
 
 
-def test_no_weight_no_mass():
+def test_rejected_newton_steps_are_sinkhorn_steps(solve):
+    cost = np.random.default_rng(0).random((30, 20))
+    settings = NEWTON._replace(error_reduction=0.0, sufficient_gain=1e9, sinkhorn_steps=3)
+    found = solve(cost, 0.1, tol=0.0, max_iter=2, settings=settings)
+    kernel, v = np.exp(-cost / 0.1), np.ones(20)
+    for _ in range(6):
+        w = 1 / 30 / (kernel @ v)
+        v = 1 / 20 / (kernel.T @ w)
+    plan = kernel * v / (30 * (kernel @ v)[:, None])
+    np.testing.assert_allclose(found.plan[0], plan, rtol=1e-9)
+
+
+def test_no_weight_no_mass(solve):
     cost = clustered(30, 20, 0)
     a, b = np.ones(30), np.ones(20)
     a[[0, 7]] = b[[3, 19]] = 0
@@ -166,14 +179,14 @@ def test_no_weight_no_mass():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])
-def test_only_the_product_is_possible(shape):
+def test_only_the_product_is_possible(solve, shape):
     result = solve(np.random.default_rng(0).random(shape), 0.1)
     np.testing.assert_allclose(result.plan[0], np.full(shape, 0.2 if 5 in shape else 1.0))
 
 
 @pytest.mark.parametrize("reg", [1e-1, 1e-3])
 @pytest.mark.parametrize("uniform", [True, False])
-def test_symmetric_problems(reg, uniform):
+def test_symmetric_problems(solve, reg, uniform):
     x = np.random.default_rng(0).normal(size=(50, 2))
     a = None if uniform else np.random.default_rng(1).dirichlet(np.ones(50))
     general, special = (solve(cdist(x, x), reg, a, a, symmetric=s) for s in (False, True))
@@ -181,13 +194,13 @@ def test_symmetric_problems(reg, uniform):
     torch.testing.assert_close(special.plan, special.plan.mT, atol=1e-9, rtol=1e-6)
 
 
-def test_symmetric_start_is_close_already():
+def test_symmetric_start_is_close_already(solve):
     x = np.random.default_rng(0).normal(size=(50, 2))
     errors = [solve(cdist(x, x), 0.1, symmetric=s, max_iter=0).error for s in (False, True)]
     assert errors[1] < 1e-4 * errors[0]
 
 
-def test_the_error_that_is_left_is_told():
+def test_the_error_that_is_left_is_told(solve):
     cost = clustered(100, 70, 1)
     result = solve(cost, 1e-4, max_iter=1)
     left = (result.plan.sum(1) - 1 / 70).abs().sum()
@@ -195,7 +208,7 @@ def test_the_error_that_is_left_is_told():
     torch.testing.assert_close(result.error[0], left)
 
 
-def test_nan_is_returned_not_looped_over():
+def test_nan_is_returned_not_looped_over(solve):
     cost = clustered(10, 10, 0)
     cost[0, 0] = np.nan
     result = solve(np.stack([cost, clustered(10, 10, 0)]), 0.1)

@@ -8,7 +8,7 @@ import torch
 from scipy.special import logsumexp
 
 from skgw.solvers.linear.balanced import solve_linear
-from skgw.solvers.linear.unbalanced import log_mean, row_potential, solve_relaxed
+from skgw.solvers.linear.unbalanced import log_mean, row_potential, solve_unbalanced_linear
 
 N, M = 25, 20
 
@@ -26,7 +26,7 @@ def solve(cost, a, b, reg, rho_a, rho_b, tol=1e-9, max_iter=50):
         torch.full((len(a),), x, dtype=a.dtype) for x in (reg, rho_a, rho_b, tol)
     )
     potential = torch.zeros_like(b)
-    return solve_relaxed(
+    return solve_unbalanced_linear(
         cost, a, b, reg, rho_a, rho_b, potential=potential, tol=tol, max_iter=max_iter
     )
 
@@ -100,7 +100,7 @@ def test_a_batch_equals_its_problems(problem):
     reg = torch.tensor([0.1, 0.05, 0.02], dtype=torch.float64)
     tol, three = torch.full_like(reg, 1e-9), (3, -1, -1)
     potential = torch.zeros(3, M, dtype=torch.float64)
-    batch = solve_relaxed(
+    batch = solve_unbalanced_linear(
         cost.expand(three), a.expand(3, -1), b.expand(3, -1), reg, rho, 2 * rho,
         potential=potential, tol=tol, max_iter=50,
     )  # fmt: skip

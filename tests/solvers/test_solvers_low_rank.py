@@ -1,16 +1,17 @@
 """Large problems, most of which is solved with kernels of low rank."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import solve_gromov
-from skgw.solvers.problems import low_rank as low_rank_problems
 from skgw.solvers.problems.low_rank import truncate
 from skgw.solvers.problems.quadratic import QuadraticProblem, energy, quadratic_problem
-from skgw.solvers.quadratic import descent, low_rank
+from skgw.solvers.quadratic import low_rank
+from skgw.solvers.settings import DenseSettings, DescentSettings, LowRankSettings
 
 N, M = 330, 310
 
@@ -32,80 +33,77 @@ def matrices(request):
     return distances(x)[0], distances(y)[0]
 
 
-@pytest.fixture(autouse=True)
-def not_compiled(monkeypatch):
-    """Compiled solves of this size take full matrices but for their first steps."""
-    monkeypatch.setattr(descent, "MAX_COMPILED", 0)
+# Compiled solves of this size take exact kernels but for their annealing steps.
+NOT_COMPILED = DenseSettings(descent=DescentSettings(max_compiled_size=0))
+EXACT = NOT_COMPILED._replace(low_rank=LowRankSettings(min_size=10**9, annealing_min_size=10**9))
 
 
-def without_truncation(monkeypatch):
-    monkeypatch.setattr(low_rank, "MIN_SIZE", 10**9)
+@pytest.fixture
+def solve(solve_with):
+    return functools.partial(solve_with, NOT_COMPILED)
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
-def test_same_solution_as_with_full_matrices(monkeypatch, matrices, loss):
-    result = solve_gromov(*matrices, loss=loss, reg=0.02, max_iter=300)
-    without_truncation(monkeypatch)
+def test_same_solution_as_with_full_matrices(solve_with, matrices, loss):
+    result = solve_with(NOT_COMPILED, *matrices, loss=loss, reg=0.02, max_iter=300)
     # From there the plain iteration has nothing to do: the plan solves the exact problem.
-    again = solve_gromov(*matrices, loss=loss, reg=0.02, init=result.state)
+    again = solve_with(EXACT, *matrices, loss=loss, reg=0.02, init=result.state)
     assert result.converged
     assert again.n_iter <= 6
     assert np.abs(result.plan - again.plan).sum() < 1e-3
     assert result.value == pytest.approx(float(again.value), abs=1e-6)
-    expected = solve_gromov(*matrices, loss=loss, reg=0.02, max_iter=300)
+    expected = solve_with(EXACT, *matrices, loss=loss, reg=0.02, max_iter=300)
     assert result.value <= expected.value + 1e-4  # nor is it a worse minimum
 
 
-def test_few_products_of_full_matrices(monkeypatch, matrices):
+def test_few_products_of_full_matrices(monkeypatch, matrices, solve):
     calls = []
     gradient = QuadraticProblem.gradient
     monkeypatch.setattr(
         QuadraticProblem, "gradient", lambda *args: calls.append(1) or gradient(*args)
     )
-    result = solve_gromov(*matrices, reg=0.02)
+    result = solve(*matrices, reg=0.02)
     assert result.converged
     assert len(calls) <= 8 < result.n_iter
 
 
-def test_float32_and_batches():
+def test_float32_and_batches(solve):
     rng = np.random.default_rng(1)
     x = rng.normal(size=(2, N, 2)) * [1, 3]
     Ca, Cb = distances(*x), distances(*x[:, ::-1])
-    result = solve_gromov(Ca.astype(np.float32), Cb.astype(np.float32), reg=0.01, tol=1e-3)
+    result = solve(Ca.astype(np.float32), Cb.astype(np.float32), reg=0.01, tol=1e-3)
     assert result.converged.all()
     assert result.plan.dtype == np.float32
     for k in range(2):
-        single = solve_gromov(Ca[k], Cb[k], reg=0.01)
+        single = solve(Ca[k], Cb[k], reg=0.01)
         assert result.value[k] == pytest.approx(float(single.value), abs=1e-4)
 
 
 @pytest.mark.parametrize("max_iter", [1, 5, 9, 12])
-def test_a_budget_that_runs_out(matrices, max_iter):
+def test_a_budget_that_runs_out(matrices, max_iter, solve):
     with pytest.warns(GWConvergenceWarning, match="raise max_iter"):
-        result = solve_gromov(*matrices, reg=0.001, tol=1e-7, max_iter=max_iter)
+        result = solve(*matrices, reg=0.001, tol=1e-7, max_iter=max_iter)
     assert not result.converged
     assert result.n_iter <= max_iter
     assert result.marginal_error < 0.1
 
 
-def test_steps_are_left_for_the_exact_kernels():
+def test_steps_are_left_for_the_exact_kernels(solve):
     """In many dimensions a small rank misses much, and progress is slow."""
     rng = np.random.default_rng(0)
     scale = 0.9 ** np.arange(50)
     Ca, Cb = (cdist(x, x) for x in scale * rng.normal(size=(2, 300, 50)))
-    result = solve_gromov(Ca, Cb, reg=1e-3)
+    result = solve(Ca, Cb, reg=1e-3)
     assert result.converged
     assert result.n_iter <= 100
 
 
-def test_corrections_that_do_not_settle(monkeypatch, matrices):
-    monkeypatch.setattr(low_rank, "RANK", 1)
-    monkeypatch.setattr(low_rank_problems, "OVERHANG", 0)
-    monkeypatch.setattr(low_rank, "MAX_CORRECTIONS", 1)
-    result = solve_gromov(*matrices, reg=0.05, max_iter=300)
+def test_corrections_that_do_not_settle(solve_with, matrices):
+    low_rank = LowRankSettings(rank=1, oversampling=0, max_corrections=1)
+    settings = NOT_COMPILED._replace(low_rank=low_rank)
+    result = solve_with(settings, *matrices, reg=0.05, max_iter=300)
     assert result.converged
-    without_truncation(monkeypatch)
-    again = solve_gromov(*matrices, reg=0.05, init=result.state)
+    again = solve_with(EXACT, *matrices, reg=0.05, init=result.state)
     assert np.abs(result.plan - again.plan).sum() < 1e-3
 
 
@@ -129,22 +127,21 @@ def test_truncation_is_exact_for_low_rank():
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
 @pytest.mark.parametrize("reg", [0.02, 0.2])
-def test_first_steps_of_smaller_problems(monkeypatch, matrices, backend, reg):
+def test_first_steps_of_smaller_problems(monkeypatch, solve_with, matrices, backend, reg):
     """From a high temperature the first steps, and no others, take truncated kernels."""
-    monkeypatch.setattr(descent, "MAX_COMPILED", 500)
-    monkeypatch.setattr(low_rank, "MIN_SIZE", 500)
+    settings = DenseSettings(low_rank=LowRankSettings(min_size=500))
     calls = []
 
-    def counted(problem, rank):
+    def counted(problem, rank, oversampling):
         calls.append(rank)
-        return truncate(problem, rank)
+        return truncate(problem, rank, oversampling)
 
     monkeypatch.setattr(low_rank, "truncate", counted)
     C, D = (C[:200, :200] for C in matrices)
-    result = solve_gromov(C, D, reg=reg, backend=backend, max_iter=300)
-    assert calls == ([low_rank.COOLING_RANK] if reg == 0.02 else [])
-    monkeypatch.setattr(low_rank, "COOLING_SIZE", 10**9)
-    exact = solve_gromov(C, D, reg=reg, backend=backend, max_iter=300)
+    options = {"reg": reg, "backend": backend, "max_iter": 300}
+    result = solve_with(settings, C, D, **options)
+    assert calls == ([settings.low_rank.annealing_rank] if reg == 0.02 else [])
+    exact = solve_with(EXACT._replace(descent=DescentSettings()), C, D, **options)
     assert result.converged
     assert result.value == pytest.approx(float(exact.value), abs=1e-6)
     np.testing.assert_allclose(result.plan, exact.plan, atol=1e-5)

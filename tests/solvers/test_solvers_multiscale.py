@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, LazyPlan, LowRank, PointCloud, lazy_plan, solve_gromov
-from skgw.solvers.geometry import point_cloud as clouds_module
 from skgw.solvers.quadratic import multiscale
+from skgw.solvers.settings import MultiscaleSettings
 
 
 @pytest.fixture
@@ -82,26 +82,17 @@ def test_value_is_corrected_for_marginal_errors(clouds):
     assert abs(rough.value - exact) < 0.1 * abs(plain - exact)
 
 
-def test_levels_lead_to_the_same_plan(clouds, monkeypatch):
+def test_levels_lead_to_the_same_plan(clouds, solve_lazy_with):
     """From a sample of 40 by one of 80 to all points, and from all points at once."""
     X, Y = (PointCloud(x, "sqeuclidean") for x in clouds)
     at_once = solve_gromov(X, Y, reg=2e-2, plan="lazy", tol=1e-5)
-    monkeypatch.setattr(multiscale, "SAMPLE", 40)
-    monkeypatch.setattr(multiscale, "GROWTH", 2)
-    sizes = []
-    refine = multiscale.refine
-
-    def watched(problem, *args, **options):
-        sizes.append(len(problem.x.weights))
-        return refine(problem, *args, **options)
-
-    monkeypatch.setattr(multiscale, "refine", watched)
-    result = solve_gromov(X, Y, reg=2e-2, plan="lazy", tol=1e-5)
-    assert sizes == [80, 260]
+    settings = MultiscaleSettings(sample_size=40, growth=2)
+    assert multiscale.sample_sizes(260, settings) == [80]
+    assert multiscale.sample_sizes(260) == []
+    result, again = (solve_lazy_with(settings, X, Y, reg=2e-2, tol=1e-5) for _ in range(2))
     assert l1(result.plan, at_once.plan) < 1e-3
-    again = solve_gromov(X, Y, reg=2e-2, plan="lazy", tol=1e-5)
     assert l1(result.plan, again.plan) == 0
-    other = solve_gromov(X, Y, reg=2e-2, plan="lazy", tol=1e-5, random_state=1)
+    other = solve_lazy_with(settings, X, Y, reg=2e-2, tol=1e-5, random_state=1)
     assert 0 < l1(result.plan, other.plan) < 1e-3
 
 
@@ -180,15 +171,15 @@ def test_a_state_is_a_start(clouds):
         solve_gromov(X, Y, plan="lazy", init="product")
 
 
-def test_a_budget_that_runs_out(clouds, monkeypatch):
+def test_a_budget_that_runs_out(clouds, solve_lazy_with):
     X, Y = map(PointCloud, clouds)
     with pytest.warns(GWConvergenceWarning, match="raise max_iter"):
         result = solve_gromov(X, Y, plan="lazy", tol=1e-9, max_iter=2)
     assert (result.converged, result.status, result.n_iter) == (False, "max_iter", 2)
-    monkeypatch.setattr(multiscale, "MAX_SWEEPS", 1)
-    state = solve_gromov(X, Y, plan="lazy", tol=0.3).state
+    settings = MultiscaleSettings(max_sweeps=1)
+    state = solve_lazy_with(settings, X, Y, tol=0.3).state
     with pytest.warns(GWConvergenceWarning):
-        result = solve_gromov(X, Y, plan="lazy", tol=1e-4, max_iter=3, init=state)
+        result = solve_lazy_with(settings, X, Y, tol=1e-4, max_iter=3, init=state)
     assert not result.converged
     columns = result.plan.toarray().sum(0)
     assert result.marginal_error == pytest.approx(np.abs(columns - 1 / 230).sum(), rel=1e-6)
@@ -206,23 +197,19 @@ class Largest(TorchDispatchMode):
         return out
 
 
-def test_no_array_of_full_size_is_made(monkeypatch):
+def test_no_array_of_full_size_is_made(monkeypatch, solve_lazy_with):
     """Neither (n, n) nor (n, m): nothing beyond a block, or what samples and landmarks take."""
     n, m = 3000, 2500
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(n, 2)) * [1, 3]).astype(np.float32)
-    monkeypatch.setattr(multiscale, "SAMPLE", 200)
-    monkeypatch.setattr(clouds_module, "N_LANDMARKS", 100)
+    settings = MultiscaleSettings(sample_size=200, n_landmarks=100)
     monkeypatch.setitem(lazy_plan.BLOCK_BYTES, "cpu", 10**6)
     with Largest() as watch:
-        result = solve_gromov(PointCloud(x), PointCloud(x[:m]), reg=0.05, plan="lazy", tol=0.05)
+        result = solve_lazy_with(settings, PointCloud(x), PointCloud(x[:m]), reg=0.05, tol=0.05)
         result.argmax()
         result.plan.to_sparse(3)
         result.barycenter(x[:m])
     assert 200_000 < watch.size <= 410_000  # a chunk of distances to landmarks
-    monkeypatch.setattr(lazy_plan, "MAX_DENSE", 10**6)
-    with pytest.raises(ValueError, match="too large"):
-        result.plan.toarray()
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])

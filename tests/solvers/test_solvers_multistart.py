@@ -8,6 +8,12 @@ from scipy.spatial.distance import cdist
 
 from skgw.solvers import solve_gromov
 from skgw.solvers.quadratic.multistart import seeded
+from skgw.solvers.settings import (
+    DenseSettings,
+    DescentSettings,
+    LowRankSettings,
+    MultistartSettings,
+)
 from skgw.spaces import graph_distances
 
 RING = graph_distances(nx.cycle_graph(24))
@@ -106,22 +112,22 @@ def test_batch_is_the_loop(noisy_copies, mixture, loss, dtype):
         assert single.starts.ambiguous == result.starts.ambiguous[i]
 
 
-def test_pieces_are_the_whole(monkeypatch, noisy_copies):
+def test_pieces_are_the_whole(solve_with, noisy_copies):
     Ca, Cb, _ = noisy_copies(30, 24, noise=0.1)
     whole = solve_gromov(Ca, Cb, reg=0.02, n_init=8)
-    monkeypatch.setattr("skgw.solvers.quadratic.multistart.PIECE", 3 * 30 * 24)
-    pieces = solve_gromov(Ca, Cb, reg=0.02, n_init=8)
+    settings = DenseSettings(multistart=MultistartSettings(max_entries=3 * 30 * 24))
+    pieces = solve_with(settings, Ca, Cb, reg=0.02, n_init=8)
     np.testing.assert_allclose(pieces.plan, whole.plan, atol=1e-6)
     assert pieces.starts.names == whole.starts.names
 
 
-def test_truncated_kernels_give_exact_values(monkeypatch, noisy_copies):
+def test_truncated_kernels_give_exact_values(solve_with, noisy_copies):
     Ca, Cb, _ = noisy_copies(60, 50, noise=0.1)
     dense = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
-    monkeypatch.setattr("skgw.solvers.quadratic.descent.MAX_COMPILED", 0)
-    monkeypatch.setattr("skgw.solvers.quadratic.low_rank.MIN_SIZE", 50)
-    monkeypatch.setattr("skgw.solvers.quadratic.multistart.RANK", 8)
-    truncated = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
+    settings = DenseSettings(
+        descent=DescentSettings(max_compiled_size=0), low_rank=LowRankSettings(min_size=50, rank=8)
+    )
+    truncated = solve_with(settings, Ca, Cb, reg=0.02, n_init=5)
     assert truncated.converged
     assert truncated.value == pytest.approx(dense.value, abs=1e-3 * dense.reg)
     assert truncated.starts.values.min() == pytest.approx(dense.value, abs=0.05 * dense.reg)

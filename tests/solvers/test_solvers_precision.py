@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import State, gw_divergence, solve_gromov
-from skgw.solvers.initializers.basic import carried_start, identity_start
+from skgw.solvers.initializers.basic import identity_start, warm_start
 from skgw.solvers.linear.extension import extend_plan
 from skgw.solvers.problems.quadratic import quadratic_problem
 from skgw.solvers.quadratic.descent import minimize
@@ -66,8 +66,8 @@ def test_parts_under_autocast(matrices):
     for part in (
         lambda: quadratic_problem(Ca, Cb, a, a)[:-1],
         lambda: identity_start(problem),
-        lambda: carried_start(Ca, plan, Cb, a, a),
-        lambda: minimize(problem, reg, State(problem.offset), level=10 * reg, tol=1e-4 * reg),
+        lambda: warm_start(Ca, plan, Cb, a, a),
+        lambda: minimize(problem, reg, State(problem.offset), first_reg=10 * reg, tol=1e-4 * reg),
         lambda: (torch.tensor(extend_plan(Ca[0], plan[0], Cb[0], 0.1)[0].log_scaling),),
         lambda: (gradient(),),
     ):

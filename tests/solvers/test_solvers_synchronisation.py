@@ -77,7 +77,7 @@ def test_outer_loop(batch):
     tol = torch.full_like(reg, 1e-4)
     with Looks() as looks:
         solution = minimize(
-            batch, reg, State(batch.offset), level=8 * reg, tol=tol, backend="numba"
+            batch, reg, State(batch.offset), first_reg=8 * reg, tol=tol, backend="numba"
         )
     n_steps = int(solution.n_iter.max()) - 3
     n_ends = len(solution.n_iter.unique())
@@ -88,8 +88,8 @@ def test_outer_loop(batch):
 def test_newton_steps(monkeypatch):
     """Three looks per step, one for every eight of its products, two where some go on."""
     steps, products = [], []
-    step, product = newton_cg._step, torch.bmm
-    monkeypatch.setattr(newton_cg, "_step", lambda *x: steps.append(1) or step(*x))
+    step, product = newton_cg.newton_step, torch.bmm
+    monkeypatch.setattr(newton_cg, "newton_step", lambda *x: steps.append(1) or step(*x))
     monkeypatch.setattr(torch, "bmm", lambda *x: products.append(1) or product(*x))
     cost = torch.rand(3, 30, 20, generator=torch.Generator().manual_seed(0))
     a, b = torch.full((3, 30), 1 / 30), torch.full((3, 20), 1 / 20)

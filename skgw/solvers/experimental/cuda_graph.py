@@ -15,13 +15,20 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.initializers.basic import ANNEALING_START, tilt_direction
-from skgw.solvers.linear.conjugate_gradients import LOOK_EVERY
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 from skgw.solvers.precision import full_precision
-from skgw.solvers.problems.quadratic import Problem, mean, quadratic_problem
-from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution, attainable_tol, spaced
-from skgw.solvers.quadratic.outer_step import cooled, first_iterate, outer_step, with_both_errors
+from skgw.solvers.problems.quadratic import Problem, mean_of_both, quadratic_problem
+from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution, attainable_tol
+from skgw.solvers.quadratic.outer_step import (
+    anneal,
+    annealing_levels,
+    choose,
+    first_iterate,
+    outer_step,
+    with_both_errors,
+)
 from skgw.solvers.result import State
+from skgw.solvers.settings import NEWTON
 from skgw.solvers.synchronisation import fixed_schedule
 
 
@@ -91,7 +98,7 @@ def solve_fixed(
     """
     schedule = _checked(schedule or Schedule())
     problem = quadratic_problem(Ca, Cb, a, b)
-    scale = 0.5 * (mean(Ca * Ca, a) + mean(Cb * Cb, b))
+    scale = mean_of_both(Ca * Ca, a, Cb * Cb, b)
     tols = attainable_tol(tol, reg, scale)
     lean = _lean_cost(a, b) if lean is None else lean
 
@@ -102,10 +109,9 @@ def solve_fixed(
         return with_both_errors(problem, newton(steps, schedule.n_newton))
 
     with fixed_schedule(schedule.n_products):
-        ratio = (ANNEALING_START * scale / reg).clamp_min(1.0)
         it = first_iterate(problem, State(problem.offset), None, tols)
-        for temperature in spaced(ratio, reg, schedule.n_levels):
-            it = cooled(problem, it, temperature, lean[None], linear)
+        levels = annealing_levels(ANNEALING_START * scale, reg, n_levels=schedule.n_levels)
+        it = anneal(problem, it, levels, lean[None], linear)
         kept: Solution | None = None
         for k in range(schedule.n_outer):
             step = schedule.n_levels + k + 1
@@ -122,19 +128,17 @@ def _lean_cost(a: Tensor, b: Tensor) -> Tensor:
 def _checked(schedule: Schedule) -> Schedule:
     if schedule.n_levels < 0 or schedule.n_newton < 1 or schedule.n_outer < 2:
         raise ValueError(f"A schedule needs a Newton step and two outer steps, got {schedule}.")
-    if schedule.n_products < 1 or schedule.n_products % LOOK_EVERY:
-        raise ValueError(f"n_products must be a multiple of {LOOK_EVERY}, got {schedule}.")
+    if schedule.n_products < 1 or schedule.n_products % NEWTON.check_interval:
+        raise ValueError(
+            f"n_products must be a multiple of {NEWTON.check_interval}, got {schedule}."
+        )
     return schedule
 
 
 def _still(kept: Solution, found: Solution) -> Solution:
     """What has ended stays as it is, the others are where they are found."""
     ended = (kept.status == CONVERGED) | (kept.status == NON_FINITE)
-    fields = (
-        torch.where(ended.view(-1, *[1] * (old.ndim - 1)), old, new)
-        for old, new in zip(kept, found, strict=True)
-    )
-    return Solution(*fields)
+    return choose(ended, kept, found)
 
 
 class RecordedSolve:

@@ -18,9 +18,10 @@ import triton.language as tl
 from torch import Tensor
 from triton.language import constexpr, tensor
 
-from skgw.solvers.linear import conjugate_gradients, newton_cg
 from skgw.solvers.linear.balanced import EXPERIMENTAL
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
+from skgw.solvers.settings import NEWTON, NewtonSettings
 
 MAX_SIZE = 256  # of a side: a larger plan is more than one multiprocessor should work on
 N_WARPS = 8
@@ -28,23 +29,34 @@ TILE = 16384  # bytes of the plan that go by at a time: twice as many do not fit
 
 # Compiled code reads only marked constants from outside. They stand on the right of a product, as
 # older interpreters of Triton want it.
-MAX_CG = constexpr(conjugate_gradients.MAX_CG)
-CG_STOP = constexpr(conjugate_gradients.CG_TOLERANCE**2)
-FIRST_RADIUS = constexpr(newton_cg.FIRST_RADIUS)
-MAX_RADIUS = constexpr(newton_cg.MAX_RADIUS)
-SUFFICIENT_GAIN = constexpr(newton_cg.SUFFICIENT_GAIN)
-ABSORB_AT = constexpr(newton_cg.ABSORB_AT)
-SINKHORN_STEPS = constexpr(newton_cg.SINKHORN_STEPS)
-STARVED = constexpr(newton_cg.STARVED)
-SMALL = constexpr(conjugate_gradients.SMALL)
+CG_STOP = constexpr(NEWTON.cg_tolerance**2)
+CHECK_INTERVAL = constexpr(NEWTON.check_interval)
+MAX_CHECKS = constexpr(NEWTON.max_cg_steps // NEWTON.check_interval)
+INITIAL_RADIUS = constexpr(NEWTON.initial_radius)
+MIN_RADIUS = constexpr(NEWTON.min_radius)
+MAX_RADIUS = constexpr(NEWTON.max_radius)
+RADIUS_GROWTH = constexpr(NEWTON.radius_growth)
+RADIUS_SHRINKAGE = constexpr(NEWTON.radius_shrinkage)
+ERROR_REDUCTION = constexpr(NEWTON.error_reduction)
+SUFFICIENT_GAIN = constexpr(NEWTON.sufficient_gain)
+ABSORPTION_THRESHOLD = constexpr(NEWTON.absorption_threshold)
+SINKHORN_STEPS = constexpr(NEWTON.sinkhorn_steps)
+UNDERFLOW_SHARE = constexpr(NEWTON.underflow_share)
+SMALL = constexpr(SMALLEST_DIVISOR)
 FAR_BELOW = constexpr(-1e30)  # instead of log 0, where the difference of two may be taken
 
 
-def newton_triton(problem: LinearProblem, max_iter: int) -> LinearSolution:
-    """As `newton`, for tensors on a GPU; sizes beyond `MAX_SIZE` are left to `newton`."""
+def newton_triton(
+    problem: LinearProblem, max_iter: int, settings: NewtonSettings = NEWTON
+) -> LinearSolution:
+    """As `newton`, for tensors on a GPU.
+
+    The kernel is compiled with the default settings. Other settings, and sizes beyond `MAX_SIZE`,
+    are left to `newton`.
+    """
     n_problems, n, m = problem.cost.shape
-    if max(n, m) > MAX_SIZE:
-        return newton(problem, max_iter)
+    if max(n, m) > MAX_SIZE or settings != NEWTON:
+        return newton(problem, max_iter, settings)
     cost, a, b, reg, potential, tol = (field.contiguous() for field in problem)
     g, plan = potential / reg[:, None], torch.empty_like(cost)
     w, error = torch.empty_like(a), torch.empty_like(reg)
@@ -100,10 +112,10 @@ def _solve(
     _absorb(problem, g)
     delta = tl.zeros_like(b)
     v, columns, value, error = _evaluate(problem, delta)
-    radius = tl.zeros_like(reg) + FIRST_RADIUS
+    radius = tl.zeros_like(reg) + INITIAL_RADIUS
     while (max_iter > 0) & (error > tol):
         max_iter -= 1
-        starved = tl.max((columns < b * STARVED).to(tl.int32), 0) > 0
+        starved = tl.max((columns < b * UNDERFLOW_SHARE).to(tl.int32), 0) > 0
         if starved == 0:
             d = _direction(problem, v, columns, radius, flat)
             length = tl.max(tl.abs(d), 0)
@@ -111,15 +123,17 @@ def _solve(
             promised = step * tl.sum((b - columns) * d, 0)
             new_delta = delta + step * d
             new_v, new_columns, new_value, new_error = _evaluate(problem, new_delta)
-            closer = new_error < tl.maximum(0.9 * error, tol)
+            closer = new_error < tl.maximum(error * ERROR_REDUCTION, tol)
             if closer | (new_value - value > promised * SUFFICIENT_GAIN):
-                radius = tl.minimum(tl.where(step < 1.0, 4.0 * radius, radius), MAX_RADIUS)
+                radius = tl.minimum(
+                    tl.where(step < 1.0, radius * RADIUS_GROWTH, radius), MAX_RADIUS
+                )
             else:
                 new_delta = _sinkhorn(problem, v, columns)
                 new_v, new_columns, new_value, new_error = _evaluate(problem, new_delta)
-                radius = tl.maximum(0.25 * step * length, FIRST_RADIUS / 4)
+                radius = tl.maximum(step * RADIUS_SHRINKAGE * length, MIN_RADIUS)
             delta, v, columns, value, error = new_delta, new_v, new_columns, new_value, new_error
-        if starved | (tl.max(tl.abs(delta), 0) > ABSORB_AT):
+        if starved | (tl.max(tl.abs(delta), 0) > ABSORPTION_THRESHOLD):
             g += delta
             if starved:
                 g = _log_sinkhorn(problem, g)
@@ -208,19 +222,18 @@ def _direction(
     s = residual * jacobi
     rz = tl.sum(residual * s, 0)
     stop = rz * CG_STOP
-    k, going = 0, True
-    while (k < MAX_CG) & going:
-        hs = columns * s - v * _curvature(problem, v * s)
-        step = rz / tl.maximum(tl.sum(s * hs, 0), flat * rz + SMALL)
-        d += step * s
-        residual -= step * hs
-        z = residual * jacobi
-        rz_new = tl.sum(residual * z, 0)
-        # To look at every step would cost nothing here; so all backends take the same path.
-        going = (k % 4 != 3) | ((rz_new > stop) & (tl.max(tl.abs(d), 0) < radius))
-        s = z + (rz_new / tl.maximum(rz, SMALL)) * s
-        rz = rz_new
-        k += 1
+    n_checks, going = 0, True
+    while (n_checks < MAX_CHECKS) & going:
+        for _ in range(CHECK_INTERVAL):
+            hs = columns * s - v * _curvature(problem, v * s)
+            step = rz / tl.maximum(tl.sum(s * hs, 0), flat * rz + SMALL)
+            d += step * s
+            residual -= step * hs
+            z = residual * jacobi
+            last, rz = rz, tl.sum(residual * z, 0)
+            s = z + (rz / tl.maximum(last, SMALL)) * s
+        going = (rz > stop) & (tl.max(tl.abs(d), 0) < radius)
+        n_checks += 1
     finite = tl.min((tl.abs(d) < float("inf")).to(tl.int32), 0) > 0
     d = tl.where(finite, d, 0.0)  # overflow: Sinkhorn will step in
     return d - tl.sum(d * b, 0)

@@ -22,16 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.solvers.inputs import read_tensor
+from skgw.solvers.inputs import Array, read_tensor
 from skgw.solvers.lazy_plan import as_index
 from skgw.solvers.precision import full_precision
-
-Array = Any  # a numpy array or a torch tensor
+from skgw.solvers.settings import MULTISCALE
 
 METRICS = ("euclidean", "sqeuclidean")
-N_LANDMARKS = 1000
-RANK = 64
-CHUNK = 4096  # rows of distances to landmarks that are held at a time
+DEFAULT_RANK = 64  # coordinates of a space whose relations are approximated
+CHUNK_SIZE = 4096  # points whose distances to the landmarks are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +111,9 @@ class LowRank:
 
     @classmethod
     @full_precision()
-    def from_landmarks(cls, distances: Array, landmarks: Array, *, rank: int = RANK) -> Self:
+    def from_landmarks(
+        cls, distances: Array, landmarks: Array, *, rank: int = DEFAULT_RANK
+    ) -> Self:
         """Relations of low rank that are close to the given distances.
 
         Classical scaling needs distances of negative type, as Euclidean ones and, nearly, geodesic
@@ -214,7 +214,12 @@ class _Scaling:
 
 
 @full_precision()
-def low_rank(space: Space, rank: int | None, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+def low_rank(
+    space: Space,
+    rank: int | None,
+    noise: torch.Generator,
+    n_landmarks: int = MULTISCALE.n_landmarks,
+) -> tuple[Tensor, Tensor]:
     """Factors (n, r) and residual (n,) of a space; landmarks of points are drawn with `noise`."""
     if isinstance(space, LowRank):
         factors = read_tensor(space.factors, "factors")
@@ -225,10 +230,10 @@ def low_rank(space: Space, rank: int | None, noise: torch.Generator) -> tuple[Te
     x = x - x.mean(0)
     if space.metric == "sqeuclidean":
         return x, torch.zeros_like(x[:, 0])
-    landmarks = x[torch.randperm(len(x), generator=noise)[:N_LANDMARKS].to(x.device)]
-    rank = min(RANK if rank is None else rank, max(len(landmarks) - 1, 1))
+    landmarks = x[torch.randperm(len(x), generator=noise)[:n_landmarks].to(x.device)]
+    rank = min(DEFAULT_RANK if rank is None else rank, max(len(landmarks) - 1, 1))
     scaling = _Scaling.fit(torch.cdist(landmarks, landmarks), rank)
-    parts = [scaling.extend(torch.cdist(chunk, landmarks)) for chunk in x.split(CHUNK)]
+    parts = [scaling.extend(torch.cdist(chunk, landmarks)) for chunk in x.split(CHUNK_SIZE)]
     factors, residual = (torch.cat(part) for part in zip(*parts, strict=True))
     return factors, residual
 

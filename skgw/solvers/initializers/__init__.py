@@ -2,9 +2,9 @@
 
 from skgw.solvers.initializers.basic import (
     ANNEALING_START,
-    carried_start,
     identity_start,
     matched_start,
+    warm_start,
 )
 
-__all__ = ["ANNEALING_START", "carried_start", "identity_start", "matched_start"]
+__all__ = ["ANNEALING_START", "identity_start", "matched_start", "warm_start"]

@@ -76,7 +76,7 @@ def _matched_gradient(problem: QuadraticProblem) -> Tensor:
 
 
 @full_precision()
-def carried_start(
+def warm_start(
     cross_a: Tensor, plan: Tensor, cross_b: Tensor, a: Tensor, b: Tensor, *, loss: str = "L2"
 ) -> State:
     """Start for new points, from a plan between old points of the same two spaces.

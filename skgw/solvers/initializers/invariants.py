@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.precision import full_precision
+from skgw.solvers.problems.low_rank import range_basis
 from skgw.solvers.problems.quadratic import QuadraticProblem, split_loss
 
 N_QUANTILES = 32
-SPARE_COLUMNS = 8  # of the range finder, above the number of eigenvectors
-POWER_STEPS = 4
+SPARE_COLUMNS = 8  # of the range finder, beyond the number of eigenvectors
+N_PRODUCTS = 4  # with the kernel, of the range finder
 
 
 @full_precision()
@@ -98,17 +99,13 @@ def spectra(problem: QuadraticProblem, n_vectors: int) -> Spectra:
 def _scaled_eigenvectors(K: Tensor, p: Tensor, k: int) -> Tensor:
     """K v for the k leading eigenvectors v of K in the inner product weighted by p, (B, n, k).
 
-    Subspace iteration from a fixed random start, and the Rayleigh-Ritz vectors of its subspace.
+    They are the Rayleigh-Ritz vectors of the subspace that `range_basis` finds.
     """
     root = p.sqrt()[:, :, None]  # (B, n, 1)
     S = root * K * root.mT
-    noise = torch.Generator().manual_seed(0)
-    width = min(k + SPARE_COLUMNS, K.shape[1])
-    basis = torch.randn(K.shape[1], width, generator=noise, dtype=torch.float32).to(K)
-    for _ in range(POWER_STEPS):
-        basis = torch.linalg.qr(torch.matmul(S, basis)).Q  # (B, n, width)
+    basis = range_basis(S, k + SPARE_COLUMNS, n_products=N_PRODUCTS)
     values, vectors = torch.linalg.eigh(torch.bmm(basis.mT, torch.bmm(S, basis)))
-    leading = values.abs().topk(k, dim=1).indices[:, None, :].expand(-1, width, -1)
+    leading = values.abs().topk(k, dim=1).indices[:, None, :].expand(-1, basis.shape[2], -1)
     scaled = torch.bmm(K, root * torch.bmm(basis, vectors.gather(2, leading)))
     skewness = torch.bmm(p[:, None, :], scaled**3)  # (B, 1, k)
     return torch.where(skewness < 0, -scaled, scaled)

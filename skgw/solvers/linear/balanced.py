@@ -21,15 +21,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skgw.solvers.linear.conjugate_gradients import SMALL
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, indices, newton, times
+from skgw.solvers.settings import NEWTON, NewtonSettings
 
-NewtonSteps = Callable[[LinearProblem, int], LinearSolution]
+NewtonSteps = Callable[[LinearProblem, int, NewtonSettings], LinearSolution]
 BACKENDS = ("auto", "torch", "numba", "triton")
-PATIENCE = 12  # Newton steps, after which a problem further off than FAR is to be prepared for
-FAR = 2e-3  # L1 error: points of little weight are a small error, wherever they are
-WARMER = 4.0  # factor to the temperature at which to prepare for a colder one
-SYMMETRIC_STEPS = 8
 
 EXPERIMENTAL: dict[str, NewtonSteps] = {}  # further backends, which their modules add on import
 
@@ -46,6 +43,7 @@ def solve_linear(
     max_iter: int = 20,
     symmetric: bool = False,
     backend: str = "auto",
+    settings: NewtonSettings = NEWTON,
 ) -> LinearSolution:
     """Minimise <cost, T> - reg H(T) over couplings T of `a` and `b`, for a batch of problems.
 
@@ -61,9 +59,9 @@ def solve_linear(
         L1 error of the column sums at which a problem is left alone.
     max_iter : int
         Newton steps at `reg`; the solution reports the error that is left. A problem that is far
-        off after the first `PATIENCE` of them is solved roughly at `WARMER` times the temperature
-        and gets up to `PATIENCE` more from there, which are dropped if they lead no closer; neither
-        these nor the steps there are counted.
+        off after the first `direct_steps` of them is solved coarsely at `annealing_factor` times
+        `reg`, and gets up to `direct_steps` more from there, which are dropped if they lead no
+        closer; neither these nor the steps there are counted.
     symmetric : bool
         Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
         Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
@@ -81,37 +79,46 @@ def solve_linear(
     potential = torch.zeros_like(b) if potential is None else potential
     problem = LinearProblem(cost, a, b, reg, potential, tol)
     if symmetric:
-        problem = problem._replace(potential=_symmetric_sinkhorn(problem))
-    return _solve(problem, max_iter, newton_steps(backend, cost.device.type))
+        problem = problem._replace(potential=_symmetric_sinkhorn(problem, settings.symmetric_steps))
+    return _solve(problem, max_iter, newton_steps(backend, cost.device.type), settings)
 
 
-def _solve(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
-    solution = newton(problem, min(max_iter, PATIENCE))
+def _solve(
+    problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
+) -> LinearSolution:
+    first = min(max_iter, settings.direct_steps)
+    solution = newton(problem, first, settings)
     if (solution.error <= problem.tol).all():
         return solution
-    far = solution.error > problem.tol.clamp_min(FAR)
+    far = solution.error > problem.tol.clamp_min(settings.annealing_error)
     if far.any():
         index = indices(far)
         rest = problem._replace(potential=solution.potential).take(index)
-        prepared = _prepared(rest, min(max_iter, PATIENCE), newton)
+        prepared = _annealed(rest, first, newton, settings)
         closer = indices(prepared.error < solution.error[index])
         solution.replace(index[closer], prepared.take(closer))
     todo = solution.error > problem.tol
-    if max_iter > PATIENCE and todo.any():
+    if max_iter > first and todo.any():
         index = indices(todo)
         rest = problem._replace(potential=solution.potential).take(index)
-        solution.replace(index, newton(rest, max_iter - PATIENCE))
+        solution.replace(index, newton(rest, max_iter - first, settings))
     return solution
 
 
-def _prepared(problem: LinearProblem, max_iter: int, newton: NewtonSteps) -> LinearSolution:
+def _annealed(
+    problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
+) -> LinearSolution:
     """Solve roughly at a higher temperature, or in turn at one above it, before this one."""
     spread = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
-    if (problem.reg < spread).any():  # above that the plan is close to the product
-        rough = torch.full_like(problem.tol, FAR / 2)
-        warm = _solve(problem._replace(reg=WARMER * problem.reg, tol=rough), max_iter, newton)
-        problem = problem._replace(potential=warm.potential)
-    return newton(problem, max_iter)
+    cold = indices(problem.reg < spread)  # at a higher reg the plan is close to the product
+    if len(cold) > 0:
+        rest = problem.take(cold)
+        coarse = torch.full_like(rest.tol, settings.annealing_error / 2)
+        rest = rest._replace(reg=settings.annealing_factor * rest.reg, tol=coarse)
+        potential = problem.potential.clone()
+        potential[cold] = _solve(rest, max_iter, newton, settings).potential
+        problem = problem._replace(potential=potential)
+    return newton(problem, max_iter, settings)
 
 
 def newton_steps(backend: str, device: str) -> NewtonSteps:
@@ -165,7 +172,7 @@ def _require(package: str, *, extra: str) -> None:
         raise ImportError(f"backend={package!r} needs {package}: pip install 'skgw[{extra}]'.")
 
 
-def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
+def _symmetric_sinkhorn(problem: LinearProblem, n_steps: int) -> Tensor:
     """Averaged Sinkhorn steps g <- (g - log sum exp(kernel + g)) / 2, returned as a potential."""
     reg = problem.reg[:, None]
     kernel = problem.b.log()[:, None, :] - problem.cost / reg[:, :, None]  # (B, n, n), log domain
@@ -176,7 +183,7 @@ def _symmetric_sinkhorn(problem: LinearProblem) -> Tensor:
     # Points without weight have nothing to balance: their potentials may be beyond exp.
     log_rows = torch.where(problem.b > 0, log_rows + g, 0.0)
     delta = -0.5 * log_rows
-    for _ in range(SYMMETRIC_STEPS):
-        z = times(delta.exp(), scaling.mT).clamp_min(SMALL)
+    for _ in range(n_steps):
+        z = times(delta.exp(), scaling.mT).clamp_min(SMALLEST_DIVISOR)
         delta = 0.5 * (delta - log_rows - z.log())
     return (g + delta) * reg

@@ -1,130 +1,132 @@
-"""The linear problem of one outer step, compiled: `linear.solve_linear` for one dense problem."""
+"""The linear problem of one outer step, compiled: `solve_linear` for one dense problem.
+
+The two differ in two respects.
+
+- `balanced._solve` and `balanced._annealed` call each other; `_annealed` below is this recursion,
+  unrolled: the same Newton steps, from the same potentials, in the same order. numba fails to load
+  functions that call each other from its cache.
+- A symmetric problem stops, without Newton steps, at the first iterate of Sinkhorn's that is close
+  enough. `balanced` takes a fixed number of iterations, as each check of an error would be a
+  host-device synchronisation, and Newton steps after them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from skgw.solvers.compiled import Array, Exp2, Scalar, Weights, compiled
-from skgw.solvers.linear.balanced import FAR, PATIENCE, SYMMETRIC_STEPS, WARMER
-from skgw.solvers.linear.conjugate_gradients import SMALL
-from skgw.solvers.linear.newton_cg import ABSORB_AT
-from skgw.solvers.linear.newton_cg_numba import absorb, evaluate, newton_steps, scale
-
-BALANCED = 0.1  # share of the tolerance at which a symmetric plan is balanced enough
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
+from skgw.solvers.linear.newton_cg_numba import (
+    CompiledProblem,
+    absorb,
+    evaluate,
+    newton_steps,
+    scale,
+)
 
 
 @compiled()
 def solve_one(
-    cost: Array,
-    weights: Weights,
+    problem: CompiledProblem,
     reg: Scalar,
     tol: Scalar,
     max_iter: int,
     symmetric: bool,
-    exp2: Exp2,
     plan: Array,
     potential: Array,
 ) -> None:
     """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,)."""
-    as_type = cost.dtype.type
+    settings, as_type = problem.settings, problem.cost.dtype.type
     if symmetric:
-        enough = as_type(BALANCED) * tol  # a plan that is nearer than `tol` may still be on its way
-        if _symmetric_sinkhorn(cost, weights, reg, enough, exp2, plan, potential) <= enough:
+        # A plan that is just closer than `tol` may still be moving.
+        enough = as_type(settings.symmetric_accuracy) * tol
+        if _symmetric_sinkhorn(problem, reg, enough, plan, potential) <= enough:
             return
-    first = min(max_iter, PATIENCE)
-    error = _newton_at(cost, weights, reg, tol, first, exp2, plan, potential)
-    if error > max(tol, as_type(FAR)):
+    first = min(max_iter, settings.direct_steps)
+    error = _newton_at(problem, reg, tol, first, plan, potential)
+    if error > max(tol, as_type(settings.annealing_error)):
         other, other_potential = np.empty_like(plan), potential.copy()
-        prepared = _prepared(cost, weights, reg, tol, first, exp2, other, other_potential)
-        if prepared < error:
-            error = prepared
+        annealed = _annealed(problem, reg, tol, first, other, other_potential)
+        if annealed < error:
+            error = annealed
             plan[:], potential[:] = other, other_potential
-    if error > tol and max_iter > PATIENCE:
-        _newton_at(cost, weights, reg, tol, max_iter - PATIENCE, exp2, plan, potential)
+    if error > tol and max_iter > first:
+        _newton_at(problem, reg, tol, max_iter - first, plan, potential)
 
 
 @compiled()
-def _prepared(
-    cost: Array,
-    weights: Weights,
+def _annealed(
+    problem: CompiledProblem,
     reg: Scalar,
     tol: Scalar,
     max_iter: int,
-    exp2: Exp2,
     plan: Array,
     potential: Array,
 ) -> Scalar:
-    """As `linear._prepared`, without its recursion; returns the error.
+    """Solve at higher and higher levels until one is easy, then back down to `reg`.
 
-    Rough solves go to higher and higher temperatures until one is easy, and back. On the way back
-    each temperature keeps the better of what it reached then and before.
+    On the way back each level keeps the better of what it reached then and before. Returns the
+    error.
     """
+    cost, settings = problem.cost, problem.settings
     as_type = cost.dtype.type
-    far, spread = as_type(FAR), cost.max() - cost.min()
+    far, spread = as_type(settings.annealing_error), cost.max() - cost.min()
     levels, errors, potentials = [reg], [far + far], [potential.copy()]
     while errors[-1] > far and levels[-1] < spread:
-        levels.append(as_type(WARMER) * levels[-1])
-        errors.append(
-            _newton_at(cost, weights, levels[-1], far / 2, max_iter, exp2, plan, potential)
-        )
+        levels.append(as_type(settings.annealing_factor) * levels[-1])
+        errors.append(_newton_at(problem, levels[-1], far / 2, max_iter, plan, potential))
         potentials.append(potential.copy())
-    warmest = len(levels) - 1
-    for k in range(warmest if errors[-1] > far else warmest - 1, 0, -1):
-        error = _newton_at(cost, weights, levels[k], far / 2, max_iter, exp2, plan, potential)
+    highest = len(levels) - 1
+    for k in range(highest if errors[-1] > far else highest - 1, 0, -1):
+        error = _newton_at(problem, levels[k], far / 2, max_iter, plan, potential)
         if not error < errors[k]:
             potential[:] = potentials[k]
-    return _newton_at(cost, weights, reg, tol, max_iter, exp2, plan, potential)
+    return _newton_at(problem, reg, tol, max_iter, plan, potential)
 
 
 @compiled()
 def _newton_at(
-    cost: Array,
-    weights: Weights,
+    problem: CompiledProblem,
     reg: Scalar,
     tol: Scalar,
     max_iter: int,
-    exp2: Exp2,
     plan: Array,
     potential: Array,
 ) -> Scalar:
-    """Newton's steps from a potential in units of the cost, which is updated."""
-    rate = cost.dtype.type(1) / reg
+    """Newton steps from a potential in units of the cost, which is updated."""
+    rate = problem.cost.dtype.type(1) / reg
     g = potential * rate
-    error = newton_steps(cost, weights, rate, tol, max_iter, exp2, plan, g)
+    error = newton_steps(problem, rate, tol, max_iter, plan, g)
     potential[:] = g * reg
     return error
 
 
 @compiled()
 def _symmetric_sinkhorn(
-    cost: Array,
-    weights: Weights,
-    reg: Scalar,
-    tol: Scalar,
-    exp2: Exp2,
-    plan: Array,
-    potential: Array,
+    problem: CompiledProblem, reg: Scalar, tol: Scalar, plan: Array, potential: Array
 ) -> Scalar:
-    """As `linear._symmetric_sinkhorn`; writes the plan, too, and returns its error.
+    """Averaged Sinkhorn iterations; write the plan, update the potential, return the error.
 
-    The kernel is absorbed anew only where the first step leads too far for the scalings.
+    The kernel is absorbed a second time only where the first iteration leads too far for the
+    scalings.
     """
+    cost, weights, settings, exp2 = problem
     as_type = cost.dtype.type
     a, b, _ = weights
     rate, half = as_type(1) / reg, as_type(0.5)
     g = potential * rate
-    log_rows, n_steps = _balance(cost, g, weights, rate, exp2, plan), SYMMETRIC_STEPS + 1
-    if np.abs(log_rows).max() > ABSORB_AT:
+    log_rows, n_steps = _balance(cost, g, weights, rate, exp2, plan), settings.symmetric_steps + 1
+    if np.abs(log_rows).max() > settings.absorption_threshold:
         n_steps -= 1
         g -= half * log_rows
         log_rows = _balance(cost, g, weights, rate, exp2, plan)
     delta = -half * log_rows
     for _ in range(n_steps):
-        z = np.maximum(_times(plan, np.exp(delta)), as_type(SMALL))
-        excess = delta + log_rows + np.log(z)  # of the mass of each row, in log
-        if (b * np.abs(excess)).sum() < tol:
+        z = np.maximum(_times(plan, np.exp(delta)), as_type(SMALLEST_DIVISOR))
+        residual = delta + log_rows + np.log(z)  # of the log mass of each row
+        if (b * np.abs(residual)).sum() < tol:
             break
-        delta -= half * excess
+        delta -= half * residual
     v, w, columns, _ = evaluate(plan, delta, a, b)
     scale(plan, v, w)
     potential[:] = (g + delta) * reg

@@ -1,12 +1,12 @@
-"""Newton directions on the semi-dual of entropic optimal transport, by conjugate gradients.
+"""Newton directions by conjugate gradients, for Hessians of semi-duals of optimal transport.
 
-With the plan T, its row sums a and its column sums c, the semi-dual's negative Hessian is
+With a plan T, its row sums a and its column sums c, the negative Hessian of the semi-dual is
 
-    diag(c) - T' diag(1/a) T = S (I - A'A) S,   S = diag(c)^1/2,   A_ij = T_ij / (a_i c_j)^1/2,
+    diag(c) - T' diag(1/a) T = S^-1 (I - A'A) S^-1,  S = diag(c)^-1/2,  A_ij = T_ij / (a_i c_j)^1/2,
 
-and the direction is d = S^-1 y, if (I - A'A) y = S^-1 times the gradient. Conjugate gradients on
-this system are those with Jacobi's preconditioner on the first one, in fewer operations: it is
-their number that small problems take their time for.
+and Newton's direction is d = S y with (I - A'A) y = S times the gradient. Conjugate gradients on
+this system are conjugate gradients on the first one with Jacobi's preconditioner, in fewer
+operations. The run time of small problems is proportional to the number of operations.
 """
 
 from __future__ import annotations
@@ -14,48 +14,52 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skgw.solvers.settings import NEWTON, NewtonSettings
 from skgw.solvers.synchronisation import any_of, n_products
 
-CG_TOLERANCE = 0.1  # relative residual of a Newton direction; tighter does not pay
-MAX_CG = 48
-LOOK_EVERY = 4  # CG steps: each look at their residuals costs a synchronisation on GPUs
-SMALL = 1e-30  # guards divisions; a normal number in float32
+SMALLEST_DIVISOR = 1e-30  # in place of zero; a normal number in float32
 
 
 def conjugate_gradients(
-    A: Tensor, residual: Tensor, scale: Tensor, radius: Tensor, todo: Tensor
+    A: Tensor,
+    residual: Tensor,
+    scale: Tensor,
+    radius: Tensor,
+    todo: Tensor,
+    settings: NewtonSettings = NEWTON,
 ) -> Tensor:
     """Solve (I - A'A) d / scale = residual for d, of the problems in `todo`; zero for the others.
 
-    A problem is left alone where it leaves its trust region (Steihaug 1983): between groups of
-    points that hardly exchange mass the Hessian is nearly singular, and its exact solution far
-    outside of where the quadratic model holds. Where rounding leads to overflow, d is zero.
+    A problem stops where its iterate leaves the trust region (Steihaug 1983): between groups of
+    points that exchange little mass the Hessian is nearly singular, and the exact solution far
+    outside of the region where the quadratic model holds. After an overflow d is zero.
 
     Parameters
     ----------
-    A : Tensor of shape (B, n, m)
+    A : Tensor of shape (B, k, m)
     residual, scale : Tensor of shape (B, 1, m)
-        Vectors are rows: on CPUs batched products with a column are ten times slower.
+        Vectors are rows: on CPUs batched products with one column are ten times slower.
     radius, todo : Tensor of shape (B, 1, 1)
+    settings : NewtonSettings
 
     Returns
     -------
     Tensor of shape (B, 1, m)
     """
     A_t, s, residual = A.mT, residual, residual.clone()
-    small = torch.full_like(radius, SMALL)  # keeps squares positive when all is solved
-    flat = torch.full_like(radius, torch.finfo(A.dtype).eps)  # curvature that may as well be zero
+    small = torch.full_like(radius, SMALLEST_DIVISOR)  # keeps squares positive at the solution
+    flat = torch.full_like(radius, torch.finfo(A.dtype).eps)  # smallest curvature, relative
     y, d = torch.zeros_like(s), torch.zeros_like(s)
     square = torch.baddbmm(small, s, s.mT)  # (B, 1, 1), the dot product
-    stop = CG_TOLERANCE**2 * square
-    for k in range(1, n_products(MAX_CG) + 1):
+    stop = settings.cg_tolerance**2 * square
+    for k in range(1, n_products(settings.max_cg_steps) + 1):
         hs = torch.baddbmm(s, torch.bmm(s, A_t), A, alpha=-1)
         step = square / torch.maximum(torch.bmm(s, hs.mT), flat * square)
         y.addcmul_(step, s)
         residual.addcmul_(step, hs, value=-1)
         last, square = square, torch.baddbmm(small, residual, residual.mT)
-        if k % LOOK_EVERY == 0:
-            d = torch.where(todo, y * scale, d)  # those that are done keep what they had
+        if k % settings.check_interval == 0:
+            d = torch.where(todo, y * scale, d)  # problems that have stopped keep theirs
             length = d.abs().amax(2, keepdim=True)
             todo = todo & (length < radius) & (square > stop)
             if not any_of(todo):

@@ -1,9 +1,14 @@
-"""Newton steps with conjugate gradients on the semi-dual of entropic optimal transport.
+"""Balanced linear problems: Newton steps on the semi-dual, in a trust region.
 
-Between two evaluations of the exponential the plan is kept as diag(w) P diag(v), P being the
-row-normalised kernel at the last "absorption" (Schmitzer 2019, stabilized sparse scaling): trial
-steps, values of the semi-dual and Sinkhorn's fallback all cost two matrix-vector products, and
-nothing over- or underflows because the scalings stay moderate.
+Between two evaluations of the exponential the plan is kept as diag(w) P diag(v), where P is the
+row-normalised kernel at the last absorption (Schmitzer 2019). Trial steps, values of the semi-dual
+and Sinkhorn iterations then cost two matrix-vector products each. Scalings are absorbed before
+they over- or underflow.
+
+References
+----------
+.. [1] B. Schmitzer (2019), Stabilized sparse scaling algorithms for entropy regularized transport
+       problems, SIAM Journal on Scientific Computing 41.
 """
 
 from __future__ import annotations
@@ -13,15 +18,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.linear.conjugate_gradients import SMALL, conjugate_gradients
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
+from skgw.solvers.linear.trust_region import newton_step
+from skgw.solvers.settings import NEWTON, NewtonSettings
 from skgw.solvers.synchronisation import any_of, most_of
-
-FIRST_RADIUS = 10.0  # trust region of a Newton step: largest change of g / reg
-MAX_RADIUS = 40.0
-SUFFICIENT_GAIN = 0.1  # share of the gain that the gradient promises (Armijo)
-ABSORB_AT = 15.0  # log scalings beyond it are absorbed into the kernel
-SINKHORN_STEPS = 4
-STARVED = 1e-12  # a column with less than this share of its mass is out of Newton's reach
 
 
 class LinearProblem(NamedTuple):
@@ -31,7 +31,7 @@ class LinearProblem(NamedTuple):
     a: Tensor  # (B, n)
     b: Tensor  # (B, m)
     reg: Tensor  # (B,)
-    potential: Tensor  # (B, m), where to start
+    potential: Tensor  # (B, m), the start
     tol: Tensor  # (B,)
 
     def take(self, index: Tensor) -> LinearProblem:
@@ -56,141 +56,116 @@ class LinearSolution(NamedTuple):
             whole[index] = new
 
 
-class _Point(NamedTuple):
-    """The plan diag(w) P diag(v) at log v = delta; its rows sum to a."""
+class ScaledPlan(NamedTuple):
+    """The plan diag(w) P diag(v) at log v = potential; its rows sum to a."""
 
-    delta: Tensor  # (B, m)
+    potential: Tensor  # (B, m), over reg, relative to the last absorption
     v: Tensor  # (B, m)
     z: Tensor  # (B, n), P v
     w: Tensor  # (B, n), a / z
     columns: Tensor  # (B, m), column sums
     gradient: Tensor  # (B, m), of the semi-dual: b - columns
-    error: Tensor  # (B,), its L1 norm
-
-    def gain(self, a: Tensor, b: Tensor) -> Tensor:
-        """The semi-dual's gain over reg since the last absorption, (B,)."""
-        return (b * self.delta).sum(1) - (a * self.z.log()).sum(1)
+    error: Tensor  # (B,), L1 norm of the gradient
 
 
-def newton(problem: LinearProblem, max_iter: int, radius: Tensor | None = None) -> LinearSolution:
+class BalancedDual(NamedTuple):
+    """The semi-dual of a batch of balanced problems, relative to the last absorption."""
+
+    scaling: Tensor  # (B, n, m), P
+    a: Tensor  # (B, n)
+    b: Tensor  # (B, m)
+    n_sinkhorn: int  # iterations of the fallback
+    workspace: Tensor  # (B, n, m), overwritten
+
+    def evaluate(self, potential: Tensor) -> ScaledPlan:
+        """The plan at a potential over reg."""
+        v = potential.exp()
+        z = times(v, self.scaling.mT).clamp_min(SMALLEST_DIVISOR)  # (B, n)
+        w = self.a / z
+        columns = v * times(w, self.scaling)
+        gradient = self.b - columns
+        return ScaledPlan(potential, v, z, w, columns, gradient, gradient.abs().sum(1))
+
+    def value(self, at: ScaledPlan) -> Tensor:
+        """Gain over reg since the last absorption, (B,)."""
+        return (self.b * at.potential).sum(1) - (self.a * at.z.log()).sum(1)
+
+    def curvature(self, at: ScaledPlan) -> tuple[Tensor, Tensor]:
+        """A and s of `ConcaveDual.curvature`; A is in the workspace."""
+        scale = at.columns.clamp_min(SMALLEST_DIVISOR).rsqrt()[:, None, :]
+        A = torch.mul(self.scaling, at.v[:, None, :] * scale, out=self.workspace)
+        A.mul_((self.a.sqrt() / at.z)[:, :, None])
+        return A, scale
+
+    def fallback(self, at: ScaledPlan) -> Tensor:
+        """Sinkhorn iterations: slow, but they cannot fail."""
+        w = at.w
+        for _ in range(self.n_sinkhorn):
+            v = self.b / times(w, self.scaling).clamp_min(SMALLEST_DIVISOR)
+            w = self.a / times(v, self.scaling.mT).clamp_min(SMALLEST_DIVISOR)
+        return torch.where(self.b > 0, v.log(), 0.0)
+
+
+def newton(
+    problem: LinearProblem,
+    max_iter: int,
+    settings: NewtonSettings = NEWTON,
+    radius: Tensor | None = None,
+) -> LinearSolution:
     """Maximise the semi-dual until every error is below its tolerance."""
     cost, a, b, reg, potential, tol = problem
     kernel = torch.addcdiv(b.log()[:, None, :], cost, reg[:, None, None], value=-1)  # (B, n, m)
     g = potential / reg[:, None]
-    plan = torch.empty_like(cost)  # before it is filled at the end, room for intermediate results
-    scaling, at = _absorb(kernel, g, a, b, plan)
-    radius = torch.full_like(reg, FIRST_RADIUS) if radius is None else radius
-    least = STARVED * b
+    plan = torch.empty_like(cost)  # a workspace until the end
+    dual, at = _absorb(kernel, g, a, b, plan, settings)
+    radius = torch.full_like(reg, settings.initial_radius) if radius is None else radius
+    least = settings.underflow_share * b
     todo = at.error > tol
     while max_iter > 0 and most_of(todo):
         max_iter -= 1
-        starved = (at.columns < least).any(1) & todo
-        at, radius = _step(scaling, at, radius, todo & ~starved, problem, plan)
-        if any_of((at.delta.abs().amax(1) > ABSORB_AT).logical_or_(starved)):
-            g = g + at.delta
-            if any_of(starved):
-                g = torch.where(starved[:, None], _log_sinkhorn(kernel, g, a, b), g)
-            scaling, at = _absorb(kernel, g, a, b, plan)
+        underflow = (at.columns < least).any(1) & todo
+        at, radius = newton_step(dual, at, radius, todo & ~underflow, tol, settings)
+        is_far = at.potential.abs().amax(1) > settings.absorption_threshold
+        if any_of(is_far.logical_or_(underflow)):
+            g = g + at.potential
+            if any_of(underflow):
+                g = torch.where(underflow[:, None], _log_sinkhorn(kernel, g, a, b), g)
+            dual, at = _absorb(kernel, g, a, b, plan, settings)
         todo = at.error > tol
-    torch.mul(scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
-    solution = LinearSolution(plan, (g + at.delta) * reg[:, None], at.error)
-    if max_iter > 0 and any_of(todo):  # most problems are solved: the others go on alone
+    torch.mul(dual.scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
+    solution = LinearSolution(plan, (g + at.potential) * reg[:, None], at.error)
+    if max_iter > 0 and any_of(todo):  # most problems are solved: the others continue alone
         left = indices(todo)
         rest = problem._replace(potential=solution.potential).take(left)
-        solution.replace(left, newton(rest, max_iter, radius[left]))
+        solution.replace(left, newton(rest, max_iter, settings, radius[left]))
     return solution
 
 
-def _absorb(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, room: Tensor) -> tuple[Tensor, _Point]:
-    """The row-normalised kernel P at `g`, (B, n, m), and the point there."""
-    scaling = torch.softmax(torch.add(kernel, g[:, None, :], out=room), -1)
+def _absorb(
+    kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, workspace: Tensor, settings: NewtonSettings
+) -> tuple[BalancedDual, ScaledPlan]:
+    """The semi-dual relative to `g`, and the plan there."""
+    scaling = torch.softmax(torch.add(kernel, g[:, None, :], out=workspace), -1)
     columns = times(a, scaling)
     gradient = b - columns
-    one_a, one_b = torch.ones_like(a), torch.ones_like(b)
-    point = _Point(torch.zeros_like(b), one_b, one_a, a, columns, gradient, gradient.abs().sum(1))
-    return scaling, point
-
-
-def _evaluate(scaling: Tensor, delta: Tensor, a: Tensor, b: Tensor) -> _Point:
-    v = delta.exp()
-    z = times(v, scaling.mT).clamp_min(SMALL)  # (B, n)
-    w = a / z
-    columns = v * times(w, scaling)
-    gradient = b - columns
-    return _Point(delta, v, z, w, columns, gradient, gradient.abs().sum(1))
-
-
-def _step(
-    scaling: Tensor,
-    at: _Point,
-    radius: Tensor,
-    todo: Tensor,
-    problem: LinearProblem,
-    room: Tensor,
-) -> tuple[_Point, Tensor]:
-    """One globalised Newton step of the problems in `todo`, and the new trust radius.
-
-    `room`, (B, n, m), is overwritten.
-    """
-    a, b = problem.a, problem.b
-    direction = _direction(scaling, at, radius, todo, a, b, room)
-    length = direction.abs().amax(1)
-    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0)
-    new = _evaluate(scaling, torch.addcmul(at.delta, step[:, None], direction), a, b)
-    grown = torch.where(length > radius, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
-    # Either test will do: the error may stand still on the way to a far solution, and the value
-    # drowns in rounding close to it.
-    doubtful = todo & ~(new.error < torch.maximum(0.9 * at.error, problem.tol))
-    if not any_of(doubtful):
-        return new, grown
-    promised = step * (at.gradient * direction).sum(1)
-    failed = doubtful & ~(new.gain(a, b) - at.gain(a, b) > SUFFICIENT_GAIN * promised)
-    if not any_of(failed):
-        return new, grown
-    safe = _sinkhorn(scaling, at, a, b)
-    new = _evaluate(scaling, torch.where(failed[:, None], safe, new.delta), a, b)
-    shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
-    return new, torch.where(failed, shrunk, grown)
-
-
-def _direction(
-    scaling: Tensor,
-    at: _Point,
-    radius: Tensor,
-    todo: Tensor,
-    a: Tensor,
-    b: Tensor,
-    room: Tensor,
-) -> Tensor:
-    """Newton's direction, (B, m), zero for the problems that are not in `todo`."""
-    scale = at.columns.clamp_min(SMALL).rsqrt()[:, None, :]
-    A = torch.mul(scaling, at.v[:, None, :] * scale, out=room)
-    A.mul_((a.sqrt() / at.z)[:, :, None])
-    residual = at.gradient[:, None, :] * scale
-    d = conjugate_gradients(A, residual, scale, radius[:, None, None], todo[:, None, None])[:, 0]
-    return d - (d * b).sum(1, keepdim=True)  # potentials are defined up to a constant
-
-
-def _sinkhorn(scaling: Tensor, at: _Point, a: Tensor, b: Tensor) -> Tensor:
-    """Sinkhorn's iteration: slow, but it cannot fail. Returns log v, (B, m)."""
-    w = at.w
-    for _ in range(SINKHORN_STEPS):
-        v = b / times(w, scaling).clamp_min(SMALL)
-        w = a / times(v, scaling.mT).clamp_min(SMALL)
-    return torch.where(b > 0, v.log(), 0.0)
+    ones_a, ones_b = torch.ones_like(a), torch.ones_like(b)
+    at = ScaledPlan(
+        torch.zeros_like(b), ones_b, ones_a, a, columns, gradient, gradient.abs().sum(1)
+    )
+    return BalancedDual(scaling, a, b, settings.sinkhorn_steps, workspace), at
 
 
 def _log_sinkhorn(kernel: Tensor, g: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """One step of Sinkhorn's iteration in log domain, after which no column starves. Returns g."""
+    """One Sinkhorn iteration in log domain, after which no column underflows. Returns g."""
     log_rows = a.log() - (kernel + g[:, None, :]).logsumexp(2)
     log_columns = (kernel + log_rows[:, :, None]).logsumexp(1)
     return torch.where(b > 0, b.log() - log_columns, 0.0)
 
 
 def indices(mask: Tensor) -> Tensor:
-    """The problems that `mask`, a boolean (B,), holds for.
+    """The problems for which `mask`, a boolean (B,), holds.
 
-    A GPU is waited for once, here, instead of with every tensor that is indexed with the mask.
+    One host-device synchronisation, instead of one for each tensor that is indexed by the mask.
     """
     return mask.nonzero(as_tuple=True)[0]
 
@@ -198,7 +173,7 @@ def indices(mask: Tensor) -> Tensor:
 def times(x: Tensor, matrices: Tensor) -> Tensor:
     """Each vector (B, n) times its matrix (B, n, m).
 
-    The vector stands on the left, even where that takes a transposed matrix: on CPUs batched
-    products with a single column are ten times slower than those with a single row.
+    The vector stands on the left, with a transposed matrix if need be: on CPUs batched products
+    with a single column are ten times slower than products with a single row.
     """
     return torch.bmm(x.unsqueeze(1), matrices).squeeze(1)

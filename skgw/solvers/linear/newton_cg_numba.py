@@ -7,6 +7,8 @@ per operation, which is what small problems spend their time on in torch.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -22,20 +24,23 @@ from skgw.solvers.compiled import (
     exp2_for,
     log_weights,
 )
-from skgw.solvers.linear.conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
-from skgw.solvers.linear.newton_cg import (
-    ABSORB_AT,
-    FIRST_RADIUS,
-    MAX_RADIUS,
-    SINKHORN_STEPS,
-    STARVED,
-    SUFFICIENT_GAIN,
-    LinearProblem,
-    LinearSolution,
-)
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
+from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution
+from skgw.solvers.settings import NEWTON, NewtonSettings
 
 
-def newton_numba(problem: LinearProblem, max_iter: int) -> LinearSolution:
+class CompiledProblem(NamedTuple):
+    """One linear problem but for its `reg`, and all else that compiled functions read."""
+
+    cost: Array  # (n, m)
+    weights: Weights
+    settings: NewtonSettings
+    exp2: Exp2
+
+
+def newton_numba(
+    problem: LinearProblem, max_iter: int, settings: NewtonSettings = NEWTON
+) -> LinearSolution:
     """As `newton`, for tensors on the CPU."""
     cost, a, b, reg, potential, tol = (np.ascontiguousarray(field.numpy()) for field in problem)
     log_b, rate = log_weights(b), 1 / reg
@@ -43,9 +48,8 @@ def newton_numba(problem: LinearProblem, max_iter: int) -> LinearSolution:
 
     def solve(k: int) -> None:
         weights = Weights(a[k], b[k], log_b[k])
-        error[k] = newton_steps(
-            cost[k], weights, rate[k], tol[k], max_iter, exp2_for(b[k]), plan[k], g[k]
-        )
+        one = CompiledProblem(cost[k], weights, settings, exp2_for(b[k]))
+        error[k] = newton_steps(one, rate[k], tol[k], max_iter, plan[k], g[k])
 
     each(solve, len(reg))
     return LinearSolution(*map(torch.from_numpy, (plan, g * reg[:, None], error)))
@@ -53,19 +57,16 @@ def newton_numba(problem: LinearProblem, max_iter: int) -> LinearSolution:
 
 @compiled()
 def newton_steps(
-    cost: Array,
-    weights: Weights,
-    rate: Scalar,
-    tol: Scalar,
-    max_iter: int,
-    exp2: Exp2,
-    P: Array,
-    g: Array,
+    problem: CompiledProblem, rate: Scalar, tol: Scalar, max_iter: int, P: Array, g: Array
 ) -> Scalar:
-    """Solve one problem; write its plan (n, m) to P and its potential over reg (m,) to g."""
+    """Solve one problem at reg = 1 / rate; return the L1 error of the column sums.
+
+    Writes the plan to P (n, m). Reads the column potential over reg from g (m,), and updates it.
+    """
+    cost, weights, settings, exp2 = problem
     a, b, log_b = weights
     as_type = cost.dtype.type
-    radius = as_type(FIRST_RADIUS)
+    radius = as_type(settings.initial_radius)
     absorb(cost, g + log_b, rate, exp2, P)
     delta = np.zeros_like(b)
     v, w, columns, value = evaluate(P, delta, a, b)
@@ -73,29 +74,31 @@ def newton_steps(
     for _ in range(max_iter):
         if error <= tol:
             break
-        starved = (columns < as_type(STARVED) * b).any()
-        if not starved:
-            d = _direction(P, v, w, columns, radius, a, b)
+        underflow = (columns < as_type(settings.underflow_share) * b).any()
+        if not underflow:
+            d = _direction(P, v, w, columns, radius, a, b, settings)
             length = np.abs(d).max()
-            step = min(radius / max(length, as_type(SMALL)), as_type(1))
+            step = min(radius / max(length, as_type(SMALLEST_DIVISOR)), as_type(1))
             promised = step * ((b - columns) * d).sum()
             new = delta + step * d
             new_v, new_w, new_columns, new_value = evaluate(P, new, a, b)
             new_error = np.abs(b - new_columns).sum()
-            closer = new_error < max(as_type(0.9) * error, tol)
-            if closer or new_value - value > as_type(SUFFICIENT_GAIN) * promised:
+            closer = new_error < max(as_type(settings.error_reduction) * error, tol)
+            if closer or new_value - value > as_type(settings.sufficient_gain) * promised:
                 if step < 1:
-                    radius = min(as_type(4) * radius, as_type(MAX_RADIUS))
+                    grown = as_type(settings.radius_growth) * radius
+                    radius = min(grown, as_type(settings.max_radius))
             else:
-                new = _sinkhorn(P, v, w, a, b)
+                new = _sinkhorn(P, v, w, a, b, settings.sinkhorn_steps)
                 new_v, new_w, new_columns, new_value = evaluate(P, new, a, b)
                 new_error = np.abs(b - new_columns).sum()
-                radius = max(as_type(0.25) * step * length, as_type(FIRST_RADIUS / 4))
+                shrunk = as_type(settings.radius_shrinkage) * step * length
+                radius = max(shrunk, as_type(settings.min_radius))
             delta, v, w, columns = new, new_v, new_w, new_columns
             value, error = new_value, new_error
-        if starved or np.abs(delta).max() > ABSORB_AT:
+        if underflow or np.abs(delta).max() > settings.absorption_threshold:
             g += delta
-            if starved:
+            if underflow:
                 _log_sinkhorn(cost, log_b, rate, a, b, g)
             absorb(cost, g + log_b, rate, exp2, P)
             delta = np.zeros_like(b)
@@ -144,7 +147,7 @@ def absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> Array:
 @compiled(fastmath=True)
 def evaluate(P: Array, delta: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Scalar]:
     """Scalings v (m,) and w (n,), column sums (m,) and the semi-dual's gain at log v = delta."""
-    small = P.dtype.type(SMALL)
+    small = P.dtype.type(SMALLEST_DIVISOR)
     v, w, columns = np.exp(delta), np.empty_like(a), np.zeros_like(b)
     value = (b * delta).sum()
     for i in range(len(P)):
@@ -201,23 +204,31 @@ def _along(step: Scalar, s: Array, hs: Array, jacobi: Array, d: Array, residual:
 
 @compiled()
 def _direction(
-    P: Array, v: Array, w: Array, columns: Array, radius: Scalar, a: Array, b: Array
+    P: Array,
+    v: Array,
+    w: Array,
+    columns: Array,
+    radius: Scalar,
+    a: Array,
+    b: Array,
+    settings: NewtonSettings,
 ) -> Array:
     """Newton direction (m,) by Jacobi-preconditioned conjugate gradients."""
     as_type = P.dtype.type
-    small, flat = as_type(SMALL), as_type(np.finfo(P.dtype).eps)
+    small, flat = as_type(SMALLEST_DIVISOR), as_type(np.finfo(P.dtype).eps)
     inner = w * w / np.maximum(a, small)
     jacobi = as_type(1) / np.maximum(columns, small)
     d, hs = np.zeros_like(b), np.empty_like(b)
     residual = b - columns
     s = residual * jacobi
     rz = (residual * s).sum()
-    stop = as_type(CG_TOLERANCE**2) * rz
-    for k in range(MAX_CG):
+    stop = as_type(settings.cg_tolerance**2) * rz
+    for k in range(1, settings.max_cg_steps + 1):
         curvature = _hessian(P, v, inner, columns, s, hs)
         step = rz / max(curvature, flat * rz + small)
         rz_new = _along(step, s, hs, jacobi, d, residual)
-        if k % 4 == 3 and not (rz_new > stop and np.abs(d).max() < radius):
+        is_check = k % settings.check_interval == 0
+        if is_check and not (rz_new > stop and np.abs(d).max() < radius):
             break
         ratio = rz_new / max(rz, small)
         for j in range(len(s)):
@@ -229,10 +240,10 @@ def _direction(
 
 
 @compiled()
-def _sinkhorn(P: Array, v: Array, w: Array, a: Array, b: Array) -> Array:
+def _sinkhorn(P: Array, v: Array, w: Array, a: Array, b: Array, n_steps: int) -> Array:
     """Log v after some of Sinkhorn's iterations, (m,)."""
-    small = P.dtype.type(SMALL)
-    for _ in range(SINKHORN_STEPS):
+    small = P.dtype.type(SMALLEST_DIVISOR)
+    for _ in range(n_steps):
         _, columns = _products(P, v, w)
         v = b / np.maximum(columns, small)
         z, _ = _products(P, v, w)

@@ -14,11 +14,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.lazy_plan import conditional_blocks, logit_blocks
-
-MEMORY = 5  # sweeps that are combined
-REACH = 50.0  # a combination that changes g by more is not to be trusted
-RIDGE = 1e-8
-GROWTH = 2.0  # of the error, at which what was combined is forgotten
+from skgw.solvers.settings import ANDERSON, AndersonSettings
 
 
 class StreamedProblem(NamedTuple):
@@ -72,7 +68,12 @@ def log_sums(left: Tensor, right: Tensor, scores: Tensor) -> Tensor:
 
 
 def solve_streamed(
-    problem: StreamedProblem, g: Tensor, *, tol: float, max_sweeps: int
+    problem: StreamedProblem,
+    g: Tensor,
+    *,
+    tol: float,
+    max_sweeps: int,
+    settings: AndersonSettings = ANDERSON,
 ) -> StreamedSolution:
     """Iterate until the L1 error of the column sums is below `tol`; return the best iterate."""
     best = StreamedSolution(g, g, float("inf"))
@@ -81,16 +82,16 @@ def solve_streamed(
     for _ in range(max_sweeps):
         columns = problem.column_sums(g)
         error = float((columns - problem.b).abs().sum())
-        if error > GROWTH * best.error:
+        if error > settings.restart_ratio * best.error:
             points, steps, g = [], [], best.g
             columns = best.columns
         elif error < best.error:
             best = StreamedSolution(g, columns, error)
         if best.error < tol:
             break
-        points = [*points[-MEMORY:], g]
-        steps = [*steps[-MEMORY:], _sinkhorn_step(columns, problem.b)]
-        g = _combined(points, steps, problem.b)
+        points = [*points[-settings.memory :], g]
+        steps = [*steps[-settings.memory :], _sinkhorn_step(columns, problem.b)]
+        g = _combined(points, steps, problem.b, settings)
     return best
 
 
@@ -100,7 +101,9 @@ def _sinkhorn_step(columns: Tensor, b: Tensor) -> Tensor:
     return torch.where(b > 0, step, 0.0)
 
 
-def _combined(points: list[Tensor], steps: list[Tensor], b: Tensor) -> Tensor:
+def _combined(
+    points: list[Tensor], steps: list[Tensor], b: Tensor, settings: AndersonSettings
+) -> Tensor:
     """Anderson's mixture: the affine combination of iterates whose steps nearly cancel."""
     g, step = points[-1], steps[-1]
     if len(points) < 2:
@@ -108,7 +111,7 @@ def _combined(points: list[Tensor], steps: list[Tensor], b: Tensor) -> Tensor:
     moves, changes = (torch.stack(x).diff(dim=0).double() for x in (points, steps))  # (k, m)
     weighted = changes * b
     gram = weighted @ changes.T  # (k, k)
-    gram.diagonal().mul_(1 + RIDGE).add_(torch.finfo(gram.dtype).tiny)
+    gram.diagonal().mul_(1 + settings.ridge).add_(torch.finfo(gram.dtype).tiny)
     weights = torch.linalg.solve(gram, weighted @ step.double())
     move = step - (weights @ (moves + changes)).to(g)
-    return g + (move if move.abs().max() < REACH else step)
+    return g + (move if move.abs().max() < settings.max_change else step)

@@ -1,4 +1,4 @@
-"""Entropic optimal transport with relaxed marginals, by Newton steps on its semi-dual.
+"""Unbalanced linear problems: Newton steps on the semi-dual, in a trust region.
 
 For plans P of mass one, with row sums p and column sums q, the problem is
 
@@ -10,9 +10,14 @@ Given a column potential g the best plan has a closed form. With theta = reg / (
     P_ij = p_i b_j exp((g_j - cost_ij) / reg) / z_i,
 
 and g maximises a smooth concave function whose gradient is t - q, where t_j ~ b_j exp(-g_j / rho_b)
-are the column sums that g asks for. Adding a constant to g changes nothing: what makes Sinkhorn's
-iteration slow for relaxed marginals (Sejourne, Vialard, Peyre 2022) is not there. Infinite
-strengths give back the semi-dual of couplings, see `linear.py`.
+is the target of the column sums. The function is invariant to a constant added to g, which is the
+direction in which Sinkhorn's iteration for unbalanced transport is slow (Séjourné, Vialard, Peyré
+2022). At infinite penalties the semi-dual is that of `balanced.py`.
+
+References
+----------
+.. [1] T. Séjourné, F.-X. Vialard, G. Peyré (2022), Faster unbalanced optimal transport:
+       translation invariant Sinkhorn and 1-D Frank-Wolfe, AISTATS.
 """
 
 from __future__ import annotations
@@ -22,21 +27,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.linear.conjugate_gradients import CG_TOLERANCE, MAX_CG, SMALL
-from skgw.solvers.linear.newton_cg import (
-    FIRST_RADIUS,
-    MAX_RADIUS,
-    SUFFICIENT_GAIN,
-    LinearSolution,
-    times,
-)
+from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
+from skgw.solvers.linear.newton_cg import LinearSolution
+from skgw.solvers.linear.trust_region import newton_step
+from skgw.solvers.settings import NEWTON, NewtonSettings
 
-MIN_SHARE = 1e-20  # of reg in a strength: in place of 0, where limits are reached to rounding
-MAX_SHARE = 1e6
+MIN_SHARE = 1e-20  # smallest theta and beta: the limit of infinite penalties, up to rounding
+MAX_SHARE = 1e6  # largest beta: the limit of no penalty
 
 
-class RelaxedLinear(NamedTuple):
-    """A batch of linear problems; potentials and costs in units of reg."""
+class UnbalancedPlan(NamedTuple):
+    """The plan that belongs to a column potential."""
+
+    potential: Tensor  # (B, m), over reg
+    plan: Tensor  # (B, n, m)
+    rows: Tensor  # (B, n), row sums
+    columns: Tensor  # (B, m), column sums
+    target: Tensor  # (B, m), column sums that the penalty asks for at this potential
+    gradient: Tensor  # (B, m), target - columns
+    error: Tensor  # (B,), L1 norm of the gradient
+    log_z: Tensor  # (B, n)
+
+
+class UnbalancedDual(NamedTuple):
+    """The semi-dual of a batch of unbalanced problems; potentials and costs over reg."""
 
     kernel: Tensor  # (B, n, m), log b - cost / reg
     a: Tensor  # (B, n)
@@ -44,20 +58,45 @@ class RelaxedLinear(NamedTuple):
     theta: Tensor  # (B, 1), reg / (rho_a + reg)
     beta: Tensor  # (B, 1), reg / rho_b
 
+    def evaluate(self, potential: Tensor) -> UnbalancedPlan:
+        """The plan at a potential over reg."""
+        scores = self.kernel + potential[:, None, :]
+        log_z = scores.logsumexp(2)  # (B, n)
+        rows = torch.softmax(self.a.log() + self.theta * log_z, 1)
+        plan = scores.sub_((log_z - rows.log())[:, :, None]).exp_()
+        columns = plan.sum(1)
+        target = torch.softmax(self.b.log() - self.beta * potential, 1)
+        gradient = target - columns
+        error = gradient.abs().sum(1)
+        return UnbalancedPlan(potential, plan, rows, columns, target, gradient, error, log_z)
 
-class _Point(NamedTuple):
-    """The plan that belongs to a column potential."""
+    def value(self, at: UnbalancedPlan) -> Tensor:
+        """The semi-dual over reg, (B,)."""
+        of_rows = log_mean(self.a, at.log_z, self.theta)
+        return -of_rows - log_mean(self.b, -at.potential, self.beta)
 
-    g: Tensor  # (B, m)
-    plan: Tensor  # (B, n, m)
-    rows: Tensor  # (B, n)
-    columns: Tensor  # (B, m)
-    target: Tensor  # (B, m), the column sums that g asks for
-    error: Tensor  # (B,), L1 distance of these from the columns
-    value: Tensor  # (B,), the semi-dual over reg
+    def curvature(self, at: UnbalancedPlan) -> tuple[Tensor, Tensor]:
+        """A and s of `ConcaveDual.curvature`.
+
+        H = diag(q + beta t) - (1 - theta) P' diag(1/p) P - theta qq' - beta tt': the last two terms
+        are two more rows of A.
+        """
+        q, t = at.columns, at.target
+        scale = (q + self.beta * t).clamp_min(SMALLEST_DIVISOR).rsqrt()  # (B, m)
+        inner = ((1 - self.theta) / at.rows.clamp_min(SMALLEST_DIVISOR)).sqrt()  # (B, n)
+        of_q, of_t = self.theta.sqrt() * q, self.beta.sqrt() * t
+        A = torch.cat([inner[:, :, None] * at.plan, of_q[:, None, :], of_t[:, None, :]], 1)
+        return A.mul_(scale[:, None, :]), scale[:, None, :]
+
+    def fallback(self, at: UnbalancedPlan) -> Tensor:
+        """The best column potential for the row potential at `at`, up to a constant."""
+        scaling = (at.rows.log() - at.log_z)[:, :, None]
+        log_columns = (self.kernel + scaling).logsumexp(1)  # at potential 0
+        g = (self.b.log() - log_columns) / (1 + self.beta)
+        return torch.where(self.b > 0, g, 0.0)
 
 
-def solve_relaxed(
+def solve_unbalanced_linear(
     cost: Tensor,
     a: Tensor,
     b: Tensor,
@@ -68,46 +107,46 @@ def solve_relaxed(
     potential: Tensor,
     tol: Tensor,
     max_iter: int,
+    settings: NewtonSettings = NEWTON,
 ) -> LinearSolution:
-    """Solve a batch of relaxed linear problems; strengths may be zero or infinite.
+    """Solve a batch of unbalanced linear problems.
 
     Parameters
     ----------
     cost : Tensor of shape (B, n, m)
     a, b : Tensor of shapes (B, n) and (B, m)
-        Marginals, of mass one.
-    reg, rho_a, rho_b : Tensor of shape (B,)
+        Reference marginals, of mass one.
+    reg : Tensor of shape (B,)
+        Weight of the entropy, in units of the cost.
+    rho_a, rho_b : Tensor of shape (B,)
+        Penalties of the marginals, in units of the cost: zero leaves a marginal free, infinity
+        fixes it.
     potential : Tensor of shape (B, m)
-        Column potential to start from, in units of the cost.
+        Column potential of the start, in units of the cost.
     tol : Tensor of shape (B,)
-        L1 distance between the column sums and those that the potential asks for at which a
-        problem is left alone. The row sums have closed form.
+        L1 distance between the column sums and their target, at which a problem stops. Row sums
+        are exact.
     max_iter : int
         Newton steps.
+    settings : NewtonSettings
+
+    Returns
+    -------
+    LinearSolution
+        `error` is the distance of the column sums from their target.
     """
     kernel = b.log()[:, None, :] - cost / reg[:, None, None]
     theta = (reg / (rho_a + reg)).clamp_min(MIN_SHARE)[:, None]
     beta = (reg / rho_b).clamp(MIN_SHARE, MAX_SHARE)[:, None]
-    problem = RelaxedLinear(kernel, a, b, theta, beta)
-    at = _evaluate(problem, potential / reg[:, None])
-    radius = torch.full_like(reg, FIRST_RADIUS)
+    dual = UnbalancedDual(kernel, a, b, theta, beta)
+    at = dual.evaluate(potential / reg[:, None])
+    radius = torch.full_like(reg, settings.initial_radius)
     for _ in range(max_iter):
         todo = at.error > tol
         if not todo.any():
             break
-        at, radius = _step(problem, at, radius, todo, tol)
-    return LinearSolution(at.plan, at.g * reg[:, None], at.error)
-
-
-def _evaluate(problem: RelaxedLinear, g: Tensor) -> _Point:
-    scores = problem.kernel + g[:, None, :]
-    log_z = scores.logsumexp(2)  # (B, n)
-    rows = torch.softmax(problem.a.log() + problem.theta * log_z, 1)
-    plan = scores.sub_((log_z - rows.log())[:, :, None]).exp_()
-    columns = plan.sum(1)
-    target = torch.softmax(problem.b.log() - problem.beta * g, 1)
-    value = -log_mean(problem.a, log_z, problem.theta) - log_mean(problem.b, -g, problem.beta)
-    return _Point(g, plan, rows, columns, target, (target - columns).abs().sum(1), value)
+        at, radius = newton_step(dual, at, radius, todo, tol, settings)
+    return LinearSolution(at.plan, at.potential * reg[:, None], at.error)
 
 
 def row_potential(
@@ -121,73 +160,8 @@ def row_potential(
 
 
 def log_mean(weights: Tensor, x: Tensor, t: Tensor) -> Tensor:
-    """log(sum_i w_i exp(t x_i)) / t for weights (B, n) that sum to one; the mean of x at t = 0."""
+    """log(sum_i w_i exp(t x_i)) / t for weights (B, n) of sum one; the mean of x at t = 0."""
     x = torch.where(weights > 0, x, -torch.inf)
     top = x.amax(1, keepdim=True)
     mean = (weights * torch.expm1(t * (x - top))).sum(1, keepdim=True)
     return (top + torch.log1p(mean) / t)[:, 0]
-
-
-def _step(
-    problem: RelaxedLinear, at: _Point, radius: Tensor, todo: Tensor, tol: Tensor
-) -> tuple[_Point, Tensor]:
-    """One globalised Newton step of the problems in `todo`, and the new trust radius."""
-    direction = _direction(problem, at, radius, todo)
-    length = direction.abs().amax(1)
-    step = (radius / length.clamp_min(SMALL)).clamp_max(1.0) * todo
-    new = _evaluate(problem, at.g + step[:, None] * direction)
-    promised = step * ((at.target - at.columns) * direction).sum(1)
-    closer = new.error < torch.maximum(0.9 * at.error, tol)
-    failed = todo & ~closer & ~(new.value - at.value > SUFFICIENT_GAIN * promised)
-    if failed.any():
-        new = _evaluate(problem, torch.where(failed[:, None], _sinkhorn(problem, at), new.g))
-    grown = torch.where(step < 1, 4.0 * radius, radius).clamp_max(MAX_RADIUS)
-    shrunk = (0.25 * step * length).clamp_min(FIRST_RADIUS / 4)
-    return new, torch.where(failed, shrunk, grown)
-
-
-def _direction(problem: RelaxedLinear, at: _Point, radius: Tensor, todo: Tensor) -> Tensor:
-    """Solve H d = t - q by Jacobi-preconditioned CG, within a trust region as in `newton_cg.py`.
-
-    H = diag(q) - (1 - theta) P' diag(1/p) P - theta qq' + beta (diag(t) - tt').
-    """
-    plan_t = at.plan.mT
-    inner = (1 - problem.theta) / at.rows.clamp_min(SMALL)  # (B, n)
-    diagonal = at.columns + problem.beta * at.target
-    jacobi = 1 / diagonal.clamp_min(SMALL)
-    flat = torch.finfo(diagonal.dtype).eps
-
-    d = torch.zeros_like(diagonal)
-    residual = at.target - at.columns
-    z = s = residual * jacobi
-    rz = (residual * z).sum(1, keepdim=True)  # (B, 1)
-    stop = CG_TOLERANCE**2 * rz
-    going = todo[:, None]
-    for k in range(MAX_CG):
-        hs = diagonal * s - times(times(s, plan_t) * inner, at.plan)
-        hs = hs - problem.theta * at.columns * (at.columns * s).sum(1, keepdim=True)
-        hs = hs - problem.beta * at.target * (at.target * s).sum(1, keepdim=True)
-        curvature = (s * hs).sum(1, keepdim=True)
-        step = going * rz / torch.maximum(curvature, flat * rz + SMALL)
-        d = torch.addcmul(d, step, s)
-        residual = torch.addcmul(residual, step, hs, value=-1)
-        z = residual * jacobi
-        rz_new = (residual * z).sum(1, keepdim=True)
-        if k % 4 == 3:  # each look costs a synchronisation on GPUs
-            going = going & (d.abs().amax(1, keepdim=True) < radius[:, None]) & (rz_new > stop)
-            if not going.any():
-                break
-        s = torch.addcmul(z, rz_new / rz.clamp_min(SMALL), s)
-        rz = rz_new
-    d = torch.where(d.isfinite().all(1, keepdim=True), d, 0.0)
-    return d - (d * problem.b).sum(1, keepdim=True)
-
-
-def _sinkhorn(problem: RelaxedLinear, at: _Point) -> Tensor:
-    """The best column potential for the row potential of `at`, up to a constant: it cannot fail."""
-    kernel, b = problem.kernel, problem.b
-    log_z = (kernel + at.g[:, None, :]).logsumexp(2)
-    scaling = (at.rows.log() - log_z)[:, :, None]
-    reach = (kernel + scaling).logsumexp(1)  # log column sums at g = 0
-    g = (b.log() - reach) / (1 + problem.beta)
-    return torch.where(b > 0, g, 0.0)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.problems.quadratic import QuadraticProblem
-
-OVERHANG = 8  # columns that the range finder is given above the rank
+from skgw.solvers.settings import LOW_RANK
 
 
 class LowRankProblem(NamedTuple):
@@ -49,22 +48,33 @@ class LowRankProblem(NamedTuple):
         return self._replace(offset=self.offset + gradient - self.gradient(plan))
 
 
-def truncate(problem: QuadraticProblem, rank: int) -> LowRankProblem:
+def truncate(
+    problem: QuadraticProblem, rank: int, oversampling: int = LOW_RANK.oversampling
+) -> LowRankProblem:
     """Replace the kernels by projections on (about) their leading eigenspaces.
 
     Randomised range finder with one power iteration (Halko, Martinsson, Tropp 2011).
     """
-    left_a, range_a = _factor(problem.kernel_a, rank)
-    left_b, range_b = _factor(problem.kernel_b, rank)
+    left_a, range_a = _factor(problem.kernel_a, rank + oversampling)
+    left_b, range_b = _factor(problem.kernel_b, rank + oversampling)
     _, _, offset, constant, a, b, alpha = problem
     return LowRankProblem(left_a, range_a, left_b, range_b, offset, constant, a, b, alpha)
 
 
-def _factor(K: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    noise = torch.Generator().manual_seed(0)
-    width = min(rank + OVERHANG, K.shape[-1])
-    probe = torch.randn(K.shape[-1], width, generator=noise, dtype=torch.float32).to(K)
-    basis = torch.linalg.qr(torch.matmul(K, probe)).Q
-    basis = torch.linalg.qr(torch.matmul(K, basis)).Q
+def _factor(K: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    basis = range_basis(K, width, n_products=2)
     image = torch.matmul(K, basis)
     return torch.bmm(basis, torch.bmm(basis.mT, image)), basis
+
+
+def range_basis(K: Tensor, width: int, *, n_products: int) -> Tensor:
+    """Orthonormal basis (B, n, width) of about the leading eigenvectors of K (B, n, n).
+
+    Subspace iteration from a fixed random start: the randomised range finder of Halko, Martinsson
+    and Tropp (2011) with `n_products` - 1 power iterations. The width is at most n.
+    """
+    n, noise = K.shape[-1], torch.Generator().manual_seed(0)
+    basis = torch.randn(n, min(width, n), generator=noise, dtype=torch.float32).to(K)
+    for _ in range(n_products):
+        basis = torch.linalg.qr(torch.matmul(K, basis)).Q
+    return basis

@@ -13,8 +13,9 @@ from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.quadratic.low_rank import cooling_problem, minimize_from_truncated, pays
 from skgw.solvers.quadratic.multistart import best_of_pool
-from skgw.solvers.quadratic.package import differentiable, package
+from skgw.solvers.quadratic.package import differentiable, package_solution
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
+from skgw.solvers.settings import DENSE, DenseSettings
 
 
 def solve_dense(
@@ -31,6 +32,7 @@ def solve_dense(
     symmetric: bool = False,
     backend: str = "auto",
     random_state: Any = None,
+    settings: DenseSettings = DENSE,
 ) -> GromovResult:
     """`solve_gromov` of a balanced problem, on validated tensors, at an absolute `reg` (B,).
 
@@ -47,22 +49,24 @@ def solve_dense(
             start, report = best_of_pool(
                 start, int(n_init), setting,
                 max_iter=max_iter, backend=backend, random_state=random_state,
+                settings=settings,
             )  # fmt: skip
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         fall = float((start.level / reg).amax())
         is_far = n_init > 1 or fall > 1
-        if is_far and pays(problem, backend):
+        if is_far and pays(problem, backend, settings):
             solution = minimize_from_truncated(
                 problem, reg, start.state,
-                level=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
+                first_reg=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
+                settings=settings,
             )  # fmt: skip
         else:
             solution = minimize(
-                problem, reg, start.state, level=start.level if is_far else None,
-                rough=cooling_problem(problem, fall), tol=tol_used, max_iter=max_iter,
-                symmetric=symmetric, backend=backend,
+                problem, reg, start.state, first_reg=start.level if is_far else None,
+                coarse=cooling_problem(problem, fall, settings.low_rank), tol=tol_used,
+                max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
             )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss, report)
 
@@ -77,7 +81,7 @@ def _package(
     report: StartsReport | None,
 ) -> GromovResult:
     value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
-    return package(
+    return package_solution(
         s, inputs,
         plan=s.plan, value=differentiable(value, s.plan, inputs, problem.alpha, loss),
         value_quad=s.energy, row_potential=_row_transform(problem, s, reg),

@@ -8,7 +8,6 @@ costs are tilted a little (`starts.tilt`): see there.
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 from torch import Tensor
@@ -28,12 +27,14 @@ from skgw.solvers.quadratic.outer_step import (
     Iterate,
     LinearSolver,
     Solution,
-    cooled,
+    anneal,
+    annealing_levels,
     first_iterate,
     outer_step,
     solve_coupling,
 )
 from skgw.solvers.result import State
+from skgw.solvers.settings import DESCENT, DescentSettings
 
 __all__ = [
     "CONVERGED",
@@ -46,19 +47,16 @@ __all__ = [
     "entropic_value",
     "is_compiled",
     "minimize",
-    "spaced",
 ]
 
-MAX_COOLING = 1.0  # octaves from one annealing level to the next, one outer step each
-MAX_COMPILED = 500  # points per side: above, products are left to BLAS and its threads
-FLOAT_MARGIN = 50  # a plan's entries carry a relative error of about this many ulps over reg
+ROUNDING_ULPS = 50  # relative error of a plan's entries at reg = scale, in units in the last place
 
 
 def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
     """The tolerance, raised to what the floating point type can resolve at this `reg`, (B,)."""
     eps = torch.finfo(reg.dtype).eps
     ratio = scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
-    floor = FLOAT_MARGIN * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
+    floor = ROUNDING_ULPS * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
     return floor.clamp_max(0.1).clamp_min(tol)
 
 
@@ -70,13 +68,14 @@ def minimize(
     start: State,
     *,
     plan: Tensor | None = None,
-    level: Tensor | None = None,
-    rough: LowRankProblem | None = None,
+    first_reg: Tensor | None = None,
+    coarse: LowRankProblem | None = None,
     tol: Tensor,
     max_iter: int = 100,
     symmetric: bool = False,
     backend: str = "auto",
     linear: LinearSolver | None = None,
+    settings: DescentSettings = DESCENT,
 ) -> Solution:
     """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
 
@@ -88,9 +87,9 @@ def minimize(
         First linearised cost (B, n, m), and column potential (B, m) if there is one.
     plan : Tensor of shape (B, n, m), optional
         The plan with that cost, if it is close to a solution already.
-    level : Tensor of shape (B,), optional
-        Temperature to cool from; `reg` (no annealing) by default.
-    rough : LowRankProblem, optional
+    first_reg : Tensor of shape (B,), optional
+        First annealing level; `reg` (no annealing) by default.
+    coarse : LowRankProblem, optional
         The problem with truncated kernels, whose gradients are good enough while it cools; the last
         step above `reg` ends with that of `problem`.
     tol : Tensor of shape (B,)
@@ -101,22 +100,26 @@ def minimize(
     symmetric : bool
         Whether a space is compared with itself under the square loss, from a symmetric start.
     backend : str
-        As for `solve_linear`. With numba, dense problems of up to `MAX_COMPILED` points are solved
-        by `descent_numba`, which does as below, in compiled code.
+        As for `solve_linear`. With numba, dense problems of up to `max_compiled_size` points are
+        solved by `descent_numba`, which does as below, in compiled code.
     linear : callable, optional
         What solves the linear problems, for other constraints than couplings; called as
         `solve_coupling` is, which is the default.
     """
-    if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend):
+    if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend, settings):
         from skgw.solvers.quadratic.descent_numba import minimize_numba
 
         return minimize_numba(
-            problem, reg, start, plan=plan, level=level, rough=rough, tol=tol, max_iter=max_iter,
-            symmetric=symmetric,
+            problem, reg, start, plan=plan, first_reg=first_reg, coarse=coarse, tol=tol,
+            max_iter=max_iter, symmetric=symmetric, settings=settings,
         )  # fmt: skip
-    linear = linear or functools.partial(solve_coupling, symmetric=symmetric, backend=backend)
+    linear = linear or functools.partial(
+        solve_coupling, symmetric=symmetric, backend=backend, settings=settings
+    )
     with torch.inference_mode():  # operations on small tensors take a sixth less time there
-        solution = _descend(problem, reg, start, plan, level, rough, tol, max_iter, linear)
+        solution = _descend(
+            problem, reg, start, plan, first_reg, coarse, tol, max_iter, linear, settings
+        )
     return Solution(*(field.clone() for field in solution))  # such as may be used with gradients
 
 
@@ -125,25 +128,29 @@ def _descend(
     reg: Tensor,
     start: State,
     plan: Tensor | None,
-    level: Tensor | None,
-    rough: Problem | None,
+    first_reg: Tensor | None,
+    coarse: Problem | None,
     tol: Tensor,
     max_iter: int,
     linear: LinearSolver,
+    settings: DescentSettings,
 ) -> Solution:
     """`minimize`, in torch."""
     it = first_iterate(problem, start, plan, tol)
-    levels = [] if level is None else _levels(level, reg)[: max_iter - 1]
+    levels: list[Tensor] = []
+    if first_reg is not None:
+        levels = annealing_levels(first_reg, reg, octaves=settings.octaves_per_level)
+        levels = levels[: max_iter - 1]
     if levels:
         lean = tilt(problem, torch.ones_like(reg))
-        gradients = [*[problem if rough is None else rough] * (len(levels) - 1), problem]
-        for temperature, of in zip(levels, gradients, strict=True):
-            it = cooled(of, it, temperature, lean, linear)
+        it = anneal(problem, it, levels, lean, linear, settings, coarse=coarse)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
         is_first = step == 1 and plan is None
-        it, outcome = outer_step(problem, it, reg, tol, linear, step, is_first=is_first)
+        it, outcome = outer_step(
+            problem, it, reg, tol, linear, step, is_first=is_first, settings=settings
+        )
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
         done = ended | (step == max_iter)
         if not done.any():
@@ -160,22 +167,10 @@ def _descend(
     return Solution(*(torch.cat(f)[order] for f in zip(*(s for _, s in finished), strict=True)))
 
 
-def is_compiled(offset: Tensor, backend: str) -> bool:
+def is_compiled(offset: Tensor, backend: str, settings: DescentSettings = DESCENT) -> bool:
     """Whether a dense problem with this offset is solved in compiled code altogether."""
     compiled = resolved(backend, offset.device.type) == "numba"
-    return compiled and max(offset.shape[1:]) <= MAX_COMPILED
-
-
-def _levels(level: Tensor, reg: Tensor) -> list[Tensor]:
-    """Temperatures from `level` (B,) to above `reg` (B,), the same number for all problems."""
-    ratio = (level / reg).clamp_min(1.0)
-    n_levels = math.ceil(float(ratio.log2().amax()) / MAX_COOLING)
-    return spaced(ratio, reg, n_levels)
-
-
-def spaced(ratio: Tensor, reg: Tensor, n_levels: int) -> list[Tensor]:
-    """`n_levels` temperatures, (B,) each, from `ratio` times `reg` to above it."""
-    return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
+    return compiled and max(offset.shape[1:]) <= settings.max_compiled_size
 
 
 def entropic_value(
@@ -187,8 +182,11 @@ def entropic_value(
     the column's weight, along columns. That prices what the plan's columns are off by, and leaves
     an error of second order where that of the plan itself would be of first.
     """
-    missing = b - plan.sum(1)  # (B, m)
-    tiny = torch.finfo(b.dtype).tiny
-    price = potential + reg[:, None] * b.clamp_min(tiny).log()
-    neg_entropy = plan.clamp_min(tiny).log_().mul_(plan).sum((1, 2))
-    return energy + reg * neg_entropy + (missing * price).sum(1)
+    neg_entropy = plan.clamp_min(torch.finfo(b.dtype).tiny).log_().mul_(plan).sum((1, 2))
+    return energy + reg * neg_entropy + marginal_correction(plan.sum(1), potential, b, reg)
+
+
+def marginal_correction(columns: Tensor, potential: Tensor, b: Tensor, reg: Tensor) -> Tensor:
+    """First-order change of E - reg H, (B,), if column sums (B, m) were moved to `b` (B, m)."""
+    price = potential + reg[:, None] * b.clamp_min(torch.finfo(b.dtype).tiny).log()
+    return ((b - columns) * price).sum(1)

@@ -26,21 +26,11 @@ from skgw.solvers.compiled import (
 )
 from skgw.solvers.initializers.basic import tilt_direction
 from skgw.solvers.linear.balanced_numba import solve_one
+from skgw.solvers.linear.newton_cg_numba import CompiledProblem
 from skgw.solvers.problems.low_rank import LowRankProblem
 from skgw.solvers.problems.quadratic import QuadraticProblem
-from skgw.solvers.quadratic.descent import MAX_COOLING, Solution
-from skgw.solvers.quadratic.outer_step import (
-    CONVERGED,
-    INEXACTNESS,
-    INNER,
-    LEVEL_TOLERANCE,
-    MARGINAL_SHARE,
-    MAX_ITER,
-    MAX_MOMENTUM,
-    MAX_NEWTON,
-    NON_FINITE,
-    SLOW,
-)
+from skgw.solvers.quadratic.descent import Solution
+from skgw.solvers.quadratic.outer_step import CONVERGED, INNER, MAX_ITER, NON_FINITE
 from skgw.solvers.quadratic.passes_numba import (
     DenseProblem,
     Iterate,
@@ -54,6 +44,7 @@ from skgw.solvers.quadratic.passes_numba import (
     shortened,
 )
 from skgw.solvers.result import State
+from skgw.solvers.settings import DESCENT, DescentSettings
 
 
 def minimize_numba(
@@ -62,24 +53,25 @@ def minimize_numba(
     start: State,
     *,
     plan: Tensor | None,
-    level: Tensor | None,
-    rough: LowRankProblem | None,
+    first_reg: Tensor | None,
+    coarse: LowRankProblem | None,
     tol: Tensor,
     max_iter: int,
     symmetric: bool,
+    settings: DescentSettings = DESCENT,
 ) -> Solution:
     """As `descent.minimize`, for tensors on the CPU."""
-    fields = (*problem[:-1], reg, tol, reg if level is None else level, start.cost)
+    fields = (*problem[:-1], reg, tol, reg if first_reg is None else first_reg, start.cost)
     K1, K2, offset, constant, a, b, regs, tols, top, first = (
         np.ascontiguousarray(field.detach().numpy()) for field in fields
     )
     log_b, slope = log_weights(b), first.dtype.type(-8 * problem.alpha)
-    lean = first[0] if level is None else lean_cost(*first.shape[1:], first.dtype)
+    lean = first[0] if first_reg is None else lean_cost(*first.shape[1:], first.dtype)
     given = np.zeros_like(first) if plan is None else plan.numpy()
     potential = np.zeros_like(b) if start.potential is None else start.potential.numpy().copy()
     plans, gradients = np.empty_like(first), np.empty_like(first)
     outcome = np.empty((4, len(regs)))
-    thin = _thin_kernels(problem, rough)
+    thin = _thin_kernels(problem, coarse)
 
     def solve(k: int) -> None:
         weights = Weights(a[k], b[k], log_b[k])
@@ -90,7 +82,7 @@ def minimize_numba(
         )  # fmt: skip
         outcome[:, k] = _solve(
             one, ThinKernels(*(x[k] for x in thin)), it, lean, float(regs[k]), float(top[k]),
-            float(tols[k]), max_iter, symmetric, plan is not None, exp2_for(b[k]),
+            float(tols[k]), max_iter, symmetric, plan is not None, settings, exp2_for(b[k]),
         )  # fmt: skip
 
     each(solve, len(regs))
@@ -127,11 +119,12 @@ def _solve(
     max_iter: int,
     symmetric: bool,
     is_close: bool,
+    settings: DescentSettings,
     exp2: Exp2,
 ) -> tuple[float, float, int, int]:
     """Solve one problem; returns the energy, the error, the status and the number of steps."""
     error, status, step = find_plan(
-        problem, thin, it, lean, reg, level, tol, max_iter, symmetric, is_close, exp2
+        problem, thin, it, lean, reg, level, tol, max_iter, symmetric, is_close, settings, exp2
     )
     differentiate(problem, it.plan, it.gradient, symmetric)
     value = energy(problem, it)
@@ -150,6 +143,7 @@ def find_plan(
     max_iter: int,
     symmetric: bool,
     is_close: bool,
+    settings: DescentSettings,
     exp2: Exp2,
 ) -> tuple[float, int, int]:
     """Solve one problem, in the arrays of `it`; `is_close` says that its first mixture is a plan.
@@ -158,12 +152,13 @@ def find_plan(
     the dearest part of a step, is left to those who need it.
     """
     as_type = it.cost.dtype.type
-    step = _cool(problem, thin, it, lean, reg, level, max_iter - 1, symmetric, exp2)
+    step = _cool(problem, thin, it, lean, reg, level, max_iter - 1, symmetric, settings, exp2)
     last_change, streak = tol if is_close else 1.0, 0
     while True:
         step += 1
-        wanted = max(min(INEXACTNESS * last_change, LEVEL_TOLERANCE), MARGINAL_SHARE * tol)
-        _solve_linearised(problem, it, it.cost, reg, wanted, symmetric, exp2)
+        wanted = min(settings.inexactness * last_change, settings.max_marginal_error)
+        wanted = max(wanted, settings.marginal_share * tol)
+        _solve_linearised(problem, it, it.cost, reg, wanted, symmetric, settings, exp2)
         error, change, price = compare(problem, it)
         is_first = step == 1 and not is_close
         status = _status(price, error, 1.0 if is_first else change, tol)
@@ -175,8 +170,9 @@ def find_plan(
             curvature, ahead = bending(it)
             if curvature > 0:
                 share = shortened(it, reg, curvature)
-            streak = _streak(streak, curvature > 0, change > SLOW * last_change, ahead < 0)
-            momentum = min(max(streak, 0) / (streak + 3), MAX_MOMENTUM)
+            slow = change > settings.slow_rate * last_change
+            streak = _streak(streak, curvature > 0, slow, ahead < 0)
+            momentum = min(max(streak, 0) / (streak + 3), settings.max_momentum)
             last_change = change
         proceed(it, as_type(share), as_type(momentum))
 
@@ -191,16 +187,19 @@ def _cool(
     level: float,
     max_iter: int,
     symmetric: bool,
+    settings: DescentSettings,
     exp2: Exp2,
 ) -> int:
     """One step at each temperature from `level` to above `reg`; returns their number."""
     ratio = max(level / reg, 1.0)
-    n_levels = math.ceil(math.log2(ratio) / MAX_COOLING)
+    n_levels = math.ceil(math.log2(ratio) / settings.octaves_per_level)
     n_steps = min(n_levels, max_iter)
     for k in range(n_steps):
         temperature = reg * ratio ** (1 - k / n_levels)
         target = it.cost + it.cost.dtype.type(temperature) * lean
-        _solve_linearised(problem, it, target, temperature, LEVEL_TOLERANCE, symmetric, exp2)
+        _solve_linearised(
+            problem, it, target, temperature, settings.max_marginal_error, symmetric, settings, exp2
+        )
         if k < n_steps - 1 and thin.left_a.size > 0:
             differentiate_roughly(problem, thin, it.plan, it.gradient)
         else:
@@ -217,13 +216,14 @@ def _solve_linearised(
     reg: float,
     tol: float,
     symmetric: bool,
+    settings: DescentSettings,
     exp2: Exp2,
 ) -> None:
     """Solve the linear problem with this cost: its plan and potential, in `it`."""
     as_type = cost.dtype.type
     solve_one(
-        cost, problem.weights, as_type(reg), as_type(tol), MAX_NEWTON, symmetric, exp2,
-        it.plan, it.potential,
+        CompiledProblem(cost, problem.weights, settings.newton, exp2), as_type(reg), as_type(tol),
+        settings.max_newton_steps, symmetric, it.plan, it.potential,
     )  # fmt: skip
 
 

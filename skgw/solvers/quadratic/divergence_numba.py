@@ -19,6 +19,7 @@ from skgw.solvers.initializers.basic import ANNEALING_START
 from skgw.solvers.quadratic.descent import NON_FINITE
 from skgw.solvers.quadratic.descent_numba import find_plan, lean_cost
 from skgw.solvers.quadratic.passes_numba import DenseProblem, Iterate, ThinKernels, product
+from skgw.solvers.settings import DESCENT, DescentSettings
 
 
 class Divergence(NamedTuple):
@@ -52,6 +53,7 @@ def divergence_numba(
     tol: Tensor,
     max_iter: int,
     needed: tuple[bool, ...],
+    settings: DescentSettings = DESCENT,
 ) -> Divergence:
     """Solve for the three terms under the square loss: the cross term annealed, then the others.
 
@@ -73,8 +75,8 @@ def divergence_numba(
     def solve(k: int) -> None:
         value[k], status[0, k], status[1, k], status[2, k] = _divergence(
             C1[k], C2[k], Weights(p[k], p[k], log_p[k]), Weights(q[k], q[k], log_q[k]), lean,
-            float(regs[k]), float(levels[k]), float(tols[k]), max_iter, exp2_for(p[k]),
-            exp2_for(q[k]), grad_a[k], grad_b[k],
+            float(regs[k]), float(levels[k]), float(tols[k]), max_iter, settings,
+            exp2_for(p[k]), exp2_for(q[k]), grad_a[k], grad_b[k],
         )  # fmt: skip
 
     each(solve, len(regs))
@@ -93,6 +95,7 @@ def _divergence(
     level: float,
     tol: float,
     max_iter: int,
+    settings: DescentSettings,
     exp2_a: Exp2,
     exp2_b: Exp2,
     grad_a: Array,
@@ -105,7 +108,7 @@ def _divergence(
     potential = np.zeros_like(b.a)
     it = _iterate(problem.offset.copy(), potential)
     _, crossed, _ = find_plan(
-        problem, _exact(Ca), it, lean, reg, level, tol, max_iter, False, False, exp2_b
+        problem, _exact(Ca), it, lean, reg, level, tol, max_iter, False, False, settings, exp2_b
     )
     value = 2 * _entropy(it, reg, b)
     if len(grad_a):
@@ -113,14 +116,21 @@ def _divergence(
     if len(grad_b) or not len(grad_a):
         energy = _differentiate(one, other, it.plan.T.copy(), 2.0, grad_b)
     value += 2 * energy
-    self_a, of_a = _self_term(one, lean, reg, tol, max_iter, exp2_a, grad_a)
-    self_b, of_b = _self_term(other, lean, reg, tol, max_iter, exp2_b, grad_b)
+    self_a, of_a = _self_term(one, lean, reg, tol, max_iter, settings, exp2_a, grad_a)
+    self_b, of_b = _self_term(other, lean, reg, tol, max_iter, settings, exp2_b, grad_b)
     return value - self_a - self_b, crossed, of_a, of_b
 
 
 @compiled()
 def _self_term(
-    side: Side, lean: Array, reg: float, tol: float, max_iter: int, exp2: Exp2, grad: Array
+    side: Side,
+    lean: Array,
+    reg: float,
+    tol: float,
+    max_iter: int,
+    settings: DescentSettings,
+    exp2: Exp2,
+    grad: Array,
 ) -> tuple[float, int]:
     """A space with itself, from the identity; takes the gradient off `grad`."""
     problem, as_type = _problem(side, side), side.C.dtype.type
@@ -130,7 +140,7 @@ def _self_term(
     cost += problem.offset
     it = _iterate(cost, as_type(0.5) * np.diag(cost))
     _, status, _ = find_plan(
-        problem, _exact(cost), it, lean, reg, reg, tol, max_iter, True, False, exp2
+        problem, _exact(cost), it, lean, reg, reg, tol, max_iter, True, False, settings, exp2
     )
     energy = _differentiate(side, side, it.plan, -2.0, grad)
     return _entropy(it, reg, side.weights) + energy, status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,11 +21,14 @@ from skgw.solvers.quadratic.multiscale import (
     solve_levels,
 )
 from skgw.solvers.quadratic.multistart import seeded
+from skgw.solvers.quadratic.outer_step import status_of
+from skgw.solvers.quadratic.package import package
 from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.scales import absolute_reg
+from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
-TOLERANCE = 1e-2  # by default: each further digit takes some twenty sweeps over all pairs
-N_DRAWS = 4  # pairs of samples that are tried, at least
-MAX_DENSE = 5000  # points a side, of which matrices are made without being asked for more
+DEFAULT_TOLERANCE = 1e-2  # L1; each further digit takes about twenty sweeps over all pairs
+MAX_DENSE_SIZE = 5000  # points a side of a space that `as_matrix` makes a matrix of
 
 
 class LazyInputs(NamedTuple):
@@ -46,10 +48,10 @@ def as_matrix(space: Any, name: str) -> Any:
     """
     if not isinstance(space, PointCloud | LowRank):
         return space
-    if len(space) > MAX_DENSE:
+    if len(space) > MAX_DENSE_SIZE:
         raise ValueError(
-            f"{name} has {len(space)} points: from {MAX_DENSE} on use plan='lazy', or pass its "
-            "matrix, toarray(), if memory allows."
+            f"{name} has {len(space)} points: from {MAX_DENSE_SIZE} on use plan='lazy', or pass "
+            "its matrix, toarray(), if memory allows."
         )
     return space.toarray()
 
@@ -71,19 +73,21 @@ def solve_lazy(
     rank: int | None,
     backend: str,
     random_state: Any,
+    settings: MultiscaleSettings = MULTISCALE,
 ) -> GromovResult:
     """As `solve_gromov`, between spaces and without a warning."""
     noise = seeded(random_state)
-    problem, restore = read_spaces(Ca, Cb, a, b, rank, noise)
-    absolute, scale = _absolute_reg(reg, reg_scale, problem)
-    regs, scales = (problem.x.weights.new_tensor([value]) for value in (absolute, scale))
-    tol_used = attainable_tol(tol or TOLERANCE, regs, scales)
-    budget: dict[str, Any] = {"tol": float(tol_used), "max_iter": max_iter}
+    problem, restore = read_spaces(Ca, Cb, a, b, rank, noise, settings.n_landmarks)
+    scale = torch.tensor([problem.scale or 1.0], dtype=torch.float64)
+    absolute = float(absolute_reg(reg, reg_scale, scale))
+    regs, scales = (problem.x.weights.new_tensor([float(x)]) for x in (absolute, scale))
+    tol_used = attainable_tol(tol or DEFAULT_TOLERANCE, regs, scales)
+    budget: dict[str, Any] = {"tol": float(tol_used), "max_iter": max_iter, "settings": settings}
     if isinstance(init, State):
         moment, g = _given(init, problem)
         outcome = refine(problem, absolute, moment, g / absolute, **budget)
     elif isinstance(init, str) and init in ("auto", "anneal"):
-        draws = max(n_init, N_DRAWS)
+        draws = max(n_init, settings.n_draws)
         outcome = solve_levels(
             problem, absolute, n_draws=draws, noise=noise, backend=backend, **budget
         )
@@ -93,7 +97,13 @@ def solve_lazy(
 
 
 def read_spaces(
-    Ca: Any, Cb: Any, a: Array | None, b: Array | None, rank: int | None, noise: torch.Generator
+    Ca: Any,
+    Cb: Any,
+    a: Array | None,
+    b: Array | None,
+    rank: int | None,
+    noise: torch.Generator,
+    n_landmarks: int = MULTISCALE.n_landmarks,
 ) -> LazyInputs:
     """Validate two spaces and their weights, and factor what is not factored yet.
 
@@ -114,7 +124,7 @@ def read_spaces(
     is_torch = [isinstance(x, Tensor) for x in given]
     if any(is_torch) and not all(is_torch):
         raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
-    parts = [low_rank(space, rank, noise) for space in (Ca, Cb)]
+    parts = [low_rank(space, rank, noise, n_landmarks) for space in (Ca, Cb)]
     dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
     device = parts[0][0].device
     sides = []
@@ -123,25 +133,13 @@ def read_spaces(
         sides.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
 
     def restore(x: Tensor) -> Any:
-        return x if is_torch[0] else x.cpu().numpy()[()]
+        return x[0] if is_torch[0] else x[0].cpu().numpy()[()]
 
     return LazyInputs(FactoredProblem(*sides), restore)
 
 
 def _array(space: Space) -> Array:
     return space.points if isinstance(space, PointCloud) else space.factors
-
-
-def _absolute_reg(
-    reg: float | Array, reg_scale: str | None, problem: FactoredProblem
-) -> tuple[float, float]:
-    """The entropy's absolute strength, and the scale it is relative to."""
-    if reg_scale not in ("auto", None):
-        raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
-    value, scale = float(reg), problem.scale or 1.0
-    if not 0 < value < float("inf"):
-        raise ValueError("reg must be positive.")
-    return (value * scale if reg_scale == "auto" else value), scale
 
 
 def _given(init: State, problem: FactoredProblem) -> tuple[Tensor, Tensor]:
@@ -168,31 +166,18 @@ def _package(
     n_iter: int,
     restore: Callable[[Tensor], Any],
 ) -> GromovResult:
-    linear, like = at.linear, problem.x.weights
+    linear = at.linear
     energy = problem.energy(at.moment)
-    value = at.value(energy, reg)
-    if not math.isfinite(value):
-        status = "non_finite"
-    elif change < tol:
-        status = "converged" if at.error < tol else "inner"
-    else:
-        status = "max_iter"
 
-    def number(x: float) -> Any:
-        return restore(like.new_tensor(x))
+    def number(x: float) -> Tensor:
+        return problem.x.weights.new_tensor([x])
 
+    value, error, tols = number(at.value(energy, reg)), number(at.error), number(tol)
     fields = (linear.left, linear.right, linear.scores(at.g), linear.a)
-    return GromovResult(
-        plan=LazyPlan(*map(restore, fields)),
-        value=number(value),
-        value_quad=number(energy),
-        potentials=(restore(reg * at.f), restore(reg * at.g)),
-        marginals=(restore(linear.a), restore(at.columns)),
-        marginal_error=number(at.error),
-        converged=status == "converged",
-        status=status,
-        n_iter=n_iter,
-        reg=number(reg),
-        tol=number(tol),
-        state=State(restore(at.moment), restore(reg * at.g)),
-    )
+    return package(
+        plan=LazyPlan(*(restore(x[None]) for x in fields)),
+        value=value, value_quad=number(energy), potentials=(reg * at.f[None], reg * at.g[None]),
+        marginals=(linear.a[None], at.columns[None]), marginal_error=error,
+        status=status_of(value, number(change), error, tols), n_iter=torch.tensor([n_iter]),
+        reg=number(reg), tol=tols, cost=at.moment[None], restore=restore,
+    )  # fmt: skip

@@ -20,33 +20,28 @@ from skgw.solvers.problems.low_rank import LowRankProblem, truncate
 from skgw.solvers.problems.quadratic import QuadraticProblem, energy
 from skgw.solvers.quadratic.descent import NON_FINITE, Solution, is_compiled, minimize
 from skgw.solvers.result import State
-
-MIN_SIZE = 300  # points a side; below it products of full matrices are cheap
-RANK = 64
-COOLING_SIZE = 160  # points a side from which on the first steps alone take truncated kernels ...
-COOLING_RANK = 16
-FAR = 8.0  # ... if there are three of them, the temperature falling by at least this factor
-ROUGH_TOLERANCE = 1e-2  # of the first solve with truncated kernels
-CLOSER = 1e-2  # tolerance of a corrected solve, in terms of what the last one moved
-MAX_CORRECTIONS = 6
-RESERVE = 4  # one step in so many is kept for the exact kernels, should the corrections not settle
+from skgw.solvers.settings import DENSE, LOW_RANK, DenseSettings, LowRankSettings
 
 
-def pays(problem: QuadraticProblem, backend: str) -> bool:
+def pays(problem: QuadraticProblem, backend: str, settings: DenseSettings = DENSE) -> bool:
     """Whether truncated kernels save time: in compiled code full ones are quicker."""
     size = min(problem.offset.shape[1:])
-    return size >= MIN_SIZE and not is_compiled(problem.offset, backend)
+    is_large = size >= settings.low_rank.min_size
+    return is_large and not is_compiled(problem.offset, backend, settings.descent)
 
 
-def cooling_problem(problem: QuadraticProblem, fall: float) -> LowRankProblem | None:
+def cooling_problem(
+    problem: QuadraticProblem, fall: float, settings: LowRankSettings = LOW_RANK
+) -> LowRankProblem | None:
     """The problem to cool with from `fall` times the final temperature, if not the exact one.
 
     On GPUs it is launches that take the time, of which factors would need more.
     """
+    is_small = min(problem.offset.shape[1:]) < settings.annealing_min_size
     on_cpu = problem.offset.device.type == "cpu"
-    if not on_cpu or fall < FAR or min(problem.offset.shape[1:]) < COOLING_SIZE:
+    if not on_cpu or fall < settings.annealing_min_fall or is_small:
         return None
-    return truncate(problem, COOLING_RANK)
+    return truncate(problem, settings.annealing_rank, settings.oversampling)
 
 
 def minimize_from_truncated(
@@ -54,21 +49,24 @@ def minimize_from_truncated(
     reg: Tensor,
     start: State,
     *,
-    level: Tensor,
+    first_reg: Tensor,
     tol: Tensor,
     max_iter: int,
     backend: str = "auto",
+    settings: DenseSettings = DENSE,
 ) -> Solution:
     """As `minimize`, with a handful of products of full matrices."""
-    solve = functools.partial(minimize, reg=reg, backend=backend)
+    solve = functools.partial(minimize, reg=reg, backend=backend, settings=settings.descent)
     if max_iter == 1:
-        return solve(problem, start=start, level=level, tol=tol, max_iter=1)
-    rough, allowed = truncate(problem, RANK), max_iter - max(1, max_iter // RESERVE)
-    wanted = tol.clamp_min(ROUGH_TOLERANCE)
-    solution = solve(rough, start=start, level=level, tol=wanted, max_iter=allowed)
+        return solve(problem, start=start, first_reg=first_reg, tol=tol, max_iter=1)
+    rank = settings.low_rank
+    rough = truncate(problem, rank.rank, rank.oversampling)
+    allowed = max_iter - max(1, max_iter // rank.exact_interval)
+    wanted = tol.clamp_min(rank.tolerance)
+    solution = solve(rough, start=start, first_reg=first_reg, tol=wanted, max_iter=allowed)
     if (solution.status == NON_FINITE).any():
-        return solve(problem, start=start, level=level, tol=tol, max_iter=max_iter)
-    solution, settled = _corrected(problem, rough, solution, solve, tol, allowed)
+        return solve(problem, start=start, first_reg=first_reg, tol=tol, max_iter=max_iter)
+    solution, settled = _corrected(problem, rough, solution, solve, tol, allowed, rank)
     plan, n_iter = solution.plan, solution.n_iter
     gradient = problem.gradient(plan)
     if settled:
@@ -85,24 +83,28 @@ def _corrected(
     solve: Callable[..., Solution],
     tol: Tensor,
     max_iter: int,
+    settings: LowRankSettings,
 ) -> tuple[Solution, bool]:
     """Solve `rough` with the exact gradient at the last plan, again and again.
 
     Returns the solution, whose `n_iter` counts all steps, and whether nothing moves any more.
     """
-    wanted, n_iter = torch.full_like(tol, ROUGH_TOLERANCE), solution.n_iter
-    for _ in range(MAX_CORRECTIONS):
+    wanted, n_iter = torch.full_like(tol, settings.tolerance), solution.n_iter
+    for _ in range(settings.max_corrections):
         if int(n_iter.max()) >= max_iter:
             break
         plan, gradient = solution.plan, problem.gradient(solution.plan)
         state = State(gradient, solution.potential)
         # The next correction moves the plan, too, by a share of what this one does.
-        wanted, left = torch.maximum(tol, CLOSER * wanted), max_iter - int(n_iter.max())
+        wanted, left = (
+            torch.maximum(tol, settings.correction_ratio * wanted),
+            max_iter - int(n_iter.max()),
+        )
         solution = solve(
             rough.corrected(plan, gradient), start=state, plan=plan, tol=wanted, max_iter=left
         )
         n_iter = n_iter + solution.n_iter
-        wanted = (solution.plan - plan).abs().sum((1, 2)).clamp_max(ROUGH_TOLERANCE)
+        wanted = (solution.plan - plan).abs().sum((1, 2)).clamp_max(settings.tolerance)
         # The first step is from the exact gradient: if it moved nothing, it was the last.
         at_rest = (solution.n_iter == 1) & (wanted < tol) & (solution.error < tol)
         if at_rest.all():

@@ -22,15 +22,14 @@ from torch import Tensor
 from skgw.solvers.initializers.basic import ANNEALING_START
 from skgw.solvers.linear.streamed import StreamedProblem, log_sums, solve_streamed
 from skgw.solvers.problems.low_rank import LowRankProblem
-from skgw.solvers.quadratic.descent import Solution, entropic_value, minimize
+from skgw.solvers.quadratic.descent import (
+    Solution,
+    entropic_value,
+    marginal_correction,
+    minimize,
+)
 from skgw.solvers.result import State
-
-SAMPLE = 2000  # points a side of the first level
-GROWTH = 4  # of the number of points from one level to the next
-LEVEL_TOLERANCE = 1e-2  # of samples
-LEVEL_STEPS = 10
-MAX_SWEEPS = 30  # per linear problem
-INNER = 0.25  # share of the tolerance that a linear problem is solved to: its errors move the plan
+from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
 
 class Side(NamedTuple):
@@ -140,10 +139,9 @@ class Position(NamedTuple):
 
     def value(self, energy: float, reg: float) -> float:
         """The objective, corrected to first order for what the column sums are off."""
-        b = self.linear.b.double()
-        price = torch.where(b > 0, self.g.double() + b.log(), 0.0)  # of mass, over reg
-        gap = float((b - self.columns.double()) @ price)
-        return energy - reg * self.entropy(reg) + reg * gap
+        columns, g, b = (x.double()[None] for x in (self.columns, self.g, self.linear.b))
+        correction = marginal_correction(columns, reg * g, b, b.new_full((1,), reg))
+        return energy - reg * self.entropy(reg) + float(correction)
 
     def distance(self, other: Position, reg: float) -> float:
         """An upper bound of the L1 distance between two plans, by Pinsker's inequality."""
@@ -164,43 +162,64 @@ def solve_levels(
     n_draws: int,
     noise: torch.Generator,
     backend: str,
+    settings: MultiscaleSettings = MULTISCALE,
 ) -> tuple[Position, float, int]:
     """From annealed samples by growing ones to all points; what comes out is that of `refine`."""
-    at = solve_samples(problem, reg, n_draws, noise, backend)
+    at = solve_samples(problem, reg, n_draws, noise, backend, settings)
     g = at.transform(problem.y.factors)
-    return refine(problem, reg, at.moment, g, tol=tol, max_iter=max_iter)
+    return refine(problem, reg, at.moment, g, tol=tol, max_iter=max_iter, settings=settings)
 
 
 def solve_samples(
-    problem: FactoredProblem, reg: float, n_draws: int, noise: torch.Generator, backend: str
+    problem: FactoredProblem,
+    reg: float,
+    n_draws: int,
+    noise: torch.Generator,
+    backend: str,
+    settings: MultiscaleSettings = MULTISCALE,
 ) -> Position:
     """Solve for samples of growing size, up to less than half of all points."""
-    at, size = first_level(problem, reg, n_draws, noise, backend), SAMPLE * GROWTH
-    while 2 * size <= max(len(side.weights) for side in problem):
+    at = first_level(problem, reg, n_draws, noise, backend, settings)
+    tol, max_iter = settings.level_tolerance, settings.level_steps
+    for size in sample_sizes(max(len(side.weights) for side in problem), settings):
         sample = problem.sample(size, noise)
         g = at.transform(sample.y.factors)
-        at, *_ = refine(sample, reg, at.moment, g, tol=LEVEL_TOLERANCE, max_iter=LEVEL_STEPS)
-        size *= GROWTH
+        at, *_ = refine(sample, reg, at.moment, g, tol=tol, max_iter=max_iter, settings=settings)
     return at
 
 
+def sample_sizes(n: int, settings: MultiscaleSettings = MULTISCALE) -> list[int]:
+    """Sizes of the samples between the first one and all `n` points."""
+    sizes, size = [], settings.sample_size * settings.growth
+    while 2 * size <= n:
+        sizes.append(size)
+        size *= settings.growth
+    return sizes
+
+
 def first_level(
-    problem: FactoredProblem, reg: float, n_draws: int, noise: torch.Generator, backend: str
+    problem: FactoredProblem,
+    reg: float,
+    n_draws: int,
+    noise: torch.Generator,
+    backend: str,
+    settings: MultiscaleSettings = MULTISCALE,
 ) -> Position:
     """Anneal on samples, and take the one with the lowest objective."""
-    if max(len(side.weights) for side in problem) <= SAMPLE:
+    if max(len(side.weights) for side in problem) <= settings.sample_size:
         n_draws = 1  # they would all be the same
-    draws = [problem.sample(SAMPLE, noise) for _ in range(n_draws)]
-    solved = [annealed(draw, reg, backend) for draw in draws]
+    draws = [problem.sample(settings.sample_size, noise) for _ in range(n_draws)]
+    solved = [annealed(draw, reg, settings.level_tolerance, backend) for draw in draws]
     regs, b = problem.x.weights.new_full((1,), reg), draws[0].y.weights[None]
     objectives = [float(entropic_value(s.plan, s.potential, s.energy, b, regs)) for s in solved]
     best = min(range(n_draws), key=objectives.__getitem__)
     sample, solution = draws[best], solved[best]
     moment = sample.x.factors.T @ solution.plan[0] @ sample.y.factors
-    return outer_step(sample, reg, moment.double(), solution.potential[0] / reg, LEVEL_TOLERANCE)
+    g = solution.potential[0] / reg
+    return outer_step(sample, reg, moment.double(), g, settings.level_tolerance, settings)
 
 
-def annealed(sample: FactoredProblem, reg: float, backend: str) -> Solution:
+def annealed(sample: FactoredProblem, reg: float, tol: float, backend: str) -> Solution:
     """A rough solution, from the product coupling at a high temperature."""
     quadratic = sample.quadratic()
     regs = torch.full_like(quadratic.constant, reg)
@@ -208,31 +227,48 @@ def annealed(sample: FactoredProblem, reg: float, backend: str) -> Solution:
         quadratic,
         regs,
         State(quadratic.offset),
-        level=torch.full_like(regs, ANNEALING_START * sample.scale),
-        tol=torch.full_like(regs, LEVEL_TOLERANCE),
+        first_reg=torch.full_like(regs, ANNEALING_START * sample.scale),
+        tol=torch.full_like(regs, tol),
         backend=backend,
     )
 
 
 def refine(
-    problem: FactoredProblem, reg: float, moment: Tensor, g: Tensor, *, tol: float, max_iter: int
+    problem: FactoredProblem,
+    reg: float,
+    moment: Tensor,
+    g: Tensor,
+    *,
+    tol: float,
+    max_iter: int,
+    settings: MultiscaleSettings = MULTISCALE,
 ) -> tuple[Position, float, int]:
     """Outer steps from a moment and a column potential, until the plan moves by less than `tol`.
 
     Returns the last position, how far it is from the one before, and the number of steps.
     """
-    last, change = outer_step(problem, reg, moment, g, tol), 1.0
+    last, change = outer_step(problem, reg, moment, g, tol, settings), 1.0
     for step in range(2, max_iter + 1):
-        new = outer_step(problem, reg, last.moment, last.g, tol)
+        new = outer_step(problem, reg, last.moment, last.g, tol, settings)
         change, last = new.distance(last, reg), new
         if change < tol and last.error < tol:
             return last, change, step
     return last, change, max_iter
 
 
-def outer_step(problem: FactoredProblem, reg: float, at: Tensor, g: Tensor, tol: float) -> Position:
+def outer_step(
+    problem: FactoredProblem,
+    reg: float,
+    at: Tensor,
+    g: Tensor,
+    tol: float,
+    settings: MultiscaleSettings,
+) -> Position:
     """Solve the linear problem at the moment `at`, and take the moment of its plan."""
     linear = problem.linearised(at, reg)
-    g, columns, error = solve_streamed(linear, g, tol=INNER * tol, max_sweeps=MAX_SWEEPS)
+    g, columns, error = solve_streamed(
+        linear, g,
+        tol=settings.inner_share * tol, max_sweeps=settings.max_sweeps, settings=settings.anderson,
+    )  # fmt: skip
     f, moment = linear.moment(g, problem.x.factors, problem.y.factors)
     return Position(linear, at, moment, f, g, columns, error)

@@ -22,15 +22,10 @@ from skgw.solvers.initializers.named import WARM_START, Setting, Start, named_st
 from skgw.solvers.problems.low_rank import truncate
 from skgw.solvers.problems.quadratic import Problem, QuadraticProblem, energy
 from skgw.solvers.quadratic.descent import entropic_value, minimize
-from skgw.solvers.quadratic.low_rank import RANK, pays
+from skgw.solvers.quadratic.low_rank import pays
+from skgw.solvers.quadratic.outer_step import choose
 from skgw.solvers.result import StartsReport, State
-
-POOL_TOLERANCE = 1e-2  # of the rough solves
-MAX_FLIPPED = 4  # eigenvectors
-N_PAIRS = 2
-PIECE = 2**20  # entries: as many starts are solved at once as have plans of that size together
-SAME_VALUE = 0.05  # of reg: values that differ by less are as good as each other
-OTHER_PLAN = 0.25  # of the mass: plans that send more of it elsewhere are different matchings
+from skgw.solvers.settings import DENSE, MULTISTART, DenseSettings, MultistartSettings
 
 
 class _Outcome(NamedTuple):
@@ -50,14 +45,15 @@ def best_of_pool(
     max_iter: int,
     backend: str,
     random_state: Any,
+    settings: DenseSettings = DENSE,
 ) -> tuple[Start, StartsReport]:
     """Solve from `n_init` starts, `first` among them, and return where the best one got to.
 
     Memory: a piece of the pool takes what a batch of as many problems takes. Besides, the plan of
     every start is kept at half precision until the best one is known.
     """
-    starts = pool(first, n_init, setting, seeded(random_state))
-    outcomes = _solved(starts, setting, max_iter, backend)
+    starts = pool(first, n_init, setting, seeded(random_state), settings.multistart)
+    outcomes = _solved(starts, setting, max_iter, backend, settings)
     start, best = next(outcomes)
     names, values, plans = [start.name], [best.value], [_halved(best.plan)]
     for start, outcome in outcomes:
@@ -66,12 +62,18 @@ def best_of_pool(
         values.append(outcome.value)
         plans.append(_halved(outcome.plan))
     distances = [0.5 * (_restored(*plan) - best.plan).abs().sum((1, 2)) for plan in plans]
-    report = _report(names, torch.stack(values, 1), torch.stack(distances, 1), setting)
+    report = _report(
+        names, torch.stack(values, 1), torch.stack(distances, 1), setting, settings.multistart
+    )
     return Start("best", State(best.cost, best.potential), setting.reg), report
 
 
 def pool(
-    first: Start, n_init: int, setting: Setting, generator: torch.Generator
+    first: Start,
+    n_init: int,
+    setting: Setting,
+    generator: torch.Generator,
+    settings: MultistartSettings = MULTISTART,
 ) -> Iterator[Start]:
     """`first`, the annealed start and that of the profiles; about half of all are sign flips."""
     problem, inputs, reg, scale, loss = setting
@@ -83,14 +85,15 @@ def pool(
     if not left:
         return
     level = torch.maximum(WARM_START * scale, reg)
-    vectors = spectra(problem, min(MAX_FLIPPED, max(1, n_init.bit_length() - 2)))
+    n_flipped = min(settings.max_flipped_vectors, max(1, n_init.bit_length() - 2))
+    vectors = spectra(problem, n_flipped)
     flips = sign_flips(vectors.a.shape[2])[:left]
     for signs in flips:
         yield Start("spectral", State(vectors.cost(problem, reg.new_tensor(signs))), level)
     for _ in range(left - len(flips)):
         cost = pairs_cost(
             problem, inputs.Ca, inputs.Cb, profiles.state.cost, level, generator,
-            n_pairs=N_PAIRS, loss=loss,
+            n_pairs=settings.n_pairs, loss=loss,
         )  # fmt: skip
         yield Start("pairs", State(cost), level)
 
@@ -112,20 +115,27 @@ def seeded(random_state: Any) -> torch.Generator:
 
 
 def _solved(
-    starts: Iterator[Start], setting: Setting, max_iter: int, backend: str
+    starts: Iterator[Start],
+    setting: Setting,
+    max_iter: int,
+    backend: str,
+    settings: DenseSettings,
 ) -> Iterator[tuple[Start, _Outcome]]:
     """Solve roughly from each start, as many at once as memory allows."""
     problem, reg = setting.problem, setting.reg
-    rough: Problem = truncate(problem, RANK) if pays(problem, backend) else problem
-    size = max(1, PIECE // problem.offset.numel())
+    rank = settings.low_rank
+    rough: Problem = problem
+    if pays(problem, backend, settings):
+        rough = truncate(problem, rank.rank, rank.oversampling)
+    size = max(1, settings.multistart.max_entries // problem.offset.numel())
     everyone = torch.arange(len(reg), device=reg.device)
     while piece := list(itertools.islice(starts, size)):
         index = everyone.repeat(len(piece))
-        tol = torch.full_like(reg, POOL_TOLERANCE)[index]
+        tol = torch.full_like(reg, settings.multistart.tolerance)[index]
         solution = minimize(
             rough.take(index), reg[index], _stacked(piece, problem.b),
-            level=torch.cat([start.level for start in piece]), tol=tol, max_iter=max_iter,
-            backend=backend,
+            first_reg=torch.cat([start.level for start in piece]), tol=tol, max_iter=max_iter,
+            backend=backend, settings=settings.descent,
         )  # fmt: skip
         ends = solution.plan.split(len(reg)), solution.potential.split(len(reg))
         for start, plan, potential in zip(piece, *ends, strict=True):
@@ -149,9 +159,7 @@ def _outcome(problem: QuadraticProblem, reg: Tensor, plan: Tensor, potential: Te
 
 def _better(one: _Outcome, other: _Outcome) -> _Outcome:
     """For each problem the outcome with the lower value; `other` where they are equal."""
-    lower = one.value < other.value
-    pairs = zip(one, other, strict=True)
-    return _Outcome(*(torch.where(lower.view(-1, *[1] * (x.ndim - 1)), x, y) for x, y in pairs))
+    return choose(one.value < other.value, one, other)
 
 
 def _halved(plan: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,11 +172,17 @@ def _restored(half: Tensor, peak: Tensor) -> Tensor:
     return half.to(peak) * peak
 
 
-def _report(names: list[str], values: Tensor, distances: Tensor, setting: Setting) -> StartsReport:
+def _report(
+    names: list[str],
+    values: Tensor,
+    distances: Tensor,
+    setting: Setting,
+    settings: MultistartSettings,
+) -> StartsReport:
     """What the starts, columns of `values` and `distances` (B, n_init), agree on."""
     excess = values - values.amin(1, keepdim=True)
-    as_good = excess < SAME_VALUE * setting.reg[:, None]
-    ambiguous = (as_good & (distances > OTHER_PLAN)).any(1)
+    as_good = excess < settings.value_margin * setting.reg[:, None]
+    ambiguous = (as_good & (distances > settings.distance_margin)).any(1)
     agreement = as_good.to(values).mean(1)
     out = setting.inputs.restore
     is_batch = out(setting.reg).ndim > 0

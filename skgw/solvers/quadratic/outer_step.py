@@ -12,8 +12,9 @@ extrapolation).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,14 +23,8 @@ from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.problems.quadratic import Problem, energy
 from skgw.solvers.result import State
+from skgw.solvers.settings import DESCENT, DescentSettings
 from skgw.solvers.synchronisation import any_of
-
-INEXACTNESS = 0.1  # the linear problem need not be solved closer than this share of the last change
-MARGINAL_SHARE = 0.2  # of the tolerance, that it is solved to at last
-LEVEL_TOLERANCE = 1e-2  # largest marginal error of a step: plans that are further off mislead
-SLOW = 0.8  # rate of convergence from which on momentum is built up
-MAX_MOMENTUM = 0.9
-MAX_NEWTON = 24  # per linear problem; the next one profits from what the last one has reached
 
 LinearSolver = Callable[..., LinearSolution]  # as `solve_coupling`
 STATUS = ("converged", "max_iter", "inner", "non_finite")
@@ -46,6 +41,24 @@ class Solution(NamedTuple):
     error: Tensor  # (B,), L1 error of the row sums plus that of the column sums
     status: Tensor  # (B,)
     n_iter: Tensor  # (B,)
+
+
+T = TypeVar("T", bound=tuple[Tensor, ...])
+
+
+def choose(mask: Tensor, one: T, other: T) -> T:
+    """Named tuple of the fields of `one` for the problems in `mask` (B,), of `other` elsewhere."""
+    pairs = zip(one, other, strict=True)
+    fields = (torch.where(mask.view(-1, *[1] * (x.ndim - 1)), x, y) for x, y in pairs)
+    return type(one)(*fields)
+
+
+def status_of(value: Tensor, change: Tensor, error: Tensor, tol: Tensor) -> Tensor:
+    """Index into `STATUS`, (B,): of values, changes of the plan and marginal errors."""
+    settled = change < tol
+    status = torch.full(tol.shape, MAX_ITER, device=tol.device).masked_fill_(settled, INNER)
+    status.masked_fill_(settled & (error < tol), CONVERGED)
+    return status.masked_fill_(~torch.isfinite(value), NON_FINITE)
 
 
 class Iterate(NamedTuple):
@@ -68,12 +81,47 @@ def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tens
     return Iterate(start.cost, plan, potential, change, plan, start.cost, torch.zeros_like(change))
 
 
+def anneal(
+    problem: Problem,
+    it: Iterate,
+    levels: list[Tensor],
+    lean: Tensor,
+    linear: LinearSolver,
+    settings: DescentSettings = DESCENT,
+    *,
+    coarse: Problem | None = None,
+) -> Iterate:
+    """One step at each level; gradients are those of `coarse`, and of `problem` at the last."""
+    for k, level in enumerate(levels):
+        of = problem if coarse is None or k == len(levels) - 1 else coarse
+        it = cooled(of, it, level, lean, linear, settings)
+    return it
+
+
+def annealing_levels(
+    first: Tensor, reg: Tensor, *, n_levels: int | None = None, octaves: float = 1.0
+) -> list[Tensor]:
+    """Annealing levels from `first` (B,) to above `reg` (B,), as many for each problem.
+
+    By default as many as it takes for a ratio of at most 2**octaves from one to the next.
+    """
+    ratio = (first / reg).clamp_min(1.0)
+    if n_levels is None:
+        n_levels = math.ceil(float(ratio.log2().amax()) / octaves)
+    return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
+
+
 def cooled(
-    problem: Problem, it: Iterate, level: Tensor, lean: Tensor, linear: LinearSolver
+    problem: Problem,
+    it: Iterate,
+    level: Tensor,
+    lean: Tensor,
+    linear: LinearSolver,
+    settings: DescentSettings = DESCENT,
 ) -> Iterate:
     """One step at a temperature above the final one: nothing is judged, there will be more."""
     target = torch.addcmul(it.cost, level[:, None, None], lean)
-    tol = torch.full_like(level, LEVEL_TOLERANCE)
+    tol = torch.full_like(level, settings.max_marginal_error)
     plan, potential, _ = linear(problem, target, level, potential=it.potential, tol=tol)
     cost = problem.gradient(plan)
     return it._replace(cost=cost, mixture=plan, potential=potential, last=plan, last_cost=cost)
@@ -88,36 +136,43 @@ def outer_step(
     step: int,
     *,
     is_first: bool,
+    settings: DescentSettings = DESCENT,
 ) -> tuple[Iterate, Solution]:
     """Solve the linear problem, move to its plan (or towards it), and judge convergence.
 
     The first plan of a solve has none before it to be compared with.
     """
-    least = MARGINAL_SHARE * tol
-    wanted = torch.maximum((INEXACTNESS * it.change).clamp_max(LEVEL_TOLERANCE), least)
+    least = settings.marginal_share * tol
+    wanted = (settings.inexactness * it.change).clamp_max(settings.max_marginal_error)
+    wanted = torch.maximum(wanted, least)
     plan, potential, error = linear(problem, it.cost, reg, potential=it.potential, tol=wanted)
     cost = problem.gradient(plan)
     value = energy(problem, plan, cost)
     difference = plan - it.mixture
     change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
-    settled = change < tol
-    status = torch.full(reg.shape, MAX_ITER, device=reg.device).masked_fill_(settled, INNER)
-    status.masked_fill_(settled & (error < tol), CONVERGED)
-    status.masked_fill_(~torch.isfinite(value), NON_FINITE)
+    status = status_of(value, change, error, tol)
     outcome = Solution(plan, cost, potential, value, error, status, torch.full_like(status, step))
     if is_first:
         mixture, at, streak = plan, cost, it.streak
     else:
-        mixture, at, streak = _advance(it, plan, cost, difference, change, reg)
+        mixture, at, streak = _advance(it, plan, cost, difference, change, reg, settings)
     return Iterate(at, mixture, potential, change, plan, cost, streak), outcome
 
 
 def solve_coupling(
-    problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor, **options: Any
+    problem: Problem,
+    cost: Tensor,
+    reg: Tensor,
+    *,
+    potential: Tensor,
+    tol: Tensor,
+    settings: DescentSettings = DESCENT,
+    **options: Any,
 ) -> LinearSolution:
     """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
-    options |= {"potential": potential, "tol": tol, "max_iter": MAX_NEWTON}
+    options |= {"potential": potential, "tol": tol, "max_iter": settings.max_newton_steps}
+    options["settings"] = settings.newton
     solution = solve_linear(cost, problem.a, problem.b, reg, **options)
     return with_both_errors(problem, solution)
 
@@ -130,7 +185,13 @@ def with_both_errors(problem: Problem, solution: LinearSolution) -> LinearSoluti
 
 
 def _advance(
-    it: Iterate, plan: Tensor, cost: Tensor, difference: Tensor, change: Tensor, reg: Tensor
+    it: Iterate,
+    plan: Tensor,
+    cost: Tensor,
+    difference: Tensor,
+    change: Tensor,
+    reg: Tensor,
+    settings: DescentSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Where to linearise next, the gradient there, and the new streak.
 
@@ -145,14 +206,14 @@ def _advance(
         step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
         step = step[:, None, None]
         mixture, at = it.mixture + step * difference, it.cost + step * bend
-    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > SLOW * it.change))
+    gaining = (it.streak >= 0) & ((it.streak > 0) | (change > settings.slow_rate * it.change))
     streak = torch.where(gaining, it.streak + 1, 0.0)
     streak = torch.where(convex | (it.streak < 0), -1.0, streak)
     if any_of(streak > 0):
         onward = cost - it.last_cost
         back = (bend * onward).sum((1, 2)) < 0
         streak = torch.where(back & (streak > 0), 0.0, streak)
-        momentum = (streak / (streak + 3)).clamp(0.0, MAX_MOMENTUM)[:, None, None]
+        momentum = (streak / (streak + 3)).clamp(0.0, settings.max_momentum)[:, None, None]
         mixture, at = mixture + momentum * (plan - it.last), at + momentum * onward
     return mixture, at, streak
 

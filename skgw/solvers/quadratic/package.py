@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.solvers.inputs import Inputs
+from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.quadratic.descent import CONVERGED, STATUS, Solution
 from skgw.solvers.quadratic.envelope import envelope_value
 from skgw.solvers.result import GromovResult, StartsReport, State
@@ -26,6 +30,44 @@ def differentiable(energy: Tensor, plan: Tensor, inputs: Inputs, alpha: float, l
 
 
 def package(
+    *,
+    plan: Tensor | LazyPlan,
+    value: Tensor,
+    value_quad: Tensor,
+    potentials: tuple[Tensor, Tensor],
+    marginals: tuple[Tensor, Tensor],
+    marginal_error: Tensor,
+    status: Tensor,
+    n_iter: Tensor,
+    reg: Tensor,
+    tol: Tensor,
+    cost: Tensor,
+    restore: Callable[[Tensor], Any],
+    starts: StartsReport | None = None,
+) -> GromovResult:
+    """The result in the kind of the input, from tensors with a batch axis."""
+    names = tuple(STATUS[k] for k in status.tolist())
+    is_batch = restore(reg).ndim > 0
+    f, g = map(restore, potentials)
+    rows, columns = map(restore, marginals)
+    return GromovResult(
+        plan=restore(plan) if isinstance(plan, Tensor) else plan,
+        value=restore(value),
+        value_quad=restore(value_quad),
+        potentials=(f, g),
+        marginals=(rows, columns),
+        marginal_error=restore(marginal_error),
+        converged=restore(status == CONVERGED) if is_batch else bool(status[0] == CONVERGED),
+        status=names if is_batch else names[0],
+        n_iter=restore(n_iter) if is_batch else int(n_iter[0]),
+        reg=restore(reg),
+        tol=restore(tol),
+        state=State(restore(cost), g),
+        starts=starts,
+    )
+
+
+def package_solution(
     s: Solution,
     inputs: Inputs,
     *,
@@ -37,26 +79,12 @@ def package(
     tol: Tensor,
     starts: StartsReport | None = None,
 ) -> GromovResult:
-    """The result, in the kind of the input; what is not given is taken from the solution."""
-    out = inputs.restore
-    names = tuple(STATUS[k] for k in s.status.tolist())
-    is_batch = out(reg).ndim > 0
-    converged = out(s.status == CONVERGED)
-    return GromovResult(
-        plan=out(plan),
-        value=out(value),
-        value_quad=out(value_quad),
-        potentials=(out(row_potential), out(s.potential)),
-        marginals=(out(plan.sum(2)), out(plan.sum(1))),
-        marginal_error=out(s.error),
-        converged=converged if is_batch else bool(converged),
-        status=names if is_batch else names[0],
-        n_iter=out(s.n_iter) if is_batch else int(s.n_iter[0]),
-        reg=out(reg),
-        tol=out(tol),
-        state=State(out(s.cost), out(s.potential)),
-        starts=starts,
-    )
+    """The result of a dense solution, whose `plan` may be of another mass."""
+    return package(
+        plan=plan, value=value, value_quad=value_quad, potentials=(row_potential, s.potential),
+        marginals=(plan.sum(2), plan.sum(1)), marginal_error=s.error, status=s.status,
+        n_iter=s.n_iter, reg=reg, tol=tol, cost=s.cost, restore=inputs.restore, starts=starts,
+    )  # fmt: skip
 
 
 def package_relaxed(
@@ -77,7 +105,7 @@ def package_relaxed(
     latter holds all that does not depend on the matrices.
     """
     cost = mass**2 * differentiable(s.energy, s.plan, inputs, alpha, loss)
-    return package(
+    return package_solution(
         s, inputs,
         plan=mass[:, None, None] * s.plan, value=cost + penalty, value_quad=mass**2 * s.energy,
         row_potential=row_potential, reg=reg, tol=tol,

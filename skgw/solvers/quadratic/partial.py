@@ -28,9 +28,7 @@ from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
 from skgw.solvers.quadratic.package import package_relaxed
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
-
-GROWTH = 1 / 3, 2 / 3, 1.0  # shares of the mass, for starts that grow
-CLOSED = 2.0  # cost of matching both dummies, over a bound of all other costs
+from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 
 class PartialProblem(NamedTuple):
@@ -69,6 +67,7 @@ def solve_partial(
     tol: float,
     max_iter: int,
     backend: str,
+    settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
     """`solve_gromov` for a part of the mass, on validated tensors, at an absolute `reg` (B,)."""
     if not 0 < mass <= 1:
@@ -76,18 +75,25 @@ def solve_partial(
     with torch.no_grad():
         free = torch.zeros_like(reg)
         points = relaxed_problem(inputs, free, free, loss=loss, alpha=alpha)
-        stages = [partial_problem(points, share * mass) for share in GROWTH]
+        stages = [
+            partial_problem(points, share * mass, settings.dummy_cost)
+            for share in settings.mass_stages
+        ]
         problem = stages[-1]
         starts = first_states(
-            init, points, inputs, reg, scale, loss=loss, max_iter=max_iter, backend=backend
-        )
+            init, points, inputs, reg, scale,
+            loss=loss, max_iter=max_iter, backend=backend, settings=settings.descent,
+        )  # fmt: skip
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         starts = [s._replace(state=_extended_state(problem, s.state)) for s in starts]
-        run = functools.partial(minimize, reg=reg, backend=backend)
+        run = functools.partial(minimize, reg=reg, backend=backend, settings=settings.descent)
         objective = functools.partial(_objective, reg=reg)
-        solution = best_of(stages, starts, run, objective, tol=tol_used, max_iter=max_iter)
+        solution = best_of(
+            stages, starts, run, objective,
+            tol=tol_used, max_iter=max_iter, coarse_tol=settings.tolerance,
+        )  # fmt: skip
         entropy = torch.special.entr(mass * solution.plan).sum((1, 2))
         solution, f = _without_dummies(problem, solution, reg)
     return package_relaxed(
@@ -98,7 +104,9 @@ def solve_partial(
     )  # fmt: skip
 
 
-def partial_problem(points: RelaxedProblem, mass: float) -> PartialProblem:
+def partial_problem(
+    points: RelaxedProblem, mass: float, dummy_cost: float = UNBALANCED.dummy_cost
+) -> PartialProblem:
     """Add the dummies to a problem on points."""
     left = (1 - mass) / mass
     a, b = (pad(p / mass, (0, 1), value=left) for p in (points.a, points.b))
@@ -108,7 +116,7 @@ def partial_problem(points: RelaxedProblem, mass: float) -> PartialProblem:
         + points.f2.abs().amax((1, 2))
         + points.h1.abs().amax((1, 2)) * points.h2.abs().amax((1, 2))
     )
-    offset[:, -1, -1] = CLOSED * bound
+    offset[:, -1, -1] = dummy_cost * bound
     return PartialProblem(points, offset, points.constant, a, b)
 
 

@@ -29,15 +29,13 @@ from torch import Tensor
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.linear.balanced import newton_steps
 from skgw.solvers.linear.newton_cg import LinearSolution
-from skgw.solvers.linear.unbalanced import row_potential, solve_relaxed
+from skgw.solvers.linear.unbalanced import row_potential, solve_unbalanced_linear
 from skgw.solvers.problems.unbalanced import RelaxedProblem, relaxed_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
 from skgw.solvers.quadratic.package import package_relaxed
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
-
-MAX_NEWTON = 20  # per linear problem
-GROWTH = 1 / 16, 1 / 4, 1.0  # shares of the strengths, for starts that grow
+from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 
 def strengths(unbalanced: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,21 +61,29 @@ def solve_unbalanced(
     tol: float,
     max_iter: int,
     backend: str,
+    settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
     """`solve_gromov` with relaxed marginals, on validated tensors, at absolute `reg` and `rho`."""
     newton_steps(backend, reg.device.type)  # refuses unknown names
     with torch.no_grad():
         problem = relaxed_problem(inputs, *rho, loss=loss, alpha=alpha)
         starts = first_states(
-            init, problem, inputs, reg, scale, loss=loss, max_iter=max_iter, backend=backend
-        )
+            init, problem, inputs, reg, scale,
+            loss=loss, max_iter=max_iter, backend=backend, settings=settings.descent,
+        )  # fmt: skip
         if inputs.M is not None:
             scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
         tol_used = attainable_tol(tol, reg, scale)
         objective = functools.partial(_objective, problem, reg=reg)
-        run = functools.partial(minimize, reg=reg, linear=_solve_linear)
-        stages = [problem._replace(rho_a=k * rho[0], rho_b=k * rho[1]) for k in GROWTH]
-        solution = best_of(stages, starts, run, objective, tol=tol_used, max_iter=max_iter)
+        linear = functools.partial(_solve_linear, settings=settings)
+        run = functools.partial(minimize, reg=reg, linear=linear, settings=settings.descent)
+        stages = [
+            problem._replace(rho_a=k * rho[0], rho_b=k * rho[1]) for k in settings.penalty_stages
+        ]
+        solution = best_of(
+            stages, starts, run, objective,
+            tol=tol_used, max_iter=max_iter, coarse_tol=settings.tolerance,
+        )  # fmt: skip
         g = objective(solution)
         total = rho[0] + rho[1] + reg
         mass = torch.exp(-g / total)
@@ -92,11 +98,18 @@ def solve_unbalanced(
 
 
 def _solve_linear(
-    problem: RelaxedProblem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor
+    problem: RelaxedProblem,
+    cost: Tensor,
+    reg: Tensor,
+    *,
+    potential: Tensor,
+    tol: Tensor,
+    settings: UnbalancedSettings,
 ) -> LinearSolution:
-    return solve_relaxed(
+    return solve_unbalanced_linear(
         cost, problem.a, problem.b, reg, problem.rho_a, problem.rho_b,
-        potential=potential, tol=tol, max_iter=MAX_NEWTON,
+        potential=potential, tol=tol, max_iter=settings.max_newton_steps,
+        settings=settings.descent.newton,
     )  # fmt: skip
 
 

@@ -14,10 +14,9 @@ from skgw.solvers.inputs import Inputs, given
 from skgw.solvers.problems.quadratic import Problem, quadratic_problem
 from skgw.solvers.problems.unbalanced import RelaxedProblem
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, Solution, minimize
-from skgw.solvers.quadratic.outer_step import LEVEL_TOLERANCE
+from skgw.solvers.quadratic.outer_step import choose
 from skgw.solvers.result import Array, State
-
-ROUGH_TOLERANCE = 1e-2  # until the best start is known
+from skgw.solvers.settings import DescentSettings
 
 
 class Start(NamedTuple):
@@ -42,6 +41,7 @@ def first_states(
     loss: str,
     max_iter: int,
     backend: str,
+    settings: DescentSettings,
 ) -> list[Start]:
     """Where to start; "auto" gives a pool of starts."""
     if not isinstance(init, str):
@@ -62,7 +62,7 @@ def first_states(
             "init must be 'auto', 'anneal', 'product', 'identity', a plan or a State, "
             f"got {init!r}."
         )
-    coupling = _balanced(inputs, reg, level, loss, problem.alpha, max_iter, backend)
+    coupling = _balanced(inputs, reg, level, loss, problem.alpha, max_iter, backend, settings)
     grown = [start._replace(grows=True) for start in (annealed, product)]
     return [annealed, product, Start(State(problem.gradient(coupling))), *grown]
 
@@ -88,16 +88,18 @@ def _balanced(
     alpha: float,
     max_iter: int,
     backend: str,
+    settings: DescentSettings,
 ) -> Tensor:
     """A rough solution of the problem with fixed marginals, (B, n, m)."""
     problem = quadratic_problem(
         inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
     )
-    tol = torch.full_like(reg, LEVEL_TOLERANCE)
+    tol = torch.full_like(reg, settings.max_marginal_error)
     start = State(problem.offset)
     return minimize(
-        problem, reg, start, level=level, tol=tol, max_iter=max_iter, backend=backend
-    ).plan
+        problem, reg, start,
+        first_reg=level, tol=tol, max_iter=max_iter, backend=backend, settings=settings,
+    ).plan  # fmt: skip
 
 
 def best_of(
@@ -108,20 +110,20 @@ def best_of(
     *,
     tol: Tensor,
     max_iter: int,
+    coarse_tol: float,
 ) -> Solution:
     """Minimise roughly from all `starts`, and on from the lowest objective of each problem.
 
     The last of the `stages` is the problem, those before it match less of the mass. Only outer
     steps for the last one count.
     """
-    rough = functools.partial(minimize, tol=tol.clamp_min(ROUGH_TOLERANCE), max_iter=max_iter)
+    rough = functools.partial(minimize, tol=tol.clamp_min(coarse_tol), max_iter=max_iter)
     best, *others = (_from_start(stages, start, rough) for start in starts)
     for other in others:
         better = objective(other).nan_to_num(torch.inf) < objective(best).nan_to_num(torch.inf)
-        pairs = zip(other, best, strict=True)
-        best = Solution(*(torch.where(_along(better, x), x, y) for x, y in pairs))
+        best = choose(better, other, best)
     left = max_iter - int(best.n_iter.max())
-    if (tol >= ROUGH_TOLERANCE).all():
+    if (tol >= coarse_tol).all():
         return best
     if left < 1:
         rough_only = best.status == CONVERGED
@@ -137,11 +139,6 @@ def _from_start(
     state, level, grows = start
     if grows:
         for problem in stages[:-1]:
-            solution = minimize(problem, start=state, level=level)
+            solution = minimize(problem, start=state, first_reg=level)
             state, level = State(solution.cost, solution.potential), None
-    return minimize(stages[-1], start=state, level=level)
-
-
-def _along(index: Tensor, x: Tensor) -> Tensor:
-    """`index` (B,) with as many axes as `x`."""
-    return index.reshape(-1, *([1] * (x.ndim - 1)))
+    return minimize(stages[-1], start=state, first_reg=level)
