@@ -29,8 +29,7 @@ from skgw.solvers.linear.balanced_numba import solve_one
 from skgw.solvers.linear.newton_cg_numba import CompiledProblem
 from skgw.solvers.problems.low_rank import LowRankProblem
 from skgw.solvers.problems.quadratic import QuadraticProblem
-from skgw.solvers.quadratic.descent import Solution
-from skgw.solvers.quadratic.outer_step import CONVERGED, INNER, MAX_ITER, NON_FINITE
+from skgw.solvers.quadratic.outer_step import CONVERGED, INNER, MAX_ITER, NON_FINITE, Solution
 from skgw.solvers.quadratic.passes_numba import (
     DenseProblem,
     Iterate,

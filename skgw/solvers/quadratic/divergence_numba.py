@@ -16,8 +16,8 @@ from torch import Tensor
 
 from skgw.solvers.compiled import Array, Exp2, Weights, compiled, each, exp2_for, log_weights
 from skgw.solvers.initializers.basic import ANNEALING_START
-from skgw.solvers.quadratic.descent import NON_FINITE
 from skgw.solvers.quadratic.descent_numba import find_plan, lean_cost
+from skgw.solvers.quadratic.outer_step import NON_FINITE
 from skgw.solvers.quadratic.passes_numba import DenseProblem, Iterate, ThinKernels, product
 from skgw.solvers.settings import DESCENT, DescentSettings
 
