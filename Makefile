@@ -47,6 +47,7 @@ types: $(DEV) ## mypy
 	$(BIN)/mypy
 
 docs-examples: export MPLBACKEND = Agg
+docs-examples: export OMP_NUM_THREADS = 1
 docs-examples: $(TEST) ## run the examples in the docstrings and in the pages of docs/
 	$(PYTEST) --doctest-modules skgw --ignore=skgw/solvers/experimental/newton_cg_triton.py
 	$(PYTEST) --doctest-glob="*.rst" docs
