@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from skgw.solvers import solve_gromov
 from skgw.solvers.experimental.cuda_graph import RecordedSolve, Schedule, solve_fixed
-from skgw.solvers.initializers.basic import tilt_direction
+from skgw.solvers.initializers.basic import unit_perturbation
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE
 
 LOOKS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "unique", "masked_select")
@@ -61,11 +61,11 @@ def test_the_same_operations_for_all_values(easy, noisy_copies):
     others = arrays([noisy_copies(30, 24, seed=seed, noise=0.8)[:2] for seed in (7, 8, 9)])
     spoilt = (torch.full_like(easy[0], torch.nan), *easy[1:])
     schedule = Schedule(n_levels=2, n_outer=3, n_newton=2, n_products=4)
-    lean = tilt_direction(30, 24).double()
+    perturbation = unit_perturbation(30, 24).double()
     recorded = []
     for problem in (easy, others, spoilt):
         with Recorder() as recorder:
-            solve(problem, schedule=schedule, lean=lean)
+            solve(problem, schedule=schedule, perturbation=perturbation)
         recorded.append(recorder.operations)
     assert len(recorded[0]) > 500
     assert recorded[0] == recorded[1] == recorded[2]

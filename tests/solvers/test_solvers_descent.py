@@ -84,7 +84,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
 def test_some_steps_have_to_be_cut_short(monkeypatch):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE["indefinite"])
     assert descend(problem, 0.05 * scale, max_iter=300).status == CONVERGED
-    monkeypatch.setattr(outer_step, "_shortened", lambda *_: 1.0)
+    monkeypatch.setattr(outer_step, "_step_length", lambda *_: 1.0)
     without = descend(problem, 0.05 * scale, max_iter=300)
     assert without.status == MAX_ITER  # it goes round in circles
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from skgw.solvers import solve_gromov
 from skgw.solvers.initializers.basic import identity_start
-from skgw.solvers.problems.low_rank import truncate
+from skgw.solvers.problems.low_rank import low_rank_problem
 from skgw.solvers.problems.quadratic import quadratic_problem
 from skgw.solvers.quadratic import outer_step
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
@@ -80,7 +80,7 @@ def test_cooled_with_truncated_kernels(noisy_copies, dtype, m):
     Ca, Cb, _ = noisy_copies(33, m, noise=0.1)
     problem, scale = set_up(np.stack([Ca, 0.9 * Ca]), np.stack([Cb, Cb]), dtype=dtype)
     reg = 0.02 * scale
-    options = {"first_reg": 0.2 * scale, "coarse": truncate(problem, 1)}
+    options = {"first_reg": 0.2 * scale, "coarse": low_rank_problem(problem, 1)}
     assert_same(*solve_both(problem, reg, **options), reg)
     early = solve_both(problem, reg, max_iter=3, **options)
     assert_same(*early, reg)
@@ -139,7 +139,7 @@ def test_steps_are_cut_short(monkeypatch):
     plain, compiled = solve_both(problem, 0.05 * scale, max_iter=300, tol=1e-6)
     assert plain.status == compiled.status == CONVERGED
     assert (plain.plan - compiled.plan).abs().sum() < 1e-4
-    monkeypatch.setattr(outer_step, "_shortened", lambda *_: 1.0)
+    monkeypatch.setattr(outer_step, "_step_length", lambda *_: 1.0)
     whole, _ = solve_both(problem, 0.05 * scale, max_iter=300, tol=1e-6)
     assert whole.status == MAX_ITER  # so that it is these steps that are tested
 

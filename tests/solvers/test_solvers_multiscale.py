@@ -102,8 +102,8 @@ def test_samples_follow_the_weights():
 
     def drawn(shares, size):
         weights = torch.tensor(shares)[labels] / 1000
-        side = multiscale.Side(torch.arange(4000.0)[:, None], weights, 0.0, 0.0)
-        sample = multiscale._sampled(side, size, noise)
+        side = multiscale.CentredSpace(torch.arange(4000.0)[:, None], weights, 0.0, 0.0)
+        sample = multiscale._subsample(side, size, noise)
         assert_allclose(sample.weights, 1 / size)
         return sample.factors[:, 0].long()
 
