@@ -40,10 +40,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
         For matrices that are not square, symmetric and finite, negative ones under the KL loss,
         weights that are negative or do not sum to one, and shapes that do not fit.
     """
-    given = [x for x in (Ca, Cb, M, a, b) if x is not None]
-    is_torch = [isinstance(x, Tensor) for x in given]
-    if any(is_torch) and not all(is_torch):
-        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    is_torch = are_tensors(Ca, Cb, M, a, b)
     tensors = {"Ca": read_tensor(Ca, "Ca"), "Cb": read_tensor(Cb, "Cb")}
     dtype = torch.promote_types(tensors["Ca"].dtype, tensors["Cb"].dtype)
     device = tensors["Ca"].device
@@ -72,9 +69,17 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
 
     def restore(x: Tensor) -> Any:
         x = x if n_problems else x[0]
-        return x if is_torch[0] else x.detach().cpu().numpy()[()]
+        return x if is_torch else x.detach().cpu().numpy()[()]
 
     return Inputs(Ca, Cb, M, a, b, restore)
+
+
+def are_tensors(*arrays: Any) -> bool:
+    """Whether arrays, some of which may be None, are torch tensors; a TypeError for a mixture."""
+    kinds = {isinstance(x, Tensor) for x in arrays if x is not None}
+    if len(kinds) > 1:
+        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    return kinds == {True}
 
 
 def read_tensor(x: Any, name: str) -> Tensor:

@@ -59,6 +59,13 @@ def problem_scale(inputs: Inputs, loss: str) -> Tensor:
     return torch.where(vanished, 1.0, scale)  # all points coincide: E is constant
 
 
+def fused_scale(scale: Tensor, inputs: Inputs, alpha: float) -> Tensor:
+    """The scale of all costs of a problem, (B,): `scale` plus the largest weighted entry of M."""
+    if inputs.M is None:
+        return scale
+    return scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
+
+
 def _any_apart(inputs: Inputs, index: Tensor) -> bool:
     """Whether two points with weight differ in a problem at `index`, a boolean (B,)."""
     spaces = ((inputs.Ca[index], inputs.a[index]), (inputs.Cb[index], inputs.b[index]))

@@ -10,7 +10,7 @@ from torch import Tensor
 from skgw.solvers.initializers.basic import ANNEALING_START, matched_start, product_start
 from skgw.solvers.initializers.invariants import eccentricity_plan, profile_cost, spectra
 from skgw.solvers.inputs import Inputs, given
-from skgw.solvers.problems.quadratic import QuadraticProblem
+from skgw.solvers.problems.quadratic import Problem, QuadraticProblem
 from skgw.solvers.result import State
 
 INVARIANT_START = 0.1  # first annealing level of starts from invariants, in units of the scale
@@ -43,15 +43,25 @@ def read_start(init: Any, context: StartContext) -> Start:
         return named_start(init, context)
     problem = context.problem
     if isinstance(init, State):
-        cost, potential = init
-        if potential is not None:
-            potential = given(potential, problem.b, "init.potential")
-        state = State(given(cost, problem.offset, "init.cost"), potential)
-        return Start("state", state, context.reg)
+        return Start("state", read_state(init, problem), context.reg)
     plan = given(init, problem.offset, "init")
     if (plan < 0).any() or ((plan.sum((1, 2)) - 1).abs() > 1e-2).any():
         raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
     return Start("plan", State(problem.gradient(plan)), context.reg)
+
+
+def read_state(init: State, problem: Problem) -> State:
+    """A given state, validated and expanded to the batch of the problem."""
+    cost, potential = init
+    if potential is not None:
+        potential = given(potential, problem.b, "init.potential")
+    return State(given(cost, problem.offset, "init.cost"), potential)
+
+
+def check_identity(problem: Problem) -> None:
+    """Raise a ValueError unless points can be matched one by one, in their order."""
+    if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
+        raise ValueError("init='identity' needs two spaces of the same size and weights.")
 
 
 def named_start(name: str, context: StartContext) -> Start:
@@ -62,8 +72,7 @@ def named_start(name: str, context: StartContext) -> Start:
     if name == "product":
         return Start(name, product_start(problem, reg), reg)
     if name == "identity":
-        if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
-            raise ValueError("init='identity' needs two spaces of the same size and weights.")
+        check_identity(problem)
         return Start(name, matched_start(problem, inputs.Ca, inputs.Cb, loss=loss), reg)
     if name == "flb":
         plan = eccentricity_plan(problem, inputs.Ca, inputs.Cb)

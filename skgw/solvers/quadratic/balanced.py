@@ -15,6 +15,7 @@ from skgw.solvers.quadratic.low_rank import annealing_problem, minimize_low_rank
 from skgw.solvers.quadratic.multistart import best_of_pool
 from skgw.solvers.quadratic.package import differentiable, package_solution
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
+from skgw.solvers.scales import fused_scale
 from skgw.solvers.settings import DENSE, DenseSettings
 
 
@@ -51,9 +52,7 @@ def solve_dense(
                 max_iter=max_iter, backend=backend, random_state=random_state,
                 settings=settings,
             )  # fmt: skip
-        if inputs.M is not None:
-            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
-        tol_used = attainable_tol(tol, reg, scale)
+        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
         fall = float((start.first_reg / reg).amax())
         is_far = n_init > 1 or fall > 1
         if is_far and prefers_low_rank(problem, backend, settings):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.geometry.point_cloud import LowRank, PointCloud, Space, low_rank
-from skgw.solvers.inputs import as_like, read_weights
+from skgw.solvers.inputs import are_tensors, as_like, read_weights
 from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.descent import attainable_tol
@@ -28,7 +28,7 @@ from skgw.solvers.scales import absolute_reg
 from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
 DEFAULT_TOLERANCE = 1e-2  # L1; each further digit takes about twenty sweeps over all pairs
-MAX_DENSE_SIZE = 5000  # points a space of a space that `as_matrix` makes a matrix of
+MAX_DENSE_SIZE = 5000  # points of a space whose matrix `as_matrix` computes
 
 
 class LazyInputs(NamedTuple):
@@ -120,10 +120,7 @@ def read_spaces(
                 f"plan='lazy' takes spaces, PointCloud(X) or LowRank(F), but {name} is a "
                 f"{type(space).__name__}. Matrices take plan='dense'."
             )
-    given = [x for x in (_array(Ca), _array(Cb), a, b) if x is not None]
-    is_torch = [isinstance(x, Tensor) for x in given]
-    if any(is_torch) and not all(is_torch):
-        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    is_torch = are_tensors(_array(Ca), _array(Cb), a, b)
     parts = [low_rank(space, rank, noise, n_landmarks) for space in (Ca, Cb)]
     dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
     device = parts[0][0].device
@@ -133,7 +130,7 @@ def read_spaces(
         spaces.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
 
     def restore(x: Tensor) -> Any:
-        return x[0] if is_torch[0] else x[0].cpu().numpy()[()]
+        return x[0] if is_torch else x[0].cpu().numpy()[()]
 
     return LazyInputs(FactoredProblem(*spaces), restore)
 

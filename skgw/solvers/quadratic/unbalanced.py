@@ -40,6 +40,7 @@ from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
 from skgw.solvers.quadratic.package import package_unbalanced
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.scales import fused_scale
 from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 
@@ -76,9 +77,7 @@ def solve_unbalanced(
             init, problem, inputs, reg, scale,
             loss=loss, max_iter=max_iter, backend=backend, settings=settings.descent,
         )  # fmt: skip
-        if inputs.M is not None:
-            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
-        tol_used = attainable_tol(tol, reg, scale)
+        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
         objective = functools.partial(_objective, problem, reg=reg)
         linear = functools.partial(_solve_linear, settings=settings)
         run = functools.partial(minimize, reg=reg, linear=linear, settings=settings.descent)

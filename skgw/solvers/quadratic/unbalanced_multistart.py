@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.initializers.basic import ANNEALING_START, perturbation_cost
+from skgw.solvers.initializers.named import check_identity, read_state
 from skgw.solvers.inputs import Inputs, given
 from skgw.solvers.problems.quadratic import Problem, quadratic_problem
 from skgw.solvers.problems.unbalanced import UnbalancedProblem
@@ -47,8 +48,7 @@ def first_states(
     if not isinstance(init, str):
         return [Start(_given_state(init, problem))]
     if init == "identity":
-        if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
-            raise ValueError("init='identity' needs two spaces of the same size and weights.")
+        check_identity(problem)
         return [Start(State(problem.gradient(torch.diag_embed(problem.a))))]
     cost = problem.gradient(problem.a[:, :, None] * problem.b[:, None, :])
     level = ANNEALING_START * scale
@@ -72,10 +72,7 @@ def first_states(
 
 def _given_state(init: Array | State, problem: UnbalancedProblem) -> State:
     if isinstance(init, State):
-        cost, potential = init
-        if potential is not None:
-            potential = given(potential, problem.b, "init.potential")
-        return State(given(cost, problem.offset, "init.cost"), potential)
+        return read_state(init, problem)
     plan = given(init, problem.offset, "init")
     total = plan.sum((1, 2), keepdim=True)
     if (plan < 0).any() or not (total > 0).all():
