@@ -52,7 +52,7 @@ def _misfit(rule: Correspondence, W: Array, distances: Array, between: Array) ->
     """Linearised cost of the partners of each row, (n,)."""
     own = (distances * distances) @ rule.plan.sum(1)
     partners = (between * between) @ rule.plan.sum(0)
-    scores = distances @ rule.onto_reference().link  # (n, s)
+    scores = distances @ rule.onto_reference().transported_distances  # (n, s)
     cost = own + W @ partners - 2 * np.einsum("ij,ij->i", W, scores)
     return np.maximum(cost, 0)
 

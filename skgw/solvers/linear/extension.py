@@ -30,7 +30,7 @@ class Extension(NamedTuple):
 
     Attributes
     ----------
-    link : array of shape (n_reference, m)
+    transported_distances : array of shape (n_reference, m)
         T times the distances of the y: sum_l T_kl d(y_l, y_j), the mean distance from y_j to the
         matches of x_k, times the mass of x_k.
     log_scaling : array of shape (m,)
@@ -39,13 +39,15 @@ class Extension(NamedTuple):
         Weight of the entropy, in units of squared distances.
     """
 
-    link: Array
+    transported_distances: Array
     log_scaling: Array
     reg: float
 
     def rows(self, distances: Array) -> Array:
         """Conditional plan (b, m) of points at `distances` (b, n_reference); rows sum to 1."""
-        rows: Array = softmax((4 / self.reg) * (distances @ self.link) + self.log_scaling, axis=1)
+        rows: Array = softmax(
+            (4 / self.reg) * (distances @ self.transported_distances) + self.log_scaling, axis=1
+        )
         return rows
 
 
@@ -75,13 +77,13 @@ def extend_plan(
         L1 error of the column sums of the extended plan.
     """
     a, b = (sums / sums.sum() for sums in (plan.sum(1), plan.sum(0)))
-    link = plan @ E  # (n, m)
+    transported_distances = plan @ E  # (n, m)
     columns = 2 * (E * E) @ b  # (m,)
-    cost = columns - 4 * D @ link
+    cost = columns - 4 * D @ transported_distances
     regs = cost.new_full((1,), reg)
     solution = solve_linear(
         cost[None], a[None], b[None], regs, tol=torch.full_like(regs, tol), max_iter=max_iter
     )
     log_scaling = (solution.potential[0] - columns) / reg + b.log()
-    extension = Extension(link.cpu().numpy(), log_scaling.cpu().numpy(), reg)
+    extension = Extension(transported_distances.cpu().numpy(), log_scaling.cpu().numpy(), reg)
     return extension, solution.error[0]
