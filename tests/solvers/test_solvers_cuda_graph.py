@@ -10,7 +10,15 @@ from skgw.solvers.experimental.cuda_graph import RecordedSolve, Schedule, solve_
 from skgw.solvers.initializers.basic import unit_perturbation
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE
 
-LOOKS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "unique", "masked_select")
+SYNCHRONISING = (
+    "_local_scalar_dense",
+    "nonzero",
+    "is_nonzero",
+    "item",
+    "equal",
+    "unique",
+    "masked_select",
+)
 
 
 class Recorder(TorchDispatchMode):
@@ -22,7 +30,7 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.__name__.split(".")[0]
-        if name in LOOKS:
+        if name in SYNCHRONISING:
             raise RuntimeError(f"{name} looks at a value")
         out = function(*args, **(kwargs or {}))
         shapes = [tuple(x.shape) for x in torch.utils._pytree.tree_leaves(out)]
@@ -52,7 +60,7 @@ def easy(noisy_copies):
     return arrays([noisy_copies(30, 24, seed=seed, noise=0.05)[:2] for seed in range(3)])
 
 
-def test_looks_are_refused():
+def test_synchronisations_are_refused():
     with Recorder(), pytest.raises(RuntimeError, match="_local_scalar_dense looks"):
         bool(torch.ones(2).any())
 

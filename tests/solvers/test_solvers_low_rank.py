@@ -107,7 +107,7 @@ def test_corrections_that_do_not_settle(solve_with, matrices):
     assert np.abs(result.plan - again.plan).sum() < 1e-3
 
 
-def test_truncation_is_exact_for_low_rank():
+def test_approximation_is_exact_for_low_rank():
     """Squared distances in the plane have kernels of rank two."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(50, 2)), rng.normal(size=(40, 2))
@@ -115,10 +115,10 @@ def test_truncation_is_exact_for_low_rank():
     a, b = (torch.full((1, k), 1 / k, dtype=torch.float64) for k in (50, 40))
     problem = quadratic_problem(C, D, a, b)
     plan = torch.tensor(rng.dirichlet(np.ones(2000)).reshape(1, 50, 40))
-    rough = low_rank_problem(problem, 2)
-    torch.testing.assert_close(rough.gradient(plan), problem.gradient(plan))
+    coarse = low_rank_problem(problem, 2)
+    torch.testing.assert_close(coarse.gradient(plan), problem.gradient(plan))
     torch.testing.assert_close(
-        energy(rough, plan, rough.gradient(plan)), energy(problem, plan, problem.gradient(plan))
+        energy(coarse, plan, coarse.gradient(plan)), energy(problem, plan, problem.gradient(plan))
     )
     tight = low_rank_problem(problem, 1)._replace(offset=problem.offset)
     corrected = tight.corrected(plan, problem.gradient(plan))
@@ -128,7 +128,7 @@ def test_truncation_is_exact_for_low_rank():
 @pytest.mark.parametrize("backend", ["torch", "numba"])
 @pytest.mark.parametrize("reg", [0.02, 0.2])
 def test_first_steps_of_smaller_problems(monkeypatch, solve_with, matrices, backend, reg):
-    """From a high temperature the first steps, and no others, take truncated kernels."""
+    """From a high annealing level the first steps, and no others, take low-rank kernels."""
     settings = DenseSettings(low_rank=LowRankSettings(min_size=500))
     calls = []
 

@@ -96,6 +96,7 @@ def solve_linear(
 def _solve(
     problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
 ) -> LinearSolution:
+    """Newton steps, annealing of the problems that are not close, further Newton steps."""
     first = min(max_iter, settings.direct_steps)
     solution = newton(problem, first, settings)
     if (solution.error <= problem.tol).all():
@@ -104,9 +105,9 @@ def _solve(
     if far.any():
         index = indices(far)
         rest = problem._replace(potential=solution.potential).take(index)
-        prepared = _annealed(rest, first, newton, settings)
-        closer = indices(prepared.error < solution.error[index])
-        solution.replace(index[closer], prepared.take(closer))
+        annealed = _annealed(rest, first, newton, settings)
+        closer = indices(annealed.error < solution.error[index])
+        solution.replace(index[closer], annealed.take(closer))
     todo = solution.error > problem.tol
     if max_iter > first and todo.any():
         index = indices(todo)

@@ -62,14 +62,14 @@ def minimize_low_rank(
     solve = functools.partial(minimize, reg=reg, backend=backend, settings=settings.descent)
     if max_iter == 1:
         return solve(problem, start=start, first_reg=first_reg, tol=tol, max_iter=1)
-    rank = settings.low_rank
-    coarse = low_rank_problem(problem, rank.rank, rank.oversampling)
-    allowed = max_iter - max(1, max_iter // rank.exact_interval)
-    wanted = tol.clamp_min(rank.tolerance)
+    low_rank = settings.low_rank
+    coarse = low_rank_problem(problem, low_rank.rank, low_rank.oversampling)
+    allowed = max_iter - max(1, max_iter // low_rank.exact_interval)
+    wanted = tol.clamp_min(low_rank.tolerance)
     solution = solve(coarse, start=start, first_reg=first_reg, tol=wanted, max_iter=allowed)
     if (solution.status == NON_FINITE).any():
         return solve(problem, start=start, first_reg=first_reg, tol=tol, max_iter=max_iter)
-    solution, settled = _corrected(problem, coarse, solution, solve, tol, allowed, rank)
+    solution, settled = _corrected(problem, coarse, solution, solve, tol, allowed, low_rank)
     plan, n_iter = solution.plan, solution.n_iter
     gradient = problem.gradient(plan)
     if settled:
@@ -99,10 +99,8 @@ def _corrected(
         plan, gradient = solution.plan, problem.gradient(solution.plan)
         state = State(gradient, solution.potential)
         # The plan of a correction moves again with the next one, by a share of this change.
-        wanted, left = (
-            torch.maximum(tol, settings.correction_ratio * wanted),
-            max_iter - int(n_iter.max()),
-        )
+        wanted = torch.maximum(tol, settings.correction_ratio * wanted)
+        left = max_iter - int(n_iter.max())
         solution = solve(
             coarse.corrected(plan, gradient), start=state, plan=plan, tol=wanted, max_iter=left
         )

@@ -123,10 +123,10 @@ def _solved(
 ) -> Iterator[tuple[Start, _Outcome]]:
     """Coarse solutions of each start, as many at once as `max_entries` allows."""
     problem, reg = context.problem, context.reg
-    rank = settings.low_rank
+    low_rank = settings.low_rank
     coarse: Problem = problem
     if prefers_low_rank(problem, backend, settings):
-        coarse = low_rank_problem(problem, rank.rank, rank.oversampling)
+        coarse = low_rank_problem(problem, low_rank.rank, low_rank.oversampling)
     size = max(1, settings.multistart.max_entries // problem.offset.numel())
     batch = torch.arange(len(reg), device=reg.device)
     while group := list(itertools.islice(starts, size)):
