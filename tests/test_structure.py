@@ -11,7 +11,8 @@ FILES = {
     "skgw/__init__.py": "from skgw.family import Model\n",
     "skgw/_helper.py": "from skgw.family.model import Model\nLIMIT, TOL = 1, 2\n",
     "skgw/family/__init__.py": "from skgw.family.model import Model\n",
-    "skgw/family/model.py": "def f():\n    from skgw.family import parts\nSIZE: int = 3\nModel = 1\n",
+    "skgw/family/model.py": "def f():\n    from skgw.family import parts\n"
+    "SIZE: int = 3\nModel = 1\n",
     "skgw/family/parts.py": "from skgw.family.model import f\nfrom skgw.solvers.core import g\n",
     "skgw/solvers/__init__.py": "",
     "skgw/solvers/core.py": "g = 1\n",

@@ -30,7 +30,8 @@ from benchmarks.common import Figures, parser, pin_threads, print_figures, run, 
 from benchmarks.embedding.large import peak_memory
 from skgw.solvers import LazyPlan, PointCloud, solve_gromov
 from skgw.solvers.quadratic import multiscale
-from skgw.solvers.quadratic.lazy import N_DRAWS, read_spaces
+from skgw.solvers.quadratic.lazy import read_spaces
+from skgw.solvers.settings import MULTISCALE
 
 N_COMPONENTS = 50
 THINNED, LEFT = 3, 0.1  # of this class, this share is left on the second side
@@ -121,7 +122,7 @@ def all_points(X: PointCloud, Y: PointCloud, reg: float, rank: int | None) -> di
 
 
 def extended(
-    solve: Callable[..., multiscale.Position],
+    solve: Callable[..., multiscale.StreamedIterate],
 ) -> Callable[[PointCloud, PointCloud, float, int | None], dict[str, Any]]:
     """The plan that the solution for a sample gives all points, without further steps."""
 
@@ -130,7 +131,7 @@ def extended(
         noise = torch.Generator().manual_seed(0)
         problem, _ = read_spaces(X, Y, None, None, rank, noise)
         absolute = reg * problem.scale
-        at = solve(problem, absolute, N_DRAWS, noise, "auto")
+        at = solve(problem, absolute, MULTISCALE.n_draws, noise, "auto")
         linear = problem.linearised(at.moment, absolute)
         g = at.transform(problem.y.factors)
         error = (linear.column_sums(g) - linear.b).abs().sum()
@@ -174,7 +175,7 @@ def factored(Q: np.ndarray, R: np.ndarray, g: np.ndarray) -> dict[str, Any]:
 
 ROUTES = {
     ALL: all_points,
-    "sample of 2,000, extended": extended(multiscale.first_level),
+    "sample of 2,000, extended": extended(multiscale.solve_first_sample),
     "growing samples, extended": extended(multiscale.solve_samples),
     "POT, low-rank coupling": pot,
     "OTT, low-rank coupling": ott,

@@ -56,7 +56,7 @@ def _misfit(extension: PlanExtension, W: Array, distances: Array, between: Array
     """Linearised cost of the matches of each row, (n,)."""
     own = (distances * distances) @ extension.plan.sum(1)
     matched = (between * between) @ extension.plan.sum(0)
-    cross = distances @ extension.onto_reference().link  # (n, s)
+    cross = distances @ extension.onto_reference().transported_distances  # (n, s)
     cost = own + W @ matched - 2 * np.einsum("ij,ij->i", W, cross)
     return np.maximum(cost, 0)
 

@@ -1,8 +1,8 @@
-"""What the modules compiled by numba share.
+"""Common parts of the modules that numba compiles.
 
-numba keeps compiled code in a cache, and looks at the date of a function's own file alone, though
-the code of all that it calls, and the constants, are part of it: after a change of any of these
-modules, or of a constant they import, touch all of `_*_numba.py`.
+numba caches compiled code by the date of a function's own file. The code of functions that it calls
+and the values of module constants are part of the cached code: after a change of one of these
+modules, touch all `*_numba.py`. Settings are arguments, and may change at any time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from skgw.solvers.inputs import NumpyArray as Array
+
 Scalar = np.floating[Any]
 
-FAR_BELOW = -1e30  # instead of log 0, as compiled code must not meet an infinity
+LOG_ZERO = -1e30  # in place of log 0: with fastmath, infinities are undefined
 LOG2_E = 1.4426950408889634
 
 compiled = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
@@ -32,15 +32,15 @@ class Weights(NamedTuple):
 
     a: Array  # (n,)
     b: Array  # (m,)
-    log_b: Array  # (m,), `FAR_BELOW` where there is no weight
+    log_b: Array  # (m,), `LOG_ZERO` for points without weight
 
 
 class Exp2(NamedTuple):
-    """What it takes to evaluate 2**x."""
+    """Constants and workspace of an evaluation of 2**x."""
 
     series: tuple[Scalar, ...]  # coefficients of 2**x on [-.5, .5], highest first
-    bias: np.integer[Any]  # of the exponent's bits ...
-    position: np.integer[Any]  # ... and where they are
+    bias: np.integer[Any]  # of the exponent
+    position: np.integer[Any]  # of the first bit of the exponent
     bits: Array  # (m,), workspace: integers of the size of the floating point type
 
 
@@ -57,22 +57,22 @@ _EXP2: dict[Any, tuple[tuple[Scalar, ...], int, int, Any]] = {
 
 
 def exp2_for(b: Array) -> Exp2:
-    """For one problem with the column weights `b` (m,)."""
+    """An `Exp2` for a problem with the column weights `b` (m,)."""
     series, bias, position, integer = _EXP2[b.dtype]
     return Exp2(series, integer(bias), integer(position), np.empty(len(b), integer))
 
 
 def log_weights(b: Array) -> Array:
-    """log b, or `FAR_BELOW` where there is no weight."""
-    return np.log(b, where=b > 0, out=np.full_like(b, FAR_BELOW))
+    """log b; `LOG_ZERO` for points without weight."""
+    return np.log(b, where=b > 0, out=np.full_like(b, LOG_ZERO))
 
 
-def each(solve: Callable[[int], None], n_problems: int) -> None:
-    """Call `solve` for every problem of a batch, on as many threads as torch may use."""
+def solve_each(solve: Callable[[int], None], n_problems: int) -> None:
+    """Call `solve` for each problem of a batch, on at most as many threads as torch uses."""
     n_threads = min(torch.get_num_threads(), n_problems)
     if n_threads == 1:
         for k in range(n_problems):
             solve(k)
     else:
-        with ThreadPoolExecutor(n_threads) as pool:  # the compiled code holds no lock
+        with ThreadPoolExecutor(n_threads) as pool:  # compiled code releases the interpreter lock
             list(pool.map(solve, range(n_problems)))

@@ -1,4 +1,4 @@
-"""The normalised Gromov-Wasserstein discrepancy, Eq. 2 of Bunne et al. (2019)."""
+"""The normalised Gromov-Wasserstein divergence of two spaces."""
 
 from __future__ import annotations
 
@@ -35,49 +35,76 @@ def gw_divergence(
     backend: str = "auto",
     return_results: bool = False,
 ) -> Any:
-    """Normalised GW_eps: ``2 GW(a, b) - GW(a, a) - GW(b, b)``.
+    r"""Normalised Gromov-Wasserstein divergence between two spaces.
 
-    The entropy makes the discrepancy of a space with itself positive; subtracting the self terms
-    brings it back to zero. All three terms are solved at one absolute `reg`, that of the cross
-    term. The self terms start from the identity coupling: other starts find worse minima.
+    .. math:: \mathrm{GW}_\varepsilon\text{-div}(a, b)
+        = 2 \, \mathrm{GW}_\varepsilon(a, b)
+        - \mathrm{GW}_\varepsilon(a, a) - \mathrm{GW}_\varepsilon(b, b)
 
-    The result is 0, up to `tol`, for isometric copies whose matching is found; where the cross
-    term stops at a worse minimum, as on very symmetric spaces, it is positive. It is not guaranteed
-    to be non-negative: the terms are local minima of non-convex problems.
+    The entropy makes the discrepancy of a space with itself positive; the self terms remove this
+    bias [1]_. All terms are solved at the absolute :math:`\varepsilon` of the cross term. The
+    self terms start from the identity coupling, as other starts find worse minima.
+
+    The divergence is 0, up to `tol`, between isometric spaces whose matching is found. It is
+    positive if the cross term stops at a worse minimum, as it may on spaces with many symmetries.
+    It may be negative, as the terms are local minima of non-convex problems.
 
     Parameters
     ----------
-    Ca, Cb : array of shape (n, n) and (m, m), or (batch, n, n) and (batch, m, m)
-        Symmetric matrices of distances, numpy or torch.
-    a, b : array of shape (n,) and (m,), optional
-        Weights, uniform by default.
-    loss, reg, reg_scale, kl_shift, init, tol, max_iter, backend
-        As for `solve_gromov`; `init` is that of the cross term.
-    return_results : bool
-        Whether to return the three results as well.
+    Ca : array of shape (n, n) or (batch, n, n)
+        Symmetric matrix of distances of the first space, numpy or torch.
+    Cb : array of shape (m, m) or (batch, m, m)
+        The same for the second space.
+    a : array of shape (n,) or (batch, n), optional
+        Weights of the first space, of sum one; uniform by default.
+    b : array of shape (m,) or (batch, m), optional
+        Weights of the second space.
+    loss : {"L2", "KL"}, default="L2"
+        ``(x - y)**2`` or ``x log(x / y) - x + y``.
+    reg : float or array of shape (batch,), default=5e-3
+        Weight of the entropy, in the unit of `reg_scale`.
+    reg_scale : {"auto", None}, default="auto"
+        "auto": the average over both spaces of the mean squared entry (mean entry for the KL loss);
+        None: one.
+    kl_shift : float, default=1e-2
+        Shift of the entries under the KL loss, see `solve_gromov`.
+    init : str, array of shape (n, m), or State, default="auto"
+        Start of the cross term, see `solve_gromov`.
+    tol : float, default=1e-5
+        L1 norm of changes of the plan and of marginal errors, see `solve_gromov`.
+    max_iter : int, default=100
+        Outer steps of each term.
+    backend : {"auto", "torch", "numba", "triton"}, default="auto"
+        Implementation of the iterations, see `solve_gromov`.
+    return_results : bool, default=False
+        Whether to return the results of the three terms, too.
 
     Returns
     -------
     value : 0-d array or array of shape (batch,)
-        Of the input's kind. For torch tensors that require gradients it is differentiable in both
-        matrices by the envelope theorem; no gradient flows through the plans.
+        In units of L, of the kind of the input. For torch tensors that require gradients it is
+        differentiable in both matrices by the envelope theorem; no gradient flows through plans.
     results : tuple of three GromovResult
         Cross term, self term of a, self term of b; only with `return_results`.
 
     Raises
     ------
     ValueError, TypeError
-        As for `solve_gromov`.
+        For invalid input; the message says what to do.
 
     Warns
     -----
     GWConvergenceWarning
-        Once per call, when one of the problems has not converged.
+        Once per call, if a term has not converged.
+
+    See Also
+    --------
+    solve_gromov : One term, with all options.
 
     References
     ----------
-    Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
-    spaces, Eq. 2.
+    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause, S. Jegelka (2019), Learning generative models
+           across incomparable spaces, ICML, Eq. 2.
 
     Examples
     --------
@@ -85,8 +112,8 @@ def gw_divergence(
     >>> from skgw.solvers import gw_divergence
     >>> x = np.random.default_rng(0).normal(size=(40, 2))
     >>> distances = np.linalg.norm(x[:, None] - x[None], axis=2)
-    >>> turned = distances[::-1, ::-1]
-    >>> bool(abs(gw_divergence(distances, turned)) < 1e-4)
+    >>> reversed_distances = distances[::-1, ::-1]
+    >>> bool(abs(gw_divergence(distances, reversed_distances)) < 1e-4)
     True
     >>> bool(gw_divergence(distances, 2 * distances) > 1)
     True
@@ -126,7 +153,7 @@ def _are_compiled(inputs: Inputs, backend: str) -> bool:
 def _compiled(
     inputs: Inputs, reg: Tensor, scale: Tensor, tol: Tensor, max_iter: int
 ) -> tuple[Tensor, Tensor]:
-    """Value (B,) and status of the terms (3, B), without results on the way."""
+    """Value (B,) and status of the terms (3, B), by compiled code."""
     from skgw.solvers.quadratic.divergence_numba import divergence_numba
 
     Ca, Cb, _, a, b, _ = inputs

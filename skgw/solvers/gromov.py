@@ -1,4 +1,4 @@
-"""`solve_gromov`: the front door of the solver."""
+"""`solve_gromov`: validate the options, and call the solver of the problem."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from skgw.solvers.quadratic.balanced import solve_dense
 from skgw.solvers.quadratic.lazy import as_matrix, solve_lazy
 from skgw.solvers.quadratic.package import warn_if_not_converged
 from skgw.solvers.quadratic.partial import solve_partial
-from skgw.solvers.quadratic.unbalanced import solve_unbalanced, strengths
+from skgw.solvers.quadratic.unbalanced import absolute_penalties, solve_unbalanced
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
-DENSE_TOLERANCE = 1e-5
+DENSE_TOLERANCE = 1e-5  # default of `tol`, L1
 
 
 @full_precision()
@@ -44,83 +44,95 @@ def solve_gromov(
     backend: str = "auto",
     random_state: Any = None,
 ) -> GromovResult:
-    """Solve the entropic (fused) Gromov-Wasserstein problem, or a batch of them.
+    r"""Solve the entropic (fused) Gromov-Wasserstein problem, or a batch of problems.
 
-    Minimises ``(1 - alpha) <M, T> + alpha sum_ijkl L(Ca_ik, Cb_jl) T_ij T_kl - reg * H(T)`` over
-    the couplings T of `a` and `b`, where ``H(T) = -sum T log T``. This is POT's convention; OTT's
-    epsilon is half of this `reg`.
+    Minimises over the couplings T of `a` and `b`
+
+    .. math::
+
+        (1 - \alpha) \langle M, T \rangle
+        + \alpha \sum_{ijkl} L(C^a_{ik}, C^b_{jl}) \, T_{ij} T_{kl}
+        - \varepsilon H(T), \qquad H(T) = -\sum_{ij} T_{ij} \log T_{ij},
+
+    by successive linearisation [1]_, [2]_. The weight :math:`\varepsilon` of the entropy is `reg`
+    times the scale of the matrices, see `reg_scale`. This is POT's convention; OTT's epsilon is
+    half of it.
 
     Parameters
     ----------
-    Ca, Cb : array of shape (n, n) and (m, m), or (batch, n, n) and (batch, m, m)
-        Symmetric matrices of distances (or other relations), numpy or torch; or spaces,
-        `PointCloud` and `LowRank`, of which matrices are made unless `plan` is "lazy".
-    M : array of shape (n, m), optional
-        Cost across the two spaces, for the fused problem.
-    a, b : array of shape (n,) and (m,), optional
-        Weights, uniform by default.
-    loss : {"L2", "KL"}
+    Ca : array of shape (n, n) or (batch, n, n), or PointCloud, or LowRank
+        Symmetric matrix of distances or other relations of the first space, numpy or torch. Of a
+        `PointCloud` or `LowRank` the matrix is computed, unless `plan` is "lazy".
+    Cb : array of shape (m, m) or (batch, m, m), or PointCloud, or LowRank
+        The same for the second space.
+    M : array of shape (n, m) or (batch, n, m), optional
+        Cost between the spaces, in units of L: a fused problem.
+    a : array of shape (n,) or (batch, n), optional
+        Weights of the first space, of sum one; uniform by default.
+    b : array of shape (m,) or (batch, m), optional
+        Weights of the second space.
+    loss : {"L2", "KL"}, default="L2"
         ``L(x, y)`` is ``(x - y)**2`` or ``x log(x / y) - x + y``.
     alpha : float in [0, 1], optional
-        Weight of the quadratic part: 1 without `M`, 0.5 with it.
-    reg : float, or array of shape (batch,)
-        Strength of the entropy.
-    reg_scale : "auto" or None
-        "auto" multiplies `reg` by the average over both sides of the mean squared entry (of the
-        mean entry for the KL loss), so that results do not depend on units. None: `reg` is
-        absolute.
-    kl_shift : float
-        The KL loss compares ``x + s`` with ``y + s``, s being `kl_shift` times the mean entry of
-        both matrices: without it zeros on the diagonals make the value meaningless. The value
-        depends on it; it is a constant for gradients.
+        Weight of the quadratic part: 1 without `M`, 0.5 with it by default.
+    reg : float or array of shape (batch,), default=5e-3
+        Weight of the entropy, in the unit of `reg_scale`.
+    reg_scale : {"auto", None}, default="auto"
+        Unit of `reg` and `unbalanced`. "auto": the average over both spaces of the mean squared
+        entry (mean entry for the KL loss), so that results do not depend on the unit of the
+        matrices. None: one, as in POT.
+    kl_shift : float, default=1e-2
+        The KL loss compares ``x + s`` with ``y + s``, where s is `kl_shift` times the mean entry of
+        both matrices, because the loss is undefined at zero. The value depends on s, which is a
+        constant for gradients.
     unbalanced : float or pair of floats, optional
-        Relax the marginals: strength of the penalty on their deviation, of both sides or of each.
-        Relative like `reg`; 0 leaves a side free, infinity keeps it fixed. See the notes.
+        Penalty rho of the deviation of the marginals from `a` and `b`, for both spaces or for each,
+        in the unit of `reg_scale`; 0 leaves a marginal free, infinity fixes it. See the notes.
     mass : float in (0, 1], optional
-        Transport this part of the mass only, the best one. Not together with `unbalanced`.
-    init : str, plan of shape (n, m), or State
-        Where to start: "auto", "anneal", "product", "identity", "flb", "tlb", "spectral",
-        or an array.
+        Partial problem: the plan transports this mass, at the lowest cost. Excludes `unbalanced`.
+    init : str, array of shape (n, m), or State, default="auto"
+        The start.
 
-        - "auto" is "anneal": the product coupling at a high temperature, cooled by halves.
-        - "product" is the product coupling at `reg` itself.
-        - "identity" (n = m, equal weights) matches every point with itself.
-        - "flb" matches points with similar mean squared distances to the others (the first lower
-          bound).
-        - "tlb" matches points with similar distributions of distances (the third lower bound).
-        - "spectral" aligns the leading eigenvectors of the centred matrices; it, "flb" and "tlb"
-          are cooled from half the temperature of "anneal".
-        - With `unbalanced` or `mass`, "auto" tries "anneal", "product", the balanced problem's plan
-          and plans of less mass, and goes on from the one with the lowest value; "flb",
-          "tlb" and "spectral" are not available.
-        - A plan, or the ``state`` of an earlier result, is where the solve starts, at `reg`.
-    n_init : int
-        Number of starts. Several are solved roughly, the one with the lowest objective is solved to
-        `tol`, and ``result.starts`` says how far they agree. The pool consists of `init`, "anneal",
-        "tlb", sign flips of the eigenvectors, and randomly drawn pairs of points that are matched
-        with each other. Each start may take `max_iter` steps, and keeps a plan at half precision.
-        Lazy plans start from so many pairs of samples.
+        - "auto" is "anneal". With `unbalanced` or `mass` it is a multistart from "anneal",
+          "product", the plan of the balanced problem, and plans of less mass.
+        - "anneal": the product coupling at 0.2 times the scale, then annealing levels that halve
+          down to `reg`.
+        - "product": the product coupling at `reg`.
+        - "identity": each point is matched with itself (n = m, equal weights).
+        - "flb": optimal coupling of eccentricities, the first lower bound [5]_.
+        - "tlb": comparison of distance profiles, the third lower bound [5]_.
+        - "spectral": alignment of the leading eigenvectors of the centred matrices. Like "flb" and
+          "tlb" it is annealed from 0.1 times the scale, and excludes `unbalanced` and `mass`.
+        - A plan, or the ``state`` of an earlier result, without annealing.
+    n_init : int, default=1
+        Number of starts: `init`, "anneal", "tlb", sign flips of the eigenvectors, and randomly
+        drawn matched pairs of points. Each is solved coarsely, in at most `max_iter` steps, and the
+        solution of lowest objective is solved to `tol`. ``result.starts`` says how far the starts
+        agree. The plan of each start is kept at half precision. For lazy plans, the number of
+        samples to start from.
     tol : float, optional
-        1e-5 by default, for lazy plans 1e-2. Converged means that the plan changes by less in one
-        step, and that its marginals are off by less, both in L1 norm (the plan's mass is 1, so this
-        does not depend on n or m). Raised to what the floating point type can resolve; the result
-        says to what.
-    max_iter : int
+        L1 norm, 1e-5 by default, 1e-2 for lazy plans. A problem has converged if a step changes the
+        plan by less, and the marginal error is below it. As the plan has mass one, `tol` does not
+        depend on n and m. It is raised to the resolution of the floating point type, see
+        ``result.tol``.
+    max_iter : int, default=100
         Outer steps of a start, annealing included.
     rank : int, optional
-        For lazy plans: coordinates that stand for the Euclidean distances of a `PointCloud`, 64 by
-        default.
-    plan : {"dense", "lazy"}
-        "lazy" is for large spaces: no array of shape (n, n) or (n, m) is made, and the result's
-        plan is a `LazyPlan`. It takes spaces, the square loss, no `M`, no batch, and no gradients.
-    backend : {"auto", "torch", "numba", "triton"}
-        What the iterations run in. "auto" is numba on CPUs where it is installed (then the first
-        solve of each dtype compiles for up to a minute, once per installation), else
-        torch. "triton" is for batches of small problems on GPUs, and experimental: import
-        `skgw.solvers.experimental.newton_cg_triton` first. With `unbalanced` they run in torch.
+        For lazy plans: number of coordinates that approximate the Euclidean distances of a
+        `PointCloud`, 64 by default.
+    plan : {"dense", "lazy"}, default="dense"
+        "lazy" is for large spaces: no array of shape (n, n) or (n, m) is made, and the plan of the
+        result is a `LazyPlan`. It needs spaces and the square loss, and excludes `M`, batches,
+        `unbalanced`, `mass` and gradients.
+    backend : {"auto", "torch", "numba", "triton"}, default="auto"
+        Implementation of the iterations. "auto" is numba on CPUs if it is installed, else torch.
+        The first solve of each dtype with numba compiles for up to a minute, once per
+        installation. "triton" is experimental, for batches of small problems on GPUs, and needs
+        ``import skgw.solvers.experimental.newton_cg_triton``. With `unbalanced` the iterations run
+        in torch.
     random_state : int, numpy Generator or RandomState, optional
-        Seeds what a pool draws at random, and the samples that lazy plans start from; None is the
-        same as 0. A single start of a dense plan draws nothing.
+        Seed of random starts and of the samples of lazy plans; None is 0. A single dense start
+        draws nothing.
 
     Returns
     -------
@@ -129,38 +141,38 @@ def solve_gromov(
     Raises
     ------
     ValueError, TypeError
-        For input that makes no sense; the message says what to do.
-    NotImplementedError
-        For options that are reserved.
+        For invalid input; the message says what to do.
 
     Warns
     -----
     GWConvergenceWarning
-        Once per call, when a problem has not converged; names the budget that ran out.
+        Once per call, if a problem has not converged; the message names the budget that ran out.
 
     Notes
     -----
-    Where not all mass has to be transported, the cost of a plan T is quadratic as a whole,
-    ``E(T) = sum_ijkl ((1 - alpha) M_ij + alpha L(Ca_ik, Cb_jl)) T_ij T_kl``, which is the same as
-    above for plans of mass 1.
+    The cost of a plan T of any mass is quadratic, ``E(T) = sum_ijkl ((1 - alpha) M_ij + alpha
+    L(Ca_ik, Cb_jl)) T_ij T_kl``, which equals the cost above for plans of mass 1.
 
     With ``unbalanced=(rho_a, rho_b)`` the objective is ``E(T) + rho_a/2 KL2(T1 | a) + rho_b/2
-    KL2(T'1 | b) + reg/2 KL2(T | ab')``, where KL2 compares the tensor squares of its arguments.
-    This is what ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)`` minimises. As the strengths
-    grow the plan becomes the balanced one, and the value the balanced one plus
-    ``reg * (H(a) + H(b))``.
+    KL2(T'1 | b) + reg/2 KL2(T | ab')``, where KL2 compares tensor squares [3]_. It is the objective
+    of ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)``. As the penalties grow, the plan tends
+    to the balanced plan, and the value to the balanced value plus ``reg * (H(a) + H(b))``.
 
-    With ``mass=s`` it is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the plans of
-    mass s with row sums of at most `a` and column sums of at most `b`.
+    With ``mass=s`` the objective is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the
+    plans of mass s with row sums of at most `a` and column sums of at most `b` [4]_.
 
     References
     ----------
-    Peyre, Cuturi, Solomon (2016), Gromov-Wasserstein averaging of kernel and distance matrices.
-    Vayer et al. (2020), Fused Gromov-Wasserstein distance for structured objects.
-    Sejourne, Vialard, Peyre (2021), The unbalanced Gromov Wasserstein distance: conic formulation
-    and relaxation.
-    Chapel, Alaya, Gasso (2020), Partial optimal transport with applications on positive-unlabeled
-    learning.
+    .. [1] G. Peyré, M. Cuturi, J. Solomon (2016), Gromov-Wasserstein averaging of kernel and
+           distance matrices, ICML.
+    .. [2] T. Vayer, L. Chapel, R. Flamary, R. Tavenard, N. Courty (2020), Fused Gromov-Wasserstein
+           distance for structured objects, Algorithms 13.
+    .. [3] T. Séjourné, F.-X. Vialard, G. Peyré (2021), The unbalanced Gromov Wasserstein distance:
+           conic formulation and relaxation, NeurIPS.
+    .. [4] L. Chapel, M. Z. Alaya, G. Gasso (2020), Partial optimal transport with applications on
+           positive-unlabeled learning, NeurIPS.
+    .. [5] F. Mémoli (2011), Gromov-Wasserstein distances and the metric approach to object
+           matching, Foundations of Computational Mathematics 11.
 
     Examples
     --------
@@ -173,12 +185,12 @@ def solve_gromov(
     >>> bool(result.converged), bool((order[result.argmax(axis=1)] == np.arange(30)).all())
     (True, True)
     """
-    relaxed = unbalanced is not None or mass is not None
+    has_free_marginals = unbalanced is not None or mass is not None
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
-    check_plan(plan, rank, loss, M is not None, relaxed)
-    check_n_init(n_init, relaxed)
+    check_plan(plan, rank, loss, M is not None, has_free_marginals)
+    check_n_init(n_init, has_free_marginals)
     if unbalanced is not None and mass is not None:
-        raise ValueError("Give unbalanced or mass, not both: each says what may stay unmatched.")
+        raise ValueError("Give unbalanced or mass, not both: each frees the marginals.")
     common: dict[str, Any] = {"init": init, "max_iter": max_iter, "backend": backend}
     pooled: dict[str, Any] = {"n_init": n_init, "random_state": random_state}
     if plan == "lazy":
@@ -193,7 +205,9 @@ def solve_gromov(
     reg = absolute_reg(reg, reg_scale, scale)
     common |= {"loss": loss, "alpha": alpha, "tol": DENSE_TOLERANCE if tol is None else tol}
     if unbalanced is not None:
-        rho = strengths(unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale))
+        rho = absolute_penalties(
+            unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale)
+        )
         result = solve_unbalanced(inputs, reg, scale, rho, **common)
     elif mass is not None:
         result = solve_partial(inputs, reg, scale, mass, **common)

@@ -1,4 +1,4 @@
-"""Arrays of any kind to batched tensors, checked, and back again."""
+"""Validation of input arrays, and their conversion to batched tensors."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import Tensor
 
 Array = Any  # a numpy array or a torch tensor: the kind that the caller uses
+NumpyArray = NDArray[Any]
 
 SYMMETRY_TOLERANCE = 1e-4  # relative to the largest entry; above rounding errors of float32
 
 
 class Inputs(NamedTuple):
-    """Validated tensors with a batch axis, and how to hand results back."""
+    """Validated tensors with a batch axis, and the conversion of results."""
 
     Ca: Tensor  # (B, n, n)
     Cb: Tensor  # (B, m, m)
     M: Tensor | None  # (B, n, m)
     a: Tensor  # (B, n)
     b: Tensor  # (B, m)
-    restore: Callable[[Tensor], Any]  # drops the batch axis that was added; numpy in, numpy out
+    restore: Callable[[Tensor], Any]  # drops an added batch axis; numpy for numpy input
 
 
 def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
@@ -38,10 +40,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
         For matrices that are not square, symmetric and finite, negative ones under the KL loss,
         weights that are negative or do not sum to one, and shapes that do not fit.
     """
-    given = [x for x in (Ca, Cb, M, a, b) if x is not None]
-    is_torch = [isinstance(x, Tensor) for x in given]
-    if any(is_torch) and not all(is_torch):
-        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    is_torch = are_tensors(Ca, Cb, M, a, b)
     tensors = {"Ca": read_tensor(Ca, "Ca"), "Cb": read_tensor(Cb, "Cb")}
     dtype = torch.promote_types(tensors["Ca"].dtype, tensors["Cb"].dtype)
     device = tensors["Ca"].device
@@ -56,7 +55,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
         if x.ndim > len(shape) and len(x) != n_problems:
             raise ValueError(
                 f"{name} holds a batch of {len(x)}, the matrices {n_problems or 'none'}: give all "
-                "batches the same length; what is given once is used for every problem."
+                "batches the same length; an array without a batch axis serves all problems."
             )
         return x.to(device=device, dtype=dtype).expand(max(n_problems, 1), *shape)
 
@@ -70,9 +69,17 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
 
     def restore(x: Tensor) -> Any:
         x = x if n_problems else x[0]
-        return x if is_torch[0] else x.detach().cpu().numpy()[()]
+        return x if is_torch else x.detach().cpu().numpy()[()]
 
     return Inputs(Ca, Cb, M, a, b, restore)
+
+
+def are_tensors(*arrays: Any) -> bool:
+    """Whether arrays, some of which may be None, are torch tensors; a TypeError for a mixture."""
+    kinds = {isinstance(x, Tensor) for x in arrays if x is not None}
+    if len(kinds) > 1:
+        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    return kinds == {True}
 
 
 def read_tensor(x: Any, name: str) -> Tensor:
@@ -84,7 +91,7 @@ def read_tensor(x: Any, name: str) -> Tensor:
             raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
         if x.dtype.kind != "f":
             x = x.astype(np.float64)
-        # A copy, as numpy may hand us memory that is read-only, reversed or of foreign byte order.
+        # A copy: numpy's memory may be read-only, reversed, or of another byte order.
         x = torch.from_numpy(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))
     if x.dtype in (torch.float32, torch.float64):
         return x
@@ -96,11 +103,11 @@ def read_tensor(x: Any, name: str) -> Tensor:
 
 
 def refuse_sparse(x: Any, name: str) -> None:
-    """Say what to do with a matrix in which zeros may stand for "no edge"."""
+    """Raise a TypeError for a sparse matrix, whose zeros may mean "no edge"."""
     if issparse(x) or (isinstance(x, Tensor) and x.layout != torch.strided):
         raise TypeError(
             f"{name} is sparse, the solver needs a dense array. If it is the adjacency of a graph, "
-            "skgw.spaces.graph_distances makes a matrix of distances of it."
+            "skgw.spaces.graph_distances computes its matrix of distances."
         )
 
 
@@ -111,7 +118,7 @@ def as_like(x: Any, reference: Tensor) -> Tensor:
 
 
 def given(x: Any, reference: Tensor, name: str) -> Tensor:
-    """An array of `init`, for every problem of the batch."""
+    """An array of `init`, validated and expanded to the batch of `reference`."""
     refuse_sparse(x, name)
     x = as_like(x, reference)
     one, each = tuple(reference.shape[1:]), tuple(reference.shape)
@@ -121,7 +128,7 @@ def given(x: Any, reference: Tensor, name: str) -> Tensor:
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
-    # The sum is the quicker test; finite entries may overflow in it, but never the other way round.
+    # The sum is a faster test. It may overflow for finite entries, but is never finite otherwise.
     if not math.isfinite(x.detach().sum().item()) and not torch.isfinite(x).all():
         raise ValueError(f"{name} contains NaN or infinity; remove or impute those entries.")
     return x
@@ -135,18 +142,18 @@ def _check_square(x: Tensor, name: str, loss: str) -> None:
         )
     _finite(x, name)
     if not torch.equal(x, x.mT) and not _is_nearly_symmetric(x):
-        raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 if that is what you mean.")
+        raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 to compare symmetric parts.")
     if loss == "KL" and (x < 0).any():
         raise ValueError(f"{name} has negative entries; the KL loss needs non-negative ones.")
 
 
 def _is_nearly_symmetric(x: Tensor) -> bool:
-    gap, size = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
-    return bool((gap <= SYMMETRY_TOLERANCE * size).all())
+    gap, largest = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
+    return bool((gap <= SYMMETRY_TOLERANCE * largest).all())
 
 
 def read_weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Weights (size,), that sum to one; uniform ones for None."""
+    """Weights (size,) of sum one; uniform for None."""
     if w is None:
         return torch.full((size,), 1 / size, dtype=dtype, device=device)
     w = _finite(read_tensor(w, name), name).to(device=device, dtype=dtype)

@@ -53,13 +53,13 @@ class LazyPlan(Plan):
 
     .. math:: T_{ij} = a_i \, \mathrm{softmax}_j(\langle l_i, r_j \rangle + s_j).
 
-    Memory is that of the factors, O((n + m) k), and of one block of rows while a method runs. Each
+    Memory is O((n + m) k), for the factors, and one block of rows while a method runs. Each
     method takes O(nmk) operations.
 
     Parameters
     ----------
     left : array of shape (n, k)
-        Factors l of the rows, numpy or torch: those of the linearised cost, divided by -reg.
+        Factors l of the rows, numpy or torch: factors of the linearised cost over -reg.
     right : array of shape (m, k)
         Factors r of the columns.
     scores : array of shape (m,)

@@ -1,4 +1,4 @@
-"""What the options of `solve_gromov` may be, before any array is looked at."""
+"""Validation of the options of `solve_gromov` that need no arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 def check_options(
     loss: str, alpha: float | None, fused: bool, tol: float | None, max_iter: int
 ) -> float:
-    """Validate the options that need no arrays, and return alpha's value."""
+    """Validate loss, alpha, tolerance and budget; return the value of alpha."""
     if loss not in ("L2", "KL"):
         raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
     if alpha is None:
@@ -24,22 +24,22 @@ def check_options(
     return alpha
 
 
-def check_plan(plan: Any, rank: int | None, loss: str, fused: bool, relaxed: bool) -> None:
-    """Raise a ValueError for options that do not go together."""
+def check_plan(plan: Any, rank: int | None, loss: str, fused: bool, unbalanced: bool) -> None:
+    """Raise a ValueError for options that exclude each other."""
     if not isinstance(plan, str) or plan not in ("dense", "lazy"):
         raise ValueError(f"plan must be 'dense' or 'lazy', got {plan!r}.")
     if plan == "dense" and rank is not None:
         raise ValueError("rank is an option of lazy plans: use plan='lazy', or rank=None.")
-    if plan == "lazy" and (loss != "L2" or fused or relaxed):
+    if plan == "lazy" and (loss != "L2" or fused or unbalanced):
         raise ValueError(
             "plan='lazy' is for the balanced problem with the square loss and without M: "
-            "use plan='dense', of a sample of the points if they are many."
+            "use plan='dense', on a sample of the points if there are too many."
         )
 
 
-def check_n_init(n_init: Any, relaxed: bool) -> None:
-    """Raise a ValueError for anything but a positive integer; 1, with relaxed marginals."""
+def check_n_init(n_init: Any, unbalanced: bool) -> None:
+    """Raise a ValueError unless `n_init` is a positive integer, and 1 with free marginals."""
     if not isinstance(n_init, numbers.Integral) or int(n_init) < 1:
         raise ValueError(f"n_init must be an integer of at least 1, got {n_init!r}.")
-    if relaxed and n_init != 1:
-        raise ValueError("n_init must be 1 with unbalanced or mass: init='auto' is a pool there.")
+    if unbalanced and n_init != 1:
+        raise ValueError("n_init must be 1 with unbalanced or mass: init='auto' is a multistart.")

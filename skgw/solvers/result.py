@@ -1,4 +1,4 @@
-"""What a Gromov-Wasserstein solve returns."""
+"""Results of Gromov-Wasserstein solves."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from skgw.solvers.plan import Plan, as_plan
 
 
 class State(NamedTuple):
-    """Where a solver stands, enough to start the next solve from there.
+    """The state of a solver, from which another solve can start.
 
     Attributes
     ----------
-    cost : Tensor of shape (..., n, m)
-        Linearised cost, the gradient of the objective without entropy at the current plan, divided
-        by the plan's mass. Of a lazy solve: the small matrix that gives it, (r + 1, s + 1) for
-        factors of rank r and s.
-    potential : Tensor of shape (..., m) or None
-        Column potential, in units of the cost.
+    cost : array of shape (n, m) or (batch, n, m)
+        Linearised cost: the gradient of the objective without entropy at the plan, over the mass of
+        the plan. Of a lazy solve: its (r + 1, s + 1) core matrix, for factors of ranks r and s.
+    potential : array of shape (m,) or (batch, m), optional
+        Column potential, in units of the cost; None stands for zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.solvers import solve_gromov
+    >>> C = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0)))
+    >>> first = solve_gromov(C, 2 * C, tol=1e-3)
+    >>> again = solve_gromov(C, 2 * C, tol=1e-3, init=first.state)
+    >>> bool(again.n_iter < first.n_iter)
+    True
     """
 
     cost: Tensor
@@ -30,27 +39,30 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StartsReport:
-    """How far the starts of a pool agree.
+    r"""Agreement of the starts of a multistart solve, see `n_init` of `solve_gromov`.
 
-    Each start was solved roughly, to compare them; the best one was then solved on. In a batch of
-    problems every array has a leading axis.
+    Each start was solved coarsely, for comparison; the best coarse solution was then solved to the
+    tolerance. In a batch of problems each array has a leading axis.
 
     Attributes
     ----------
     names : tuple of str, of length n_init
-        "anneal", "tlb", "spectral" and "pairs", see ``init`` of `solve_gromov`, or what was given
-        as `init`.
+        "anneal", "tlb", "spectral", "pairs", or the name of `init`; see `solve_gromov`.
     values : array of shape (n_init,)
-        Objective, entropy included, of the rough plans.
+        Objective of each coarse plan, entropy term included.
     distances : array of shape (n_init,)
-        Total variation between each rough plan and the best one: the share of the mass that goes
-        elsewhere, 0 to 1.
-    agreement : float or array
-        Share of the starts whose value is within 0.05 ``reg`` of the best one. Where it is small,
-        more starts may find something better.
-    ambiguous : bool or bool array
-        Whether one of these has a plan at a distance of more than 0.25 from the best one: the data
-        then admit several matchings that differ and are equally good, as symmetric ones do.
+        Total variation :math:`\frac12 \sum_{ij} |T_{ij} - T^*_{ij}|` between each coarse plan T
+        and the best one, in [0, 1].
+    agreement : float or array of shape (batch,)
+        Share of the starts whose value is within 0.05 ``reg`` of the best value. If it is small,
+        more starts may find a better plan.
+    ambiguous : bool or bool array of shape (batch,)
+        Whether one of these starts has a distance above 0.25: the data then admit several matchings
+        of equal quality, as symmetric data do.
+
+    See Also
+    --------
+    solve_gromov : Returns a report with ``n_init`` above 1.
     """
 
     names: tuple[str, ...]
@@ -62,51 +74,64 @@ class StartsReport:
 
 @dataclass(frozen=True, eq=False)
 class GromovResult:
-    """Plan and values of one (batched) entropic Gromov-Wasserstein problem.
+    r"""Plan and values of one entropic Gromov-Wasserstein problem, or of a batch.
 
-    Arrays are of the kind, dtype and device of the input; a batch of problems adds a leading axis
-    to every field.
+    Arrays have the kind, dtype and device of the input; a batch of problems adds a leading axis to
+    each field.
 
     Attributes
     ----------
     plan : array of shape (n, m), or LazyPlan
-        The coupling.
+        The coupling T.
     value : 0-d array
-        The objective, entropy term included. What the plan's marginals are off by is priced by the
-        potentials, so that the error of a rough plan enters in second order only. For torch inputs
-        that require gradients it is differentiable in ``Ca``, ``Cb`` and ``M`` by the envelope
-        theorem: the plan is held fixed.
+        The objective at the plan, entropy term and penalties included. It is corrected to first
+        order for the marginal error by the potentials, so that an inexact plan causes an error of
+        second order. For torch input that requires gradients it is differentiable in ``Ca``, ``Cb``
+        and ``M`` by the envelope theorem: at a fixed plan.
     value_quad : 0-d array
-        The objective without the entropy term, and without the penalties of relaxed marginals: the
-        cost of the plan.
+        The cost of the plan: the objective without entropy term and without penalties.
     potentials : tuple of arrays of shapes (n,) and (m,)
-        Dual potentials f, g of the linearised problem, in units of its cost ``C = state.cost``:
-        up to ``tol`` the plan is ``a_i b_j exp((f_i + g_j - C_ij) / reg)``. Of a lazy plan:
-        ``-C_ij / reg`` is the product of its factors.
+        Dual potentials f, g of the linearised problem, in units of its cost C = ``state.cost``:
+
+        .. math:: T_{ij} = a_i b_j \exp((f_i + g_j - C_{ij}) / \varepsilon)
+
+        up to ``tol``, where :math:`\varepsilon` is ``reg``. Of a lazy plan,
+        :math:`-C_{ij} / \varepsilon` is the product of its factors.
     marginals : tuple of arrays of shapes (n,) and (m,)
-        Row and column sums of ``plan``. Divided by the weights they are the matched share of each
-        point, where not all mass has to be transported.
+        Row and column sums of the plan. If not all mass is transported, marginals over weights are
+        the matched shares of the points.
     marginal_error : 0-d array
-        L1 distance between the plan's marginals and the prescribed ones, both sides added. With
-        `unbalanced` the latter are those that the penalties ask for at the potentials, with
-        `mass` they include what is left of each point; it is relative to the plan's mass then.
+        L1 distance between the marginals of the plan and their targets, summed over both spaces.
+        Targets are `a` and `b`; with `unbalanced`, the marginals that the penalties ask for at the
+        potentials, with `mass`, marginals that include the mass of the dummy points. Relative to
+        the mass of the plan.
     converged : bool or bool array
-        Whether the last step changed the plan by less than ``tol`` (in L1 norm), and
-        ``marginal_error`` is less than ``tol``.
+        Whether the last step changed the plan by less than ``tol`` in L1 norm, and
+        ``marginal_error`` is below ``tol``.
     status : str or tuple of str
-        "converged", or what ran out: "max_iter" (outer steps), "inner" (Newton steps of the
-        linear problem) or "non_finite".
+        "converged", or the budget that ran out: "max_iter" (outer steps), "inner" (Newton steps of
+        the linear problem), or "non_finite".
     n_iter : int or int array
-        Outer steps, annealing included; with several starts those from the best one on.
+        Outer steps, annealing included; with several starts the steps from the best start on.
     reg : 0-d array
-        The entropy's strength that was used, absolute.
+        The weight of the entropy, absolute.
     tol : 0-d array
-        The tolerance that was used; above the requested one where the floating point type
-        cannot resolve it.
+        The tolerance, raised to the resolution of the floating point type.
     state : State
-        Start of a later solve, see ``init`` of `solve_gromov`.
+        The start of a later solve, see `init` of `solve_gromov`.
     starts : StartsReport or None
-        How far the starts agree, with ``n_init`` above 1.
+        Agreement of the starts, with ``n_init`` above 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw.solvers import solve_gromov
+    >>> C = np.abs(np.subtract.outer(np.arange(4.0) ** 2, np.arange(4.0) ** 2))
+    >>> result = solve_gromov(C, C, reg=1e-3)
+    >>> result.argmax(axis=1)
+    array([0, 1, 2, 3])
+    >>> result.barycenter(np.array([1.0, 2.0, 3.0, 4.0])).round(2)
+    array([1., 2., 3., 4.])
     """
 
     plan: Any
@@ -129,11 +154,11 @@ class GromovResult:
         Parameters
         ----------
         x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
-            It is given the plan's dtype. In a batch it serves all problems; (batch, n, k) or
-            (batch, m, k) is one for each. The number of axes decides, so that one vector per
-            problem takes a last axis of length 1.
-        axis : {0, 1}
-            The plan's axis that is summed over.
+            Converted to the plan's dtype. In a batch it serves all problems; an array of shape
+            (batch, n, k) or (batch, m, k) holds one for each. The number of axes decides: one
+            vector per problem needs a last axis of length 1.
+        axis : {0, 1}, default=0
+            The axis of the plan that is summed over.
 
         Returns
         -------
@@ -143,26 +168,26 @@ class GromovResult:
         Raises
         ------
         ValueError
-            For shapes that do not fit.
+            If `axis` is neither 0 nor 1, or if the shape of `x` does not fit.
         """
         return self._plan.apply(x, axis)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest partner: of each row for axis 1, of each column for axis 0."""
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
         return self._plan.argmax(axis)
 
     def barycenter(self, Y: Array) -> Array:
-        """Barycentric projection: for each row the plan-weighted mean of `Y`, zero without mass.
+        """Barycentric projection: for each row the mean of `Y` under the row's masses.
 
         Parameters
         ----------
         Y : array of shape (m,) or (m, k)
-            In a batch for all problems, or (batch, m, k), as in `apply`.
+            In a batch also (batch, m, k), as in `apply`.
 
         Returns
         -------
         array of shape (n,) or (n, k)
-            With a leading axis in a batch.
+            Zero for rows without mass, unless the plan is lazy. With a leading axis in a batch.
         """
         return self._plan.barycenter(Y)
 

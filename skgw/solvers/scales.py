@@ -1,4 +1,4 @@
-"""From relative options to absolute numbers."""
+"""Absolute values of the options that are relative to the scale of the matrices."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from skgw.solvers.result import Array
 
 
 def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
-    """Move both matrices away from zero, where the KL loss has no value.
+    """Add `kl_shift` times the mean entry to both matrices: the KL loss is undefined at zero.
 
-    The shift is a constant for gradients. Where all points coincide it is `kl_shift` itself.
+    The shift is a constant for gradients. If all points coincide it is `kl_shift` itself.
     """
     if loss != "KL":
         return inputs
     if not kl_shift >= 0:
         raise ValueError(f"kl_shift must not be negative, got {kl_shift!r}.")
-    size = mean_of_both(inputs.Ca.detach(), inputs.a, inputs.Cb.detach(), inputs.b)
-    shift = (kl_shift * torch.where(size > 0, size, 1.0))[:, None, None]
+    scale = mean_of_both(inputs.Ca.detach(), inputs.a, inputs.Cb.detach(), inputs.b)
+    shift = (kl_shift * torch.where(scale > 0, scale, 1.0))[:, None, None]
     Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
     if not ((Ca > 0).all() and (Cb > 0).all()):
         raise ValueError("The KL loss needs positive entries: set kl_shift > 0.")
@@ -45,7 +45,7 @@ def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Te
 
 @torch.no_grad()
 def problem_scale(inputs: Inputs, loss: str) -> Tensor:
-    """Average over both sides of the mean squared entry (mean entry for the KL loss), (B,)."""
+    """Average over both matrices of the mean squared entry (mean entry for the KL loss), (B,)."""
     parts = (C * C if loss == "L2" else C for C in (inputs.Ca, inputs.Cb))
     scale = mean_of_both(next(parts), inputs.a, next(parts), inputs.b)
     tiny = torch.finfo(scale.dtype).tiny
@@ -56,10 +56,17 @@ def problem_scale(inputs: Inputs, loss: str) -> Tensor:
         raise ValueError(
             f"The squared entries of Ca or Cb leave the range of {scale.dtype}: rescale them."
         )
-    return torch.where(vanished, 1.0, scale)  # all points coincide: any temperature will do
+    return torch.where(vanished, 1.0, scale)  # all points coincide: E is constant
+
+
+def fused_scale(scale: Tensor, inputs: Inputs, alpha: float) -> Tensor:
+    """The scale of all costs of a problem, (B,): `scale` plus the largest weighted entry of M."""
+    if inputs.M is None:
+        return scale
+    return scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
 
 
 def _any_apart(inputs: Inputs, index: Tensor) -> bool:
-    """Whether points with weight are apart in one of the problems at `index`, a boolean (B,)."""
-    sides = ((inputs.Ca[index], inputs.a[index]), (inputs.Cb[index], inputs.b[index]))
-    return any(bool(mean((C != 0).to(p), (p > 0).to(p)).any()) for C, p in sides)
+    """Whether two points with weight differ in a problem at `index`, a boolean (B,)."""
+    spaces = ((inputs.Ca[index], inputs.a[index]), (inputs.Cb[index], inputs.b[index]))
+    return any(bool(mean((C != 0).to(p), (p > 0).to(p)).any()) for C, p in spaces)

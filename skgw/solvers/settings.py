@@ -57,9 +57,9 @@ class LowRankSettings(NamedTuple):
     tolerance: float = 1e-2  # of the first solve with low-rank kernels
     correction_ratio: float = 1e-2  # tolerance of a correction, over the last one's change of plan
     max_corrections: int = 6  # by the exact gradient
-    exact_interval: int = 4  # one outer step in so many is reserved for exact kernels
-    annealing_min_size: int = 160  # points a side from which on annealing steps are of low rank ...
-    annealing_min_fall: float = 8.0  # ... if the first annealing level is so many times reg
+    exact_interval: int = 4  # outer steps per step that is reserved for exact kernels
+    annealing_min_size: int = 160  # points a side from which on annealing steps are of low rank
+    annealing_min_fall: float = 8.0  # smallest ratio of the first level to reg for such steps
     annealing_rank: int = 16
 
 
@@ -111,7 +111,7 @@ class MultiscaleSettings(NamedTuple):
     level_tolerance: float = 1e-2  # of the samples
     level_steps: int = 10  # outer steps on a sample
     max_sweeps: int = 30  # per linear problem
-    inner_share: float = 0.25  # tolerance of a linear problem over that of the plan
+    inner_share: float = 0.25  # tolerance of a linear problem over the tolerance of the plan
     n_landmarks: int = 1000  # points that the coordinates of a point cloud are made from
     anderson: AndersonSettings = AndersonSettings()
 

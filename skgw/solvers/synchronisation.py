@@ -1,8 +1,8 @@
-"""When the host looks at values on the device, which on a GPU means to wait for them.
+"""Host-device synchronisation: whether the host reads masks from the device.
 
-What a step does to a problem is decided by masks, problem by problem. A look at a mask only saves
-work: that of steps which no problem is in need of. Under a fixed schedule all of it is done, and
-the same operations run whatever the values are.
+Masks on the device decide what a step updates, problem by problem. Reading one on the host
+synchronises a GPU, and serves only to skip steps that no problem needs. Under a fixed schedule
+nothing is read and nothing is skipped, so that the operations do not depend on values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _N_PRODUCTS: ContextVar[int | None] = ContextVar("n_products", default=None)
 
 @contextmanager
 def fixed_schedule(n_products: int) -> Iterator[None]:
-    """Within it nothing is looked at, and conjugate gradients take `n_products` steps."""
+    """Context in which no mask is read, and conjugate gradients take `n_products` steps."""
     token = _N_PRODUCTS.set(n_products)
     try:
         yield
@@ -27,16 +27,16 @@ def fixed_schedule(n_products: int) -> Iterator[None]:
 
 
 def any_of(mask: Tensor) -> bool:
-    """Whether a mask holds for any problem; under a fixed schedule it might."""
+    """Whether a mask holds for any problem; True under a fixed schedule."""
     return _N_PRODUCTS.get() is not None or bool(mask.any())
 
 
 def most_of(mask: Tensor) -> bool:
-    """Whether a mask (B,) holds for more than half of the problems; likewise."""
+    """Whether a mask (B,) holds for more than half of the problems; True under a fixed one."""
     return _N_PRODUCTS.get() is not None or 2 * int(mask.sum()) > len(mask)
 
 
 def n_products(usual: int) -> int:
-    """Steps of conjugate gradients: `usual`, unless the schedule is fixed."""
+    """Number of conjugate gradient steps: `usual`, unless the schedule is fixed."""
     fixed = _N_PRODUCTS.get()
     return usual if fixed is None else fixed

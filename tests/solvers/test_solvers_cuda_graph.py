@@ -7,10 +7,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from skgw.solvers import solve_gromov
 from skgw.solvers.experimental.cuda_graph import RecordedSolve, Schedule, solve_fixed
-from skgw.solvers.initializers.basic import tilt_direction
+from skgw.solvers.initializers.basic import unit_perturbation
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE
 
-LOOKS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "unique", "masked_select")
+SYNCHRONISING = (
+    "_local_scalar_dense",
+    "nonzero",
+    "is_nonzero",
+    "item",
+    "equal",
+    "unique",
+    "masked_select",
+)
 
 
 class Recorder(TorchDispatchMode):
@@ -22,7 +30,7 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.__name__.split(".")[0]
-        if name in LOOKS:
+        if name in SYNCHRONISING:
             raise RuntimeError(f"{name} looks at a value")
         out = function(*args, **(kwargs or {}))
         shapes = [tuple(x.shape) for x in torch.utils._pytree.tree_leaves(out)]
@@ -52,7 +60,7 @@ def easy(noisy_copies):
     return arrays([noisy_copies(30, 24, seed=seed, noise=0.05)[:2] for seed in range(3)])
 
 
-def test_looks_are_refused():
+def test_synchronisations_are_refused():
     with Recorder(), pytest.raises(RuntimeError, match="_local_scalar_dense looks"):
         bool(torch.ones(2).any())
 
@@ -61,11 +69,11 @@ def test_the_same_operations_for_all_values(easy, noisy_copies):
     others = arrays([noisy_copies(30, 24, seed=seed, noise=0.8)[:2] for seed in (7, 8, 9)])
     spoilt = (torch.full_like(easy[0], torch.nan), *easy[1:])
     schedule = Schedule(n_levels=2, n_outer=3, n_newton=2, n_products=4)
-    lean = tilt_direction(30, 24).double()
+    perturbation = unit_perturbation(30, 24).double()
     recorded = []
     for problem in (easy, others, spoilt):
         with Recorder() as recorder:
-            solve(problem, schedule=schedule, lean=lean)
+            solve(problem, schedule=schedule, perturbation=perturbation)
         recorded.append(recorder.operations)
     assert len(recorded[0]) > 500
     assert recorded[0] == recorded[1] == recorded[2]

@@ -58,7 +58,7 @@ def descend(problem, reg, **options):
 
 @pytest.mark.parametrize("name", NOT_OF_NEGATIVE_TYPE)
 @pytest.mark.parametrize("relative", [0.2, 0.05])
-def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relative):
+def test_objective_never_rises_at_a_fixed_reg(monkeypatch, name, relative):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE[name])
     reg = relative * scale
     # Plans that are feasible, so that their values compare.
@@ -84,7 +84,7 @@ def test_objective_never_rises_at_a_fixed_temperature(monkeypatch, name, relativ
 def test_some_steps_have_to_be_cut_short(monkeypatch):
     problem, scale = batched(*NOT_OF_NEGATIVE_TYPE["indefinite"])
     assert descend(problem, 0.05 * scale, max_iter=300).status == CONVERGED
-    monkeypatch.setattr(outer_step, "_shortened", lambda *_: 1.0)
+    monkeypatch.setattr(outer_step, "_step_length", lambda *_: 1.0)
     without = descend(problem, 0.05 * scale, max_iter=300)
     assert without.status == MAX_ITER  # it goes round in circles
 
@@ -161,11 +161,11 @@ def test_a_level_below_reg_is_reg(noisy_copies):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_attainable_tol(dtype):
     reg, scale = torch.tensor([1e-1, 1e-4, 1e-12], dtype=dtype), torch.ones(3, dtype=dtype)
-    fine, rough = attainable_tol(1e-9, reg, scale), attainable_tol(0.05, reg, scale)
+    fine, coarse = attainable_tol(1e-9, reg, scale), attainable_tol(0.05, reg, scale)
     assert (fine.diff() >= 0).all()
     assert fine[0] > 1e-9 if dtype == torch.float32 else fine[0] == 1e-9
     assert fine.max() <= 0.1  # a plan that is further off is no plan
-    assert (rough[:2] >= 0.05).all()
+    assert (coarse[:2] >= 0.05).all()
     assert attainable_tol(0.5, reg, scale)[0] == 0.5  # what was asked for is never tightened
 
 

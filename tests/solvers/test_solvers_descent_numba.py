@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from skgw.solvers import solve_gromov
 from skgw.solvers.initializers.basic import identity_start
-from skgw.solvers.problems.low_rank import truncate
+from skgw.solvers.problems.low_rank import low_rank_problem
 from skgw.solvers.problems.quadratic import quadratic_problem
 from skgw.solvers.quadratic import outer_step
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, NON_FINITE, minimize
@@ -76,16 +76,16 @@ def test_annealed(noisy_copies, dtype, shape):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m", [33, 26])
-def test_cooled_with_truncated_kernels(noisy_copies, dtype, m):
+def test_annealed_with_low_rank_kernels(noisy_copies, dtype, m):
     Ca, Cb, _ = noisy_copies(33, m, noise=0.1)
     problem, scale = set_up(np.stack([Ca, 0.9 * Ca]), np.stack([Cb, Cb]), dtype=dtype)
     reg = 0.02 * scale
-    options = {"first_reg": 0.2 * scale, "coarse": truncate(problem, 1)}
+    options = {"first_reg": 0.2 * scale, "coarse": low_rank_problem(problem, 1)}
     assert_same(*solve_both(problem, reg, **options), reg)
     early = solve_both(problem, reg, max_iter=3, **options)
     assert_same(*early, reg)
     exact = solve_both(problem, reg, max_iter=3, first_reg=0.2 * scale)
-    assert (early[1].plan - exact[1].plan).abs().sum() > 1e-4  # it shows that they are truncated
+    assert (early[1].plan - exact[1].plan).abs().sum() > 1e-4  # it shows that they are of low rank
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -119,7 +119,7 @@ def test_self_terms(mixture, dtype, uniform):
     one_step = solve_both(problem, reg, identity_start(problem), symmetric=True, max_iter=1)
     assert one_step[1].n_iter == 1
     distance = (one_step[0].plan - one_step[1].plan).abs().sum()
-    assert distance < 2 * (one_step[0].error + one_step[1].error) + 1e-5  # both are rough
+    assert distance < 2 * (one_step[0].error + one_step[1].error) + 1e-5  # both are coarse
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -139,7 +139,7 @@ def test_steps_are_cut_short(monkeypatch):
     plain, compiled = solve_both(problem, 0.05 * scale, max_iter=300, tol=1e-6)
     assert plain.status == compiled.status == CONVERGED
     assert (plain.plan - compiled.plan).abs().sum() < 1e-4
-    monkeypatch.setattr(outer_step, "_shortened", lambda *_: 1.0)
+    monkeypatch.setattr(outer_step, "_step_length", lambda *_: 1.0)
     whole, _ = solve_both(problem, 0.05 * scale, max_iter=300, tol=1e-6)
     assert whole.status == MAX_ITER  # so that it is these steps that are tested
 
@@ -239,7 +239,7 @@ def test_product(shape):
 
 @pytest.mark.parametrize("reg", [1e-1, 1e-4])
 def test_linear_problems_however_far(reg):
-    """Tight clusters at a small reg take the detour over higher temperatures."""
+    """Tight clusters at a small reg take the detour over higher levels."""
     rng = np.random.default_rng(3)
     centers = 4 * rng.normal(size=(8, 2))
     x, y = (centers[rng.integers(0, 8, k)] + 0.05 * rng.normal(size=(k, 2)) for k in (60, 50))

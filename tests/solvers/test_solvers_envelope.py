@@ -89,7 +89,7 @@ def test_no_gradient_where_none_is_asked(instance):
 @pytest.mark.parametrize("loss", ["L2", "KL"])
 def test_a_matched_pair_of_equal_spaces_is_at_rest(instance, loss):
     Ca = instance[0][None]
-    plan = torch.diag_embed(torch.rand(1, 15, dtype=Ca.dtype))  # however rough its weights are
+    plan = torch.diag_embed(torch.rand(1, 15, dtype=Ca.dtype))  # at any weights
     for gradient in matrix_gradients(Ca, Ca, plan, loss):
         torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 

@@ -68,12 +68,12 @@ def test_float32_has_the_value_of_float64(noisy_copies, loss):
     Ca, Cb, _ = noisy_copies(80, noise=0.1)
     for reg in (0.1, 0.01, 0.003):
         fine = solve_gromov(Ca, Cb, loss=loss, reg=reg)
-        rough = solve_gromov(Ca.astype(np.float32), Cb.astype(np.float32), loss=loss, reg=reg)
+        coarse = solve_gromov(Ca.astype(np.float32), Cb.astype(np.float32), loss=loss, reg=reg)
         scale = fine.reg / reg
-        assert rough.converged
-        assert abs(rough.value - fine.value) < 1e-4 * scale
-        assert abs(rough.plan - fine.plan).sum() < 0.02
-        assert rough.tol > fine.tol == 1e-5  # what float32 cannot resolve is not claimed
+        assert coarse.converged
+        assert abs(coarse.value - fine.value) < 1e-4 * scale
+        assert abs(coarse.plan - fine.plan).sum() < 0.02
+        assert coarse.tol > fine.tol == 1e-5  # what float32 cannot resolve is not claimed
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])

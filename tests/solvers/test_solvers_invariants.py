@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
 from skgw.solvers import State, solve_gromov
-from skgw.solvers.initializers.basic import tilt
+from skgw.solvers.initializers.basic import perturbation_cost
 from skgw.solvers.initializers.invariants import (
     N_QUANTILES,
     eccentricity_plan,
@@ -153,7 +153,7 @@ def test_pairs_are_consistent_with_each_other():
             n_pairs=3, loss="L2",
         )  # fmt: skip
         # Pairs that face each other leave both reflections: the tilt decides.
-        start = State(cost + tilt(problem, reg))
+        start = State(cost + perturbation_cost(problem, reg))
         matched = solve_gromov(C, C, reg=1e-3, init=start).argmax()
         assert set(np.diff(matched) % n) in ({1}, {n - 1})
         turns.add(matched[0])

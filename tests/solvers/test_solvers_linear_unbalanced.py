@@ -1,4 +1,4 @@
-"""The linear problem with relaxed marginals."""
+"""The unbalanced linear problem."""
 
 import math
 
@@ -58,16 +58,16 @@ def test_no_duality_gap(problem, reg, rho_a, rho_b):
     assert primal == pytest.approx(dual, abs=1e-8)
 
 
-def test_infinite_strengths_give_couplings(problem):
+def test_infinite_penalties_give_couplings(problem):
     cost, a, b = problem
     reg = torch.tensor([0.05], dtype=torch.float64)
     expected = solve_linear(cost, a, b, reg, tol=torch.full_like(reg, 1e-10), max_iter=50)
-    for strength in (math.inf, 1e8):
-        result = solve(cost, a, b, 0.05, strength, strength)
+    for penalty in (math.inf, 1e8):
+        result = solve(cost, a, b, 0.05, penalty, penalty)
         torch.testing.assert_close(result.plan, expected.plan, atol=1e-8, rtol=0)
 
 
-def test_without_strength_only_the_entropy_is_left(problem):
+def test_without_penalty_only_the_entropy_is_left(problem):
     cost, a, b = problem
     plan = a[:, :, None] * b[:, None, :] * torch.exp(-cost / 0.05)
     result = solve(cost, a, b, 0.05, 0.0, 0.0)

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers.problems.low_rank import truncate
+from skgw.solvers.problems.low_rank import low_rank_problem
 from skgw.solvers.problems.quadratic import QuadraticProblem, energy, quadratic_problem
 from skgw.solvers.quadratic import low_rank
 from skgw.solvers.settings import DenseSettings, DescentSettings, LowRankSettings
@@ -107,7 +107,7 @@ def test_corrections_that_do_not_settle(solve_with, matrices):
     assert np.abs(result.plan - again.plan).sum() < 1e-3
 
 
-def test_truncation_is_exact_for_low_rank():
+def test_approximation_is_exact_for_low_rank():
     """Squared distances in the plane have kernels of rank two."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(50, 2)), rng.normal(size=(40, 2))
@@ -115,12 +115,12 @@ def test_truncation_is_exact_for_low_rank():
     a, b = (torch.full((1, k), 1 / k, dtype=torch.float64) for k in (50, 40))
     problem = quadratic_problem(C, D, a, b)
     plan = torch.tensor(rng.dirichlet(np.ones(2000)).reshape(1, 50, 40))
-    rough = truncate(problem, 2)
-    torch.testing.assert_close(rough.gradient(plan), problem.gradient(plan))
+    coarse = low_rank_problem(problem, 2)
+    torch.testing.assert_close(coarse.gradient(plan), problem.gradient(plan))
     torch.testing.assert_close(
-        energy(rough, plan, rough.gradient(plan)), energy(problem, plan, problem.gradient(plan))
+        energy(coarse, plan, coarse.gradient(plan)), energy(problem, plan, problem.gradient(plan))
     )
-    tight = truncate(problem, 1)._replace(offset=problem.offset)
+    tight = low_rank_problem(problem, 1)._replace(offset=problem.offset)
     corrected = tight.corrected(plan, problem.gradient(plan))
     torch.testing.assert_close(corrected.gradient(plan), problem.gradient(plan))
 
@@ -128,15 +128,15 @@ def test_truncation_is_exact_for_low_rank():
 @pytest.mark.parametrize("backend", ["torch", "numba"])
 @pytest.mark.parametrize("reg", [0.02, 0.2])
 def test_first_steps_of_smaller_problems(monkeypatch, solve_with, matrices, backend, reg):
-    """From a high temperature the first steps, and no others, take truncated kernels."""
+    """From a high annealing level the first steps, and no others, take low-rank kernels."""
     settings = DenseSettings(low_rank=LowRankSettings(min_size=500))
     calls = []
 
     def counted(problem, rank, oversampling):
         calls.append(rank)
-        return truncate(problem, rank, oversampling)
+        return low_rank_problem(problem, rank, oversampling)
 
-    monkeypatch.setattr(low_rank, "truncate", counted)
+    monkeypatch.setattr(low_rank, "low_rank_problem", counted)
     C, D = (C[:200, :200] for C in matrices)
     options = {"reg": reg, "backend": backend, "max_iter": 300}
     result = solve_with(settings, C, D, **options)

@@ -51,8 +51,8 @@ def test_distances_of_full_rank(clouds):
     expected = solve_gromov(X, Y, tol=1e-7)
     assert l1(result.plan, expected.plan) < 1e-4
     assert result.value == pytest.approx(float(expected.value), abs=1e-4)
-    rough = solve_gromov(X, Y, plan="lazy", tol=1e-3, rank=20)
-    assert l1(rough.plan, expected.plan) < 0.1
+    coarse = solve_gromov(X, Y, plan="lazy", tol=1e-3, rank=20)
+    assert l1(coarse.plan, expected.plan) < 0.1
 
 
 def test_factors_with_a_residual_as_with_their_matrix(clouds):
@@ -73,13 +73,13 @@ def test_factors_with_a_residual_as_with_their_matrix(clouds):
 
 
 def test_value_is_corrected_for_marginal_errors(clouds):
-    """A rough plan's objective is off by more than the corrected one by a factor of ten."""
+    """A coarse plan's objective is off by more than the corrected one by a factor of ten."""
     X, Y = (PointCloud(x, "sqeuclidean") for x in clouds)
     exact = float(solve_gromov(X, Y, plan="lazy", tol=1e-7).value)
-    rough = solve_gromov(X, Y, plan="lazy", tol=2e-2)
-    T = rough.plan.toarray()
-    plain = rough.value_quad + rough.reg * np.sum(xlogy(T, T))
-    assert abs(rough.value - exact) < 0.1 * abs(plain - exact)
+    coarse = solve_gromov(X, Y, plan="lazy", tol=2e-2)
+    T = coarse.plan.toarray()
+    plain = coarse.value_quad + coarse.reg * np.sum(xlogy(T, T))
+    assert abs(coarse.value - exact) < 0.1 * abs(plain - exact)
 
 
 def test_levels_lead_to_the_same_plan(clouds, solve_lazy_with):
@@ -102,8 +102,8 @@ def test_samples_follow_the_weights():
 
     def drawn(shares, size):
         weights = torch.tensor(shares)[labels] / 1000
-        side = multiscale.Side(torch.arange(4000.0)[:, None], weights, 0.0, 0.0)
-        sample = multiscale._sampled(side, size, noise)
+        side = multiscale.CentredSpace(torch.arange(4000.0)[:, None], weights, 0.0, 0.0)
+        sample = multiscale._subsample(side, size, noise)
         assert_allclose(sample.weights, 1 / size)
         return sample.factors[:, 0].long()
 
@@ -160,13 +160,13 @@ def test_result_applies_the_plan(clouds):
 
 def test_a_state_is_a_start(clouds):
     X, Y = map(PointCloud, clouds)
-    rough = solve_gromov(X, Y, plan="lazy", tol=1e-3)
-    fine = solve_gromov(X, Y, plan="lazy", tol=1e-6, init=rough.state)
+    coarse = solve_gromov(X, Y, plan="lazy", tol=1e-3)
+    fine = solve_gromov(X, Y, plan="lazy", tol=1e-6, init=coarse.state)
     again = solve_gromov(X, Y, plan="lazy", tol=1e-6, init=fine.state)
     assert fine.converged
     assert again.n_iter == 2
     with pytest.raises(ValueError, match=r"init.cost has shape \(65, 65\), expected \(11, 11\)"):
-        solve_gromov(X, Y, plan="lazy", rank=10, init=rough.state)
+        solve_gromov(X, Y, plan="lazy", rank=10, init=coarse.state)
     with pytest.raises(ValueError, match="init must be"):
         solve_gromov(X, Y, plan="lazy", init="product")
 

@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.solvers import solve_gromov
-from skgw.solvers.quadratic.multistart import seeded
+from skgw.solvers.quadratic.multistart import generator_from
 from skgw.solvers.settings import (
     DenseSettings,
     DescentSettings,
@@ -121,7 +121,7 @@ def test_pieces_are_the_whole(solve_with, noisy_copies):
     assert pieces.starts.names == whole.starts.names
 
 
-def test_truncated_kernels_give_exact_values(solve_with, noisy_copies):
+def test_low_rank_kernels_give_exact_values(solve_with, noisy_copies):
     Ca, Cb, _ = noisy_copies(60, 50, noise=0.1)
     dense = solve_gromov(Ca, Cb, reg=0.02, n_init=5)
     settings = DenseSettings(
@@ -134,7 +134,7 @@ def test_truncated_kernels_give_exact_values(solve_with, noisy_copies):
 
 
 @pytest.mark.parametrize("kind", ["name", "plan", "state"])
-def test_what_is_given_joins_the_pool(noisy_copies, kind):
+def test_a_given_start_joins_the_pool(noisy_copies, kind):
     Ca, Cb, _ = noisy_copies(30, noise=0.1)
     single = solve_gromov(Ca, Cb, reg=0.02)
     init = {"name": "product", "plan": single.plan, "state": single.state}[kind]
@@ -176,7 +176,7 @@ def test_random_state_decides_the_draws():
 
 def test_a_generator_moves_on():
     rng = np.random.default_rng(0)
-    assert seeded(rng).initial_seed() != seeded(rng).initial_seed()
+    assert generator_from(rng).initial_seed() != generator_from(rng).initial_seed()
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 5), (2, 3)])

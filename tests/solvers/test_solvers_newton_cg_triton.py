@@ -90,7 +90,7 @@ def test_sinkhorn_steps_in_where_newton_fails(monkeypatch):
     torch.testing.assert_close(found.plan, expected.plan, atol=1e-8, rtol=1e-5)
 
 
-def test_starving_columns_are_recovered(monkeypatch):
+def test_underflowed_columns_are_recovered(monkeypatch):
     rescues, exact = [], newton_cg._log_sinkhorn
     monkeypatch.setattr(newton_cg, "_log_sinkhorn", lambda *x: rescues.append(1) or exact(*x))
     problem = problems(20, 16, regs=(0.05,), tol=1e-8, start=20.0)

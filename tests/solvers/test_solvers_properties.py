@@ -1,4 +1,4 @@
-"""Properties that hold for whatever two spaces: hypothesis looks for counterexamples.
+"""Properties that hold for whatever two spaces: hypothesis searches for counterexamples.
 
 The spaces are clouds with one point much heavier or further out than the rest; plans of symmetric
 spaces are not unique, values are.

@@ -1,4 +1,4 @@
-"""Methods of the result: sums against the plan, heaviest partners, barycentres."""
+"""Methods of the result: sums against the plan, heaviest matches, barycentres."""
 
 import dataclasses
 
@@ -128,14 +128,14 @@ def test_value_is_energy_minus_entropy(result):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_value_of_a_rough_plan(noisy_copies, weighted):
+def test_value_of_a_coarse_plan(noisy_copies, weighted):
     Ca, Cb, _ = noisy_copies(40, 30, noise=0.1)
     b = np.arange(1, 31) / 465 if weighted else None
     exact = solve_gromov(Ca, Cb, b=b, reg=0.01, tol=1e-10, max_iter=1000)
-    rough = solve_gromov(Ca, Cb, b=b, reg=0.01, tol=1e-2)
-    of_plan = rough.value_quad - rough.reg * entr(rough.plan).sum()
-    assert 5e-5 < rough.marginal_error < 1e-2
-    assert abs(rough.value - exact.value) < 0.1 * abs(of_plan - exact.value)
+    coarse = solve_gromov(Ca, Cb, b=b, reg=0.01, tol=1e-2)
+    of_plan = coarse.value_quad - coarse.reg * entr(coarse.plan).sum()
+    assert 5e-5 < coarse.marginal_error < 1e-2
+    assert abs(coarse.value - exact.value) < 0.1 * abs(of_plan - exact.value)
 
 
 def test_frozen_and_compared_by_identity(result):

@@ -1,7 +1,7 @@
-"""How often a solve looks at a value, which on a GPU means to wait for it.
+"""Host-device synchronisations of a solve, counted on the CPU.
 
-Counted on the CPU. Where the Newton steps are one kernel, as with Triton, what is left are the
-looks of the outer loop; numba's compiled steps stand in for that kernel here.
+Where the Newton steps are one kernel, as with Triton, the outer loop alone synchronises. Compiled
+Newton steps of numba stand in for that kernel.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ from skgw.solvers.problems.quadratic import quadratic_problem
 from skgw.solvers.quadratic.descent import minimize
 from skgw.solvers.result import State
 
-LOOKS = {"__bool__", "__int__", "__float__", "__index__", "item", "tolist", "nonzero"}
-LOOKS |= {"cpu", "equal", "allclose", "masked_select", "unique"}
+SYNCHRONISING = {"__bool__", "__int__", "__float__", "__index__", "item", "tolist", "nonzero"}
+SYNCHRONISING |= {"cpu", "equal", "allclose", "masked_select", "unique"}
 
 
-class Looks(TorchFunctionMode):
+class Synchronisations(TorchFunctionMode):
     """Counts the operations whose result the host has to wait for."""
 
     def __init__(self):
@@ -28,7 +28,9 @@ class Looks(TorchFunctionMode):
         self.count = 0
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        self.count += function.__name__ in LOOKS or self._finds_a_mask(function.__name__, args)
+        self.count += function.__name__ in SYNCHRONISING or self._finds_a_mask(
+            function.__name__, args
+        )
         return function(*args, **(kwargs or {}))
 
     @staticmethod
@@ -53,11 +55,11 @@ class Looks(TorchFunctionMode):
         (lambda x: torch.where(x > 0, x, 0.0).amax(), 0),
     ],
 )
-def test_looks_are_counted(look, count):
+def test_synchronisations_are_counted(look, count):
     x = torch.tensor([1.0, 2.0])
-    with Looks() as looks:
+    with Synchronisations() as synchronisations:
         look(x)
-    assert looks.count == count
+    assert synchronisations.count == count
 
 
 @pytest.fixture
@@ -72,21 +74,21 @@ def batch():
 
 
 def test_outer_loop(batch):
-    """Four looks per step, one while cooling, two where problems have ended."""
+    """Four per step, one per annealing level, two where problems have ended."""
     reg = torch.full((6,), 0.1, dtype=torch.float64)
     tol = torch.full_like(reg, 1e-4)
-    with Looks() as looks:
+    with Synchronisations() as synchronisations:
         solution = minimize(
             batch, reg, State(batch.offset), first_reg=8 * reg, tol=tol, backend="numba"
         )
     n_steps = int(solution.n_iter.max()) - 3
     n_ends = len(solution.n_iter.unique())
     assert n_ends > 1
-    assert looks.count <= 1 + 3 + 4 * n_steps + 2 * n_ends
+    assert synchronisations.count <= 1 + 3 + 4 * n_steps + 2 * n_ends
 
 
 def test_newton_steps(monkeypatch):
-    """Three looks per step, one for every eight of its products, two where some go on."""
+    """Three per step, one for each eight of its products, two where some problems continue."""
     steps, products = [], []
     step, product = newton_cg.newton_step, torch.bmm
     monkeypatch.setattr(newton_cg, "newton_step", lambda *x: steps.append(1) or step(*x))
@@ -94,9 +96,9 @@ def test_newton_steps(monkeypatch):
     cost = torch.rand(3, 30, 20, generator=torch.Generator().manual_seed(0))
     a, b = torch.full((3, 30), 1 / 30), torch.full((3, 20), 1 / 20)
     reg = torch.full((3,), 0.05)
-    with Looks() as looks:
+    with Synchronisations() as synchronisations:
         solution = newton(
             LinearProblem(cost, a, b, reg, torch.zeros_like(b), torch.full((3,), 1e-4)), 20
         )
     assert (solution.error <= 1e-4).all()
-    assert looks.count <= 3 * len(steps) + len(products) / 8 + 4
+    assert synchronisations.count <= 3 * len(steps) + len(products) / 8 + 4

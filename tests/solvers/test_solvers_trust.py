@@ -190,13 +190,13 @@ def test_2000_points(mixture, shape):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_low_temperature_is_reached(mixture, seed):
+def test_a_small_reg_is_reached(mixture, seed):
     Ca, Cb = (cdist(x, x) for x in (mixture(60, seed), mixture(42, seed + 1)))
     assert solve_gromov(Ca, Cb, reg=1e-4).converged
 
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
-def test_work_at_a_low_temperature_is_bounded(monkeypatch, mixture, backend):
+def test_work_at_a_small_reg_is_bounded(monkeypatch, mixture, backend):
     steps = balanced.newton_steps(backend, "cpu")
     budgets = []
 
@@ -209,5 +209,5 @@ def test_work_at_a_low_temperature_is_bounded(monkeypatch, mixture, backend):
         for dtype in ("float32", "float64"):
             budgets.clear()
             result, _ = solve(build(shape, 40, mixture), dtype, reg=1e-5)
-            # Outer steps, Newton steps of each, and those at the temperatures above it.
+            # Outer steps, Newton steps of each, and those at the levels above it.
             assert sum(budgets) <= 100 * result.n_iter

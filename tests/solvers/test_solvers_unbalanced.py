@@ -69,10 +69,10 @@ def test_value_is_the_objective_at_the_plan():
         assert factor**2 * transport + 0.5 * penalties > r.value
 
 
-@pytest.mark.parametrize("strength", [np.inf, 1e6, (np.inf, 1e6)])
-def test_large_strengths_give_the_balanced_problem(pair, strength):
+@pytest.mark.parametrize("penalty", [np.inf, 1e6, (np.inf, 1e6)])
+def test_large_penalties_give_the_balanced_problem(pair, penalty):
     balanced = solve_gromov(*pair, reg=0.02, tol=1e-7)
-    result = solve_gromov(*pair, reg=0.02, unbalanced=strength, tol=1e-7)
+    result = solve_gromov(*pair, reg=0.02, unbalanced=penalty, tol=1e-7)
     entropy_of_weights = float(balanced.reg) * np.log(30 * 25)
     assert result.plan == pytest.approx(balanced.plan, abs=1e-6)
     assert result.value == pytest.approx(balanced.value + entropy_of_weights, abs=1e-5)
@@ -87,7 +87,7 @@ def test_one_side_alone(pair):
     assert turned.plan == pytest.approx(result.plan.T, abs=1e-4)
 
 
-def test_without_strength_the_entropy_alone_ties_the_plan(pair):
+def test_without_penalty_the_entropy_alone_ties_the_plan(pair):
     r = solve_gromov(*pair, reg=0.1, unbalanced=0.0, reg_scale=None, tol=1e-8)
     cost = r.state.cost  # of the plan of mass one
     plan = np.exp(-cost / 0.1)

@@ -1,1 +1,1 @@
-"""Code that no GPU has confirmed: a Triton kernel and a solve for CUDA graphs."""
+"""A Triton kernel and a solve for CUDA graphs, neither of which has been tested on a GPU."""

@@ -1,10 +1,10 @@
-"""A solve whose operations do not depend on values: what a CUDA graph can record.
+"""A solve whose operations do not depend on values, so that a CUDA graph can record it.
 
-Small problems keep a GPU waiting for its host, which launches one little kernel after the other and
-looks at values to decide what comes next. Here the schedule is fixed beforehand: so many levels of
-temperature, outer steps, Newton steps and conjugate gradients. Every step is that of `outer_step`
-and `newton_cg`; masks keep what a problem has reached when it has converged. Recorded once, all
-of it is a single launch.
+On small problems a GPU waits for the host, which launches many small kernels, and reads values to
+choose the next one. Here the schedule is fixed beforehand: the numbers of annealing levels, outer
+steps, Newton steps and conjugate gradient steps. The steps are the functions of `outer_step` and
+`newton_cg`; masks keep the solution of a problem once it has converged. The recorded solve is a
+single launch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.initializers.basic import ANNEALING_START, tilt_direction
+from skgw.solvers.initializers.basic import ANNEALING_START, unit_perturbation
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.quadratic import Problem, mean_of_both, quadratic_problem
@@ -33,19 +33,18 @@ from skgw.solvers.synchronisation import fixed_schedule
 
 
 class Schedule(NamedTuple):
-    """How much is done, whatever the values are.
+    """The numbers of steps, which do not depend on values.
 
     Attributes
     ----------
     n_levels : int
-        Levels of temperature that the problem is cooled through, one outer step each; 0 starts at
-        `reg` itself.
+        Annealing levels, one outer step each; 0 starts at `reg`.
     n_outer : int
-        Outer steps at `reg`, at least 2: the last one must find the plan at rest.
+        Outer steps at `reg`, at least 2: convergence is a small change between two of them.
     n_newton : int
-        Newton steps for each linear problem.
+        Newton steps of each linear problem.
     n_products : int
-        Conjugate gradients for each Newton step, a multiple of 4.
+        Conjugate gradient steps of each Newton step, a multiple of 4.
     """
 
     n_levels: int = 5
@@ -65,11 +64,11 @@ def solve_fixed(
     reg: Tensor,
     tol: float = 1e-3,
     schedule: Schedule | None = None,
-    lean: Tensor | None = None,
+    perturbation: Tensor | None = None,
 ) -> Solution:
-    """Solve a batch of Gromov-Wasserstein problems, square loss, by a fixed schedule.
+    """Solve a batch of Gromov-Wasserstein problems under the square loss by a fixed schedule.
 
-    Nothing is validated, as that would take a look at values.
+    Input is not validated, which would read values from the device.
 
     Parameters
     ----------
@@ -78,12 +77,12 @@ def solve_fixed(
     a, b : Tensor of shapes (B, n) and (B, m)
         Weights.
     reg : Tensor of shape (B,)
-        Strength of the entropy, absolute.
+        Weight of the entropy, absolute.
     tol : float
-        As in `solve_gromov`: what "converged" means.
+        L1 norm of changes of the plan and of marginal errors, as in `solve_gromov`.
     schedule : Schedule, optional
-    lean : Tensor of shape (n, m), optional
-        `tilt_direction` of these sizes; a graph cannot fetch it from the host.
+    perturbation : Tensor of shape (n, m), optional
+        `unit_perturbation` on the device; a graph cannot copy it from the host.
 
     Returns
     -------
@@ -100,7 +99,7 @@ def solve_fixed(
     problem = quadratic_problem(Ca, Cb, a, b)
     scale = mean_of_both(Ca * Ca, a, Cb * Cb, b)
     tols = attainable_tol(tol, reg, scale)
-    lean = _lean_cost(a, b) if lean is None else lean
+    perturbation = _perturbation(a, b) if perturbation is None else perturbation
 
     def linear(
         problem: Problem, cost: Tensor, reg: Tensor, *, potential: Tensor, tol: Tensor
@@ -111,18 +110,18 @@ def solve_fixed(
     with fixed_schedule(schedule.n_products):
         it = first_iterate(problem, State(problem.offset), None, tols)
         levels = annealing_levels(ANNEALING_START * scale, reg, n_levels=schedule.n_levels)
-        it = anneal(problem, it, levels, lean[None], linear)
+        it = anneal(problem, it, levels, perturbation[None], linear)
         kept: Solution | None = None
         for k in range(schedule.n_outer):
             step = schedule.n_levels + k + 1
             it, found = outer_step(problem, it, reg, tols, linear, step, is_first=step == 1)
-            kept = found if kept is None else _still(kept, found)
+            kept = found if kept is None else _merged(kept, found)
     assert kept is not None
     return kept
 
 
-def _lean_cost(a: Tensor, b: Tensor) -> Tensor:
-    return tilt_direction(a.shape[1], b.shape[1], a.device).to(a)
+def _perturbation(a: Tensor, b: Tensor) -> Tensor:
+    return unit_perturbation(a.shape[1], b.shape[1], a.device).to(a)
 
 
 def _checked(schedule: Schedule) -> Schedule:
@@ -135,8 +134,8 @@ def _checked(schedule: Schedule) -> Schedule:
     return schedule
 
 
-def _still(kept: Solution, found: Solution) -> Solution:
-    """What has ended stays as it is, the others are where they are found."""
+def _merged(kept: Solution, found: Solution) -> Solution:
+    """The kept solution of the problems that have ended, the new one of the others."""
     ended = (kept.status == CONVERGED) | (kept.status == NON_FINITE)
     return choose(ended, kept, found)
 
@@ -170,13 +169,15 @@ class RecordedSolve:
         schedule: Schedule | None = None,
     ) -> None:
         self._inputs = [x.detach().clone() for x in (Ca, Cb, a, b, reg)]
-        lean = _lean_cost(a, b)
+        perturbation = _perturbation(a, b)
 
         def solve() -> Solution:
             *arrays, regs = self._inputs
-            return solve_fixed(*arrays, reg=regs, tol=tol, schedule=schedule, lean=lean)
+            return solve_fixed(
+                *arrays, reg=regs, tol=tol, schedule=schedule, perturbation=perturbation
+            )
 
-        aside = torch.cuda.Stream()  # libraries set themselves up on their first calls
+        aside = torch.cuda.Stream()  # libraries initialise on their first calls
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             solve()

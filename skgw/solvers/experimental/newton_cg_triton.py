@@ -1,11 +1,11 @@
-"""The steps of `newton_cg` as one GPU kernel: a program per problem, from start to tolerance.
+"""Newton steps of balanced linear problems as one GPU kernel, one program per problem.
 
-The algorithm is that of `newton_cg`, which explains it. In torch a step of it is some hundred small
-kernels, and launching them, not arithmetic, is what a batch of small problems waits for. Here each
-problem is solved by one program on one multiprocessor, which loops until its own tolerance is
-reached: no launches in between, and the host is never asked. Vectors over the columns stay in
-registers. The plan goes by in tiles of rows, from a cache: a product with it and one with its
-transpose share a pass, as in `newton_cg_numba`.
+The algorithm of `newton_cg` and `trust_region`, with the same settings. In torch a step is
+about a hundred small kernels, whose launches dominate the time of a batch of small problems. Here
+one program on one multiprocessor solves a problem to its tolerance, without further launches and
+without host-device synchronisation. Vectors over the columns stay in registers. The plan is read
+from the cache in tiles of rows: a product with it and a product with its transpose share a pass, as
+in `newton_cg_numba`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 from skgw.solvers.settings import NEWTON, NewtonSettings
 
-MAX_SIZE = 256  # of a side: a larger plan is more than one multiprocessor should work on
-N_WARPS = 8
-TILE = 16384  # bytes of the plan that go by at a time: twice as many do not fit into registers
+MAX_SIZE = 256  # points a side that one multiprocessor solves
+N_WARPS = 8  # of a program
+TILE = 16384  # bytes of the plan in registers; twice as many do not fit
 
-# Compiled code reads only marked constants from outside. They stand on the right of a product, as
-# older interpreters of Triton want it.
+# Compiled code reads constants of type constexpr only. In products they are the right factor, which
+# older interpreters of Triton require.
 CG_STOP = constexpr(NEWTON.cg_tolerance**2)
 CHECK_INTERVAL = constexpr(NEWTON.check_interval)
 MAX_CHECKS = constexpr(NEWTON.max_cg_steps // NEWTON.check_interval)
@@ -43,7 +43,7 @@ ABSORPTION_THRESHOLD = constexpr(NEWTON.absorption_threshold)
 SINKHORN_STEPS = constexpr(NEWTON.sinkhorn_steps)
 UNDERFLOW_SHARE = constexpr(NEWTON.underflow_share)
 SMALL = constexpr(SMALLEST_DIVISOR)
-FAR_BELOW = constexpr(-1e30)  # instead of log 0, where the difference of two may be taken
+LOG_ZERO = constexpr(-1e30)  # in place of log 0, of which differences are taken
 
 
 def newton_triton(
@@ -80,7 +80,7 @@ def _tile(cost: Tensor) -> dict[str, int]:
 
 
 class _Problem(NamedTuple):
-    """One problem: pointers to its arrays, what is in registers, and its sizes."""
+    """One problem: pointers to its arrays, its blocks in registers, and its sizes."""
 
     cost: tensor  # (n, m)
     P: tensor  # (n, m)
@@ -90,7 +90,7 @@ class _Problem(NamedTuple):
     reg: tensor  # a number
     n: tensor
     m: tensor
-    rows: tensor  # (ROWS,), 0, 1, ...: those of the first tile
+    rows: tensor  # (ROWS,), 0, 1, ...: rows of the first tile
 
 
 @triton.jit(do_not_specialize=["n", "max_iter"])
@@ -115,8 +115,8 @@ def _solve(
     radius = tl.zeros_like(reg) + INITIAL_RADIUS
     while (max_iter > 0) & (error > tol):
         max_iter -= 1
-        starved = tl.max((columns < b * UNDERFLOW_SHARE).to(tl.int32), 0) > 0
-        if starved == 0:
+        underflow = tl.max((columns < b * UNDERFLOW_SHARE).to(tl.int32), 0) > 0
+        if underflow == 0:
             d = _direction(problem, v, columns, radius, flat)
             length = tl.max(tl.abs(d), 0)
             step = tl.minimum(radius / tl.maximum(length, SMALL), 1.0)
@@ -133,9 +133,9 @@ def _solve(
                 new_v, new_columns, new_value, new_error = _evaluate(problem, new_delta)
                 radius = tl.maximum(step * RADIUS_SHRINKAGE * length, MIN_RADIUS)
             delta, v, columns, value, error = new_delta, new_v, new_columns, new_value, new_error
-        if starved | (tl.max(tl.abs(delta), 0) > ABSORPTION_THRESHOLD):
+        if underflow | (tl.max(tl.abs(delta), 0) > ABSORPTION_THRESHOLD):
             g += delta
-            if starved:
+            if underflow:
                 g = _log_sinkhorn(problem, g)
             _absorb(problem, g)
             delta = tl.zeros_like(b)
@@ -148,7 +148,7 @@ def _solve(
 
 @triton.jit
 def _tile_at(problem: _Problem, first: tensor) -> tuple[tensor, ...]:
-    """Of the tile from row `first` on: rows, which of them exist, entries, which of them exist."""
+    """Rows and entries of the tile from row `first` on, each with the mask of those that exist."""
     i, j = first + problem.rows, tl.arange(0, problem.b.shape[0])
     is_row, is_column = i < problem.n, j < problem.m
     entry = i[:, None] * problem.m + j[None, :]
@@ -206,7 +206,7 @@ def _curvature(problem: _Problem, s: tensor) -> tensor:
         w = tl.load(problem.w + i, is_row, other=0.0)
         y = tl.sum(tile * s[None, :], 1) * w * w / tl.maximum(a, SMALL)
         sums += tile * y[:, None]
-    tl.debug_barrier()  # all threads have read w: it may be written
+    tl.debug_barrier()  # all threads have read w, which may be overwritten
     return tl.sum(sums, 0)
 
 
@@ -235,13 +235,13 @@ def _direction(
         going = (rz > stop) & (tl.max(tl.abs(d), 0) < radius)
         n_checks += 1
     finite = tl.min((tl.abs(d) < float("inf")).to(tl.int32), 0) > 0
-    d = tl.where(finite, d, 0.0)  # overflow: Sinkhorn will step in
+    d = tl.where(finite, d, 0.0)  # after an overflow, the step is rejected
     return d - tl.sum(d * b, 0)
 
 
 @triton.jit
 def _sinkhorn(problem: _Problem, v: tensor, columns: tensor) -> tensor:
-    """Log v after some of Sinkhorn's iterations, from v and its column sums."""
+    """Log v after Sinkhorn iterations, from v and its column sums."""
     v = problem.b / tl.maximum(columns / v, SMALL)
     for _ in range(SINKHORN_STEPS - 1):
         sums = _products(problem, v)[0]
@@ -251,10 +251,10 @@ def _sinkhorn(problem: _Problem, v: tensor, columns: tensor) -> tensor:
 
 @triton.jit
 def _log_sinkhorn(problem: _Problem, g: tensor) -> tensor:
-    """One of Sinkhorn's iterations in log domain, after which no column starves. Returns g."""
+    """One Sinkhorn iteration in log domain, after which no column underflows. Returns g."""
     h = g + tl.log(problem.b)
-    top = tl.full([h.shape[0]], FAR_BELOW, h.dtype)  # of the terms of each column so far, and
-    total = tl.zeros([h.shape[0]], h.dtype)  # the sum of their exponentials, over that of top
+    top = tl.full([h.shape[0]], LOG_ZERO, h.dtype)  # largest term of each column so far
+    total = tl.zeros([h.shape[0]], h.dtype)  # sum of their exponentials, over exp(top)
     for first in range(0, problem.n, problem.rows.shape[0]):
         i, is_row, entry, exists = _tile_at(problem, first)
         rest = -tl.load(problem.cost + entry, exists, other=0.0) / problem.reg
@@ -262,7 +262,7 @@ def _log_sinkhorn(problem: _Problem, g: tensor) -> tensor:
         x = h[None, :] + rest
         highest = tl.max(x, 1)
         f = tl.log(a) - highest - tl.log(tl.sum(tl.exp(x - highest[:, None]), 1))
-        x = tl.where(a > 0.0, f, FAR_BELOW)[:, None] + rest
+        x = tl.where(a > 0.0, f, LOG_ZERO)[:, None] + rest
         new_top = tl.maximum(top, tl.max(x, 0))
         total = total * tl.exp(top - new_top) + tl.sum(tl.exp(x - new_top[None, :]), 0)
         top = new_top

@@ -1,4 +1,4 @@
-"""Spaces whose matrix of relations is never formed."""
+"""Spaces that are given by coordinates, in place of a matrix of relations."""
 
 from skgw.solvers.geometry.point_cloud import LowRank, PointCloud
 

@@ -1,16 +1,20 @@
-"""Spaces whose matrix of relations is never formed: points, and relations of low rank.
+"""Spaces that are given by coordinates: point clouds, and relations of low rank.
 
-A relation of low rank is kept as
+A relation of low rank has the form
 
     C_ik = |F_i - F_k|^2 + rho_i + rho_k
 
-with a few coordinates F_i per point. Squared Euclidean distances are of this form, with the points
-as F and rho = 0. Other distances are brought into it by landmarks: classical scaling of the matrix
-of C, not of its squares, between some landmarks, and the Nystrom extension to all points (de Silva,
-Tenenbaum 2004). Few coordinates miss much of such a C where points are of high dimension, each
-going its own way; but what they miss is about the same for all partners of a point. The residual
-rho holds that, as the diagonal correction does in sparse Gaussian processes (Snelson, Ghahramani
-2006).
+with r coordinates F_i per point. Squared Euclidean distances have this form, with the points as F
+and rho = 0. Other distances are approximated from landmarks: classical scaling of the matrix C (not
+of its squares) between the landmarks, and the Nyström extension to all points [1]_. In high
+dimension r coordinates explain a part of C only, but the rest of C_ik is nearly the same for all k.
+The residual rho_i holds it, as the diagonal correction of sparse Gaussian processes does [2]_.
+
+References
+----------
+.. [1] V. de Silva, J. B. Tenenbaum (2004), Sparse multidimensional scaling using landmark points,
+       technical report, Stanford University.
+.. [2] E. Snelson, Z. Ghahramani (2006), Sparse Gaussian processes using pseudo-inputs, NeurIPS.
 """
 
 from __future__ import annotations
@@ -34,21 +38,38 @@ CHUNK_SIZE = 4096  # points whose distances to the landmarks are held at once
 
 @dataclass(frozen=True, eq=False)
 class PointCloud:
-    """Points with coordinates, compared by their Euclidean distances.
+    r"""Space of points in :math:`\mathbb{R}^d` with their Euclidean distances.
+
+    The relation of points :math:`x_i, x_k` is :math:`\|x_i - x_k\|` or :math:`\|x_i - x_k\|^2`.
+    Memory is O(nd), for the points; `solve_gromov` with ``plan="lazy"`` computes no distance
+    matrix.
 
     Parameters
     ----------
     points : array of shape (n, d)
-        Numpy or torch.
-    metric : {"euclidean", "sqeuclidean"}
-        Distances, or squared ones.
+        Coordinates, numpy or torch, float32 or float64. One length unit for all coordinates.
+    metric : {"euclidean", "sqeuclidean"}, default="euclidean"
+        Distances, or squared distances.
+
+    Raises
+    ------
+    ValueError
+        For another metric, and for points that are not a finite (n, d) array.
+
+    See Also
+    --------
+    LowRank : Relations that are given by factors, or by distances to landmarks.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skgw.solvers import PointCloud
-    >>> len(PointCloud(np.zeros((5, 2)), metric="sqeuclidean"))
-    5
+    >>> cloud = PointCloud(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    >>> len(cloud)
+    2
+    >>> cloud.toarray()
+    array([[0., 5.],
+           [5., 0.]])
     """
 
     points: Array
@@ -76,15 +97,29 @@ class PointCloud:
 
 @dataclass(frozen=True, eq=False)
 class LowRank:
-    """Relations ``C_ik = |F_i - F_k|^2 + rho_i + rho_k`` between n points.
+    r"""Space of n points with relations of low rank.
+
+    .. math:: C_{ik} = \|F_i - F_k\|^2 + \rho_i + \rho_k
+
+    Memory is O(nr), for the factors.
 
     Parameters
     ----------
     factors : array of shape (n, r)
-        The coordinates F, numpy or torch.
+        Coordinates F, numpy or torch, float32 or float64, in units of the root of C.
     residual : array of shape (n,), optional
-        What the coordinates of each point miss, rho, of either sign; zero by default. It stands on
-        the diagonal of C as well, unlike in a distance.
+        Part rho of the relations of each point that the coordinates do not explain, of any sign, in
+        units of C; zero by default. It enters the diagonal of C, too, which is zero for distances.
+
+    Raises
+    ------
+    ValueError
+        For factors that are not a finite (n, r) array, and for a residual of another length.
+
+    See Also
+    --------
+    LowRank.from_landmarks : Approximate other distances.
+    PointCloud : Euclidean distances.
 
     Examples
     --------
@@ -114,18 +149,18 @@ class LowRank:
     def from_landmarks(
         cls, distances: Array, landmarks: Array, *, rank: int = DEFAULT_RANK
     ) -> Self:
-        """Relations of low rank that are close to the given distances.
+        """Approximate distances by landmark scaling.
 
-        Classical scaling needs distances of negative type, as Euclidean ones and, nearly, geodesic
-        ones are; coordinates of negative eigenvalues are zero.
+        Classical scaling is exact for distances of negative type, as Euclidean distances, and
+        nearly exact for geodesic distances. Coordinates of negative eigenvalues are set to zero.
 
         Parameters
         ----------
         distances : array of shape (n, l)
-            From all points to the landmarks: some hundreds of them, drawn at random.
+            Distances from all points to l landmarks, a few hundred randomly drawn points.
         landmarks : int array of shape (l,)
-            Which points are landmarks.
-        rank : int
+            Indices of the landmarks.
+        rank : int, default=64
             Number of coordinates, at most l - 1.
 
         Returns
@@ -139,7 +174,8 @@ class LowRank:
 
         References
         ----------
-        de Silva, Tenenbaum (2004), Sparse multidimensional scaling using landmark points.
+        .. [1] V. de Silva, J. B. Tenenbaum (2004), Sparse multidimensional scaling using landmark
+               points, technical report, Stanford University.
 
         Examples
         --------
@@ -164,7 +200,7 @@ class LowRank:
 
     @full_precision()
     def relations(self, rows: Any, columns: Any) -> Array:
-        """The entries of C at index arrays (or slices) `rows` and `columns`, as a matrix."""
+        """The entries of C at `rows` and `columns`, index arrays or slices, as a matrix."""
         x, rows, columns = read_tensor(self.factors, "factors"), as_index(rows), as_index(columns)
         C = torch.cdist(x[rows], x[columns]).square()
         if self.residual is not None:
@@ -182,7 +218,7 @@ Space = PointCloud | LowRank
 
 @dataclass(frozen=True)
 class _Scaling:
-    """Classical scaling of landmarks, and its extension by their mean distances."""
+    """Classical scaling of landmarks, and its Nyström extension."""
 
     projection: Tensor  # (l, r)
     means: Tensor  # (l,), u of the landmarks
@@ -220,7 +256,7 @@ def low_rank(
     noise: torch.Generator,
     n_landmarks: int = MULTISCALE.n_landmarks,
 ) -> tuple[Tensor, Tensor]:
-    """Factors (n, r) and residual (n,) of a space; landmarks of points are drawn with `noise`."""
+    """Factors (n, r) and residual (n,) of a space; `noise` draws the landmarks of a cloud."""
     if isinstance(space, LowRank):
         factors = read_tensor(space.factors, "factors")
         if space.residual is None:

@@ -1,4 +1,4 @@
-"""Where a solve starts: named starts, plans and states, and invariants of isometries."""
+"""Starts of a solve: named starts, plans, states, and invariants of isometries."""
 
 from skgw.solvers.initializers.basic import (
     ANNEALING_START,

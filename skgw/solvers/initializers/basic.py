@@ -1,4 +1,4 @@
-"""Where a solve starts from: the first linearised cost, and potentials that go with it."""
+"""Starts of a solve: the first linearised cost, with its column potential if that is known."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.quadratic import Problem, QuadraticProblem, mean, split_loss
 from skgw.solvers.result import State
 
-ANNEALING_START = 0.2  # relative temperature: above it the product coupling is the only minimum
-TILT = 1e-2  # of the temperature: costs that are off by so little make a plan as good to start from
-TILT_RANK = 4
+ANNEALING_START = 0.2  # in units of the scale; above it the product coupling is the only minimum
+PERTURBATION = 1e-2  # root mean square of the perturbation of a cost, in units of reg
+PERTURBATION_RANK = 4  # of the perturbation as a matrix
 
 
 def product_start(problem: QuadraticProblem, reg: Tensor) -> State:
-    """Start from the product coupling, where the cost is no more than `offset`, tilted."""
-    return State(problem.offset + tilt(problem, reg))
+    """The product coupling, whose linearised cost is `offset`, with a perturbation."""
+    return State(problem.offset + perturbation_cost(problem, reg))
 
 
-def tilt(problem: Problem, reg: Tensor) -> Tensor:
-    """A small cost, (B, n, m), that tells points apart which the problem does not.
+def perturbation_cost(problem: Problem, reg: Tensor) -> Tensor:
+    """Symmetry-breaking perturbation of the cost, (B, n, m).
 
-    On spaces whose points all look alike (cycles, tori, hypercubes) the product coupling is
-    stationary at every temperature, though not a minimum below a critical one; orbits of other
-    symmetric spaces do the same. Any generic perturbation, here a fixed one of low rank, lets the
+    On spaces with transitive symmetry groups (cycles, tori, hypercubes) the product coupling is
+    stationary at each `reg`, though not a minimum below a critical one. The same holds on orbits of
+    other symmetric spaces. Any generic perturbation, in this case a fixed one of low rank, lets the
     iteration leave such a saddle.
     """
     n, m = problem.a.shape[1], problem.b.shape[1]
-    direction = tilt_direction(n, m, problem.offset.device).to(problem.offset)
+    direction = unit_perturbation(n, m, problem.offset.device).to(problem.offset)
     return reg[:, None, None] * direction
 
 
-def tilt_direction(n: int, m: int, device: torch.device | None = None) -> Tensor:
-    """The tilt at temperature 1, (n, m), float32."""
+def unit_perturbation(n: int, m: int, device: torch.device | None = None) -> Tensor:
+    """The perturbation at reg = 1, (n, m), float32."""
     u, v = (x.to(device) for x in _directions(n, m))
-    return (TILT / TILT_RANK**0.5) * (u @ v.T)
+    return (PERTURBATION / PERTURBATION_RANK**0.5) * (u @ v.T)
 
 
 @functools.lru_cache(maxsize=16)
 def _directions(n: int, m: int) -> tuple[Tensor, Tensor]:
-    """Factors of the tilt, (n, TILT_RANK) and (m, TILT_RANK)."""
+    """Factors of the perturbation, (n, PERTURBATION_RANK) and (m, PERTURBATION_RANK)."""
     noise = torch.Generator().manual_seed(0)
-    u, v = (torch.randn(k, TILT_RANK, generator=noise, dtype=torch.float32) for k in (n, m))
+    u, v = (torch.randn(k, PERTURBATION_RANK, generator=noise, dtype=torch.float32) for k in (n, m))
     return u, v
 
 
 @full_precision()
 def identity_start(problem: QuadraticProblem) -> State:
-    """Start of a self term of the square loss: every point is matched with itself.
+    """Start of a self term under the square loss: each point is matched with itself.
 
-    The linearised cost is symmetric there, and half its diagonal the potential that makes it vanish
-    for matched points and non-negative for all others.
+    The linearised cost is symmetric at this plan. Half its diagonal is a potential under which the
+    reduced cost is zero for matched points and non-negative for others.
     """
     cost = _matched_gradient(problem)
     return State(cost, 0.5 * cost.diagonal(dim1=1, dim2=2))
@@ -61,7 +61,7 @@ def identity_start(problem: QuadraticProblem) -> State:
 
 @full_precision()
 def matched_start(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, *, loss: str) -> State:
-    """As `identity_start`, for any loss and any two spaces of n points with the same weights."""
+    """As `identity_start`, for any loss and two spaces of n points with the same weights."""
     parts, a = split_loss(Ca, Cb, loss), problem.a[:, :, None]  # (B, n, 1)
     # The mean over rows of the cost before it is centred, as in `_linearise`, without forming it.
     means = torch.bmm(parts.f2, a) - torch.bmm(parts.h2, a * torch.bmm(parts.h1, a))  # (B, n, 1)
@@ -79,21 +79,27 @@ def _matched_gradient(problem: QuadraticProblem) -> Tensor:
 def warm_start(
     cross_a: Tensor, plan: Tensor, cross_b: Tensor, a: Tensor, b: Tensor, *, loss: str = "L2"
 ) -> State:
-    """Start for new points, from a plan between old points of the same two spaces.
+    """Warm start for new points, from a plan between old points of the same two spaces.
 
-    The linearised cost of matching a new point x with a new point y is what the old plan says
-    about it: the sum over old pairs (x', y') of L(d(x, x'), d(y, y')), weighted by the plan. It
-    keeps the matching of consecutive mini-batches consistent where symmetric data admit several.
+    The linearised cost of matching a new point x with a new point y is the sum over old pairs
+    (x', y') of L(d(x, x'), d(y, y')), weighted by the old plan. If symmetric data admit several
+    matchings, consecutive mini-batches thus keep the same one.
 
     Parameters
     ----------
     cross_a : Tensor of shape (B, n, n_old)
-        Distances from the new points of one space to its old ones.
+        Distances from the new points of the first space to its old points.
     plan : Tensor of shape (B, n_old, m_old)
+        Plan between the old points.
     cross_b : Tensor of shape (B, m, m_old)
-        Distances from the new points of the other space to its old ones.
+        Distances from the new points of the second space to its old points.
     a, b : Tensor of shapes (B, n) and (B, m)
         Weights of the new points.
+    loss : {"L2", "KL"}, default="L2"
+
+    Returns
+    -------
+    State
     """
     return State(*_linearise(cross_a, plan, cross_b, a, b, loss))
 
@@ -101,13 +107,13 @@ def warm_start(
 def _linearise(
     cross_a: Tensor, plan: Tensor, cross_b: Tensor, a: Tensor, b: Tensor, loss: str
 ) -> tuple[Tensor, Tensor]:
-    """The linearised cost with weighted row and column means of zero, and a potential for it."""
+    """The linearised cost with weighted row and column means of zero, and its potential."""
     parts = split_loss(cross_a, cross_b, loss)
     rows = torch.bmm(parts.f1, plan.sum(2)[:, :, None])  # (B, n, 1)
     columns = torch.bmm(parts.f2, plan.sum(1)[:, :, None])  # (B, m, 1)
     cost = torch.bmm(torch.bmm(parts.h1, plan), parts.h2.transpose(1, 2))  # (B, n, m)
     cost = 2 * (rows + columns.transpose(1, 2) - cost)
-    # The solver's costs are centred; what is taken off the columns reappears as their potential.
+    # The costs of the solver are centred. The column means become the potential.
     shift = torch.bmm(a[:, None, :], cost)  # (B, 1, m)
     cost = cost - shift
     return cost - torch.bmm(cost, b[:, :, None]), -shift[:, 0]

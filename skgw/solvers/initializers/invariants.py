@@ -1,8 +1,15 @@
-"""Guesses of a matching from what isometries keep: eccentricities, profiles, spectra, pairs.
+"""Starts from invariants of isometries: eccentricities, distance profiles, spectra, pairs.
 
-A guess is a plan or a linearised cost (B, n, m), what a solve starts from. The costs add to the one
-``offset`` at the product coupling, which knows the mean distances of the points (it is the first
-lower bound of Memoli 2011) and holds the cost across the spaces of a fused problem.
+A start is a plan or a linearised cost (B, n, m). The costs are added to `offset`, the linearised
+cost at the product coupling, which compares mean distances and holds the cost between the spaces of
+a fused problem.
+
+References
+----------
+.. [1] F. Mémoli (2011), Gromov-Wasserstein distances and the metric approach to object matching,
+       Foundations of Computational Mathematics 11.
+.. [2] B. D. McKay, A. Piperno (2014), Practical graph isomorphism, II, Journal of Symbolic
+       Computation 60.
 """
 
 from __future__ import annotations
@@ -17,17 +24,17 @@ from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.low_rank import range_basis
 from skgw.solvers.problems.quadratic import QuadraticProblem, split_loss
 
-N_QUANTILES = 32
+N_QUANTILES = 32  # of a distance profile
 SPARE_COLUMNS = 8  # of the range finder, beyond the number of eigenvectors
 N_PRODUCTS = 4  # with the kernel, of the range finder
 
 
 @full_precision()
 def eccentricity_plan(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor) -> Tensor:
-    """Best coupling of the points' eccentricities, (B, n, m): the first lower bound (Memoli 2011).
+    """Optimal coupling of eccentricities, (B, n, m): the first lower bound of Mémoli [1]_, p = 2.
 
-    The eccentricity of a point is its root mean squared distance to the others, one number. On the
-    line the best coupling is the monotone one: the k-th share of mass goes to the k-th share.
+    The eccentricity of a point is its root mean squared distance to the points of its space. The
+    optimal coupling on the line is monotone.
     """
     rank_a, mass_a = _by_eccentricity(Ca, problem.a)
     rank_b, mass_b = (x[:, None, :] for x in _by_eccentricity(Cb, problem.b))
@@ -37,9 +44,9 @@ def eccentricity_plan(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor) -> Tens
 
 
 def _by_eccentricity(C: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """For each point the mass of those up to it, from the least eccentric on, and its own, (B, n).
+    """Cumulative mass of the points in order of eccentricity, and their masses, both (B, n).
 
-    Roots keep the order, so that mean squares will do.
+    Mean squared distances define the order.
     """
     order = torch.bmm(C * C, p[:, :, None])[:, :, 0].argsort(dim=1, stable=True)
     rank = p.gather(1, order).cumsum(1)
@@ -48,10 +55,10 @@ def _by_eccentricity(C: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
 
 @full_precision()
 def profile_cost(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, *, loss: str) -> Tensor:
-    """Cost of comparing distance profiles, (B, n, m): the third lower bound (Memoli 2011).
+    """Cost between distance profiles, (B, n, m): the third lower bound of Mémoli [1]_.
 
-    The profile of a point is the distribution of its distances to the others, here as quantiles;
-    two profiles are compared at equal quantiles, the best coupling of distributions on the line.
+    The profile of a point is the distribution of its distances, in the form of quantiles. Profiles
+    are compared at equal quantiles, which is the optimal coupling of distributions on the line.
     """
     profiles = _quantiles(Ca, problem.a), _quantiles(Cb, problem.b)
     parts = split_loss(*profiles, loss)
@@ -71,7 +78,7 @@ def _quantiles(C: Tensor, p: Tensor) -> Tensor:
 
 
 def _shape(h: Tensor, p: Tensor) -> Tensor:
-    """Profiles without their means, which `offset` knows, and without what all points share."""
+    """Profiles minus their own means, which `offset` compares, minus the mean profile."""
     return _centered(h - h.mean(2, keepdim=True), p)
 
 
@@ -82,7 +89,7 @@ class Spectra(NamedTuple):
     b: Tensor  # (B, m, k)
 
     def cost(self, problem: QuadraticProblem, signs: Tensor) -> Tensor:
-        """Gradient at a plan that maps eigenvectors to each other, up to `signs` (k,)."""
+        """Gradient at a plan that maps eigenvectors to eigenvectors, up to `signs` (k,)."""
         return torch.baddbmm(problem.offset, self.a * signs, self.b.mT, alpha=-8 * problem.alpha)
 
 
@@ -112,7 +119,7 @@ def _scaled_eigenvectors(K: Tensor, p: Tensor, k: int) -> Tensor:
 
 
 def sign_flips(k: int) -> list[tuple[int, ...]]:
-    """All 2**k signs of k vectors, those first that flip the last ones."""
+    """All 2**k signs of k vectors; the last vectors are flipped first."""
     return list(itertools.product((1, -1), repeat=k))
 
 
@@ -128,13 +135,13 @@ def pairs_cost(
     n_pairs: int,
     loss: str,
 ) -> Tensor:
-    """Cost of agreeing with a few matched pairs of points that are drawn at random, (B, n, m).
+    """Cost of agreement with `n_pairs` randomly drawn matched pairs of points, (B, n, m).
 
-    To pin points to each other breaks the symmetries of a space, as individualisation does in tests
-    of graph isomorphism (McKay, Piperno 2014). Each pair (i, j) is drawn given those before it: i
-    by its weight, j by the plan's row of i, the softmax at the temperature `reg` (B,) of what the
-    `prior` (B, n, m) and the pairs so far say. Pairs are thus consistent with each other. A point k
-    is then matched with an l at the same distances from the pinned ones, by L(Ca_ik, Cb_jl).
+    Matched pairs break the symmetries of a space, as individualisation does in tests of graph
+    isomorphism [2]_. Each pair (i, j) is drawn given the pairs before it: i by its weight, j by the
+    softmax at `reg` (B,) of row i of the `prior` cost (B, n, m) plus the cost of the pairs so far.
+    Pairs are thus consistent with each other. The cost of points k, l is the mean over the pairs of
+    L(Ca_ik, Cb_jl).
     """
     batch = torch.arange(len(reg), device=reg.device)
     cost, pairs = prior, torch.zeros_like(prior)
@@ -154,9 +161,9 @@ def _centered(h: Tensor, p: Tensor) -> Tensor:
 
 
 def _draw(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """One index per row of `weights` (B, n), (B,), by the same number in (0, 1) for all of them.
+    """One index for each row of `weights` (B, n), (B,), by one random number for all rows.
 
-    A problem of a batch is thus given what it would be given alone, on any device.
+    A problem of a batch thus gets the same index as alone, on any device.
     """
     u = torch.rand((), generator=generator, dtype=torch.float64).to(weights)
     mass = weights.cumsum(1)

@@ -1,4 +1,4 @@
-"""What `init` means: a name, a plan or a state, read as the start of a solve."""
+"""The start of a solve from the option `init`: a name, a plan or a state."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 from skgw.solvers.initializers.basic import ANNEALING_START, matched_start, product_start
 from skgw.solvers.initializers.invariants import eccentricity_plan, profile_cost, spectra
 from skgw.solvers.inputs import Inputs, given
-from skgw.solvers.problems.quadratic import QuadraticProblem
+from skgw.solvers.problems.quadratic import Problem, QuadraticProblem
 from skgw.solvers.result import State
 
-WARM_START = 0.1  # relative temperature: guesses are cooled from here, where good ones survive
-N_VECTORS = 3  # of the spectral start
+INVARIANT_START = 0.1  # first annealing level of starts from invariants, in units of the scale
+N_VECTORS = 3  # eigenvectors of the spectral start
 
 NAMES = "'auto', 'anneal', 'product', 'identity', 'flb', 'tlb', 'spectral'"
 
 
-class Setting(NamedTuple):
-    """What starts are made from: the problem, what it came from, and its temperatures."""
+class StartContext(NamedTuple):
+    """The data that starts are computed from."""
 
     problem: QuadraticProblem
     inputs: Inputs
@@ -30,49 +30,58 @@ class Setting(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A start, and the temperature that it is cooled from; `reg` means not at all."""
+    """A start, and its first annealing level; `reg` means no annealing."""
 
     name: str
     state: State
-    level: Tensor  # (B,)
+    first_reg: Tensor  # (B,)
 
 
-def read_start(init: Any, setting: Setting) -> Start:
-    """First linearised cost and temperature for what the user gave as `init`."""
+def read_start(init: Any, context: StartContext) -> Start:
+    """The start for the option `init`."""
     if isinstance(init, str):
-        return named_start(init, setting)
-    problem = setting.problem
+        return named_start(init, context)
+    problem = context.problem
     if isinstance(init, State):
-        cost, potential = init
-        if potential is not None:
-            potential = given(potential, problem.b, "init.potential")
-        state = State(given(cost, problem.offset, "init.cost"), potential)
-        return Start("state", state, setting.reg)
+        return Start("state", read_state(init, problem), context.reg)
     plan = given(init, problem.offset, "init")
     if (plan < 0).any() or ((plan.sum((1, 2)) - 1).abs() > 1e-2).any():
         raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
-    return Start("plan", State(problem.gradient(plan)), setting.reg)
+    return Start("plan", State(problem.gradient(plan)), context.reg)
 
 
-def named_start(name: str, setting: Setting) -> Start:
-    """The start that is called `name`."""
-    problem, inputs, reg, scale, loss = setting
+def read_state(init: State, problem: Problem) -> State:
+    """A given state, validated and expanded to the batch of the problem."""
+    cost, potential = init
+    if potential is not None:
+        potential = given(potential, problem.b, "init.potential")
+    return State(given(cost, problem.offset, "init.cost"), potential)
+
+
+def check_identity(problem: Problem) -> None:
+    """Raise a ValueError unless points can be matched one by one, in their order."""
+    if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
+        raise ValueError("init='identity' needs two spaces of the same size and weights.")
+
+
+def named_start(name: str, context: StartContext) -> Start:
+    """The start with this name, see `solve_gromov`."""
+    problem, inputs, reg, scale, loss = context
     if name in ("auto", "anneal"):
         return Start("anneal", State(problem.offset), ANNEALING_START * scale)
     if name == "product":
         return Start(name, product_start(problem, reg), reg)
     if name == "identity":
-        if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
-            raise ValueError("init='identity' needs both sides to have the same size and weights.")
+        check_identity(problem)
         return Start(name, matched_start(problem, inputs.Ca, inputs.Cb, loss=loss), reg)
     if name == "flb":
         plan = eccentricity_plan(problem, inputs.Ca, inputs.Cb)
-        return Start(name, State(problem.gradient(plan)), WARM_START * scale)
+        return Start(name, State(problem.gradient(plan)), INVARIANT_START * scale)
     if name == "tlb":
         cost = profile_cost(problem, inputs.Ca, inputs.Cb, loss=loss)
-        return Start(name, State(cost), WARM_START * scale)
+        return Start(name, State(cost), INVARIANT_START * scale)
     if name == "spectral":
         vectors = spectra(problem, N_VECTORS)
         signs = torch.ones_like(vectors.a[0, 0])
-        return Start(name, State(vectors.cost(problem, signs)), WARM_START * scale)
+        return Start(name, State(vectors.cost(problem, signs)), INVARIANT_START * scale)
     raise ValueError(f"init must be {NAMES}, a plan or a State, got {name!r}.")

@@ -1,4 +1,4 @@
-"""Entropic linear transport: semi-dual Newton steps, balanced and unbalanced, in blocks of rows."""
+"""Entropic linear transport: balanced, unbalanced, streamed; out-of-sample extension."""
 
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.linear.extension import Extension, extend_plan

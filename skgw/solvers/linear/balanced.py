@@ -4,11 +4,20 @@ The row potential is eliminated: with the column potential g alone, the plan
 
     T_ij = a_i softmax_j((g_j - M_ij) / reg + log b_j)
 
-has exact row sums, and g maximises the concave semi-dual D whose gradient is b - T'1 and whose
-Hessian is -(diag(T'1) - T' diag(1/a) T) / reg. A Newton step costs a few matrix-vector products,
-where Sinkhorn's iteration needs thousands of them for the same accuracy at small `reg`; truncated
-Newton steps for entropic transport are studied by Kemertas, Farahmand, Jepson (2025),
-arXiv:2504.02067. The steps themselves are in `newton_cg.py`.
+has exact row sums, and g maximises the concave semi-dual whose gradient is b - T'1 and whose
+Hessian is -(diag(T'1) - T' diag(1/a) T) / reg. A Newton step takes tens of matrix-vector products;
+Sinkhorn's iteration takes thousands for the same accuracy at small `reg`. Truncated Newton steps
+for entropic transport are studied in [1]_. The steps are in `newton_cg.py`; this module chooses the
+backend, and anneals problems on which Newton steps from the given potential make slow progress.
+
+References
+----------
+.. [1] M. Kemertas, A.-m. Farahmand, A. D. Jepson (2025), A truncated Newton method for optimal
+       transport, ICLR, arXiv:2504.02067.
+.. [2] P. A. Knight, D. Ruiz, B. Uçar (2014), A symmetry preserving algorithm for matrix scaling,
+       SIAM Journal on Matrix Analysis and Applications 35.
+.. [3] J. Feydy et al. (2019), Interpolating between optimal transport and MMD using Sinkhorn
+       divergences, AISTATS.
 """
 
 from __future__ import annotations
@@ -28,7 +37,7 @@ from skgw.solvers.settings import NEWTON, NewtonSettings
 NewtonSteps = Callable[[LinearProblem, int, NewtonSettings], LinearSolution]
 BACKENDS = ("auto", "torch", "numba", "triton")
 
-EXPERIMENTAL: dict[str, NewtonSteps] = {}  # further backends, which their modules add on import
+EXPERIMENTAL: dict[str, NewtonSteps] = {}  # backends that a module adds when it is imported
 
 
 @torch.no_grad()
@@ -51,30 +60,31 @@ def solve_linear(
     ----------
     cost : Tensor of shape (B, n, m)
     a, b : Tensor of shapes (B, n) and (B, m)
-        Marginals.
+        Marginals, of mass one.
     reg : Tensor of shape (B,)
+        Weight of the entropy, in units of the cost.
     potential : Tensor of shape (B, m), optional
-        Column potential to start from, in units of the cost.
+        Column potential of the start, in units of the cost; zero by default.
     tol : Tensor of shape (B,)
-        L1 error of the column sums at which a problem is left alone.
+        L1 error of the column sums at which a problem stops.
     max_iter : int
-        Newton steps at `reg`; the solution reports the error that is left. A problem that is far
-        off after the first `direct_steps` of them is solved coarsely at `annealing_factor` times
-        `reg`, and gets up to `direct_steps` more from there, which are dropped if they lead no
-        closer; neither these nor the steps there are counted.
+        Newton steps at `reg`. A problem whose error is above `annealing_error` after
+        `direct_steps` of them is solved coarsely at `annealing_factor` times `reg`, and by up to
+        `direct_steps` further steps from there, which are discarded unless they reduce the error;
+        neither these steps nor the steps at higher levels count.
     symmetric : bool
-        Whether the costs are symmetric and `a` equals `b`: both potentials are then equal, and
-        Sinkhorn's iteration, averaged, gets close to them in a few products (Knight, Ruiz, Ucar
-        2014; Feydy et al. 2019).
+        Whether the costs are symmetric and `a` equals `b`. Both potentials are then equal, and
+        averaged Sinkhorn iterations approximate them in a few products [2]_, [3]_.
     backend : {"auto", "torch", "numba", "triton"}
-        "auto" is numba on CPUs where it is installed, else torch. "triton" is for GPUs, in which
-        it keeps problems of up to 256 points a side; larger ones are left to torch. It needs
-        ``import skgw.solvers.experimental.newton_cg_triton`` first.
+        "auto" is numba on CPUs if it is installed, else torch. "triton" is for problems of up to
+        256 points a side on GPUs, and leaves larger problems to torch. It is registered by
+        ``import skgw.solvers.experimental.newton_cg_triton``.
+    settings : NewtonSettings
 
     Returns
     -------
     LinearSolution
-        No gradients flow through it.
+        Its `error` is the L1 error of the column sums. No gradients flow through it.
     """
     potential = torch.zeros_like(b) if potential is None else potential
     problem = LinearProblem(cost, a, b, reg, potential, tol)
@@ -86,6 +96,7 @@ def solve_linear(
 def _solve(
     problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
 ) -> LinearSolution:
+    """Newton steps, annealing of the problems that are not close, further Newton steps."""
     first = min(max_iter, settings.direct_steps)
     solution = newton(problem, first, settings)
     if (solution.error <= problem.tol).all():
@@ -94,9 +105,9 @@ def _solve(
     if far.any():
         index = indices(far)
         rest = problem._replace(potential=solution.potential).take(index)
-        prepared = _annealed(rest, first, newton, settings)
-        closer = indices(prepared.error < solution.error[index])
-        solution.replace(index[closer], prepared.take(closer))
+        annealed = _annealed(rest, first, newton, settings)
+        closer = indices(annealed.error < solution.error[index])
+        solution.replace(index[closer], annealed.take(closer))
     todo = solution.error > problem.tol
     if max_iter > first and todo.any():
         index = indices(todo)
@@ -108,15 +119,15 @@ def _solve(
 def _annealed(
     problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
 ) -> LinearSolution:
-    """Solve roughly at a higher temperature, or in turn at one above it, before this one."""
-    spread = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
-    cold = indices(problem.reg < spread)  # at a higher reg the plan is close to the product
-    if len(cold) > 0:
-        rest = problem.take(cold)
+    """Solve coarsely at a higher level, recursively annealed if need be, then at `reg`."""
+    cost_range = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
+    low = indices(problem.reg < cost_range)  # at higher levels the plan is close to the product
+    if len(low) > 0:
+        rest = problem.take(low)
         coarse = torch.full_like(rest.tol, settings.annealing_error / 2)
         rest = rest._replace(reg=settings.annealing_factor * rest.reg, tol=coarse)
         potential = problem.potential.clone()
-        potential[cold] = _solve(rest, max_iter, newton, settings).potential
+        potential[low] = _solve(rest, max_iter, newton, settings).potential
         problem = problem._replace(potential=potential)
     return newton(problem, max_iter, settings)
 
@@ -132,7 +143,7 @@ def newton_steps(backend: str, device: str) -> NewtonSteps:
 
 
 def resolved(backend: str, device: str) -> str:
-    """Which of "torch", "numba" and "triton" `backend` means for tensors on `device`.
+    """The name "torch", "numba" or "triton" of `backend` for tensors on `device`.
 
     Raises
     ------
@@ -173,14 +184,14 @@ def _require(package: str, *, extra: str) -> None:
 
 
 def _symmetric_sinkhorn(problem: LinearProblem, n_steps: int) -> Tensor:
-    """Averaged Sinkhorn steps g <- (g - log sum exp(kernel + g)) / 2, returned as a potential."""
+    """Averaged Sinkhorn iterations g <- (g - log sum exp(kernel + g)) / 2; returns a potential."""
     reg = problem.reg[:, None]
     kernel = problem.b.log()[:, None, :] - problem.cost / reg[:, :, None]  # (B, n, n), log domain
     g = problem.potential / reg
     g = 0.5 * (g - (kernel + g[:, None, :]).logsumexp(2))
     log_rows = (kernel + g[:, None, :]).logsumexp(2)
     scaling = (kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_()
-    # Points without weight have nothing to balance: their potentials may be beyond exp.
+    # Potentials of points without weight may overflow in exp, and change no row sum.
     log_rows = torch.where(problem.b > 0, log_rows + g, 0.0)
     delta = -0.5 * log_rows
     for _ in range(n_steps):

@@ -70,9 +70,9 @@ def _annealed(
     """
     cost, settings = problem.cost, problem.settings
     as_type = cost.dtype.type
-    far, spread = as_type(settings.annealing_error), cost.max() - cost.min()
+    far, cost_range = as_type(settings.annealing_error), cost.max() - cost.min()
     levels, errors, potentials = [reg], [far + far], [potential.copy()]
-    while errors[-1] > far and levels[-1] < spread:
+    while errors[-1] > far and levels[-1] < cost_range:
         levels.append(as_type(settings.annealing_factor) * levels[-1])
         errors.append(_newton_at(problem, levels[-1], far / 2, max_iter, plan, potential))
         potentials.append(potential.copy())
@@ -135,9 +135,9 @@ def _symmetric_sinkhorn(
 
 @compiled()
 def _balance(cost: Array, g: Array, weights: Weights, rate: Scalar, exp2: Exp2, P: Array) -> Array:
-    """Absorb g, and return what its rows lack to be symmetric with the columns, in log (n,)."""
+    """Absorb g; return the log ratio (n,) of row sums to column sums in a symmetric plan."""
     log_rows = absorb(cost, g + weights.log_b, rate, exp2, P) + g
-    log_rows[weights.b == 0] = 0  # these have nothing to balance
+    log_rows[weights.b == 0] = 0  # points without weight
     return log_rows
 
 

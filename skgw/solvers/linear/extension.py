@@ -1,29 +1,27 @@
-"""Out-of-sample extension of a coupling: which points of the other space does a new point go to?
+"""Out-of-sample extension of a coupling to new points.
 
-Given a coupling T between reference points x of one space and y of the other, the linearised cost
-of matching a new x* with y_j is, up to terms that do not depend on j,
+Given a coupling T between reference points x of one space and y of another, the linearised cost of
+matching a new point x* with y_j is, up to terms that do not depend on j,
 
     M_j(x*) = 2 sum_l d(y_j, y_l)^2 q_l - 4 sum_kl d(x*, x_k) T_kl d(y_l, y_j),
 
-and its row of the plan is the softmax of (g_j - M_j) / reg + log q_j, with the column potential g
-of the reference problem. At a fixed point of the solver the rows of the reference points
-themselves are those of T.
+and the row of x* in the plan is the softmax of (g_j - M_j) / reg + log q_j, with the column
+potential g of the reference problem. At a fixed point of the solver the rows of reference points
+are the rows of T.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor
 
+from skgw.solvers.inputs import NumpyArray as Array
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.storable import storable
-
-Array = NDArray[Any]
 
 
 @storable
@@ -32,21 +30,24 @@ class Extension(NamedTuple):
 
     Attributes
     ----------
-    link : array of shape (n_reference, m)
-        For each reference x_k and each y_j the sum over l of T_kl d(y_l, y_j): the mean distance
-        from y_j to the partners of x_k, times the mass of x_k.
+    transported_distances : array of shape (n_reference, m)
+        T times the distances of the y: sum_l T_kl d(y_l, y_j), the mean distance from y_j to the
+        matches of x_k, times the mass of x_k.
     log_scaling : array of shape (m,)
         Column potential and constants, over `reg`.
     reg : float
+        Weight of the entropy, in units of squared distances.
     """
 
-    link: Array
+    transported_distances: Array
     log_scaling: Array
     reg: float
 
     def rows(self, distances: Array) -> Array:
-        """Conditional plan (b, m) of new points at `distances` (b, n_reference); rows sum to 1."""
-        rows: Array = softmax((4 / self.reg) * (distances @ self.link) + self.log_scaling, axis=1)
+        """Conditional plan (b, m) of points at `distances` (b, n_reference); rows sum to 1."""
+        rows: Array = softmax(
+            (4 / self.reg) * (distances @ self.transported_distances) + self.log_scaling, axis=1
+        )
         return rows
 
 
@@ -54,16 +55,20 @@ class Extension(NamedTuple):
 def extend_plan(
     D: Tensor, plan: Tensor, E: Tensor, reg: float, *, tol: float = 1e-6, max_iter: int = 100
 ) -> tuple[Extension, Tensor]:
-    """Set up the extension of a coupling, and the plan of the reference points by it.
+    """Compute the extension of a coupling, by one linear problem between the reference points.
 
     Parameters
     ----------
     D, E : Tensor of shapes (n, n) and (m, m)
-        Distances of the reference points of either space.
+        Distances between the reference points of each space.
     plan : Tensor of shape (n, m)
+        The coupling T.
     reg : float
-    tol, max_iter
-        Of the linear problem whose column potential is used.
+        Weight of the entropy, in units of squared distances.
+    tol : float, default=1e-6
+        L1 error of the column sums of the linear problem.
+    max_iter : int, default=100
+        Newton steps of the linear problem.
 
     Returns
     -------
@@ -72,13 +77,13 @@ def extend_plan(
         L1 error of the column sums of the extended plan.
     """
     a, b = (sums / sums.sum() for sums in (plan.sum(1), plan.sum(0)))
-    link = plan @ E  # (n, m)
+    transported_distances = plan @ E  # (n, m)
     columns = 2 * (E * E) @ b  # (m,)
-    cost = columns - 4 * D @ link
+    cost = columns - 4 * D @ transported_distances
     regs = cost.new_full((1,), reg)
     solution = solve_linear(
         cost[None], a[None], b[None], regs, tol=torch.full_like(regs, tol), max_iter=max_iter
     )
     log_scaling = (solution.potential[0] - columns) / reg + b.log()
-    extension = Extension(link.cpu().numpy(), log_scaling.cpu().numpy(), reg)
+    extension = Extension(transported_distances.cpu().numpy(), log_scaling.cpu().numpy(), reg)
     return extension, solution.error[0]

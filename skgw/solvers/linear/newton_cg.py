@@ -144,7 +144,7 @@ def newton(
 def _absorb(
     kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, workspace: Tensor, settings: NewtonSettings
 ) -> tuple[BalancedDual, ScaledPlan]:
-    """The semi-dual relative to `g`, and the plan there."""
+    """The semi-dual relative to `g`, and the plan at `g`."""
     scaling = torch.softmax(torch.add(kernel, g[:, None, :], out=workspace), -1)
     columns = times(a, scaling)
     gradient = b - columns

@@ -1,8 +1,9 @@
-"""The steps of `newton_cg`, compiled for CPUs: one pass over the plan where torch takes five.
+"""Newton steps of balanced linear problems, compiled for CPUs.
 
-The algorithm is that of `newton_cg`, which explains it, problem by problem. A product with the plan
-and one with its transpose share a pass, in which a row stays in the cache; and there is no overhead
-per operation, which is what small problems spend their time on in torch.
+The algorithm of `newton_cg` and `trust_region`, with the same settings, for one problem at a time.
+A product with the plan and a product with its transpose share one pass over the plan, in which a
+row stays in the cache. There is no overhead per operation, which dominates the time of small
+problems in torch.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ import numpy as np
 import torch
 
 from skgw.solvers.compiled import (
-    FAR_BELOW,
     LOG2_E,
+    LOG_ZERO,
     Array,
     Exp2,
     Scalar,
     Weights,
     compiled,
-    each,
     exp2_for,
     log_weights,
+    solve_each,
 )
 from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution
@@ -51,7 +52,7 @@ def newton_numba(
         one = CompiledProblem(cost[k], weights, settings, exp2_for(b[k]))
         error[k] = newton_steps(one, rate[k], tol[k], max_iter, plan[k], g[k])
 
-    each(solve, len(reg))
+    solve_each(solve, len(reg))
     return LinearSolution(*map(torch.from_numpy, (plan, g * reg[:, None], error)))
 
 
@@ -111,7 +112,7 @@ def newton_steps(
 
 @compiled(fastmath=True)
 def absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> Array:
-    """Write the softmax of h - rate * cost along each row to P; return its log normalisers (n,)."""
+    """Write the softmax of h - rate * cost along each row to P; return log normalisers (n,)."""
     series, bias, position, bits = exp2
     as_type = cost.dtype.type
     lowest, log2_e, half = as_type(1 - bias), as_type(LOG2_E), as_type(0.5)
@@ -174,7 +175,7 @@ def _hessian(P: Array, v: Array, inner: Array, columns: Array, s: Array, hs: Arr
     vs = v * s
     hs[:] = 0
     for i in range(0, n, 2):
-        k = min(i + 1, n - 1)  # without a partner the last row is its own, of weight zero
+        k = min(i + 1, n - 1)  # an odd last row is paired with itself, at weight zero
         row, other = P[i], P[k]
         y = z = as_type(0)
         for j in range(m):
@@ -241,7 +242,7 @@ def _direction(
 
 @compiled()
 def _sinkhorn(P: Array, v: Array, w: Array, a: Array, b: Array, n_steps: int) -> Array:
-    """Log v after some of Sinkhorn's iterations, (m,)."""
+    """Log v after `n_steps` Sinkhorn iterations, (m,)."""
     small = P.dtype.type(SMALLEST_DIVISOR)
     for _ in range(n_steps):
         _, columns = _products(P, v, w)
@@ -270,13 +271,13 @@ def _products(P: Array, v: Array, w: Array) -> tuple[Array, Array]:
 
 @compiled()
 def _log_sinkhorn(cost: Array, log_b: Array, rate: Scalar, a: Array, b: Array, g: Array) -> None:
-    """One of Sinkhorn's iterations in log domain, after which no column starves; changes g."""
+    """One Sinkhorn iteration in log domain, after which no column underflows; changes g."""
     n, m = cost.shape
     f = np.empty_like(a)
     for i in range(n):
         x = g + log_b - rate * cost[i]
         top = x.max()
-        f[i] = np.log(a[i]) - top - np.log(np.exp(x - top).sum()) if a[i] > 0 else FAR_BELOW
+        f[i] = np.log(a[i]) - top - np.log(np.exp(x - top).sum()) if a[i] > 0 else LOG_ZERO
     for j in range(m):
         if b[j] > 0:
             x = f - rate * cost[:, j]

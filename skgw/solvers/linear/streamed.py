@@ -1,9 +1,14 @@
-"""Linear transport problems whose cost is a product of thin matrices, in blocks of rows.
+"""Linear transport problems whose cost has low rank, solved in blocks of rows.
 
-The semi-dual iteration g <- g + log b - log T'1 is Sinkhorn's, both of its half-steps in a single
-sweep over the plan: the rows of T are a softmax, and each block of rows is complete. A sweep costs
-O(nmk) operations, and no more memory than a block. As sweeps are what a large problem has few of,
-they are combined by Anderson's acceleration (Walker, Ni 2011), which needs no further ones.
+The semi-dual iteration g <- g + log b - log T'1 is Sinkhorn's iteration, with both half-steps in
+one sweep over the plan: the rows of T are a softmax, and a block holds complete rows. A sweep takes
+O(nmk) operations and the memory of a block. Anderson acceleration [1]_ reduces the number of
+sweeps.
+
+References
+----------
+.. [1] H. F. Walker, P. Ni (2011), Anderson acceleration for fixed-point iterations, SIAM Journal
+       on Numerical Analysis 49.
 """
 
 from __future__ import annotations
@@ -26,21 +31,20 @@ class StreamedProblem(NamedTuple):
     b: Tensor  # (m,)
 
     def scores(self, g: Tensor) -> Tensor:
-        """What `logit_blocks` adds to the columns, (m,)."""
+        """Logits of the columns, (m,), see `logit_blocks`."""
         return g + self.b.log()
 
     def column_sums(self, g: Tensor) -> Tensor:
-        """Of the plan whose rows are exact, (m,)."""
+        """Column sums of the plan with exact row sums, (m,)."""
         sums = torch.zeros_like(self.b)
         for rows, block in conditional_blocks(self.left, self.right, self.scores(g)):
             sums += self.a[rows] @ block
         return sums
 
     def moment(self, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Row potential and moment of the plan.
+        """Row potential and moment of the plan T_ij = a_i b_j exp(f_i + g_j + left_i . right_j).
 
-        They are the f (n,) of T_ij = a_i b_j exp(f_i + g_j + left_i . right_j), and x'Ty (p, q) in
-        float64 for x (n, p) and y (m, q).
+        Returns f (n,), and x'Ty (p, q) in float64 for x (n, p) and y (m, q).
         """
         f = torch.empty_like(self.a)
         total = x.new_zeros(x.shape[1], y.shape[1], dtype=torch.float64)
@@ -52,7 +56,7 @@ class StreamedProblem(NamedTuple):
 
 
 class StreamedSolution(NamedTuple):
-    """Column potential over reg, the column sums there, and their L1 error."""
+    """Column potential over reg, column sums of the plan, and their L1 error."""
 
     g: Tensor  # (m,)
     columns: Tensor  # (m,)
@@ -60,7 +64,7 @@ class StreamedSolution(NamedTuple):
 
 
 def log_sums(left: Tensor, right: Tensor, scores: Tensor) -> Tensor:
-    """Of the exponentials along the rows of ``left @ right.T + scores``, (n,)."""
+    """Log-sum-exp of each row of ``left @ right.T + scores``, (n,)."""
     out = torch.empty_like(left[:, 0])
     for rows, block in logit_blocks(left, right, scores):
         out[rows] = block.logsumexp(1)
@@ -104,14 +108,14 @@ def _sinkhorn_step(columns: Tensor, b: Tensor) -> Tensor:
 def _combined(
     points: list[Tensor], steps: list[Tensor], b: Tensor, settings: AndersonSettings
 ) -> Tensor:
-    """Anderson's mixture: the affine combination of iterates whose steps nearly cancel."""
+    """Anderson mixing: the affine combination of iterates with the smallest combined step."""
     g, step = points[-1], steps[-1]
     if len(points) < 2:
         return g + step
-    moves, changes = (torch.stack(x).diff(dim=0).double() for x in (points, steps))  # (k, m)
-    weighted = changes * b
-    gram = weighted @ changes.T  # (k, k)
+    moved, changed = (torch.stack(x).diff(dim=0).double() for x in (points, steps))  # (k, m)
+    weighted = changed * b
+    gram = weighted @ changed.T  # (k, k)
     gram.diagonal().mul_(1 + settings.ridge).add_(torch.finfo(gram.dtype).tiny)
     weights = torch.linalg.solve(gram, weighted @ step.double())
-    move = step - (weights @ (moves + changes)).to(g)
+    move = step - (weights @ (moved + changed)).to(g)
     return g + (move if move.abs().max() < settings.max_change else step)

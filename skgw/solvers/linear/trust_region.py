@@ -26,7 +26,7 @@ from skgw.solvers.synchronisation import any_of
 
 
 class Point(Protocol):
-    """A potential, and what a step reads of the function there."""
+    """A potential, with the gradient of the function at it."""
 
     @property
     def potential(self) -> Tensor:

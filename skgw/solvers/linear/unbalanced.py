@@ -12,7 +12,7 @@ Given a column potential g the best plan has a closed form. With theta = reg / (
 and g maximises a smooth concave function whose gradient is t - q, where t_j ~ b_j exp(-g_j / rho_b)
 is the target of the column sums. The function is invariant to a constant added to g, which is the
 direction in which Sinkhorn's iteration for unbalanced transport is slow (Séjourné, Vialard, Peyré
-2022). At infinite penalties the semi-dual is that of `balanced.py`.
+2022). At infinite penalties it is the semi-dual of `balanced.py`.
 
 References
 ----------

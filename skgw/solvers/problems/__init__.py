@@ -1,4 +1,4 @@
-"""The objectives: data of a problem, its energy and its gradient; nothing is solved here."""
+"""Objectives: the data of a problem, its energy and its gradient."""
 
 from skgw.solvers.problems.quadratic import QuadraticProblem, plan_cost, quadratic_problem
 

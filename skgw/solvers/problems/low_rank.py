@@ -1,8 +1,13 @@
-"""Kernels of low rank in place of the exact ones, for gradients that need not be exact.
+"""The quadratic objective with kernels of low rank, for approximate gradients.
 
-The kernels of a problem whose points lie on something of few dimensions are close to matrices of
-low rank (those of squared Euclidean distances in R^d are of rank d): the gradient then takes
-products with thin matrices instead of two of full size.
+Kernels of points near a manifold of few dimensions are close to matrices of low rank; kernels of
+squared Euclidean distances in R^d have rank d. A gradient then takes products with (n, r) factors
+instead of two products of full size.
+
+References
+----------
+.. [1] N. Halko, P.-G. Martinsson, J. A. Tropp (2011), Finding structure with randomness, SIAM
+       Review 53.
 """
 
 from __future__ import annotations
@@ -17,10 +22,7 @@ from skgw.solvers.settings import LOW_RANK
 
 
 class LowRankProblem(NamedTuple):
-    """As `QuadraticProblem`, with kernels K = left range'.
-
-    Every field has a leading batch axis.
-    """
+    """As `QuadraticProblem`, with kernels K = left range'; fields have a leading batch axis."""
 
     left_a: Tensor  # (B, n, r)
     range_a: Tensor  # (B, n, r), orthonormal columns
@@ -48,13 +50,10 @@ class LowRankProblem(NamedTuple):
         return self._replace(offset=self.offset + gradient - self.gradient(plan))
 
 
-def truncate(
+def low_rank_problem(
     problem: QuadraticProblem, rank: int, oversampling: int = LOW_RANK.oversampling
 ) -> LowRankProblem:
-    """Replace the kernels by projections on (about) their leading eigenspaces.
-
-    Randomised range finder with one power iteration (Halko, Martinsson, Tropp 2011).
-    """
+    """Replace the kernels by projections on approximations of their leading eigenspaces."""
     left_a, range_a = _factor(problem.kernel_a, rank + oversampling)
     left_b, range_b = _factor(problem.kernel_b, rank + oversampling)
     _, _, offset, constant, a, b, alpha = problem
@@ -68,10 +67,10 @@ def _factor(K: Tensor, width: int) -> tuple[Tensor, Tensor]:
 
 
 def range_basis(K: Tensor, width: int, *, n_products: int) -> Tensor:
-    """Orthonormal basis (B, n, width) of about the leading eigenvectors of K (B, n, n).
+    """Orthonormal basis (B, n, width) of an approximate leading eigenspace of K (B, n, n).
 
-    Subspace iteration from a fixed random start: the randomised range finder of Halko, Martinsson
-    and Tropp (2011) with `n_products` - 1 power iterations. The width is at most n.
+    Randomised range finder [1]_ with `n_products` - 1 power iterations, from a fixed random start.
+    The width is at most n.
     """
     n, noise = K.shape[-1], torch.Generator().manual_seed(0)
     basis = torch.randn(n, min(width, n), generator=noise, dtype=torch.float32).to(K)

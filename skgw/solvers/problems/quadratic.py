@@ -1,7 +1,7 @@
 """The quadratic objective of Gromov-Wasserstein, double-centred.
 
-For a loss that splits as L(x, y) = f1(x) + f2(y) - h1(x) h2(y) (Peyre, Cuturi, Solomon 2016,
-Prop. 1), centre both h1(Ca) and h2(Cb) twice:
+For a loss that splits as L(x, y) = f1(x) + f2(y) - h1(x) h2(y) ([1]_, Prop. 1), centre both h1(Ca)
+and h2(Cb) twice:
 
     u = h p - (p'hp) / 2,     K = (u 1' + 1 u' - h) / 2,     so that  K p = 0.
 
@@ -12,7 +12,12 @@ On couplings of a and b the objective is then
 and its gradient, up to terms constant along a row or a column, -2 vw' - 8 K1 T K2; a fused cost
 M is centred as well. Centring removes the cancellation that plain formulas suffer from in float32,
 and makes a small error of the plan's marginals harmless. Where K1 and K2 are positive semi-definite
-(every distance of negative type, the Euclidean one among them) E is concave on the couplings.
+(distances of negative type, as the Euclidean distance) E is concave on the couplings.
+
+References
+----------
+.. [1] G. Peyré, M. Cuturi, J. Solomon (2016), Gromov-Wasserstein averaging of kernel and distance
+       matrices, ICML.
 """
 
 from __future__ import annotations
@@ -49,31 +54,40 @@ def loss_slopes(Ca: Tensor, Cb: Tensor, loss: str) -> Loss:
 
 
 class Problem(Protocol):
-    """What a solver asks of E; `QuadraticProblem` has it with dense kernels."""
+    """The interface of E that solvers use; `QuadraticProblem` implements it by dense kernels."""
 
     @property
-    def a(self) -> Tensor: ...  # noqa: D102
-    @property
-    def b(self) -> Tensor: ...  # noqa: D102
-    @property
-    def offset(self) -> Tensor: ...  # noqa: D102
+    def a(self) -> Tensor:
+        """Weights of the rows, (B, n)."""
 
     @property
-    def constant(self) -> Tensor: ...  # noqa: D102
+    def b(self) -> Tensor:
+        """Weights of the columns, (B, m)."""
 
-    def gradient(self, plan: Tensor) -> Tensor: ...  # noqa: D102
-    def take(self, index: Tensor) -> Self: ...  # noqa: D102
+    @property
+    def offset(self) -> Tensor:
+        """Gradient at the plan 0, (B, n, m)."""
+
+    @property
+    def constant(self) -> Tensor:
+        """E of the plan 0, (B,)."""
+
+    def gradient(self, plan: Tensor) -> Tensor:
+        """Linearised cost at `plan`, (B, n, m)."""
+
+    def take(self, index: Tensor) -> Self:
+        """The problems of the batch at `index`, a boolean or integer (B,)."""
 
 
 def energy(problem: Problem, plan: Tensor, gradient: Tensor) -> Tensor:
-    """E at `plan`, (B,), from the gradient there."""
+    """E at `plan`, (B,), from the gradient at `plan`."""
     return problem.constant + 0.5 * ((problem.offset + gradient) * plan).sum((1, 2))
 
 
 class QuadraticProblem(NamedTuple):
-    """E(T) = constant + <offset, T> - 4 alpha <K1 T K2, T> over couplings of `a` and `b`.
+    """E(T) = constant + <offset, T> - 4 alpha <K1 T K2, T> on couplings of `a` and `b`.
 
-    Every field has a leading batch axis.
+    Each field has a leading batch axis.
     """
 
     kernel_a: Tensor  # (B, n, n), K1

@@ -1,4 +1,4 @@
-"""The objective of problems with relaxed marginals.
+"""The quadratic objective on plans of any marginals, for unbalanced and partial problems.
 
 The double-centred form of `quadratic.py` holds on the couplings of two given weights only. On all
 plans P of mass one, with row sums p, column sums q, and L = f1 + f2 - h1 h2, the objective is
@@ -6,8 +6,8 @@ plans P of mass one, with row sums p, column sums q, and L = f1 + f2 - h1 h2, th
     E(P) = sum_ijkl ((1 - alpha) M_ij + alpha L(Ca_ik, Cb_jl)) P_ij P_kl
          = (1 - alpha) <M, P> + alpha (p'f1 p + q'f2 q - <h1 P h2, P>).
 
-It is quadratic in the plan, so that E(m P) = m^2 E(P): the solvers work on P, and the mass m enters
-at the end.
+It is quadratic in the plan, so that E(m P) = m^2 E(P): the solvers work on P, and multiply by the
+mass m at the end.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.quadratic import split_loss
 
 
-class RelaxedProblem(NamedTuple):
-    """E on plans of mass one, and the strengths that tie their marginals to `a` and `b`.
+class UnbalancedProblem(NamedTuple):
+    """E on plans of mass one, with reference marginals `a`, `b` and their penalties.
 
-    Every field but the first has a leading batch axis.
+    Each field but the first has a leading batch axis.
     """
 
     alpha: float
@@ -36,7 +36,7 @@ class RelaxedProblem(NamedTuple):
     constant: Tensor  # (B,)
     a: Tensor  # (B, n)
     b: Tensor  # (B, m)
-    rho_a: Tensor  # (B,), zero where the marginals are free, or bounded by other means
+    rho_a: Tensor  # (B,), penalty of the row sums; zero in partial problems
     rho_b: Tensor  # (B,)
 
     def gradient(self, plan: Tensor) -> Tensor:
@@ -46,17 +46,17 @@ class RelaxedProblem(NamedTuple):
         cross = torch.bmm(torch.bmm(self.h1, plan), self.h2)
         return self.offset + 2 * self.alpha * (rows + columns - cross)
 
-    def take(self, index: Tensor) -> RelaxedProblem:
+    def take(self, index: Tensor) -> UnbalancedProblem:
         """The problems of the batch at `index`, a boolean or integer (B,)."""
-        return RelaxedProblem(self.alpha, *(field[index] for field in self[1:]))
+        return UnbalancedProblem(self.alpha, *(field[index] for field in self[1:]))
 
 
-def relaxed_problem(
+def unbalanced_problem(
     inputs: Inputs, rho_a: Tensor, rho_b: Tensor, *, loss: str, alpha: float
-) -> RelaxedProblem:
-    """Set up E for validated inputs and absolute strengths (B,)."""
+) -> UnbalancedProblem:
+    """Set up E for validated inputs and absolute penalties (B,)."""
     parts = split_loss(inputs.Ca, inputs.Cb, loss)
     linear = inputs.Ca.new_zeros(()) if inputs.M is None else (1 - alpha) * inputs.M
     offset = linear.expand(len(rho_a), inputs.a.shape[1], inputs.b.shape[1])
     constant = torch.zeros_like(rho_a)
-    return RelaxedProblem(alpha, *parts, offset, constant, inputs.a, inputs.b, rho_a, rho_b)
+    return UnbalancedProblem(alpha, *parts, offset, constant, inputs.a, inputs.b, rho_a, rho_b)

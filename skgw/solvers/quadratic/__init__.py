@@ -1,4 +1,4 @@
-"""The quadratic problem, by successive linearisation: balanced, unbalanced, partial and lazy."""
+"""Quadratic problems by successive linearisation: balanced, unbalanced, partial, lazy."""
 
 from skgw.solvers.quadratic.descent import CONVERGED, Solution, entropic_value, minimize
 from skgw.solvers.quadratic.envelope import envelope_value, self_value

@@ -1,4 +1,4 @@
-"""Balanced problems between matrices: from tensors to a result, by the route that fits."""
+"""Balanced problems between matrices: choose start, solver and kernels; package the result."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skgw.solvers.initializers.named import Setting, read_start
+from skgw.solvers.initializers.named import StartContext, read_start
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, entropic_value, minimize
-from skgw.solvers.quadratic.low_rank import cooling_problem, minimize_from_truncated, pays
+from skgw.solvers.quadratic.low_rank import annealing_problem, minimize_low_rank, prefers_low_rank
 from skgw.solvers.quadratic.multistart import best_of_pool
 from skgw.solvers.quadratic.package import differentiable, package_solution
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
+from skgw.solvers.scales import fused_scale
 from skgw.solvers.settings import DENSE, DenseSettings
 
 
@@ -36,36 +37,34 @@ def solve_dense(
 ) -> GromovResult:
     """`solve_gromov` of a balanced problem, on validated tensors, at an absolute `reg` (B,).
 
-    `symmetric` says that a space is compared with itself under the square loss, from a symmetric
-    start.
+    `scale` (B,) is the unit of the annealing levels. `symmetric` means that a space is compared
+    with itself under the square loss, from a symmetric start.
     """
     with torch.no_grad():
         problem = quadratic_problem(
             inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
         )
-        setting = Setting(problem, inputs, reg, scale, loss)
-        start, report = read_start(init, setting), None
+        context = StartContext(problem, inputs, reg, scale, loss)
+        start, report = read_start(init, context), None
         if n_init > 1:
             start, report = best_of_pool(
-                start, int(n_init), setting,
+                start, int(n_init), context,
                 max_iter=max_iter, backend=backend, random_state=random_state,
                 settings=settings,
             )  # fmt: skip
-        if inputs.M is not None:
-            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
-        tol_used = attainable_tol(tol, reg, scale)
-        fall = float((start.level / reg).amax())
+        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
+        fall = float((start.first_reg / reg).amax())
         is_far = n_init > 1 or fall > 1
-        if is_far and pays(problem, backend, settings):
-            solution = minimize_from_truncated(
+        if is_far and prefers_low_rank(problem, backend, settings):
+            solution = minimize_low_rank(
                 problem, reg, start.state,
-                first_reg=start.level, tol=tol_used, max_iter=max_iter, backend=backend,
+                first_reg=start.first_reg, tol=tol_used, max_iter=max_iter, backend=backend,
                 settings=settings,
             )  # fmt: skip
         else:
             solution = minimize(
-                problem, reg, start.state, first_reg=start.level if is_far else None,
-                coarse=cooling_problem(problem, fall, settings.low_rank), tol=tol_used,
+                problem, reg, start.state, first_reg=start.first_reg if is_far else None,
+                coarse=annealing_problem(problem, fall, settings.low_rank), tol=tol_used,
                 max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
             )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss, report)
@@ -90,7 +89,7 @@ def _package(
 
 
 def _row_transform(problem: QuadraticProblem, s: Solution, reg: Tensor) -> Tensor:
-    """Row potential that goes with the column potential, (B, n)."""
+    """Row potential of the column potential, (B, n): the softmin of each row."""
     scores = (s.potential[:, None, :] - s.cost) / reg[:, None, None] + problem.b.log()[:, None, :]
-    # The logarithm of the sum of exponentials: the normalisers of a softmax are sooner had.
+    # log-sum-exp, by `log_softmax`, which is faster than `logsumexp`.
     return reg[:, None] * (scores.log_softmax(2).amax(2) - scores.amax(2))

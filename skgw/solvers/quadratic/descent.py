@@ -1,8 +1,9 @@
 """Outer loop: minimise E(T) - reg H(T) by successive linearisation.
 
-Each step solves an entropic linear problem (`outer_step`), from the temperature at which the plan
-is easy to find down to `reg`, and there until the plan is at rest. While the temperature falls,
-costs are tilted a little (`starts.tilt`): see there.
+Each step solves an entropic linear problem, see `outer_step`: one step at each annealing level from
+a level at which the plan is easy to find down to `reg`, then steps at `reg` until the plan changes
+by less than the tolerance. At annealing levels a symmetry-breaking perturbation is added to the
+cost, see `initializers.basic`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import functools
 import torch
 from torch import Tensor
 
-from skgw.solvers.initializers.basic import tilt
+from skgw.solvers.initializers.basic import perturbation_cost
 from skgw.solvers.linear.balanced import resolved
 from skgw.solvers.linear.newton_cg import indices
 from skgw.solvers.precision import full_precision
@@ -49,14 +50,14 @@ __all__ = [
     "minimize",
 ]
 
-ROUNDING_ULPS = 50  # relative error of a plan's entries at reg = scale, in units in the last place
+ROUNDING_ULPS = 50  # relative error of a plan's entries, times reg / scale, in ulps
 
 
 def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
-    """The tolerance, raised to what the floating point type can resolve at this `reg`, (B,)."""
+    """The tolerance, raised to the resolution of the floating point type at `reg`, (B,)."""
     eps = torch.finfo(reg.dtype).eps
     ratio = scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
-    floor = ROUNDING_ULPS * eps * ratio.clamp_min(1.0)  # sums over the plan are rounded at any reg
+    floor = ROUNDING_ULPS * eps * ratio.clamp_min(1.0)  # of sums over the plan
     return floor.clamp_max(0.1).clamp_min(tol)
 
 
@@ -77,34 +78,40 @@ def minimize(
     linear: LinearSolver | None = None,
     settings: DescentSettings = DESCENT,
 ) -> Solution:
-    """Minimise E(T) - reg H(T) for a batch of problems, each stopped when it has converged.
+    """Minimise E(T) - reg H(T) for a batch of problems, each until it has converged.
 
     Parameters
     ----------
     problem : Problem
     reg : Tensor of shape (B,)
+        Weight of the entropy, in units of E.
     start : State
-        First linearised cost (B, n, m), and column potential (B, m) if there is one.
+        First linearised cost (B, n, m), and column potential (B, m) if it is known.
     plan : Tensor of shape (B, n, m), optional
-        The plan with that cost, if it is close to a solution already.
+        The plan at which the cost is the gradient, if it is close to a solution.
     first_reg : Tensor of shape (B,), optional
         First annealing level; `reg` (no annealing) by default.
     coarse : LowRankProblem, optional
-        The problem with truncated kernels, whose gradients are good enough while it cools; the last
-        step above `reg` ends with that of `problem`.
+        The problem with low-rank kernels, whose gradients are used at annealing levels. The last
+        of these steps ends with the gradient of `problem`.
     tol : Tensor of shape (B,)
-        A problem has converged when one step changes the plan, and the plan violates its
-        marginals, by less than this L1 norm.
-    max_iter : int
+        A problem has converged if a step changes the plan by less than this L1 norm, and the
+        marginal error is below it.
+    max_iter : int, default=100
         Outer steps, annealing included.
-    symmetric : bool
+    symmetric : bool, default=False
         Whether a space is compared with itself under the square loss, from a symmetric start.
-    backend : str
+    backend : str, default="auto"
         As for `solve_linear`. With numba, dense problems of up to `max_compiled_size` points are
-        solved by `descent_numba`, which does as below, in compiled code.
+        solved by `descent_numba`, the same algorithm in compiled code.
     linear : callable, optional
-        What solves the linear problems, for other constraints than couplings; called as
-        `solve_coupling` is, which is the default.
+        Solver of the linear problems under other constraints; called like `solve_coupling`, which
+        is the default.
+    settings : DescentSettings
+
+    Returns
+    -------
+    Solution
     """
     if isinstance(problem, QuadraticProblem) and is_compiled(problem.offset, backend, settings):
         from skgw.solvers.quadratic.descent_numba import minimize_numba
@@ -116,11 +123,13 @@ def minimize(
     linear = linear or functools.partial(
         solve_coupling, symmetric=symmetric, backend=backend, settings=settings
     )
-    with torch.inference_mode():  # operations on small tensors take a sixth less time there
+    with torch.inference_mode():  # saves a sixth of the time of operations on small tensors
         solution = _descend(
             problem, reg, start, plan, first_reg, coarse, tol, max_iter, linear, settings
         )
-    return Solution(*(field.clone() for field in solution))  # such as may be used with gradients
+    return Solution(
+        *(field.clone() for field in solution)
+    )  # inference tensors cannot be used with gradients
 
 
 def _descend(
@@ -142,8 +151,8 @@ def _descend(
         levels = annealing_levels(first_reg, reg, octaves=settings.octaves_per_level)
         levels = levels[: max_iter - 1]
     if levels:
-        lean = tilt(problem, torch.ones_like(reg))
-        it = anneal(problem, it, levels, lean, linear, settings, coarse=coarse)
+        perturbation = perturbation_cost(problem, torch.ones_like(reg))
+        it = anneal(problem, it, levels, perturbation, linear, settings, coarse=coarse)
     active = torch.arange(len(reg), device=reg.device)
     finished: list[tuple[Tensor, Solution]] = []
     for step in range(len(levels) + 1, max_iter + 1):
@@ -168,7 +177,7 @@ def _descend(
 
 
 def is_compiled(offset: Tensor, backend: str, settings: DescentSettings = DESCENT) -> bool:
-    """Whether a dense problem with this offset is solved in compiled code altogether."""
+    """Whether `minimize_numba` solves a dense problem with this offset."""
     compiled = resolved(backend, offset.device.type) == "numba"
     return compiled and max(offset.shape[1:]) <= settings.max_compiled_size
 
@@ -176,17 +185,20 @@ def is_compiled(offset: Tensor, backend: str, settings: DescentSettings = DESCEN
 def entropic_value(
     plan: Tensor, potential: Tensor, energy: Tensor, b: Tensor, reg: Tensor
 ) -> Tensor:
-    """E - reg H of the coupling that `plan` is close to, (B,), from its `energy` (B,).
+    """E - reg H of the nearest coupling, (B,), to first order in the marginal error of `plan`.
 
-    At a solution the gradient of E - reg H is constant along rows and, but for the potential and
-    the column's weight, along columns. That prices what the plan's columns are off by, and leaves
-    an error of second order where that of the plan itself would be of first.
+    `energy` (B,) is E of the plan. At a solution the gradient of E - reg H is the sum of a term for
+    each row and a term for each column, see `marginal_correction`. The error that is left is of
+    second order.
     """
     neg_entropy = plan.clamp_min(torch.finfo(b.dtype).tiny).log_().mul_(plan).sum((1, 2))
     return energy + reg * neg_entropy + marginal_correction(plan.sum(1), potential, b, reg)
 
 
 def marginal_correction(columns: Tensor, potential: Tensor, b: Tensor, reg: Tensor) -> Tensor:
-    """First-order change of E - reg H, (B,), if column sums (B, m) were moved to `b` (B, m)."""
+    """First-order change of E - reg H, (B,), from the column sums (B, m) of a plan to `b` (B, m).
+
+    The derivative by the mass of a column is its potential plus reg log b.
+    """
     price = potential + reg[:, None] * b.clamp_min(torch.finfo(b.dtype).tiny).log()
     return ((b - columns) * price).sum(1)

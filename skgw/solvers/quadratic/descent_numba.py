@@ -1,15 +1,15 @@
-"""The whole solve of a dense problem, compiled for CPUs: small problems without any overhead.
+"""The outer loop of a dense problem, compiled for CPUs.
 
-The algorithm is that of `descent` and `outer_step`, which explain it; functions and variables have
-their names. Each problem of a batch goes its own way here, through its own levels, on whichever
-thread is free.
+The algorithm of `descent` and `outer_step`, with the same names of functions and variables and the
+same settings. Each problem of a batch is solved by itself, through its own annealing
+levels, on the next idle thread.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,11 +20,11 @@ from skgw.solvers.compiled import (
     Exp2,
     Weights,
     compiled,
-    each,
     exp2_for,
     log_weights,
+    solve_each,
 )
-from skgw.solvers.initializers.basic import tilt_direction
+from skgw.solvers.initializers.basic import unit_perturbation
 from skgw.solvers.linear.balanced_numba import solve_one
 from skgw.solvers.linear.newton_cg_numba import CompiledProblem
 from skgw.solvers.problems.low_rank import LowRankProblem
@@ -33,17 +33,28 @@ from skgw.solvers.quadratic.outer_step import CONVERGED, INNER, MAX_ITER, NON_FI
 from skgw.solvers.quadratic.passes_numba import (
     DenseProblem,
     Iterate,
-    ThinKernels,
-    bending,
-    compare,
+    LowRankKernels,
+    curvature_and_alignment,
     differentiate,
-    differentiate_roughly,
+    differentiate_low_rank,
     energy,
-    proceed,
-    shortened,
+    measure,
+    step_length,
+    update,
 )
 from skgw.solvers.result import State
 from skgw.solvers.settings import DESCENT, DescentSettings
+
+
+class Task(NamedTuple):
+    """The arguments of one solve, see `descent.minimize`."""
+
+    reg: float
+    first_reg: float  # `reg` without annealing
+    tol: float
+    max_iter: int
+    symmetric: bool
+    has_plan: bool  # whether the first mixture is a plan
 
 
 def minimize_numba(
@@ -61,16 +72,18 @@ def minimize_numba(
 ) -> Solution:
     """As `descent.minimize`, for tensors on the CPU."""
     fields = (*problem[:-1], reg, tol, reg if first_reg is None else first_reg, start.cost)
-    K1, K2, offset, constant, a, b, regs, tols, top, first = (
+    K1, K2, offset, constant, a, b, regs, tols, tops, first = (
         np.ascontiguousarray(field.detach().numpy()) for field in fields
     )
     log_b, slope = log_weights(b), first.dtype.type(-8 * problem.alpha)
-    lean = first[0] if first_reg is None else lean_cost(*first.shape[1:], first.dtype)
+    perturbation = (
+        first[0] if first_reg is None else perturbation_array(*first.shape[1:], first.dtype)
+    )
     given = np.zeros_like(first) if plan is None else plan.numpy()
     potential = np.zeros_like(b) if start.potential is None else start.potential.numpy().copy()
     plans, gradients = np.empty_like(first), np.empty_like(first)
     outcome = np.empty((4, len(regs)))
-    thin = _thin_kernels(problem, coarse)
+    kernels = _low_rank_kernels(problem, coarse)
 
     def solve(k: int) -> None:
         weights = Weights(a[k], b[k], log_b[k])
@@ -79,12 +92,15 @@ def minimize_numba(
             first[k].copy(), given[k].copy(), potential[k], given[k].copy(), first[k].copy(),
             plans[k], gradients[k],
         )  # fmt: skip
+        task = Task(
+            float(regs[k]), float(tops[k]), float(tols[k]), max_iter, symmetric, plan is not None
+        )
         outcome[:, k] = _solve(
-            one, ThinKernels(*(x[k] for x in thin)), it, lean, float(regs[k]), float(top[k]),
-            float(tols[k]), max_iter, symmetric, plan is not None, settings, exp2_for(b[k]),
+            one, LowRankKernels(*(x[k] for x in kernels)), it, perturbation, task, settings,
+            exp2_for(b[k]),
         )  # fmt: skip
 
-    each(solve, len(regs))
+    solve_each(solve, len(regs))
     value, error = (torch.from_numpy(x).to(reg) for x in outcome[:2])
     status, n_iter = (torch.from_numpy(x).long() for x in outcome[2:])
     arrays = (torch.from_numpy(x) for x in (plans, gradients, potential))
@@ -92,40 +108,33 @@ def minimize_numba(
 
 
 @functools.lru_cache(maxsize=4)
-def lean_cost(n: int, m: int, dtype: np.dtype[Any]) -> Array:
-    """The tilt at temperature 1, (n, m)."""
-    return tilt_direction(n, m).numpy().astype(dtype)
+def perturbation_array(n: int, m: int, dtype: np.dtype[Any]) -> Array:
+    """`unit_perturbation` as an array, (n, m)."""
+    return unit_perturbation(n, m).numpy().astype(dtype)
 
 
-def _thin_kernels(problem: QuadraticProblem, rough: LowRankProblem | None) -> ThinKernels:
-    """The factors of `rough`, of all problems of the batch; of no columns without it."""
-    if rough is None:
+def _low_rank_kernels(problem: QuadraticProblem, coarse: LowRankProblem | None) -> LowRankKernels:
+    """The factors of `coarse`, of all problems of the batch; of zero columns without it."""
+    if coarse is None:
         none = np.empty((len(problem.b), 0, 0), problem.b.numpy().dtype)
-        return ThinKernels(none, none, none, none)
-    factors = rough.left_a, rough.range_a.mT, rough.left_b, rough.range_b.mT
-    return ThinKernels(*(np.ascontiguousarray(x.numpy()) for x in factors))
+        return LowRankKernels(none, none, none, none)
+    factors = coarse.left_a, coarse.range_a.mT, coarse.left_b, coarse.range_b.mT
+    return LowRankKernels(*(np.ascontiguousarray(x.numpy()) for x in factors))
 
 
 @compiled()
 def _solve(
     problem: DenseProblem,
-    thin: ThinKernels,
+    kernels: LowRankKernels,
     it: Iterate,
-    lean: Array,
-    reg: float,
-    level: float,
-    tol: float,
-    max_iter: int,
-    symmetric: bool,
-    is_close: bool,
+    perturbation: Array,
+    task: Task,
     settings: DescentSettings,
     exp2: Exp2,
 ) -> tuple[float, float, int, int]:
     """Solve one problem; returns the energy, the error, the status and the number of steps."""
-    error, status, step = find_plan(
-        problem, thin, it, lean, reg, level, tol, max_iter, symmetric, is_close, settings, exp2
-    )
-    differentiate(problem, it.plan, it.gradient, symmetric)
+    error, status, step = find_plan(problem, kernels, it, perturbation, task, settings, exp2)
+    differentiate(problem, it.plan, it.gradient, task.symmetric)
     value = energy(problem, it)
     return value, error, status if math.isfinite(value) else NON_FINITE, step
 
@@ -133,77 +142,68 @@ def _solve(
 @compiled()
 def find_plan(
     problem: DenseProblem,
-    thin: ThinKernels,
+    kernels: LowRankKernels,
     it: Iterate,
-    lean: Array,
-    reg: float,
-    level: float,
-    tol: float,
-    max_iter: int,
-    symmetric: bool,
-    is_close: bool,
+    perturbation: Array,
+    task: Task,
     settings: DescentSettings,
     exp2: Exp2,
 ) -> tuple[float, int, int]:
-    """Solve one problem, in the arrays of `it`; `is_close` says that its first mixture is a plan.
+    """Solve one problem in the arrays of `it`; returns the error, the status, and the steps.
 
-    Returns the error, the status and the number of steps. The gradient at the last plan, which is
-    the dearest part of a step, is left to those who need it.
+    The gradient at the last plan, the most expensive part of a step, is left to the caller.
     """
+    reg, _, tol, max_iter, symmetric, has_plan = task
     as_type = it.cost.dtype.type
-    step = _cool(problem, thin, it, lean, reg, level, max_iter - 1, symmetric, settings, exp2)
-    last_change, streak = tol if is_close else 1.0, 0
+    step = _anneal(problem, kernels, it, perturbation, task, settings, exp2)
+    last_change, streak = tol if has_plan else 1.0, 0
     while True:
         step += 1
         wanted = min(settings.inexactness * last_change, settings.max_marginal_error)
         wanted = max(wanted, settings.marginal_share * tol)
         _solve_linearised(problem, it, it.cost, reg, wanted, symmetric, settings, exp2)
-        error, change, price = compare(problem, it)
-        is_first = step == 1 and not is_close
-        status = _status(price, error, 1.0 if is_first else change, tol)
+        error, change, linear_cost = measure(problem, it)
+        is_first = step == 1 and not has_plan
+        status = _status(linear_cost, error, 1.0 if is_first else change, tol)
         if step == max_iter or status in (CONVERGED, NON_FINITE):
             return error, status, step
         differentiate(problem, it.plan, it.gradient, symmetric)
         share, momentum = 1.0, 0.0
         if not is_first:
-            curvature, ahead = bending(it)
+            curvature, alignment = curvature_and_alignment(it)
             if curvature > 0:
-                share = shortened(it, reg, curvature)
+                share = step_length(it, reg, curvature)
             slow = change > settings.slow_rate * last_change
-            streak = _streak(streak, curvature > 0, slow, ahead < 0)
+            streak = _streak(streak, curvature > 0, slow, alignment < 0)
             momentum = min(max(streak, 0) / (streak + 3), settings.max_momentum)
             last_change = change
-        proceed(it, as_type(share), as_type(momentum))
+        update(it, as_type(share), as_type(momentum))
 
 
 @compiled()
-def _cool(
+def _anneal(
     problem: DenseProblem,
-    thin: ThinKernels,
+    kernels: LowRankKernels,
     it: Iterate,
-    lean: Array,
-    reg: float,
-    level: float,
-    max_iter: int,
-    symmetric: bool,
+    perturbation: Array,
+    task: Task,
     settings: DescentSettings,
     exp2: Exp2,
 ) -> int:
-    """One step at each temperature from `level` to above `reg`; returns their number."""
-    ratio = max(level / reg, 1.0)
+    """One step at each annealing level; returns the number of levels."""
+    as_type = it.cost.dtype.type
+    ratio = max(task.first_reg / task.reg, 1.0)
     n_levels = math.ceil(math.log2(ratio) / settings.octaves_per_level)
-    n_steps = min(n_levels, max_iter)
+    n_steps, tol = min(n_levels, task.max_iter - 1), settings.max_marginal_error
     for k in range(n_steps):
-        temperature = reg * ratio ** (1 - k / n_levels)
-        target = it.cost + it.cost.dtype.type(temperature) * lean
-        _solve_linearised(
-            problem, it, target, temperature, settings.max_marginal_error, symmetric, settings, exp2
-        )
-        if k < n_steps - 1 and thin.left_a.size > 0:
-            differentiate_roughly(problem, thin, it.plan, it.gradient)
+        level = task.reg * ratio ** (1 - k / n_levels)
+        target = it.cost + as_type(level) * perturbation
+        _solve_linearised(problem, it, target, level, tol, task.symmetric, settings, exp2)
+        if k < n_steps - 1 and kernels.left_a.size > 0:
+            differentiate_low_rank(problem, kernels, it.plan, it.gradient)
         else:
-            differentiate(problem, it.plan, it.gradient, symmetric)
-        proceed(it, it.cost.dtype.type(1), it.cost.dtype.type(0))
+            differentiate(problem, it.plan, it.gradient, task.symmetric)
+        update(it, as_type(1), as_type(0))
     return n_steps
 
 
@@ -227,8 +227,9 @@ def _solve_linearised(
 
 
 @compiled()
-def _status(price: float, error: float, change: float, tol: float) -> int:
-    if not math.isfinite(price):
+def _status(linear_cost: float, error: float, change: float, tol: float) -> int:
+    """As `outer_step.status_of`, by the linearised cost in place of the value."""
+    if not math.isfinite(linear_cost):
         return NON_FINITE
     if change < tol:
         return CONVERGED if error < tol else INNER
@@ -236,10 +237,10 @@ def _status(price: float, error: float, change: float, tol: float) -> int:
 
 
 @compiled()
-def _streak(streak: int, convex: bool, slow: bool, back: bool) -> int:
-    """Steps for which momentum has built up; -1: never again."""
+def _streak(streak: int, convex: bool, slow: bool, backward: bool) -> int:
+    """Number of steps over which momentum has grown; -1 once a step was convex."""
     if convex or streak < 0:
         return -1
     if streak > 0 or slow:
-        return 0 if back else streak + 1
+        return 0 if backward else streak + 1
     return 0

@@ -13,7 +13,7 @@ from skgw.solvers.problems.quadratic import loss_slopes
 
 
 class _EnvelopeValue(torch.autograd.Function):
-    """Pass a value through; its gradient in Ca, Cb and M is that of the objective at the plan."""
+    """Identity on a value, with the gradient of the objective at a fixed plan."""
 
     @staticmethod
     def forward(
@@ -41,8 +41,8 @@ def matrix_gradients(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Gradients in Ca and Cb of sum_ijkl L(Ca_ik, Cb_jl) T_ij T_kl at a fixed plan T.
 
-    The plan's own marginals enter, so that the gradient of a matched pair of equal matrices
-    vanishes however roughly the plan was solved for.
+    The formula uses the marginals of the plan, so that the gradient vanishes at a matching of equal
+    matrices whatever the marginal error is.
     """
     slopes = loss_slopes(Ca, Cb, loss)
     plan_t = plan.transpose(1, 2)
@@ -67,9 +67,9 @@ def envelope_value(
 
 
 def self_value(C: Tensor, value: Tensor, plan: Tensor) -> Tensor:
-    """As `envelope_value` of a space with itself, square loss, at a plan that is symmetric.
+    """As `envelope_value` of a space with itself under the square loss, at a symmetric plan.
 
-    Both slots have the same gradient then, which takes half of the products.
+    The gradients in both arguments are equal, which saves half of the products.
     """
     if not (C.requires_grad and torch.is_grad_enabled()):
         return value
@@ -79,7 +79,7 @@ def self_value(C: Tensor, value: Tensor, plan: Tensor) -> Tensor:
 
 
 class _GivenGradients(torch.autograd.Function):
-    """Pass a value through; its gradients are known already."""
+    """Identity on a value whose gradients are given."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, *arrays: Tensor) -> Tensor:
@@ -98,5 +98,5 @@ class _GivenGradients(torch.autograd.Function):
 def given_gradients(
     value: Tensor, matrices: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
 ) -> Tensor:
-    """Attach the gradients in some matrices (B, n, n), computed before, to `value` (B,)."""
+    """Attach given gradients in `matrices` (B, n, n) to `value` (B,)."""
     return _GivenGradients.apply(value, *matrices, *gradients)

@@ -1,4 +1,4 @@
-"""`solve_gromov` with ``plan="lazy"``: spaces in, a plan that is never formed out."""
+"""Lazy problems: `solve_gromov` between spaces, with a plan that is never held as an array."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.geometry.point_cloud import LowRank, PointCloud, Space, low_rank
-from skgw.solvers.inputs import as_like, read_weights
+from skgw.solvers.inputs import are_tensors, as_like, read_weights
 from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.descent import attainable_tol
 from skgw.solvers.quadratic.multiscale import (
     FactoredProblem,
-    Position,
+    StreamedIterate,
     center,
     refine,
-    solve_levels,
+    solve_multiscale,
 )
-from skgw.solvers.quadratic.multistart import seeded
+from skgw.solvers.quadratic.multistart import generator_from
 from skgw.solvers.quadratic.outer_step import status_of
 from skgw.solvers.quadratic.package import package
 from skgw.solvers.result import Array, GromovResult, State
@@ -28,18 +28,18 @@ from skgw.solvers.scales import absolute_reg
 from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
 DEFAULT_TOLERANCE = 1e-2  # L1; each further digit takes about twenty sweeps over all pairs
-MAX_DENSE_SIZE = 5000  # points a side of a space that `as_matrix` makes a matrix of
+MAX_DENSE_SIZE = 5000  # points of a space whose matrix `as_matrix` computes
 
 
 class LazyInputs(NamedTuple):
-    """A problem between two spaces, and how to hand results back."""
+    """A problem between two spaces, and the conversion of results."""
 
     problem: FactoredProblem
-    restore: Callable[[Tensor], Any]  # numpy in, numpy out
+    restore: Callable[[Tensor], Any]  # from a batch of one problem to the kind of the input
 
 
 def as_matrix(space: Any, name: str) -> Any:
-    """The matrix of a small space; whatever is not a space passes through.
+    """The matrix of a space of at most 5,000 points; other objects are returned as they are.
 
     Raises
     ------
@@ -75,8 +75,8 @@ def solve_lazy(
     random_state: Any,
     settings: MultiscaleSettings = MULTISCALE,
 ) -> GromovResult:
-    """As `solve_gromov`, between spaces and without a warning."""
-    noise = seeded(random_state)
+    """As `solve_gromov` with ``plan="lazy"``, without a warning."""
+    noise = generator_from(random_state)
     problem, restore = read_spaces(Ca, Cb, a, b, rank, noise, settings.n_landmarks)
     scale = torch.tensor([problem.scale or 1.0], dtype=torch.float64)
     absolute = float(absolute_reg(reg, reg_scale, scale))
@@ -88,7 +88,7 @@ def solve_lazy(
         outcome = refine(problem, absolute, moment, g / absolute, **budget)
     elif isinstance(init, str) and init in ("auto", "anneal"):
         draws = max(n_init, settings.n_draws)
-        outcome = solve_levels(
+        outcome = solve_multiscale(
             problem, absolute, n_draws=draws, noise=noise, backend=backend, **budget
         )
     else:
@@ -105,7 +105,7 @@ def read_spaces(
     noise: torch.Generator,
     n_landmarks: int = MULTISCALE.n_landmarks,
 ) -> LazyInputs:
-    """Validate two spaces and their weights, and factor what is not factored yet.
+    """Validate two spaces and their weights; compute the factors of point clouds.
 
     Raises
     ------
@@ -120,22 +120,19 @@ def read_spaces(
                 f"plan='lazy' takes spaces, PointCloud(X) or LowRank(F), but {name} is a "
                 f"{type(space).__name__}. Matrices take plan='dense'."
             )
-    given = [x for x in (_array(Ca), _array(Cb), a, b) if x is not None]
-    is_torch = [isinstance(x, Tensor) for x in given]
-    if any(is_torch) and not all(is_torch):
-        raise TypeError("Pass numpy arrays or torch tensors, not a mixture of both.")
+    is_torch = are_tensors(_array(Ca), _array(Cb), a, b)
     parts = [low_rank(space, rank, noise, n_landmarks) for space in (Ca, Cb)]
     dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
     device = parts[0][0].device
-    sides = []
+    spaces = []
     for (factors, residual), p, name in zip(parts, (a, b), "ab", strict=True):
         weights = read_weights(p, len(factors), name, dtype, device)
-        sides.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
+        spaces.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
 
     def restore(x: Tensor) -> Any:
-        return x[0] if is_torch[0] else x[0].cpu().numpy()[()]
+        return x[0] if is_torch else x[0].cpu().numpy()[()]
 
-    return LazyInputs(FactoredProblem(*sides), restore)
+    return LazyInputs(FactoredProblem(*spaces), restore)
 
 
 def _array(space: Space) -> Array:
@@ -143,8 +140,8 @@ def _array(space: Space) -> Array:
 
 
 def _given(init: State, problem: FactoredProblem) -> tuple[Tensor, Tensor]:
-    """Moment and column potential of a state, checked."""
-    shape = tuple(side.factors.shape[1] for side in problem)
+    """Moment and column potential of a state, validated."""
+    shape = tuple(space.factors.shape[1] for space in problem)
     if tuple(init.cost.shape) != shape:
         raise ValueError(
             f"init.cost has shape {tuple(init.cost.shape)}, expected {shape}: only the state of a "
@@ -161,7 +158,7 @@ def _package(
     problem: FactoredProblem,
     reg: float,
     tol: float,
-    at: Position,
+    at: StreamedIterate,
     change: float,
     n_iter: int,
     restore: Callable[[Tensor], Any],

@@ -1,14 +1,14 @@
-"""Spaces too large for matrices: from samples of them to all points, in a few sweeps.
+"""Multiscale solves between spaces of low rank: samples of growing size, then all points.
 
-With kernels of low rank, AA' and BB' for the relations of either side, the linearised cost of a
-plan T is known by its moment A'TB, a small matrix, and is itself a product of thin ones:
+With kernels of low rank, AA' and BB' for the relations of each space, the linearised cost at a plan
+T is a function of its moment A'TB, an (r, s) matrix, and has low rank itself:
 
     E(T) = constant - 4 v'Tw - 8 |A'TB|^2,     cost = -4 vw' - 16 A (A'TB) B'.
 
-(`quadratic` has half of these factors, as its second kernel is twice BB'.) The vectors v and w are
-made a further column of the factors each. A moment is estimated well by a sample of
-points, and so is the potential of every point: by the transform of the sample's. Each level thus
-starts close to its solution, and only a few outer steps are left for all points.
+(The factors in `problems.quadratic` are half of these, as its second kernel is twice BB'.) The
+vectors v and w are one more column of the factors A and B. A sample of points gives estimates of
+the moment and, by the c-transform of its row potential, of the potential of each point. Each level
+thus starts close to its solution, and few outer steps are left for all points.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from skgw.solvers.result import State
 from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 
 
-class Side(NamedTuple):
-    """A space of low rank, centred, under weights."""
+class CentredSpace(NamedTuple):
+    """A space of low rank with weights, double-centred."""
 
     factors: Tensor  # (n, r + 1), of the kernel, and v
     weights: Tensor  # (n,)
@@ -41,21 +41,21 @@ class Side(NamedTuple):
     mean_square: float
 
 
-def center(factors: Tensor, residual: Tensor, weights: Tensor) -> Side:
+def center(factors: Tensor, residual: Tensor, weights: Tensor) -> CentredSpace:
     """From C_ik = |F_i - F_k|^2 + rho_i + rho_k to the factor of its double-centred kernel."""
     F = factors - weights @ factors
     u = F.square().sum(1) + residual  # (n,)
     half = float(weights @ u)
-    spread = (F.T * weights) @ F  # (r, r)
-    square = 2 * float(weights @ u.square()) + 2 * half**2 + 4 * float(spread.square().sum())
-    return Side(torch.cat([F, (u - half)[:, None]], 1), weights, 2 * half, square)
+    covariance = (F.T * weights) @ F  # (r, r)
+    square = 2 * float(weights @ u.square()) + 2 * half**2 + 4 * float(covariance.square().sum())
+    return CentredSpace(torch.cat([F, (u - half)[:, None]], 1), weights, 2 * half, square)
 
 
 class FactoredProblem(NamedTuple):
-    """E(T) = constant - 8 |A'TB|^2 - 4 v'Tw over the couplings of two sides."""
+    """E(T) = constant - 8 |A'TB|^2 - 4 v'Tw on the couplings of two spaces."""
 
-    x: Side
-    y: Side
+    x: CentredSpace
+    y: CentredSpace
 
     @property
     def constant(self) -> float:
@@ -64,7 +64,7 @@ class FactoredProblem(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """Average of the mean squared relations, which `reg` is relative to."""
+        """Average of the mean squared relations, the unit of a relative `reg`."""
         return 0.5 * (self.x.mean_square + self.y.mean_square)
 
     def energy(self, moment: Tensor) -> float:
@@ -78,14 +78,14 @@ class FactoredProblem(NamedTuple):
         return StreamedProblem(left, self.y.factors, self.x.weights, self.y.weights)
 
     def sample(self, size: int, noise: torch.Generator) -> FactoredProblem:
-        """Up to `size` points of either side, with equal weights where that is fewer than all.
+        """At most `size` points of each space, centred as all points are.
 
-        The centring stays that of all points.
+        A proper sample is drawn by weight, and its points have equal weights.
         """
-        return FactoredProblem(*(_sampled(side, size, noise) for side in self))
+        return FactoredProblem(*(_subsample(space, size, noise) for space in self))
 
     def quadratic(self) -> LowRankProblem:
-        """The same problem for `minimize`, which holds a plan of full size."""
+        """The same problem for `minimize`, which holds the plan as an array."""
         (A, a, *_), (B, b, *_) = self
         offset = -4 * A[:, -1:] @ B[:, -1:].T
         constant = a.new_full((1,), self.constant)
@@ -94,28 +94,28 @@ class FactoredProblem(NamedTuple):
 
 
 def slope(moment: Tensor) -> Tensor:
-    """Minus the gradient of E in the moment, (r + 1, s + 1): minus the cost is A~ slope B~'."""
+    """Minus the gradient of E in the moment, (r + 1, s + 1); minus the cost is A~ slope B~'."""
     out = torch.zeros_like(moment)
     out[:-1, :-1] = 16 * moment[:-1, :-1]
     out[-1, -1] = 4.0
     return out
 
 
-def _sampled(side: Side, size: int, noise: torch.Generator) -> Side:
-    n = len(side.weights)
+def _subsample(space: CentredSpace, size: int, noise: torch.Generator) -> CentredSpace:
+    n = len(space.weights)
     if n <= size:
-        return side
-    # Systematic resampling: without repetition where weights are equal.
+        return space
+    # Systematic resampling, which repeats no point if weights are equal.
     order = torch.randperm(n, generator=noise)
-    ends = side.weights.cpu()[order].double().cumsum(0)
+    ends = space.weights.cpu()[order].double().cumsum(0)
     grid = (torch.arange(size) + torch.rand(1, generator=noise)) / size * ends[-1]
-    index = order[torch.searchsorted(ends, grid.double()).clamp_max(n - 1)].to(side.weights.device)
-    weights = torch.full_like(side.weights[:size], 1 / size)
-    return side._replace(factors=side.factors[index], weights=weights)
+    index = order[torch.searchsorted(ends, grid.double()).clamp_max(n - 1)].to(space.weights.device)
+    weights = torch.full_like(space.weights[:size], 1 / size)
+    return space._replace(factors=space.factors[index], weights=weights)
 
 
-class Position(NamedTuple):
-    """Where a solve stands: at the plan T = a b exp(f + g + left right')."""
+class StreamedIterate(NamedTuple):
+    """The plan T = a b exp(f + g + left right') of the last linear problem, by its potentials."""
 
     linear: StreamedProblem
     at: Tensor  # (r + 1, s + 1), the moment at which E was linearised
@@ -125,7 +125,7 @@ class Position(NamedTuple):
     columns: Tensor  # (m,), column sums
     error: float  # L1, of them
 
-    def log_density(self, other: Position, reg: float) -> float:
+    def log_density(self, other: StreamedIterate, reg: float) -> float:
         """Mean of the log density of another plan, against ab', under this one."""
         a, columns = self.linear.a.double(), self.columns.double()
         cost = float((slope(other.at) * self.moment).sum()) / reg
@@ -138,22 +138,22 @@ class Position(NamedTuple):
         return float(product) - self.log_density(self, reg)
 
     def value(self, energy: float, reg: float) -> float:
-        """The objective, corrected to first order for what the column sums are off."""
+        """The objective, corrected to first order for the error of the column sums."""
         columns, g, b = (x.double()[None] for x in (self.columns, self.g, self.linear.b))
         correction = marginal_correction(columns, reg * g, b, b.new_full((1,), reg))
         return energy - reg * self.entropy(reg) + float(correction)
 
-    def distance(self, other: Position, reg: float) -> float:
+    def distance(self, other: StreamedIterate, reg: float) -> float:
         """An upper bound of the L1 distance between two plans, by Pinsker's inequality."""
         divergence = self.log_density(self, reg) - self.log_density(other, reg)
         return math.sqrt(max(2 * divergence, 0.0))
 
     def transform(self, factors: Tensor) -> Tensor:
-        """The g of any points of the second space, by their factors (m, s + 1)."""
+        """Column potential of any points of the second space, by their factors (m, s + 1)."""
         return -log_sums(factors, self.linear.left, self.f + self.linear.a.log())
 
 
-def solve_levels(
+def solve_multiscale(
     problem: FactoredProblem,
     reg: float,
     *,
@@ -163,8 +163,8 @@ def solve_levels(
     noise: torch.Generator,
     backend: str,
     settings: MultiscaleSettings = MULTISCALE,
-) -> tuple[Position, float, int]:
-    """From annealed samples by growing ones to all points; what comes out is that of `refine`."""
+) -> tuple[StreamedIterate, float, int]:
+    """Solve on samples of growing size, then on all points; returns what `refine` returns."""
     at = solve_samples(problem, reg, n_draws, noise, backend, settings)
     g = at.transform(problem.y.factors)
     return refine(problem, reg, at.moment, g, tol=tol, max_iter=max_iter, settings=settings)
@@ -177,11 +177,11 @@ def solve_samples(
     noise: torch.Generator,
     backend: str,
     settings: MultiscaleSettings = MULTISCALE,
-) -> Position:
-    """Solve for samples of growing size, up to less than half of all points."""
-    at = first_level(problem, reg, n_draws, noise, backend, settings)
+) -> StreamedIterate:
+    """Solve on samples of growing size, up to less than half of all points."""
+    at = solve_first_sample(problem, reg, n_draws, noise, backend, settings)
     tol, max_iter = settings.level_tolerance, settings.level_steps
-    for size in sample_sizes(max(len(side.weights) for side in problem), settings):
+    for size in sample_sizes(max(len(space.weights) for space in problem), settings):
         sample = problem.sample(size, noise)
         g = at.transform(sample.y.factors)
         at, *_ = refine(sample, reg, at.moment, g, tol=tol, max_iter=max_iter, settings=settings)
@@ -189,7 +189,7 @@ def solve_samples(
 
 
 def sample_sizes(n: int, settings: MultiscaleSettings = MULTISCALE) -> list[int]:
-    """Sizes of the samples between the first one and all `n` points."""
+    """Sizes of the samples after the first one, for spaces of `n` points."""
     sizes, size = [], settings.sample_size * settings.growth
     while 2 * size <= n:
         sizes.append(size)
@@ -197,19 +197,19 @@ def sample_sizes(n: int, settings: MultiscaleSettings = MULTISCALE) -> list[int]
     return sizes
 
 
-def first_level(
+def solve_first_sample(
     problem: FactoredProblem,
     reg: float,
     n_draws: int,
     noise: torch.Generator,
     backend: str,
     settings: MultiscaleSettings = MULTISCALE,
-) -> Position:
-    """Anneal on samples, and take the one with the lowest objective."""
-    if max(len(side.weights) for side in problem) <= settings.sample_size:
-        n_draws = 1  # they would all be the same
+) -> StreamedIterate:
+    """Annealed solves on `n_draws` samples; the one with the lowest objective."""
+    if max(len(space.weights) for space in problem) <= settings.sample_size:
+        n_draws = 1  # all samples would be equal
     draws = [problem.sample(settings.sample_size, noise) for _ in range(n_draws)]
-    solved = [annealed(draw, reg, settings.level_tolerance, backend) for draw in draws]
+    solved = [solve_sample(draw, reg, settings.level_tolerance, backend) for draw in draws]
     regs, b = problem.x.weights.new_full((1,), reg), draws[0].y.weights[None]
     objectives = [float(entropic_value(s.plan, s.potential, s.energy, b, regs)) for s in solved]
     best = min(range(n_draws), key=objectives.__getitem__)
@@ -219,8 +219,8 @@ def first_level(
     return outer_step(sample, reg, moment.double(), g, settings.level_tolerance, settings)
 
 
-def annealed(sample: FactoredProblem, reg: float, tol: float, backend: str) -> Solution:
-    """A rough solution, from the product coupling at a high temperature."""
+def solve_sample(sample: FactoredProblem, reg: float, tol: float, backend: str) -> Solution:
+    """A coarse solution on a sample, annealed from the product coupling."""
     quadratic = sample.quadratic()
     regs = torch.full_like(quadratic.constant, reg)
     return minimize(
@@ -242,10 +242,10 @@ def refine(
     tol: float,
     max_iter: int,
     settings: MultiscaleSettings = MULTISCALE,
-) -> tuple[Position, float, int]:
-    """Outer steps from a moment and a column potential, until the plan moves by less than `tol`.
+) -> tuple[StreamedIterate, float, int]:
+    """Outer steps from a moment and a column potential, until the plan changes by less than `tol`.
 
-    Returns the last position, how far it is from the one before, and the number of steps.
+    Returns the last iterate, its L1 distance from the iterate before, and the number of steps.
     """
     last, change = outer_step(problem, reg, moment, g, tol, settings), 1.0
     for step in range(2, max_iter + 1):
@@ -263,12 +263,12 @@ def outer_step(
     g: Tensor,
     tol: float,
     settings: MultiscaleSettings,
-) -> Position:
-    """Solve the linear problem at the moment `at`, and take the moment of its plan."""
+) -> StreamedIterate:
+    """Solve the linear problem at the moment `at`; return its plan and the moment of the plan."""
     linear = problem.linearised(at, reg)
     g, columns, error = solve_streamed(
         linear, g,
         tol=settings.inner_share * tol, max_sweeps=settings.max_sweeps, settings=settings.anderson,
     )  # fmt: skip
     f, moment = linear.moment(g, problem.x.factors, problem.y.factors)
-    return Position(linear, at, moment, f, g, columns, error)
+    return StreamedIterate(linear, at, moment, f, g, columns, error)

@@ -1,13 +1,19 @@
 """One outer step: solve the entropic linear problem whose cost is the gradient of E at a plan.
 
-That is the projected mirror descent of Peyre, Cuturi, Solomon 2016. Where E is concave on the
-couplings, each step lowers the objective E(T) - reg H(T) without a step size. Where E is convex
-along a step, the step is shortened to the minimiser of an upper bound that is exact for E and
-linear for the (convex) negative entropy, so that the objective does not rise there either.
+This is projected mirror descent [1]_. Where E is concave on the couplings, each step lowers the
+objective E(T) - reg H(T) without a step size. Where E is convex along a step, the step length
+minimises an upper bound that is exact for E and linear for the (convex) negative entropy, so that
+the objective does not rise either.
 
-Where progress is slow, E is linearised beyond the plan, with Nesterov's momentum and a restart when
-that points backwards (Wen, Chen, Pong 2018, A proximal difference-of-convex algorithm with
-extrapolation).
+Where progress is slow, E is linearised beyond the plan, with Nesterov's momentum, which restarts
+when it points backward [2]_.
+
+References
+----------
+.. [1] G. Peyré, M. Cuturi, J. Solomon (2016), Gromov-Wasserstein averaging of kernel and distance
+       matrices, ICML.
+.. [2] B. Wen, X. Chen, T. K. Pong (2018), A proximal difference-of-convex algorithm with
+       extrapolation, Computational Optimization and Applications 69.
 """
 
 from __future__ import annotations
@@ -32,13 +38,13 @@ CONVERGED, MAX_ITER, INNER, NON_FINITE = range(4)
 
 
 class Solution(NamedTuple):
-    """Raw outcome of a batch of problems; `status` indexes `STATUS`."""
+    """Solution of a batch of problems, before it is packaged; `status` indexes `STATUS`."""
 
     plan: Tensor  # (B, n, m)
     cost: Tensor  # (B, n, m), gradient of E at plan
     potential: Tensor  # (B, m)
     energy: Tensor  # (B,)
-    error: Tensor  # (B,), L1 error of the row sums plus that of the column sums
+    error: Tensor  # (B,), sum of the L1 errors of row sums and column sums
     status: Tensor  # (B,)
     n_iter: Tensor  # (B,)
 
@@ -47,14 +53,14 @@ T = TypeVar("T", bound=tuple[Tensor, ...])
 
 
 def choose(mask: Tensor, one: T, other: T) -> T:
-    """Named tuple of the fields of `one` for the problems in `mask` (B,), of `other` elsewhere."""
+    """Fields of `one` for the problems in `mask` (B,), fields of `other` for the rest."""
     pairs = zip(one, other, strict=True)
     fields = (torch.where(mask.view(-1, *[1] * (x.ndim - 1)), x, y) for x, y in pairs)
     return type(one)(*fields)
 
 
 def status_of(value: Tensor, change: Tensor, error: Tensor, tol: Tensor) -> Tensor:
-    """Index into `STATUS`, (B,): of values, changes of the plan and marginal errors."""
+    """Index into `STATUS` (B,), from values, changes of the plan and marginal errors, all (B,)."""
     settled = change < tol
     status = torch.full(tol.shape, MAX_ITER, device=tol.device).masked_fill_(settled, INNER)
     status.masked_fill_(settled & (error < tol), CONVERGED)
@@ -62,19 +68,19 @@ def status_of(value: Tensor, change: Tensor, error: Tensor, tol: Tensor) -> Tens
 
 
 class Iterate(NamedTuple):
-    """The problems still under way; every field has the batch axis first."""
+    """The problems that have not ended; each field has a leading batch axis."""
 
     cost: Tensor  # (B, n, m), gradient of E at `mixture`
     mixture: Tensor  # (B, n, m), combination of plans at which E is linearised
     potential: Tensor  # (B, m)
-    change: Tensor  # (B,), L1 distance of the last plan from the mixture before it
-    last: Tensor  # (B, n, m), that plan
-    last_cost: Tensor  # (B, n, m), gradient of E at it
-    streak: Tensor  # (B,), steps for which momentum has built up; -1: never again
+    change: Tensor  # (B,), L1 distance between the last plan and the mixture before it
+    last: Tensor  # (B, n, m), the last plan
+    last_cost: Tensor  # (B, n, m), gradient of E at `last`
+    streak: Tensor  # (B,), steps over which momentum has grown; -1 once a step was convex
 
 
 def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> Iterate:
-    """Where a solve begins: at a start, or from a `plan` with its cost."""
+    """The iterate at a start, or at a `plan` whose cost the start holds."""
     potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
     change = torch.ones_like(tol) if plan is None else tol
     plan = torch.zeros_like(start.cost) if plan is None else plan
@@ -85,25 +91,26 @@ def anneal(
     problem: Problem,
     it: Iterate,
     levels: list[Tensor],
-    lean: Tensor,
+    perturbation: Tensor,
     linear: LinearSolver,
     settings: DescentSettings = DESCENT,
     *,
     coarse: Problem | None = None,
 ) -> Iterate:
-    """One step at each level; gradients are those of `coarse`, and of `problem` at the last."""
+    """One step at each annealing level, with gradients of `coarse`; the last one of `problem`."""
     for k, level in enumerate(levels):
         of = problem if coarse is None or k == len(levels) - 1 else coarse
-        it = cooled(of, it, level, lean, linear, settings)
+        it = annealing_step(of, it, level, perturbation, linear, settings)
     return it
 
 
 def annealing_levels(
     first: Tensor, reg: Tensor, *, n_levels: int | None = None, octaves: float = 1.0
 ) -> list[Tensor]:
-    """Annealing levels from `first` (B,) to above `reg` (B,), as many for each problem.
+    """Annealing levels, (B,) each: a geometric sequence from `first` (B,) to above `reg` (B,).
 
-    By default as many as it takes for a ratio of at most 2**octaves from one to the next.
+    All problems have the same number of levels, by default the smallest number for which the ratio
+    of consecutive levels is at most 2**octaves.
     """
     ratio = (first / reg).clamp_min(1.0)
     if n_levels is None:
@@ -111,16 +118,19 @@ def annealing_levels(
     return [reg * ratio ** (1 - k / n_levels) for k in range(n_levels)]
 
 
-def cooled(
+def annealing_step(
     problem: Problem,
     it: Iterate,
     level: Tensor,
-    lean: Tensor,
+    perturbation: Tensor,
     linear: LinearSolver,
     settings: DescentSettings = DESCENT,
 ) -> Iterate:
-    """One step at a temperature above the final one: nothing is judged, there will be more."""
-    target = torch.addcmul(it.cost, level[:, None, None], lean)
+    """One step at an annealing level (B,), without a convergence check.
+
+    `perturbation` (n, m) or (B, n, m) is added to the cost, in units of the level.
+    """
+    target = torch.addcmul(it.cost, level[:, None, None], perturbation)
     tol = torch.full_like(level, settings.max_marginal_error)
     plan, potential, _ = linear(problem, target, level, potential=it.potential, tol=tol)
     cost = problem.gradient(plan)
@@ -138,9 +148,9 @@ def outer_step(
     is_first: bool,
     settings: DescentSettings = DESCENT,
 ) -> tuple[Iterate, Solution]:
-    """Solve the linear problem, move to its plan (or towards it), and judge convergence.
+    """Solve the linear problem, move to its plan or towards it, and check convergence.
 
-    The first plan of a solve has none before it to be compared with.
+    The first step of a solve (`is_first`) has no plan to compare with.
     """
     least = settings.marginal_share * tol
     wanted = (settings.inexactness * it.change).clamp_max(settings.max_marginal_error)
@@ -170,7 +180,7 @@ def solve_coupling(
     settings: DescentSettings = DESCENT,
     **options: Any,
 ) -> LinearSolution:
-    """`solve_linear`, with the error of both marginals: the rows are off, too, by rounding."""
+    """`solve_linear`, with the error of both marginals: row sums have rounding errors, too."""
     options |= {"potential": potential, "tol": tol, "max_iter": settings.max_newton_steps}
     options["settings"] = settings.newton
     solution = solve_linear(cost, problem.a, problem.b, reg, **options)
@@ -178,7 +188,7 @@ def solve_coupling(
 
 
 def with_both_errors(problem: Problem, solution: LinearSolution) -> LinearSolution:
-    """The solution with the L1 error of its row sums added to that of the column sums."""
+    """The solution whose error is the sum of the L1 errors of row sums and column sums."""
     plan, a, b = solution.plan, problem.a, problem.b
     error = (plan.sum(2) - a).abs().sum(1) + (plan.sum(1) - b).abs().sum(1)
     return solution._replace(error=error)
@@ -193,38 +203,38 @@ def _advance(
     reg: Tensor,
     settings: DescentSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Where to linearise next, the gradient there, and the new streak.
+    """The next mixture, the gradient of E at it, and the new streak.
 
-    That is the plan itself, or a point beyond it where progress is slow, or one short of it where
-    E is convex on the way there.
+    The mixture is the plan, a point beyond it if progress is slow, or a point before it if E is
+    convex along the step.
     """
-    bend = cost - it.cost
-    curvature = 0.5 * (bend * difference).sum((1, 2))
+    gradient_change = cost - it.cost
+    curvature = 0.5 * (gradient_change * difference).sum((1, 2))
     convex = curvature > 0
     mixture, at = plan, cost
     if any_of(convex):
-        step = torch.where(convex, _shortened(it, plan, difference, curvature, reg), 1.0)
+        step = torch.where(convex, _step_length(it, plan, difference, curvature, reg), 1.0)
         step = step[:, None, None]
-        mixture, at = it.mixture + step * difference, it.cost + step * bend
+        mixture, at = it.mixture + step * difference, it.cost + step * gradient_change
     gaining = (it.streak >= 0) & ((it.streak > 0) | (change > settings.slow_rate * it.change))
     streak = torch.where(gaining, it.streak + 1, 0.0)
     streak = torch.where(convex | (it.streak < 0), -1.0, streak)
     if any_of(streak > 0):
-        onward = cost - it.last_cost
-        back = (bend * onward).sum((1, 2)) < 0
-        streak = torch.where(back & (streak > 0), 0.0, streak)
+        since_last = cost - it.last_cost
+        backward = (gradient_change * since_last).sum((1, 2)) < 0
+        streak = torch.where(backward & (streak > 0), 0.0, streak)
         momentum = (streak / (streak + 3)).clamp(0.0, settings.max_momentum)[:, None, None]
-        mixture, at = mixture + momentum * (plan - it.last), at + momentum * onward
+        mixture, at = mixture + momentum * (plan - it.last), at + momentum * since_last
     return mixture, at, streak
 
 
-def _shortened(
+def _step_length(
     it: Iterate, plan: Tensor, difference: Tensor, curvature: Tensor, reg: Tensor
 ) -> Tensor:
-    """Share of the way from the mixture to `plan` that minimises the bound, (B,)."""
-    # The linear part falls by reg KL(mixture | plan), as the plan minimises it; to evaluate it
-    # directly would tell the marginal errors of both for a gain or a loss.
-    mixture = it.mixture.clamp_min(0.0)  # momentum may have overshot
+    """Share of the step from the mixture to `plan` that minimises the upper bound, (B,)."""
+    # The linear part falls by reg KL(mixture | plan), as the plan minimises it. In a direct
+    # evaluation, marginal errors would be mistaken for a change of the objective.
+    mixture = it.mixture.clamp_min(0.0)  # momentum may have made entries negative
     ratio = mixture / plan.clamp_min(torch.finfo(plan.dtype).tiny)
     divergence = (torch.xlogy(mixture, ratio) + difference).sum((1, 2)).clamp_min(0.0)
     return (reg * divergence / (2 * curvature)).clamp_max(1.0)

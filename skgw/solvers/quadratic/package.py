@@ -1,4 +1,4 @@
-"""From what a solver ends with to the public result, and to a warning."""
+"""Public results from solutions of a batch, and the warning of the problems that failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUDGETS = {
 
 
 def differentiable(energy: Tensor, plan: Tensor, inputs: Inputs, alpha: float, loss: str) -> Tensor:
-    """`energy` (B,), with its gradient in those of the inputs that require one."""
+    """`energy` (B,), with its envelope gradient in the inputs that require a gradient."""
     matrices = (inputs.Ca, inputs.Cb, inputs.M)
     if not any(x is not None and x.requires_grad for x in matrices):
         return energy
@@ -87,7 +87,7 @@ def package_solution(
     )  # fmt: skip
 
 
-def package_relaxed(
+def package_unbalanced(
     s: Solution,
     inputs: Inputs,
     *,
@@ -99,10 +99,10 @@ def package_relaxed(
     loss: str,
     alpha: float,
 ) -> GromovResult:
-    """The public result of a solution of mass one.
+    """The result of a solution of mass one, for the plan of `mass` (B,).
 
-    The objective is the transport cost of the plan that has `mass` (B,), and `penalty` (B,): the
-    latter holds all that does not depend on the matrices.
+    Its value is the transport cost, which depends on the matrices, plus `penalty` (B,), which does
+    not.
     """
     cost = mass**2 * differentiable(s.energy, s.plan, inputs, alpha, loss)
     return package_solution(

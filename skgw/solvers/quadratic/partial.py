@@ -1,16 +1,21 @@
-"""Partial Gromov-Wasserstein: only a given part of the mass is transported, the best one.
+"""Partial Gromov-Wasserstein: the plan transports a given mass at the lowest cost.
 
-The plans T have a given mass s in (0, 1], row sums of at most a and column sums of at most b
-(Chapel, Alaya, Gasso 2020). A dummy point on either side takes the mass r = a - T1 and c = b - T'1
-that is left: the plan with r as a last column and c as a last row, and no mass where they meet, is
-a coupling of (a, 1 - s) and (b, 1 - s), and the solver of couplings does the rest. It minimises
+The plans T have a given mass s in (0, 1], row sums of at most a and column sums of at most b [1]_.
+A dummy point in each space takes the mass r = a - T1 and c = b - T'1 that is not transported: the
+plan with r as its last column, c as its last row, and zero in the corner, is a coupling of
+(a, 1 - s) and (b, 1 - s). The solver of balanced problems minimises
 
     E(T) - s reg (H(T) + H(r) + H(c)).
 
-The entropy of what is left keeps the problem smooth: a point is transported in full far below a
-threshold of its cost, not at all far above, and in part around it, within about reg. The factor s
-makes up for E being quadratic: with T = s P it is s^2 (E(P) - reg H(P) - ...), so that the matched
-part is as sharp as it would be by itself.
+The entropy of r and c keeps the problem smooth: the transported share of a point falls from one to
+zero as its cost rises past a threshold, over a range of about reg. The factor s compensates for E
+being quadratic: with T = s P the objective is s^2 (E(P) - reg H(P) - ...), so that the plan between
+matched points is as sharp as the plan of a balanced problem.
+
+References
+----------
+.. [1] L. Chapel, M. Z. Alaya, G. Gasso (2020), Partial optimal transport with applications on
+       positive-unlabeled learning, NeurIPS.
 """
 
 from __future__ import annotations
@@ -23,29 +28,30 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from skgw.solvers.inputs import Inputs
-from skgw.solvers.problems.unbalanced import RelaxedProblem, relaxed_problem
+from skgw.solvers.problems.unbalanced import UnbalancedProblem, unbalanced_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
-from skgw.solvers.quadratic.package import package_relaxed
+from skgw.solvers.quadratic.package import package_unbalanced
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.scales import fused_scale
 from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 
 class PartialProblem(NamedTuple):
     """E on plans with a dummy row and a dummy column, whose entries for points have mass one."""
 
-    points: RelaxedProblem
+    points: UnbalancedProblem
     offset: Tensor  # (B, n + 1, m + 1)
     constant: Tensor  # (B,)
     a: Tensor  # (B, n + 1), (a, 1 - s) / s
     b: Tensor  # (B, m + 1)
 
     def gradient(self, plan: Tensor) -> Tensor:
-        """Linearised cost at `plan`, (B, n + 1, m + 1); to be left alone costs nothing."""
+        """Linearised cost at `plan`, (B, n + 1, m + 1); mass at the dummies costs nothing."""
         return self.extended(self.points.gradient(plan[:, :-1, :-1]))
 
     def extended(self, cost: Tensor) -> Tensor:
-        """Costs between points, (B, n, m), with those of the dummies."""
+        """Costs between points, (B, n, m), extended by the costs of the dummies."""
         cost = pad(cost, (0, 1, 0, 1))
         cost[:, -1, -1] = self.offset[:, -1, -1]
         return cost
@@ -69,12 +75,12 @@ def solve_partial(
     backend: str,
     settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
-    """`solve_gromov` for a part of the mass, on validated tensors, at an absolute `reg` (B,)."""
+    """`solve_gromov` with `mass`, on validated tensors, at an absolute `reg` (B,)."""
     if not 0 < mass <= 1:
         raise ValueError(f"mass must be above 0 and at most 1, the mass of a and b, got {mass!r}.")
     with torch.no_grad():
         free = torch.zeros_like(reg)
-        points = relaxed_problem(inputs, free, free, loss=loss, alpha=alpha)
+        points = unbalanced_problem(inputs, free, free, loss=loss, alpha=alpha)
         stages = [
             partial_problem(points, share * mass, settings.dummy_cost)
             for share in settings.mass_stages
@@ -84,9 +90,7 @@ def solve_partial(
             init, points, inputs, reg, scale,
             loss=loss, max_iter=max_iter, backend=backend, settings=settings.descent,
         )  # fmt: skip
-        if inputs.M is not None:
-            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
-        tol_used = attainable_tol(tol, reg, scale)
+        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
         starts = [s._replace(state=_extended_state(problem, s.state)) for s in starts]
         run = functools.partial(minimize, reg=reg, backend=backend, settings=settings.descent)
         objective = functools.partial(_objective, reg=reg)
@@ -96,7 +100,7 @@ def solve_partial(
         )  # fmt: skip
         entropy = torch.special.entr(mass * solution.plan).sum((1, 2))
         solution, f = _without_dummies(problem, solution, reg)
-    return package_relaxed(
+    return package_unbalanced(
         solution, inputs,
         mass=torch.full_like(reg, mass), penalty=-mass * reg * entropy,
         row_potential=f - (reg * torch.full_like(reg, mass).log())[:, None],
@@ -105,11 +109,11 @@ def solve_partial(
 
 
 def partial_problem(
-    points: RelaxedProblem, mass: float, dummy_cost: float = UNBALANCED.dummy_cost
+    points: UnbalancedProblem, mass: float, dummy_cost: float = UNBALANCED.dummy_cost
 ) -> PartialProblem:
     """Add the dummies to a problem on points."""
-    left = (1 - mass) / mass
-    a, b = (pad(p / mass, (0, 1), value=left) for p in (points.a, points.b))
+    rest = (1 - mass) / mass
+    a, b = (pad(p / mass, (0, 1), value=rest) for p in (points.a, points.b))
     offset = pad(points.offset, (0, 1, 0, 1))
     bound = points.offset.abs().amax((1, 2)) + 2 * points.alpha * (
         points.f1.abs().amax((1, 2))
@@ -132,7 +136,7 @@ def _extended_state(problem: PartialProblem, start: State) -> State:
 
 
 def _without_dummies(problem: PartialProblem, s: Solution, reg: Tensor) -> tuple[Solution, Tensor]:
-    """The solution on the points, and its row potential; potentials are zero for the dummies."""
+    """The solution on the points, and its row potential; potentials of the dummies are zero."""
     scores = (s.potential[:, None, :] - s.cost) / reg[:, None, None]
     f = -reg[:, None] * (scores + problem.b.log()[:, None, :]).logsumexp(2)  # (B, n + 1)
     dummy = s.potential[:, -1:]

@@ -1,4 +1,4 @@
-"""What an outer step of `descent_numba` does to plans, in few passes over them."""
+"""Products and updates of plans in the compiled outer loop, each in one pass over its arrays."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class DenseProblem(NamedTuple):
     weights: Weights
 
 
-class ThinKernels(NamedTuple):
-    """Truncated kernels, those of a `LowRankProblem`; of no columns where there are none."""
+class LowRankKernels(NamedTuple):
+    """The factors of a `LowRankProblem`; of zero columns without one."""
 
     left_a: Array  # (n, r)
     range_a: Array  # (r, n)
@@ -31,7 +31,7 @@ class ThinKernels(NamedTuple):
 
 
 class Iterate(NamedTuple):
-    """The arrays of `_outer_step.Iterate`, which change in place, and those of its step."""
+    """The arrays of `outer_step.Iterate`, updated in place, and the arrays of its step."""
 
     cost: Array  # (n, m), gradient of E at `mixture`
     mixture: Array  # (n, m)
@@ -44,7 +44,7 @@ class Iterate(NamedTuple):
 
 @compiled()
 def differentiate(problem: DenseProblem, plan: Array, gradient: Array, symmetric: bool) -> None:
-    """Write the gradient of E to `gradient` (n, m), which may be known to be symmetric."""
+    """Write the gradient of E at `plan` to `gradient` (n, m); both may be `symmetric`."""
     n, m = plan.shape
     half = np.empty((m, n), plan.dtype)
     product(problem.kernel_b, plan, half, False)
@@ -53,17 +53,17 @@ def differentiate(problem: DenseProblem, plan: Array, gradient: Array, symmetric
 
 
 @compiled()
-def differentiate_roughly(
-    problem: DenseProblem, thin: ThinKernels, plan: Array, gradient: Array
+def differentiate_low_rank(
+    problem: DenseProblem, kernels: LowRankKernels, plan: Array, gradient: Array
 ) -> None:
-    """As `differentiate`, with truncated kernels."""
-    r = len(thin.range_b)
+    """As `differentiate`, with kernels of low rank."""
+    r = len(kernels.range_b)
     right = np.empty((len(plan), r), plan.dtype)
-    core = np.empty((len(thin.range_a), r), plan.dtype)
-    product(plan, thin.range_b, right, False)
-    product(thin.range_a, right.T.copy(), core, False)
-    product(thin.left_a, core.T.copy(), right, False)
-    product(right, thin.left_b, gradient, False)
+    core = np.empty((len(kernels.range_a), r), plan.dtype)
+    product(plan, kernels.range_b, right, False)
+    product(kernels.range_a, right.T.copy(), core, False)
+    product(kernels.left_a, core.T.copy(), right, False)
+    product(right, kernels.left_b, gradient, False)
     _complete(problem, gradient)
 
 
@@ -79,8 +79,8 @@ def _complete(problem: DenseProblem, gradient: Array) -> None:
 def product(A: Array, B: Array, out: Array, symmetric: bool) -> None:
     """Write A B' to `out`, by blocks of four by four, whose sums stay in registers.
 
-    At this size that is as fast as BLAS, which would have threads of its own. The last blocks reach
-    past the end: they repeat the last row. Of a product that is symmetric one half is computed.
+    At this size it is as fast as BLAS, and starts no threads. Blocks at the end repeat the last
+    row. Of a symmetric product one half is computed.
     """
     n, m = out.shape
     zero = out.dtype.type(0)
@@ -123,12 +123,12 @@ def product(A: Array, B: Array, out: Array, symmetric: bool) -> None:
 
 
 @compiled(fastmath=True)
-def compare(problem: DenseProblem, it: Iterate) -> tuple[float, float, float]:
-    """Marginal error of the plan, its distance from the mixture, and its linearised cost."""
+def measure(problem: DenseProblem, it: Iterate) -> tuple[float, float, float]:
+    """Marginal error of the plan, its L1 distance from the mixture, and its linearised cost."""
     a, b, _ = problem.weights
     zero = it.plan.dtype.type(0)
     columns = np.zeros_like(b)
-    error = change = price = 0.0
+    error = change = linear_cost = 0.0
     for i in range(len(a)):
         mass = moved = paid = zero
         for j in range(len(b)):
@@ -139,18 +139,19 @@ def compare(problem: DenseProblem, it: Iterate) -> tuple[float, float, float]:
             paid += it.cost[i, j] * plan
         error += abs(mass - a[i])
         change += moved
-        price += paid
-    return error + np.abs(columns - b).sum(), change, price
+        linear_cost += paid
+    return error + np.abs(columns - b).sum(), change, linear_cost
 
 
 @compiled(fastmath=True)
-def bending(it: Iterate) -> tuple[float, float]:
-    """The curvature of E from the mixture to the plan, and whether momentum points backwards.
+def curvature_and_alignment(it: Iterate) -> tuple[float, float]:
+    """Curvature of E from the mixture to the plan, and alignment of the momentum with the step.
 
-    The latter by the sign of a product, with the change of the gradient since the last plan.
+    The alignment is an inner product of two changes of the gradient: to this plan from the mixture
+    and from the last plan. It is negative where momentum points backward.
     """
     zero = it.plan.dtype.type(0)
-    curvature = ahead = 0.0
+    curvature = alignment = 0.0
     for i in range(len(it.plan)):
         bent = onward = zero
         for j in range(len(it.potential)):
@@ -159,13 +160,13 @@ def bending(it: Iterate) -> tuple[float, float]:
             bent += bend * (it.plan[i, j] - it.mixture[i, j])
             onward += bend * (gradient - it.last_cost[i, j])
         curvature += bent
-        ahead += onward
-    return 0.5 * curvature, ahead
+        alignment += onward
+    return 0.5 * curvature, alignment
 
 
 @compiled(fastmath=True)
 def energy(problem: DenseProblem, it: Iterate) -> float:
-    """E at the plan, from the gradient there."""
+    """E at the plan, from the gradient at the plan."""
     total = 0.0
     for i in range(len(it.plan)):
         value = it.plan.dtype.type(0)
@@ -176,8 +177,8 @@ def energy(problem: DenseProblem, it: Iterate) -> float:
 
 
 @compiled(fastmath=True)
-def proceed(it: Iterate, share: Scalar, momentum: Scalar) -> None:
-    """Move the mixture a share of the way to the plan, and on; the plan becomes the last one."""
+def update(it: Iterate, share: Scalar, momentum: Scalar) -> None:
+    """Move the mixture by a share of the step to the plan, plus momentum; keep the last plan."""
     rest = it.cost.dtype.type(1) - share
     for i in range(len(it.plan)):
         for j in range(len(it.potential)):
@@ -189,8 +190,8 @@ def proceed(it: Iterate, share: Scalar, momentum: Scalar) -> None:
 
 
 @compiled()
-def shortened(it: Iterate, reg: float, curvature: float) -> float:
-    """Share of the way from the mixture to the plan that minimises the bound."""
+def step_length(it: Iterate, reg: float, curvature: float) -> float:
+    """Share of the step from the mixture to the plan that minimises the bound of `outer_step`."""
     tiny = np.finfo(it.plan.dtype).tiny
     divergence = 0.0
     for i in range(len(it.plan)):

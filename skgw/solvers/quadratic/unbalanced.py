@@ -1,6 +1,6 @@
-"""Unbalanced Gromov-Wasserstein: deviations of the marginals cost what they weigh.
+"""Unbalanced Gromov-Wasserstein: deviations of the marginals are penalised.
 
-The problem of Sejourne, Vialard, Peyre (2021), in which every term is quadratic in the plan T,
+In the problem of Séjourné, Vialard and Peyré [1]_ every term is quadratic in the plan T,
 
     F(T) = E(T) + rho_a/2 KL2(T1 | a) + rho_b/2 KL2(T'1 | b) + reg/2 KL2(T | ab'),
 
@@ -14,7 +14,12 @@ and the best mass for P has a closed form: with S = rho_a + rho_b + reg,
     m = exp(-G(P) / S),    F(m P) = S/2 (1 - exp(-2 G(P) / S)).
 
 F increases in G. It is enough to minimise G over plans of mass one, by successive linearisation
-as in `descent.py`: there is no mass to be scaled on the way, and strengths may be infinite.
+as in `descent.py`: the mass does not change during the iteration, and penalties may be infinite.
+
+References
+----------
+.. [1] T. Séjourné, F.-X. Vialard, G. Peyré (2021), The unbalanced Gromov Wasserstein distance:
+       conic formulation and relaxation, NeurIPS.
 """
 
 from __future__ import annotations
@@ -30,16 +35,17 @@ from skgw.solvers.inputs import Inputs
 from skgw.solvers.linear.balanced import newton_steps
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.linear.unbalanced import row_potential, solve_unbalanced_linear
-from skgw.solvers.problems.unbalanced import RelaxedProblem, relaxed_problem
+from skgw.solvers.problems.unbalanced import UnbalancedProblem, unbalanced_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
-from skgw.solvers.quadratic.package import package_relaxed
+from skgw.solvers.quadratic.package import package_unbalanced
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
 from skgw.solvers.result import Array, GromovResult, State
+from skgw.solvers.scales import fused_scale
 from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 
-def strengths(unbalanced: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Absolute strengths of both sides, (B,), for one number or two, relative to `scale` (B,)."""
+def absolute_penalties(unbalanced: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Penalties rho_a and rho_b, (B,), from one number or two in units of `scale` (B,)."""
     rho = np.asarray(unbalanced, dtype=np.float64)
     if rho.shape not in ((), (2,)) or not (rho >= 0).all():
         raise ValueError(
@@ -63,17 +69,15 @@ def solve_unbalanced(
     backend: str,
     settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
-    """`solve_gromov` with relaxed marginals, on validated tensors, at absolute `reg` and `rho`."""
-    newton_steps(backend, reg.device.type)  # refuses unknown names
+    """`solve_gromov` with `unbalanced`, on validated tensors, at absolute `reg` and `rho` (B,)."""
+    newton_steps(backend, reg.device.type)  # raises for unknown names
     with torch.no_grad():
-        problem = relaxed_problem(inputs, *rho, loss=loss, alpha=alpha)
+        problem = unbalanced_problem(inputs, *rho, loss=loss, alpha=alpha)
         starts = first_states(
             init, problem, inputs, reg, scale,
             loss=loss, max_iter=max_iter, backend=backend, settings=settings.descent,
         )  # fmt: skip
-        if inputs.M is not None:
-            scale = scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
-        tol_used = attainable_tol(tol, reg, scale)
+        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
         objective = functools.partial(_objective, problem, reg=reg)
         linear = functools.partial(_solve_linear, settings=settings)
         run = functools.partial(minimize, reg=reg, linear=linear, settings=settings.descent)
@@ -91,14 +95,14 @@ def solve_unbalanced(
         f = row_potential(solution.cost, problem.a, problem.b, reg, rho[0], solution.potential)
         f = f + (reg * mass.log())[:, None]
         penalty = value - mass**2 * solution.energy
-    return package_relaxed(
+    return package_unbalanced(
         solution, inputs,
         mass=mass, penalty=penalty, row_potential=f, reg=reg, tol=tol_used, loss=loss, alpha=alpha,
     )  # fmt: skip
 
 
 def _solve_linear(
-    problem: RelaxedProblem,
+    problem: UnbalancedProblem,
     cost: Tensor,
     reg: Tensor,
     *,
@@ -113,7 +117,7 @@ def _solve_linear(
     )  # fmt: skip
 
 
-def _objective(problem: RelaxedProblem, s: Solution, *, reg: Tensor) -> Tensor:
+def _objective(problem: UnbalancedProblem, s: Solution, *, reg: Tensor) -> Tensor:
     """G at a plan of mass one, (B,)."""
     rows, columns = s.plan.sum(2), s.plan.sum(1)
     kl_a, kl_b = _kl(rows, problem.a), _kl(columns, problem.b)
@@ -131,4 +135,4 @@ def _kl(p: Tensor, a: Tensor) -> Tensor:
 
 
 def _weighted(rho: Tensor, kl: Tensor) -> Tensor:
-    return torch.where(rho.isinf(), 0.0, rho * kl)  # an infinite strength leaves nothing to weigh
+    return torch.where(rho.isinf(), 0.0, rho * kl)  # at an infinite penalty KL is zero

@@ -1,4 +1,4 @@
-"""Starts for problems with relaxed marginals: a pool of them, of which the best one is kept."""
+"""Multistart for unbalanced and partial problems: coarse solves, then the best one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.initializers.basic import ANNEALING_START, tilt
+from skgw.solvers.initializers.basic import ANNEALING_START, perturbation_cost
+from skgw.solvers.initializers.named import check_identity, read_state
 from skgw.solvers.inputs import Inputs, given
 from skgw.solvers.problems.quadratic import Problem, quadratic_problem
-from skgw.solvers.problems.unbalanced import RelaxedProblem
+from skgw.solvers.problems.unbalanced import UnbalancedProblem
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, Solution, minimize
 from skgw.solvers.quadratic.outer_step import choose
 from skgw.solvers.result import Array, State
@@ -20,20 +21,20 @@ from skgw.solvers.settings import DescentSettings
 
 
 class Start(NamedTuple):
-    """First linearised cost, temperature to cool from, and whether to grow the matched part.
+    """First linearised cost, first annealing level, and whether the matched mass grows.
 
-    Which points to give up depends on the start, and no single one is good enough. One that grows
-    first matches fewer points than asked for, the most certain ones, and then more.
+    The points that remain unmatched depend on the start, and no single start is best on all data. A
+    growing start first solves problems that match less mass, and thus the most certain points.
     """
 
     state: State
-    level: Tensor | None = None  # (B,)
+    first_reg: Tensor | None = None  # (B,); None without annealing
     grows: bool = False
 
 
 def first_states(
     init: str | Array | State,
-    problem: RelaxedProblem,
+    problem: UnbalancedProblem,
     inputs: Inputs,
     reg: Tensor,
     scale: Tensor,
@@ -43,16 +44,18 @@ def first_states(
     backend: str,
     settings: DescentSettings,
 ) -> list[Start]:
-    """Where to start; "auto" gives a pool of starts."""
+    """The starts that `init` names; "auto" is a pool of them."""
     if not isinstance(init, str):
         return [Start(_given_state(init, problem))]
     if init == "identity":
-        if problem.a.shape != problem.b.shape or not torch.allclose(problem.a, problem.b):
-            raise ValueError("init='identity' needs both sides to have the same size and weights.")
+        check_identity(problem)
         return [Start(State(problem.gradient(torch.diag_embed(problem.a))))]
     cost = problem.gradient(problem.a[:, :, None] * problem.b[:, None, :])
     level = ANNEALING_START * scale
-    annealed, product = Start(State(cost), level), Start(State(cost + tilt(problem, reg)))
+    annealed, product = (
+        Start(State(cost), level),
+        Start(State(cost + perturbation_cost(problem, reg))),
+    )
     if init == "anneal":
         return [annealed]
     if init == "product":
@@ -67,12 +70,9 @@ def first_states(
     return [annealed, product, Start(State(problem.gradient(coupling))), *grown]
 
 
-def _given_state(init: Array | State, problem: RelaxedProblem) -> State:
+def _given_state(init: Array | State, problem: UnbalancedProblem) -> State:
     if isinstance(init, State):
-        cost, potential = init
-        if potential is not None:
-            potential = given(potential, problem.b, "init.potential")
-        return State(given(cost, problem.offset, "init.cost"), potential)
+        return read_state(init, problem)
     plan = given(init, problem.offset, "init")
     total = plan.sum((1, 2), keepdim=True)
     if (plan < 0).any() or not (total > 0).all():
@@ -90,7 +90,7 @@ def _balanced(
     backend: str,
     settings: DescentSettings,
 ) -> Tensor:
-    """A rough solution of the problem with fixed marginals, (B, n, m)."""
+    """The plan of a coarse solution of the balanced problem, (B, n, m)."""
     problem = quadratic_problem(
         inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
     )
@@ -112,13 +112,13 @@ def best_of(
     max_iter: int,
     coarse_tol: float,
 ) -> Solution:
-    """Minimise roughly from all `starts`, and on from the lowest objective of each problem.
+    """Coarse solves from all `starts`, then to `tol` from the lowest objective of each problem.
 
-    The last of the `stages` is the problem, those before it match less of the mass. Only outer
-    steps for the last one count.
+    The last of the `stages` is the problem, the stages before it match less mass. `n_iter` counts
+    outer steps of the last stage only.
     """
-    rough = functools.partial(minimize, tol=tol.clamp_min(coarse_tol), max_iter=max_iter)
-    best, *others = (_from_start(stages, start, rough) for start in starts)
+    coarse = functools.partial(minimize, tol=tol.clamp_min(coarse_tol), max_iter=max_iter)
+    best, *others = (_from_start(stages, start, coarse) for start in starts)
     for other in others:
         better = objective(other).nan_to_num(torch.inf) < objective(best).nan_to_num(torch.inf)
         best = choose(better, other, best)
@@ -126,8 +126,8 @@ def best_of(
     if (tol >= coarse_tol).all():
         return best
     if left < 1:
-        rough_only = best.status == CONVERGED
-        return best._replace(status=torch.where(rough_only, MAX_ITER, best.status))
+        is_coarse = best.status == CONVERGED
+        return best._replace(status=torch.where(is_coarse, MAX_ITER, best.status))
     state = State(best.cost, best.potential)
     solution = minimize(stages[-1], start=state, plan=best.plan, tol=tol, max_iter=left)
     return solution._replace(n_iter=best.n_iter + solution.n_iter)
