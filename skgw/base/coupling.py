@@ -61,7 +61,7 @@ class Coupling:
         Parameters
         ----------
         x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
-            Converted to the plan's dtype.
+            An array of the plan is summed in the wider dtype of both, a lazy plan in its own.
         axis : {0, 1}, default=0
             The axis of the plan that is summed over.
 
@@ -74,11 +74,11 @@ class Coupling:
         ValueError
             If `axis` is neither 0 nor 1, or if the shape of `x` does not fit.
         """
-        return self._plan.apply(x, axis)
+        return self._plan_for(x).apply(x, axis)
 
     def barycenter(self, Y: Array) -> Array:
         """Barycentric projection: for each row the mean of `Y` (m, k) under the row's masses."""
-        return self._plan.barycenter(Y)
+        return self._plan_for(Y).barycenter(Y)
 
     def argmax(self, axis: int = 1) -> Array:
         """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
@@ -95,3 +95,9 @@ class Coupling:
     @property
     def _plan(self) -> Plan:
         return as_plan(self.plan)
+
+    def _plan_for(self, x: Array) -> Plan:
+        """The plan, as an array in a dtype that holds `x`: `plan_` of estimators is float32."""
+        if isinstance(self.plan, LazyPlan):
+            return self.plan
+        return as_plan(self.plan.astype(np.result_type(self.plan, np.asarray(x)), copy=False))

@@ -74,3 +74,13 @@ def test_axis_is_checked(coupling, axis):
 def test_it_compares_by_identity(coupling):
     assert coupling == coupling
     assert coupling != Coupling(PLAN.copy())
+
+
+def test_products_are_in_the_wider_type():
+    """Offsets of 1e9 survive the float32 of a fitted plan."""
+    plan = Coupling(np.full((2, 2), 0.25, dtype=np.float32))
+    x = np.array([1e9 + 1, 1e9 + 2])
+    assert plan.apply(x, axis=1).dtype == plan.barycenter(x).dtype == np.float64
+    assert_allclose(plan.barycenter(x), 1e9 + 1.5, rtol=1e-15)
+    assert plan.apply(np.ones(2, dtype=np.float32)).dtype == np.float32
+    assert plan.apply([1, 2]).dtype == np.float64
