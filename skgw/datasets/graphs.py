@@ -60,10 +60,8 @@ def load_graph(name: str) -> nx.Graph:
 
     References
     ----------
-    .. [1] D. E. Knuth, "The Stanford GraphBase: a platform for combinatorial computing", ACM Press,
-       1993.
-    .. [2] W. W. Zachary, "An information flow model for conflict and fission in small groups",
-       Journal of Anthropological Research 33, 1977.
+    .. [1] :cite:t:`knuth1993`.
+    .. [2] :cite:t:`zachary1977`.
 
     Examples
     --------

@@ -98,8 +98,7 @@ def make_modes(
 
     References
     ----------
-    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
-       across incomparable spaces", ICML 2019.
+    .. [1] :cite:t:`bunne2019`.
 
     Examples
     --------

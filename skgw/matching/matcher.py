@@ -143,14 +143,11 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     References
     ----------
-    Mémoli (2011), Gromov-Wasserstein distances and the metric approach to object matching.
-    Foundations of Computational Mathematics.
+    :cite:t:`memoli2011`.
 
-    Peyré, Cuturi, Solomon (2016), Gromov-Wasserstein averaging of kernel and distance matrices.
-    ICML.
+    :cite:t:`peyre2016`.
 
-    Vayer, Chapel, Flamary, Tavenard, Courty (2020), Fused Gromov-Wasserstein distance for
-    structured objects. Algorithms.
+    :cite:t:`vayer2020`.
 
     Examples
     --------

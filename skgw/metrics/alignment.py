@@ -44,8 +44,7 @@ def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
 
     References
     ----------
-    .. [1] J. Liu, Y. Huang, R. Singh, J.-P. Vert and W. S. Noble, "Jointly embedding multiple
-       single-cell omics measurements", WABI 2019.
+    .. [1] :cite:t:`liu2019`.
 
     Examples
     --------
@@ -151,8 +150,7 @@ def label_transfer_accuracy(
 
     References
     ----------
-    .. [1] K. Cao, X. Bai, Y. Hong and L. Wan, "Unsupervised topological alignment for single-cell
-       multi-omics integration", Bioinformatics 36, 2020.
+    .. [1] :cite:t:`cao2020`.
 
     Examples
     --------
@@ -190,8 +188,7 @@ def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     References
     ----------
-    .. [1] H. W. Kuhn, "The Hungarian method for the assignment problem", Naval Research Logistics
-       Quarterly 2, 1955.
+    .. [1] :cite:t:`kuhn1955`.
 
     Examples
     --------
@@ -237,8 +234,7 @@ def gw_ratio(
 
     References
     ----------
-    .. [1] G. Peyré, M. Cuturi and J. Solomon, "Gromov-Wasserstein averaging of kernel and distance
-       matrices", ICML 2016, Prop. 1.
+    .. [1] :cite:t:`peyre2016`, Prop. 1.
 
     Examples
     --------

@@ -44,8 +44,7 @@ def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> flo
 
     References
     ----------
-    .. [1] C. Spearman, "The proof and measurement of association between two things",
-       American Journal of Psychology, 1904.
+    .. [1] :cite:t:`spearman1904`.
 
     Examples
     --------
@@ -104,7 +103,7 @@ def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> 
 
     References
     ----------
-    .. [1] I. Borg and P. Groenen, "Modern Multidimensional Scaling", Springer, 2005, ch. 3.
+    .. [1] :cite:t:`borg2005`, ch. 3.
 
     Examples
     --------
@@ -155,8 +154,7 @@ def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike
 
     References
     ----------
-    .. [1] F. Mémoli, "Gromov-Wasserstein distances and the metric approach to object matching",
-       Foundations of Computational Mathematics, 2011 (the "second lower bound").
+    .. [1] :cite:t:`memoli2011`, the "second lower bound".
 
     Examples
     --------

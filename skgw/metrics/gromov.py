@@ -75,8 +75,7 @@ def gw_discrepancy(
 
     References
     ----------
-    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
-       across incomparable spaces", ICML 2019.
+    .. [1] :cite:t:`bunne_short`.
 
     Examples
     --------

@@ -93,10 +93,8 @@ def mode_coverage(
 
     References
     ----------
-    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
-       across incomparable spaces", ICML 2019 (the mixtures).
-    .. [2] A. Srivastava et al., "VEEGAN: Reducing mode collapse in GANs using implicit
-       variational learning", NeurIPS 2017 (samples within three standard deviations).
+    .. [1] :cite:t:`bunne2019`, the mixtures.
+    .. [2] :cite:t:`srivastava2017`, samples within three standard deviations.
 
     Examples
     --------

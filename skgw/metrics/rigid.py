@@ -97,8 +97,8 @@ def rigid_alignment(
 
     References
     ----------
-    .. [1] P. Besl and N. McKay, "A method for registration of 3-D shapes", IEEE TPAMI, 1992.
-    .. [2] S. Granger and X. Pennec, "Multi-scale EM-ICP", ECCV 2002.
+    .. [1] :cite:t:`besl1992`.
+    .. [2] :cite:t:`granger2002`.
 
     Examples
     --------

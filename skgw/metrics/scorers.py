@@ -52,8 +52,7 @@ def rank_correlation_scorer(
 
     References
     ----------
-    .. [1] C. Spearman, "The proof and measurement of association between two things",
-       American Journal of Psychology, 1904.
+    .. [1] :cite:t:`spearman1904`.
 
     Examples
     --------
@@ -127,8 +126,7 @@ def gw_scorer(
 
     References
     ----------
-    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause and S. Jegelka, "Learning generative models
-       across incomparable spaces", ICML 2019.
+    .. [1] :cite:t:`bunne_short`.
 
     Examples
     --------

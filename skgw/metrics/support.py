@@ -68,10 +68,8 @@ def sample_support(
 
     References
     ----------
-    .. [1] T. Kynkäänniemi et al., "Improved precision and recall metric for assessing generative
-       models", NeurIPS 2019.
-    .. [2] M. F. Naeem et al., "Reliable fidelity and diversity metrics for generative models",
-       ICML 2020.
+    .. [1] :cite:t:`kynkaanniemi2019`.
+    .. [2] :cite:t:`naeem2020`.
 
     Examples
     --------
@@ -147,8 +145,7 @@ def frechet_distance(X: ArrayLike, Y: ArrayLike) -> float:
 
     References
     ----------
-    .. [1] M. Heusel et al., "GANs trained by a two time-scale update rule converge to a local Nash
-       equilibrium", NeurIPS 2017.
+    .. [1] :cite:t:`heusel2017`.
 
     Examples
     --------

@@ -42,7 +42,7 @@ def nearest_neighbor_two_sample(
 
     References
     ----------
-    .. [1] D. Lopez-Paz and M. Oquab, "Revisiting classifier two-sample tests", ICLR 2017.
+    .. [1] :cite:t:`lopezpaz2017`.
 
     Examples
     --------

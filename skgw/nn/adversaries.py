@@ -38,8 +38,7 @@ class NearIsometry(nn.Module):
 
     References
     ----------
-    Bachlechner, Majumder, Mao, Cottrell, McAuley (2021), ReZero is all you need: fast convergence
-    at large depth. UAI.
+    :cite:t:`bachlechner2021`.
     """
 
     axes: Tensor | None
@@ -116,8 +115,7 @@ def adversary_network(
 
     References
     ----------
-    Saxe, McClelland, Ganguli (2014), Exact solutions to the nonlinear dynamics of learning in deep
-    linear neural networks. ICLR.
+    :cite:t:`saxe2014`.
 
     Examples
     --------

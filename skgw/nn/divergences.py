@@ -37,7 +37,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, *, reduce: bool = True) -> T
 
     References
     ----------
-    Kingma, Welling (2014), Auto-encoding variational Bayes. ICLR. Appendix B.
+    :cite:t:`kingma2014`, Appendix B.
     """
     variance_term = torch.expm1(log_variance) - log_variance  # var - 1 - log var, exact near 1
     divergences = 0.5 * (mean.square() + variance_term).sum(1)
@@ -77,9 +77,9 @@ def mmd(
 
     References
     ----------
-    Tolstikhin, Bousquet, Gelly, Schölkopf (2018), Wasserstein auto-encoders. ICLR. Algorithm 2.
+    :cite:t:`tolstikhin2018`, Algorithm 2.
 
-    Gretton et al. (2012), A kernel two-sample test. JMLR 13. Lemma 6.
+    :cite:t:`gretton2012`, Lemma 6.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
 
     References
     ----------
-    Goodfellow et al. (2014), Generative adversarial nets. NeurIPS. Equation 1.
+    :cite:t:`goodfellow2014`, Equation 1.
     """
     return softplus(-real).mean() + softplus(fake).mean()
 
@@ -138,7 +138,7 @@ def non_saturating_loss(fake: Tensor) -> Tensor:
 
     References
     ----------
-    Goodfellow et al. (2014), Generative adversarial nets. NeurIPS. Section 3.
+    :cite:t:`goodfellow2014`, Section 3.
     """
     return softplus(-fake).mean()
 
@@ -162,8 +162,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor
 
     References
     ----------
-    Mescheder, Geiger, Nowozin (2018), Which training methods for GANs do actually converge? ICML.
-    Equation 9.
+    :cite:t:`mescheder2018`, Equation 9.
     """
     real = real.detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)  # (n, k)

@@ -52,7 +52,7 @@ def polar_factor(cross: Matrix) -> Matrix:
 
     References
     ----------
-    Schönemann (1966), A generalized solution of the orthogonal Procrustes problem. Psychometrika.
+    :cite:t:`schonemann1966`.
 
     Examples
     --------

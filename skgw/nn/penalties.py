@@ -74,8 +74,8 @@ def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
 
     References
     ----------
-    Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
-    spaces. ICML. Equation 5; here x and y are centred, since distances are invariant to shifts.
+    :cite:t:`bunne_short`, Equation 5: here x and y are centred, since distances are invariant
+    to shifts.
 
     Examples
     --------
@@ -114,8 +114,7 @@ def layerwise_penalty(network: nn.Module) -> Tensor:
 
     References
     ----------
-    Brock, Lim, Ritchie, Weston (2017), Neural photo editing with introspective adversarial
-    networks. ICLR. Bunne et al. (2019) give this penalty as the alternative in section 2.4.
+    :cite:t:`brock2017`; the alternative to Equation 5 in :cite:t:`bunne_short`, section 2.4.
 
     Examples
     --------

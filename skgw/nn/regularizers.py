@@ -135,8 +135,7 @@ class TotalVariation(nn.Module):
 
     References
     ----------
-    Rudin, Osher, Fatemi (1992), Nonlinear total variation based noise removal algorithms. Physica D
-    60.
+    :cite:t:`rudin1992`.
 
     Examples
     --------

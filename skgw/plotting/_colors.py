@@ -1,4 +1,8 @@
-"""Colours of points by their labels."""
+"""Colours of points by their labels.
+
+The palette is that of :cite:t:`petroff2021`: ten colours that colour-blind readers can tell apart.
+The two greys are last because samples are drawn in grey.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Ten colours that colour-blind readers can tell apart (Petroff 2021, Accessible color sequences for
-# data visualization, arXiv:2107.02270). The two greys are last because samples are drawn in grey.
 PALETTE = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#92dadd"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#94a4a2"),

@@ -17,8 +17,7 @@ search has three parts.
 
 References
 ----------
-Wales, Doye (1997), Global optimization by basin-hopping and the lowest energy structures of
-Lennard-Jones clusters containing up to 110 atoms. Journal of Physical Chemistry A.
+:cite:t:`wales1997`.
 """
 
 from __future__ import annotations

@@ -111,10 +111,9 @@ def register(
 
     References
     ----------
-    Alvarez-Melis, Jaakkola (2018), Gromov-Wasserstein alignment of word embedding spaces. EMNLP.
+    :cite:t:`alvarezmelis2018`.
 
-    Grave, Joulin, Berthet (2019), Unsupervised alignment of embeddings with Wasserstein Procrustes.
-    AISTATS.
+    :cite:t:`grave2019`.
 
     Examples
     --------

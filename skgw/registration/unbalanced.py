@@ -115,10 +115,9 @@ def register_unbalanced(
 
     References
     ----------
-    Chizat, Peyré, Schmitzer, Vialard (2018), Scaling algorithms for unbalanced optimal transport
-    problems. Mathematics of Computation.
+    :cite:t:`chizat2018`.
 
-    Zelnik-Manor, Perona (2004), Self-tuning spectral clustering. NeurIPS.
+    :cite:t:`zelnikmanor2004`.
 
     Examples
     --------

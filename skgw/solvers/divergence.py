@@ -103,8 +103,7 @@ def gw_divergence(
 
     References
     ----------
-    .. [1] C. Bunne, D. Alvarez-Melis, A. Krause, S. Jegelka (2019), Learning generative models
-           across incomparable spaces, ICML, Eq. 2.
+    .. [1] :cite:t:`bunne_short`, Eq. 2.
 
     Examples
     --------

@@ -163,16 +163,11 @@ def solve_gromov(
 
     References
     ----------
-    .. [1] G. Peyré, M. Cuturi, J. Solomon (2016), Gromov-Wasserstein averaging of kernel and
-           distance matrices, ICML.
-    .. [2] T. Vayer, L. Chapel, R. Flamary, R. Tavenard, N. Courty (2020), Fused Gromov-Wasserstein
-           distance for structured objects, Algorithms 13.
-    .. [3] T. Séjourné, F.-X. Vialard, G. Peyré (2021), The unbalanced Gromov Wasserstein distance:
-           conic formulation and relaxation, NeurIPS.
-    .. [4] L. Chapel, M. Z. Alaya, G. Gasso (2020), Partial optimal transport with applications on
-           positive-unlabeled learning, NeurIPS.
-    .. [5] F. Mémoli (2011), Gromov-Wasserstein distances and the metric approach to object
-           matching, Foundations of Computational Mathematics 11.
+    .. [1] :cite:t:`peyre2016`.
+    .. [2] :cite:t:`vayer2020`.
+    .. [3] :cite:t:`sejourne2021`.
+    .. [4] :cite:t:`chapel2020`.
+    .. [5] :cite:t:`memoli2011`.
 
     Examples
     --------

@@ -187,8 +187,8 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
     """Nearest-neighbour graph (n, n), connected by edges of a minimum spanning tree.
 
     Nearest neighbours do not link clusters that are far apart. Until one component is left, each
-    component receives its shortest edge to the other components (Borůvka's algorithm, started from
-    the components).
+    component receives its shortest edge to the other components: the algorithm of
+    :cite:t:`boruvka1926`, started from the components.
     """
     edges = [_nearest(X, n_neighbors)]
     while True:

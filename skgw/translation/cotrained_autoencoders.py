@@ -157,8 +157,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     References
     ----------
-    M. Chevalley, Gromov-Wassertein regularization and translation across latent spaces. Research
-    project report, ETH Zurich, Learning and Adaptive Systems Group, supervisor C. Bunne.
+    :cite:t:`chevalley`.
 
     Examples
     --------

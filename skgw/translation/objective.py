@@ -14,8 +14,7 @@ encoders:
 
 References
 ----------
-Chevalley, Gromov-Wasserstein regularization and translation across latent spaces. Research project
-report, ETH Zurich, Learning and Adaptive Systems Group.
+:cite:t:`chevalley`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ return points to where they were (cycle consistency), in the space of codes.
 
 References
 ----------
-Zhu, Park, Isola, Efros (2017), Unpaired image-to-image translation using cycle-consistent
-adversarial networks. ICCV.
+:cite:t:`zhu2017`.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ The residual rho_i holds it, as the diagonal correction of sparse Gaussian proce
 
 References
 ----------
-.. [1] V. de Silva, J. B. Tenenbaum (2004), Sparse multidimensional scaling using landmark points,
-       technical report, Stanford University.
-.. [2] E. Snelson, Z. Ghahramani (2006), Sparse Gaussian processes using pseudo-inputs, NeurIPS.
+.. [1] :cite:t:`desilva2004`.
+.. [2] :cite:t:`snelson2006`.
 """
 
 from __future__ import annotations
@@ -174,8 +173,7 @@ class LowRank:
 
         References
         ----------
-        .. [1] V. de Silva, J. B. Tenenbaum (2004), Sparse multidimensional scaling using landmark
-               points, technical report, Stanford University.
+        .. [1] :cite:t:`desilva2004`.
 
         Examples
         --------

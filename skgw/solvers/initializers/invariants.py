@@ -6,10 +6,8 @@ a fused problem.
 
 References
 ----------
-.. [1] F. Mémoli (2011), Gromov-Wasserstein distances and the metric approach to object matching,
-       Foundations of Computational Mathematics 11.
-.. [2] B. D. McKay, A. Piperno (2014), Practical graph isomorphism, II, Journal of Symbolic
-       Computation 60.
+.. [1] :cite:t:`memoli2011`.
+.. [2] :cite:t:`mckay2014`.
 """
 
 from __future__ import annotations

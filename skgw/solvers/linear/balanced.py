@@ -12,12 +12,9 @@ backend, and anneals problems on which Newton steps from the given potential mak
 
 References
 ----------
-.. [1] M. Kemertas, A.-m. Farahmand, A. D. Jepson (2025), A truncated Newton method for optimal
-       transport, ICLR, arXiv:2504.02067.
-.. [2] P. A. Knight, D. Ruiz, B. Uçar (2014), A symmetry preserving algorithm for matrix scaling,
-       SIAM Journal on Matrix Analysis and Applications 35.
-.. [3] J. Feydy et al. (2019), Interpolating between optimal transport and MMD using Sinkhorn
-       divergences, AISTATS.
+.. [1] :cite:t:`kemertas2025`.
+.. [2] :cite:t:`knight2014`.
+.. [3] :cite:t:`feydy2019`.
 """
 
 from __future__ import annotations

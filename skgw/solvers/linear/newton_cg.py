@@ -7,8 +7,7 @@ they over- or underflow.
 
 References
 ----------
-.. [1] B. Schmitzer (2019), Stabilized sparse scaling algorithms for entropy regularized transport
-       problems, SIAM Journal on Scientific Computing 41.
+.. [1] :cite:t:`schmitzer2019`.
 """
 
 from __future__ import annotations

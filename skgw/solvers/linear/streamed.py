@@ -7,8 +7,7 @@ sweeps.
 
 References
 ----------
-.. [1] H. F. Walker, P. Ni (2011), Anderson acceleration for fixed-point iterations, SIAM Journal
-       on Numerical Analysis 49.
+.. [1] :cite:t:`walker2011`.
 """
 
 from __future__ import annotations

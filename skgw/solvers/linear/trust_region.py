@@ -9,8 +9,7 @@ One step has three parts, for each problem of a batch:
 
 References
 ----------
-.. [1] T. Steihaug (1983), The conjugate gradient method and trust regions in large scale
-       optimization, SIAM Journal on Numerical Analysis 20.
+.. [1] :cite:t:`steihaug1983`.
 """
 
 from __future__ import annotations

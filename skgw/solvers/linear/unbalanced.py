@@ -16,8 +16,7 @@ direction in which Sinkhorn's iteration for unbalanced transport is slow (Séjou
 
 References
 ----------
-.. [1] T. Séjourné, F.-X. Vialard, G. Peyré (2022), Faster unbalanced optimal transport:
-       translation invariant Sinkhorn and 1-D Frank-Wolfe, AISTATS.
+.. [1] :cite:t:`sejourne2022`.
 """
 
 from __future__ import annotations

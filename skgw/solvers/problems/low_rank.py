@@ -6,8 +6,7 @@ instead of two products of full size.
 
 References
 ----------
-.. [1] N. Halko, P.-G. Martinsson, J. A. Tropp (2011), Finding structure with randomness, SIAM
-       Review 53.
+.. [1] :cite:t:`halko2011`.
 """
 
 from __future__ import annotations

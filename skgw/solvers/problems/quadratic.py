@@ -16,8 +16,7 @@ and makes a small error of the plan's marginals harmless. Where K1 and K2 are po
 
 References
 ----------
-.. [1] G. Peyré, M. Cuturi, J. Solomon (2016), Gromov-Wasserstein averaging of kernel and distance
-       matrices, ICML.
+.. [1] :cite:t:`peyre2016`.
 """
 
 from __future__ import annotations

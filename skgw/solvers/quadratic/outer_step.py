@@ -10,10 +10,8 @@ when it points backward [2]_.
 
 References
 ----------
-.. [1] G. Peyré, M. Cuturi, J. Solomon (2016), Gromov-Wasserstein averaging of kernel and distance
-       matrices, ICML.
-.. [2] B. Wen, X. Chen, T. K. Pong (2018), A proximal difference-of-convex algorithm with
-       extrapolation, Computational Optimization and Applications 69.
+.. [1] :cite:t:`peyre2016`.
+.. [2] :cite:t:`wen2018`.
 """
 
 from __future__ import annotations

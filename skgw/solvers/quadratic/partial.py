@@ -14,8 +14,7 @@ matched points is as sharp as the plan of a balanced problem.
 
 References
 ----------
-.. [1] L. Chapel, M. Z. Alaya, G. Gasso (2020), Partial optimal transport with applications on
-       positive-unlabeled learning, NeurIPS.
+.. [1] :cite:t:`chapel2020`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ as in `descent.py`: the mass does not change during the iteration, and penalties
 
 References
 ----------
-.. [1] T. Séjourné, F.-X. Vialard, G. Peyré (2021), The unbalanced Gromov Wasserstein distance:
-       conic formulation and relaxation, NeurIPS.
+.. [1] :cite:t:`sejourne2021`.
 """
 
 from __future__ import annotations
