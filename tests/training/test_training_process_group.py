@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skgw
 from skgw.training.process_group import World, current_world, join_world
 
-SCRIPT = Path(__file__).parent / "_world_script.py"
+SCRIPT = Path(__file__).parent / "_process_group_script.py"
 
 
 @pytest.fixture(scope="module")
