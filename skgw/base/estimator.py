@@ -21,7 +21,7 @@ from skgw.base.serialization import load_state, save_state
 from skgw.base.sklearn_compat import check_sample_weight
 from skgw.base.validation import as_array
 from skgw.metrics import relative_distortion
-from skgw.training.process_group import World
+from skgw.training.process_group import ProcessGroup
 
 NOT_SAVED = ("_skl_callbacks", "_metadata_request")  # what scikit-learn hangs on an estimator
 
@@ -56,10 +56,10 @@ def draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def shared_random_state(random_state: Any, world: World) -> np.random.RandomState:
-    """The random state of a fit, the same on all processes that take part in it."""
-    if world.size > 1 and not isinstance(random_state, Integral):
-        random_state = world.agree(draw_seed(random_state))
+def shared_random_state(random_state: Any, process_group: ProcessGroup) -> np.random.RandomState:
+    """The random state of a fit, the same on all processes of the group."""
+    if process_group.size > 1 and not isinstance(random_state, Integral):
+        random_state = process_group.broadcast(draw_seed(random_state))
     return check_random_state(random_state)
 
 

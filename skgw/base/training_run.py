@@ -16,7 +16,7 @@ from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random
 from skgw.base.parameters import Part, parts_of
 from skgw.base.sklearn_compat import CallbackTask
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
-from skgw.training.process_group import current_world, join_world
+from skgw.training.process_group import current_process_group, join_process_group
 
 REPORT_EVERY = 50  # updates between reports, validations and checkpoints
 NOT_IN_NAME = ("checkpoint", "verbose", "device")  # parameters that do not change the result
@@ -40,8 +40,11 @@ class TrainingRun:
     def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator
         self.device = resolve_device(estimator.device)
-        self.world = join_world(self.device) if estimator.shares_training else current_world()
-        self.rng = shared_random_state(estimator.random_state, self.world)
+        if estimator.shares_training:
+            self.process_group = join_process_group(self.device)
+        else:
+            self.process_group = current_process_group()
+        self.rng = shared_random_state(estimator.random_state, self.process_group)
         self.seed = draw_seed(self.rng)
         self.task: CallbackTask | None = None
         self.checkpoint: Checkpoint | None = None
@@ -83,7 +86,7 @@ class TrainingRun:
         self.max_iter = max_iter
         self.checkpoint = self._checkpoint((X, further), start)
         n_steps = -(-max_iter // REPORT_EVERY)
-        self.task = CallbackTask(params, X, n_steps) if self.world.is_first else None
+        self.task = CallbackTask(params, X, n_steps) if self.process_group.is_first else None
         optimizer = parts_of(type(params))["optimizer"].read(params.optimizer)
         options = TrainingOptions(
             max_iter=max_iter,
@@ -140,7 +143,7 @@ class TrainingRun:
 
     def _ranks(self) -> tuple[int, ...]:
         """The number of processes, if there are several: each has its part in a checkpoint."""
-        return () if self.world.size == 1 else (self.world.size,)
+        return () if self.process_group.size == 1 else (self.process_group.size,)
 
 
 def _stable(value: Any) -> Any:
