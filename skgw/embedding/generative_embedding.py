@@ -45,7 +45,7 @@ from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.solvers import full_precision
 from skgw.spaces import Space
-from skgw.training.batches import spread
+from skgw.training.batches import evenly_spaced
 from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # of max_iter="auto"
@@ -230,7 +230,7 @@ class GWGenerativeEmbedding(
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
-        reference = np.sort(spread(objective.order, MAX_REFERENCE).cpu().numpy())
+        reference = np.sort(evenly_spaced(objective.order, MAX_REFERENCE).cpu().numpy())
         self._project(objective, reference, run.noise(1))
         self._embed_training_rows(space, reference)
 

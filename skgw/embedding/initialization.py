@@ -9,7 +9,7 @@ from skgw.embedding.objective import GenerativeObjective
 from skgw.nn import MixturePrior
 from skgw.nn.convolutions import ImageShape
 from skgw.solvers import full_precision
-from skgw.training.batches import spread
+from skgw.training.batches import evenly_spaced
 
 N_LANDMARKS = 512
 LEARNING_RATE = 2e-3
@@ -78,7 +78,7 @@ def initialize_by_scaling(
     prior = model.prior
     if not isinstance(prior, MixturePrior):
         return
-    landmarks = spread(objective.order, N_LANDMARKS)
+    landmarks = evenly_spaced(objective.order, N_LANDMARKS)
     n = len(landmarks)
     D = objective.distances(landmarks, landmarks).double()
     targets = classical_scaling(D, len(model.scale)).float()

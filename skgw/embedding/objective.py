@@ -19,14 +19,14 @@ from skgw.solvers.initializers import carried_start
 from skgw.spaces import Space
 from skgw.training.batches import draw_batch, draw_uniform_batch, stratified_order
 from skgw.training.gw_loss import (
-    FRESH_STEPS,
-    better,
+    MAX_COLD_STEPS,
+    cold_solve,
     cross_term,
-    fresh_solve,
+    lower_solution,
     self_term,
-    start_solve,
     uniform_problem,
     uniform_weights,
+    warm_solve,
 )
 from skgw.training.objective import Objective, Phase
 
@@ -157,7 +157,7 @@ class GenerativeObjective(Objective):
             points = self.generator(self.n_points, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
         epsilon = self.options.epsilon
-        cross = cross_term(fresh_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
+        cross = cross_term(cold_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
         self_terms = [self._self_term(C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
@@ -213,13 +213,13 @@ class GenerativeObjective(Objective):
         problem, epsilon = uniform_problem(D.detach(), E.detach()), self.options.epsilon
         is_race = int(self.n_batches) % RACE_EVERY == 0
         if self.n_batches == 0 or not self.options.warm_couplings:
-            solution = fresh_solve(problem, epsilon)
+            solution = cold_solve(problem, epsilon)
         else:
             with torch.no_grad():
                 start = self.carried(rows, points, measure)
-            solution = start_solve(problem, start, epsilon, max_iter=CARRIED_STEPS)
+            solution = warm_solve(problem, start, epsilon, max_iter=CARRIED_STEPS)
             if is_race:
-                solution = better(solution, fresh_solve(problem, epsilon), epsilon)
+                solution = lower_solution(solution, cold_solve(problem, epsilon), epsilon)
         if is_race:  # constant for the generator, so that an occasional look is enough
             self.self_value.copy_(self._self_term(D.detach()))
         self.carried_rows.copy_(rows)
@@ -234,7 +234,7 @@ class GenerativeObjective(Objective):
         # plane; at .2 it would be 1e-2 too high, and more in many dimensions. A bad self term would
         # push the generated points apart without bound.
         epsilon = self.options.epsilon
-        max_iter = 1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS
+        max_iter = 1 if epsilon <= ONE_STEP_EPSILON else MAX_COLD_STEPS
         return self_term(D, epsilon, max_iter=max_iter)
 
     def _cache(self, space: Space) -> Tensor | None:

@@ -16,8 +16,8 @@ from skgw.solvers import State, full_precision
 from skgw.solvers.linear import Extension, extend_plan
 from skgw.solvers.quadratic import CONVERGED, Solution, minimize
 from skgw.training.gw_loss import (
-    better,
-    fresh_solve,
+    cold_solve,
+    lower_solution,
     self_solve,
     uniform_problem,
     uniform_value,
@@ -84,8 +84,8 @@ def _cross_plan(D: Tensor, E: Tensor, epsilon: float, carried: State) -> Solutio
     reg, tol = D.new_full((1,), epsilon), D.new_full((1,), TOLERANCE)
     potential = carried.potential
     start = State(carried.cost.double(), None if potential is None else potential.double())
-    return better(
+    return lower_solution(
         minimize(problem, reg, start, tol=tol, max_iter=MAX_ITER),
-        fresh_solve(problem, epsilon, tol=TOLERANCE, max_iter=MAX_ITER),
+        cold_solve(problem, epsilon, tol=TOLERANCE, max_iter=MAX_ITER),
         epsilon,
     )

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from skgw.nn import pairwise_distances
 from skgw.nn.autoencoders import CHUNK_SIZE
 from skgw.solvers.initializers import matched_start
-from skgw.training.gw_loss import cross_term, self_term, start_solve, uniform_problem
+from skgw.training.gw_loss import cross_term, self_term, uniform_problem, warm_solve
 from skgw.training.objective import Objective, Phase
 from skgw.translation.domain import MIN_SIZE, Side, size_of
 
@@ -255,7 +255,7 @@ class CoTrainingObjective(Objective):
         D0, E0, epsilon = D.detach(), E.detach(), self.options.epsilon
         problem = uniform_problem(D0, E0)
         start = matched_start(problem, D0[None], E0[None], loss="L2")
-        solution = start_solve(problem, start, epsilon, max_iter=MATCHED_STEPS)
+        solution = warm_solve(problem, start, epsilon, max_iter=MATCHED_STEPS)
         return cross_term(solution, D, E, epsilon)
 
 
