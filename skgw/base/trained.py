@@ -116,7 +116,8 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
     """
 
     documented: ClassVar[dict[str, str]] = {"{training_parameters}": TRAINING_PARAMETERS}
-    shares_training: ClassVar[bool] = True  # whether processes of torchrun share one fit
+    shares_training: ClassVar[bool] = True  # whether the processes of torchrun share one fit
+    report_every: ClassVar[int] = 50  # updates between reports, validations and checkpoints
 
     batch_size: int = param(Interval(Integral, 2, None, closed="left"), default=256)
     max_iter: int | str = param(POSITIVE_INTEGER, one_of("auto"), default="auto")

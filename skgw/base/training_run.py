@@ -18,7 +18,6 @@ from skgw.base.sklearn_compat import CallbackTask
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
 from skgw.training.process_group import current_process_group, join_process_group
 
-REPORT_EVERY = 50  # updates between reports, validations and checkpoints
 NOT_IN_NAME = ("checkpoint", "verbose", "device")  # parameters that do not change the result
 
 
@@ -85,7 +84,7 @@ class TrainingRun:
         params = self.estimator
         self.max_iter = max_iter
         self.checkpoint = self._checkpoint((X, further), start)
-        n_steps = -(-max_iter // REPORT_EVERY)
+        n_steps = -(-max_iter // params.report_every)
         self.task = CallbackTask(params, X, n_steps) if self.process_group.is_first else None
         optimizer = parts_of(type(params))["optimizer"].read(params.optimizer)
         options = TrainingOptions(
@@ -93,7 +92,7 @@ class TrainingRun:
             learning_rate=params.learning_rate_init,
             optimizer=optimizer.method,
             schedule=optimizer.schedule,
-            report_every=REPORT_EVERY,
+            report_every=params.report_every,
             n_iter_no_change=params.n_iter_no_change if params.early_stopping else None,
             tol=params.tol,
         )
@@ -115,7 +114,7 @@ class TrainingRun:
         """Print the recent losses; True means that a callback asks to stop."""
         if self.estimator.verbose:
             recent = (
-                f"{name}={np.mean(values[-REPORT_EVERY:]):.5f}"
+                f"{name}={np.mean(values[-self.estimator.report_every :]):.5f}"
                 for name, values in history.losses.items()
             )
             name = type(self.estimator).__name__

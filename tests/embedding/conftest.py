@@ -79,9 +79,3 @@ def fitted(request, inputs, _cache):
     if kind not in _cache:
         _cache[kind] = GWGenerativeEmbedding(**QUICK, **params).fit(X)
     return SimpleNamespace(kind=kind, params=params, X=X, new=new, estimator=_cache[kind])
-
-
-@pytest.fixture
-def frequent(monkeypatch):
-    """Reports, validations and checkpoints every 2 updates."""
-    monkeypatch.setattr("skgw.base.training_run.REPORT_EVERY", 2)
