@@ -150,7 +150,9 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         spec = self._spec(X.shape[1], stochastic=options.kind == "vae")
         model = AutoencoderLoss(spec.build(run.seed), options, seed=run.seed)
         rows = unit.forth(X)
-        order, held_out = hold_out(run.rng.permutation(len(rows)), self._held_out_share, least=1)
+        order, held_out = hold_out(
+            run.rng.permutation(len(rows)), self._held_out_share, min_held_out=1
+        )
         objective = AutoencodingObjective(
             rows, model, batch_size=self.batch_size, order=order, held_out=held_out
         ).to(run.device)

@@ -1,4 +1,4 @@
-"""Coupling: a plan between two finite sets, as estimators hand it out."""
+"""Coupling: the plan between two finite sets that estimators store."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from skgw.solvers import LazyPlan
+from skgw.spaces.finite import Array
 from skgw.storable import storable
-
-Array = NDArray[Any]
 
 
 @storable
@@ -23,7 +21,7 @@ class Coupling:
     Attributes
     ----------
     plan : array of shape (n, m), or LazyPlan
-        Non-negative; its entries sum to one. A lazy plan computes them when they are asked for.
+        Non-negative entries with sum 1. A lazy plan computes its entries on demand.
 
     Examples
     --------
@@ -43,7 +41,7 @@ class Coupling:
         return n, m
 
     def toarray(self) -> Array:
-        """The plan as an array (n, m); a ValueError if it is lazy and too large for one."""
+        """The plan as an array (n, m); a ValueError for a lazy plan above the size limit."""
         return np.array(self.plan)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -57,14 +55,14 @@ class Coupling:
         return (self.plan.T if axis == 0 else self.plan) @ np.asarray(x)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Heaviest partner: of each row for axis 1, of each column for axis 0."""
+        """Position of the largest mass of each row (axis 1) or column (axis 0)."""
         if isinstance(self.plan, LazyPlan):
             return self.plan.argmax(axis)
         self._check_axis(axis)
         return self.plan.argmax(axis)
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest partners of each row, heaviest first: columns and masses, both (n, k)."""
+        """Columns and masses of the k largest entries of each row, in descending order, (n, k)."""
         if isinstance(self.plan, LazyPlan):
             return self.plan.topk(k)
         if not 1 <= k <= self.shape[1]:
@@ -75,7 +73,7 @@ class Coupling:
         return np.take_along_axis(columns, order, 1), np.take_along_axis(masses, order, 1)
 
     def to_sparse(self, k: int) -> sparse.csr_array:
-        """The plan with the k heaviest entries of each row only, (n, m)."""
+        """The plan with the k largest entries of each row, (n, m)."""
         columns, masses = self.topk(k)
         rows = np.repeat(np.arange(self.shape[0]), k)
         return sparse.csr_array((masses.ravel(), (rows, columns.ravel())), shape=self.shape)

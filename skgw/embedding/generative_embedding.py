@@ -226,7 +226,9 @@ class GWGenerativeEmbedding(
         if last is None:
             self._initialize(objective, spec, run)
         weights = None if last is None else last.weights
-        history = run.train(objective, X, n_updates, run.noise(), curve="gw", start=weights)
+        history = run.train(
+            objective, X, n_updates, run.noise(), curve="gw", initial_weights=weights
+        )
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
@@ -281,7 +283,7 @@ class GWGenerativeEmbedding(
         """Positions of the anchors to train on, in order, and of those held out."""
         if not self._held_out_share:
             return np.arange(n), np.arange(0)
-        train, held_out = hold_out(rng.permutation(n), self._held_out_share, least=2)
+        train, held_out = hold_out(rng.permutation(n), self._held_out_share, min_held_out=2)
         return np.sort(train), held_out
 
     @tensor_in_tensor_out

@@ -242,7 +242,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         matcher = CodeMatcher(len(known[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
         sides = domains[0].side, domains[1].side
         objective = CoTrainingObjective(sides, self._schedule(n_updates), matcher).to(run.device)
-        history = run.train(objective, Domains(X, Y), n_updates, noise, further=(rows, known))
+        history = run.train(
+            objective, Domains(X, Y), n_updates, noise, checkpoint_key=(rows, known)
+        )
         self.gw_curve_ = history.losses.get("gw", [])
         found = conclude(
             objective, domains, noise, n_reference=self.n_reference,

@@ -119,7 +119,7 @@ def set_up_domain(
     spec = options.spec(rows.shape[1])
     model = AutoencoderLoss(spec.build(network_seed), options.loss, seed=network_seed)
     order, held_out = hold_out(
-        rng.permutation(len(rows)), options.held_out_share, least=1, spared=known
+        rng.permutation(len(rows)), options.held_out_share, min_held_out=1, always_train=known
     )
     side = Side(
         normal, model, order=order, held_out=held_out, known=known,
