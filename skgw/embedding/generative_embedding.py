@@ -29,6 +29,7 @@ from skgw.base.sklearn_compat import Interval
 from skgw.base.trained import Optimizer, TrainedEstimator, hold_out, whole_fit
 from skgw.base.training_run import TrainingRun
 from skgw.base.validation import estimate_scale, make_space, read_points
+from skgw.embedding.barycentric_projection import Placement
 from skgw.embedding.builders import (
     Layout,
     build_adversary,
@@ -36,11 +37,10 @@ from skgw.embedding.builders import (
     build_penalties,
     generator_spec,
 )
+from skgw.embedding.cloud_coupling import project
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties
-from skgw.embedding.placement import Placement
-from skgw.embedding.projection import project
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.solvers import full_precision

@@ -76,7 +76,7 @@ def test_divergence_is_that_of_the_data_and_the_cloud(quick, X, D):
 def test_a_coupling_that_has_not_converged_is_named_at_the_callers_line(
     quick, X, method, monkeypatch
 ):
-    monkeypatch.setattr("skgw.embedding.projection.MAX_ITER", 1)
+    monkeypatch.setattr("skgw.embedding.cloud_coupling.MAX_ITER", 1)
     with pytest.warns(GWConvergenceWarning, match="raise epsilon") as caught:
         getattr(quick(), method)(X)
     assert [warning.filename for warning in caught] == [__file__]
@@ -106,7 +106,8 @@ def test_new_rows_land_among_the_generated_points(fitted):
 
 
 @pytest.mark.parametrize(
-    ("constant", "value"), [("placement.CHUNK", 7), ("generative_embedding.MAX_REFERENCE", 25)]
+    ("constant", "value"),
+    [("barycentric_projection.CHUNK", 7), ("generative_embedding.MAX_REFERENCE", 25)],
 )
 def test_large_inputs_are_treated_alike(fitted, monkeypatch, constant, value):
     """In chunks of 7 rows; by distances to 25 of the training rows."""

@@ -5,8 +5,8 @@ from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 from torch.testing import assert_close
 
+from skgw.embedding.cloud_coupling import project
 from skgw.embedding.initialization import initialize_by_scaling
-from skgw.embedding.projection import project
 from skgw.training import TrainingOptions, train
 
 
@@ -80,5 +80,5 @@ def test_a_projection_out_of_steps_has_not_converged(X, scale, monkeypatch):
     objective = objective_for(X, mlp_generator(), scale=scale)
     objective.losses("generator", seeded())
     assert project(objective, np.arange(N), N, seeded()).converged
-    monkeypatch.setattr("skgw.embedding.projection.MAX_ITER", 2)
+    monkeypatch.setattr("skgw.embedding.cloud_coupling.MAX_ITER", 2)
     assert not project(objective, np.arange(N), N, seeded()).converged
