@@ -108,6 +108,13 @@ def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def principal_axes(points: Array) -> tuple[Array, Array]:
+    """Mean (k,) and principal axes (k, k) of points (n, k): columns by decreasing variance."""
+    mean = points.mean(0)
+    _, _, axes = np.linalg.svd(np.linalg.qr(points - mean, mode="r"), full_matrices=True)
+    return mean, axes.T
+
+
 def canonical_axes(points: Array) -> tuple[Array, Array]:
     """Mean and principal axes of points, each axis in the direction of positive skewness.
 
@@ -124,10 +131,9 @@ def canonical_axes(points: Array) -> tuple[Array, Array]:
     axes : array of shape (k, k)
         Orthonormal columns, by decreasing variance.
     """
-    mean = points.mean(0)
-    _, _, axes = np.linalg.svd(np.linalg.qr(points - mean, mode="r"), full_matrices=True)
-    skewness = (((points - mean) @ axes.T) ** 3).sum(0)
-    return mean, axes.T * np.where(skewness < 0, -1.0, 1.0)
+    mean, axes = principal_axes(points)
+    skewness = (((points - mean) @ axes) ** 3).sum(0)
+    return mean, axes * np.where(skewness < 0, -1.0, 1.0)
 
 
 def weighted_distortion(D: Array, E: Array, sample_weight: Any, X: Any) -> float:

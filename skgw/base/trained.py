@@ -66,6 +66,15 @@ random_state : int, RandomState or None, default={random_state}
 """
 
 
+OPTIMIZER_PARAMETERS = """
+method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default={method}
+    A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
+    order.
+schedule : {"cosine", "constant"}, default={schedule}
+    "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+"""
+
+
 @storable
 @with_parameters
 class Optimizer(Part):
@@ -73,11 +82,7 @@ class Optimizer(Part):
 
     Parameters
     ----------
-    method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-        A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
-        order.
-    schedule : {"cosine", "constant"}, default="cosine"
-        "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+    {optimizer_parameters}
 
     Examples
     --------
@@ -87,6 +92,7 @@ class Optimizer(Part):
     'cosine'
     """
 
+    documented: ClassVar[dict[str, str]] = {"{optimizer_parameters}": OPTIMIZER_PARAMETERS}
     short_form: ClassVar[str] = "method"
 
     method: str | Callable[..., torch.optim.Optimizer] = param(

@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from skgw.spaces import Space, edge_lengths, is_networkx, make_space
+from skgw.spaces import Space, edge_lengths, is_networkx
 from skgw.spaces.build import check_distances
 from skgw.spaces.finite import Array, Metric
-
-__all__ = ["as_array", "estimate_scale", "make_space", "read_points"]
 
 
 def as_array(x: torch.Tensor) -> Array:
@@ -71,6 +69,27 @@ def read_points(
     if edge_length == "hops":  # rows of edges from new nodes
         X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
     return X
+
+
+def read_codes(Z: Any, n_components: int, name: str) -> Array:
+    """Validate codes or points (n, n_components).
+
+    Parameters
+    ----------
+    Z : array of shape (n, n_components)
+    n_components : int
+    name : str
+        Plural noun for the rows of `Z` in the error message.
+
+    Raises
+    ------
+    ValueError
+        If `Z` is not finite, or has another number of columns.
+    """
+    Z = check_array(Z, dtype=[np.float64, np.float32])
+    if Z.shape[1] != n_components:
+        raise ValueError(f"Z has {Z.shape[1]} columns, {name} have {n_components}.")
+    return Z
 
 
 def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int = 1000) -> float:

@@ -1,8 +1,9 @@
-"""Where rows have their place in an embedding: training rows and new ones, by one rule.
+"""Barycentric projection of rows onto a cloud of generated points.
 
-A row is put at the mean of a fixed cloud of generated points, weighted by its conditional plan,
-which its distances to the reference rows give. The way back is the same: features of a point are
-the mean of those of the reference rows.
+The distances of a row to the reference rows give the row a conditional plan over the cloud, by the
+out-of-sample extension of the coupling between reference rows and cloud. The projection of the row
+is the mean of the cloud points under this plan. Training rows and new rows are projected alike. In
+the other direction, the features of a point are the mean of the features of the reference rows.
 """
 
 from __future__ import annotations
@@ -11,31 +12,32 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
 from skgw.solvers.linear import Extension
 from skgw.spaces import Space
-
-CHUNK = 2048  # rows that are projected at a time
-
-Array = NDArray[Any]
+from skgw.spaces.finite import Array, Index
 
 
-class Placement(NamedTuple):
-    """A cloud of points, and how rows at some distances from the reference rows go to it.
+class BarycentricProjection(NamedTuple):
+    """Map between rows, given by their distances to the reference rows, and a cloud of points.
 
     Attributes
     ----------
     space : Space
-        Its anchors are the reference rows.
+        Space whose anchors are the reference rows.
     scale : float
-        What distances are divided by.
+        RMS distance of the data; the extensions take distances divided by `scale`.
     cloud : array of shape (m, k)
-    to_cloud, to_data : Extension
-        From distances to the reference rows to a row over the cloud, and the reverse.
+        Generated points.
+    to_cloud : Extension
+        Maps distances to the reference rows to conditional plans over the cloud.
+    to_data : Extension
+        Maps distances to the cloud to conditional plans over the reference rows.
+    chunk_size : int
+        Number of rows that are projected at a time.
     """
 
     space: Space
@@ -43,40 +45,55 @@ class Placement(NamedTuple):
     cloud: Array
     to_cloud: Extension
     to_data: Extension
+    chunk_size: int = 2048
 
     def distances(self, X: Any) -> Iterator[Array]:
-        """From validated rows to the reference rows, over the scale, in chunks (b, r)."""
-        if sparse.issparse(X):  # a graph stays whole, it may be the training graph
+        """Scaled distances from validated rows to the r reference rows, in chunks (b, r)."""
+        if sparse.issparse(X):  # not split: the matrix may be the training graph
             yield self.space.from_new(X) / self.scale
             return
-        for chunk in gen_batches(X.shape[0], CHUNK):
+        for chunk in gen_batches(X.shape[0], self.chunk_size):
             yield self.space.from_new(X[chunk]) / self.scale
 
-    def rows(self, distances: Array) -> Array:
-        """Conditional plan over the cloud (n, m) of rows at these distances (n, r)."""
+    def conditional_plan(self, distances: Array) -> Array:
+        """Conditional plan (n, m) over the cloud, from scaled distances (n, r)."""
         return self.to_cloud.rows(distances).astype(self.cloud.dtype, copy=False)
 
-    def place(self, distances: Array) -> Array:
-        """Places (n, k) of rows at these distances (n, r)."""
-        chunks = gen_batches(len(distances), CHUNK)
-        return np.concatenate([self.rows(distances[i]) @ self.cloud for i in chunks])
+    def project(self, distances: Array) -> Array:
+        """Projections (n, k) of rows, from scaled distances (n, r)."""
+        chunks = gen_batches(len(distances), self.chunk_size)
+        return np.concatenate([self.conditional_plan(distances[i]) @ self.cloud for i in chunks])
 
-    def training_rows(self, whole: Space, reference: Array) -> tuple[Array, Array]:
-        """Plan (n, m), in float32, and places (n, k) of all rows of the `whole` space.
+    def project_training_rows(self, space: Space, reference: Index) -> tuple[Array, Array]:
+        """Plan and projections of all training rows.
 
-        The reference rows are its anchors at the positions `reference`.
+        Parameters
+        ----------
+        space : Space
+            Space of all n training rows.
+        reference : array of int of shape (r,)
+            Positions of the reference rows among the anchors of `space`.
+
+        Returns
+        -------
+        plan : array of shape (n, m)
+            In float32, with row sums 1 / n.
+        projections : array of shape (n, k)
         """
-        n = whole.n_rows
+        n = space.n_rows
         plan = np.empty((n, len(self.cloud)), dtype=np.float32)
-        places = np.empty((n, self.cloud.shape[1]), dtype=self.cloud.dtype)
-        for chunk in gen_batches(n, CHUNK):
-            rows = self.rows(whole.distances(np.arange(n)[chunk], reference) / self.scale)
-            plan[chunk] = rows / n
-            places[chunk] = rows @ self.cloud
-        return plan, places
+        projections = np.empty((n, self.cloud.shape[1]), dtype=self.cloud.dtype)
+        for chunk in gen_batches(n, self.chunk_size):
+            distances = space.distances(np.arange(n)[chunk], reference) / self.scale
+            conditional = self.conditional_plan(distances)
+            plan[chunk] = conditional / n
+            projections[chunk] = conditional @ self.cloud
+        return plan, projections
 
     def features(self, Z: Array) -> Array:
-        """Features (b, d) of points of the embedding (b, k), for a space that has features."""
-        known: Array = self.space.features()  # type: ignore[attr-defined]
-        chunks = (euclidean_distances(Z[i], self.cloud) for i in gen_batches(len(Z), CHUNK))
-        return np.concatenate([self.to_data.rows(D / self.scale) @ known for D in chunks])
+        """Features (b, d) of points of the embedding (b, k); the space must have features."""
+        reference: Array = self.space.features()  # type: ignore[attr-defined]
+        chunks = (
+            euclidean_distances(Z[i], self.cloud) for i in gen_batches(len(Z), self.chunk_size)
+        )
+        return np.concatenate([self.to_data.rows(D / self.scale) @ reference for D in chunks])

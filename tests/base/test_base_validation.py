@@ -6,13 +6,14 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 
-from skgw.base.validation import estimate_scale, make_space, read_points
+from skgw.base.validation import estimate_scale, read_points
 from skgw.spaces import (
     FeatureSpace,
     GeodesicSpace,
     GraphSpace,
     MatrixSpace,
     feature_space,
+    make_space,
     matrix_space,
 )
 

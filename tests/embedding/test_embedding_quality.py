@@ -100,7 +100,7 @@ def test_an_uneven_share_of_clusters_is_kept():
     X[:300] += 4
     estimator = GWGenerativeEmbedding(**TRAINED).fit(X)
     # A random choice of the rows that the embedding is computed from would lose some balance.
-    assert (estimator._space_.points[:, 0] > 2).mean() == pytest.approx(0.25, abs=0.002)
+    assert (estimator._reference_space.points[:, 0] > 2).mean() == pytest.approx(0.25, abs=0.002)
 
 
 def test_graph_of_a_path():

@@ -44,8 +44,8 @@ def objective_for(
     epsilon=EPSILON,
     regularizers=(),
     adversary=None,
+    **options,
 ):
-    options = GenerationOptions(epsilon, batch_size)
     if penalty is not None:
         regularizers = [Regularizer(penalty, 0.5, PENALTIES[penalty])]
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
@@ -53,7 +53,7 @@ def objective_for(
         feature_space(X, "euclidean"),
         scale,
         generator,
-        options,
+        GenerationOptions(epsilon, batch_size, **options),
         rng=np.random.RandomState(0),
         train=train_on,
         held_out=np.asarray(held_out, dtype=int),
