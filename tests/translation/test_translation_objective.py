@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
+from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
 from skgw.nn import Autoencoder, AutoencoderSpec, pairwise_distances
 from skgw.solvers import gw_divergence
 from skgw.translation.domain import Side, size_of
@@ -36,7 +36,7 @@ def identity(n=K):
 
 
 def side_of(X, autoencoder=None, *, kind="ae", known=(), held_out=(), n_reference=100):
-    model = AutoencoderLoss(autoencoder or identity(), AutoencodingOptions(kind))
+    model = RegularizedAutoencoder(autoencoder or identity(), AutoencodingOptions(kind))
     order = np.setdiff1d(np.arange(len(X)), held_out)
     known, held_out = (np.asarray(rows, dtype=np.intp) for rows in (known, held_out))
     return Side(
