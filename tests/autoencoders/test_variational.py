@@ -1,4 +1,4 @@
-"""VariationalAutoencoder: closed forms of the linear model, and its contract."""
+"""VariationalAutoencoder: closed forms of the linear model, and contract."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Inputs of every kind, and estimators that are quick to fit: most tests are about the contract."""
+"""Inputs of all kinds, and estimators that fit in a moment."""
 
 from types import SimpleNamespace
 
@@ -73,7 +73,7 @@ def _cache():
 
 @pytest.fixture(params=KINDS)
 def fitted(request, inputs, _cache):
-    """For each kind: a fitted estimator (not to be changed), its input, and new points."""
+    """For each kind: a fitted estimator (read only), its input, and new points."""
     kind = request.param
     params, X, new = inputs[kind]
     if kind not in _cache:

@@ -1,4 +1,4 @@
-"""Fits that are interrupted resume, and end as if nothing had happened."""
+"""Interrupted fits resume and end like uninterrupted fits."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Inside scikit-learn: data frames, pipelines, searches, progress bars; and tensors."""
+"""Data frames, pipelines, searches, callbacks and tensors."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What every fit promises, on inputs of every kind."""
+"""Contract of every fit, on inputs of all kinds."""
 
 import random
 

@@ -16,11 +16,6 @@ from skgw.spaces import graph_distances
 TRAINED = {"max_iter": 150, "n_generated": 200, "batch_size": 64, "random_state": 0}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def short_initialization():
-    """Not here: the default initialisation is part of the quality."""
-
-
 @pytest.fixture(scope="module")
 def circle():
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 120)

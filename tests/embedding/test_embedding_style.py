@@ -1,4 +1,4 @@
-"""Copies of classifiers with a gradient say what the classifiers say."""
+"""Differentiable copies of classifiers predict like the classifiers."""
 
 import numpy as np
 import pytest

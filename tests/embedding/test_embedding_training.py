@@ -1,4 +1,4 @@
-"""Options of the training: what it is made of, when it stops, how it continues."""
+"""Training: generators, optimisers, early stopping, warm starts, callbacks."""
 
 import copy
 import re

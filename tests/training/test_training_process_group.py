@@ -1,4 +1,4 @@
-"""Two processes that train one model, started by torchrun as users start them."""
+"""Two processes of torchrun that train one model."""
 
 import os
 import subprocess

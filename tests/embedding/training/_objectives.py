@@ -1,4 +1,4 @@
-"""Generators that are right or wrong as they are told, and objectives for them."""
+"""Generators with prescribed points, and objectives for generators."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ def seeded(seed=0):
 
 
 class Recall(Prior):
-    """The points of a table, in order: a generator that is perfect, or wrong as it is told."""
+    """Prior that returns the points of a table in order, for generators with prescribed points."""
 
     def __init__(self, table):
         super().__init__(table.shape[1])
