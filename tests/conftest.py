@@ -59,3 +59,9 @@ def double_by_default():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def frequent(monkeypatch):
+    """Reports, validations and checkpoints of all trained estimators every 2 updates."""
+    monkeypatch.setattr("skgw.base.trained.TrainedEstimator.report_every", 2)

@@ -25,7 +25,7 @@ BELOW = {
     },
     "autoencoders": {"base", "nn", "training"},
     "matching": {"base", "registration", "solvers", "spaces"},
-    "embedding": {"base", "nn", "solvers", "spaces", "training"},
+    "embedding": {"base", "nn", "registration", "solvers", "spaces", "training"},
     "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},
     "metrics": {"registration", "solvers", "spaces"},
     "registration": {"nn", "solvers"},

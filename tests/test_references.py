@@ -1,4 +1,4 @@
-"""One bibliography: every citation of docstrings and pages is an entry, and every entry is cited."""
+"""One bibliography: every citation is an entry, and every entry is cited."""
 
 import re
 from pathlib import Path

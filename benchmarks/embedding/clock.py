@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from skgw.base.training_run import REPORT_EVERY
+from skgw import GWGenerativeEmbedding
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Clock:
 
     def seconds_per_update(self) -> float:
         """Without the start and the projection; NaN below 51 updates."""
-        updates = REPORT_EVERY * (len(self.times) - 1)
+        updates = GWGenerativeEmbedding.report_every * (len(self.times) - 1)
         return (self.times[-1] - self.times[0]) / updates if updates > 0 else math.nan
 
     def setup(self, estimator: Any, context: Any) -> None:

@@ -24,14 +24,16 @@ from skgw.base.training_run import TrainingRun
 from skgw.datasets import make_modes
 from skgw.embedding import objective
 from skgw.nn import Generator
+from skgw.solvers import initializers
+from skgw.training import gw_loss
 
 OBJECTIVE = objective.GenerativeObjective
 PARTS: dict[str, list[tuple[Any, str]]] = {  # where the functions are looked up
     "networks": [(Generator, "forward")],
     "distances": [(OBJECTIVE, "distances"), (objective, "pairwise_distances")],
     "solver": [
-        (objective, name)
-        for name in ("minimize", "warm_start", "identity_start", "quadratic_problem")
+        (initializers, "warm_start"),
+        *((gw_loss, name) for name in ("minimize", "identity_start", "quadratic_problem")),
     ],
     "backward": [(Tensor, "backward")],
     "optimiser": [(Adam, "step")],

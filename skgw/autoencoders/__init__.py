@@ -1,4 +1,4 @@
-"""Autoencoders: codes of few dimensions, and rows from codes."""
+"""Autoencoders: estimators that encode rows and generate rows from codes."""
 
 from skgw.autoencoders.variational import VariationalAutoencoder
 

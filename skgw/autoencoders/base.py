@@ -1,4 +1,4 @@
-"""AutoencoderEstimator: base of the estimators that train one autoencoder."""
+"""AutoencoderEstimator: base class of the estimators with one autoencoder."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state, check_scalar
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from skgw.autoencoders.objective import (
-    AutoencoderLoss,
     AutoencodingObjective,
     AutoencodingOptions,
+    RegularizedAutoencoder,
 )
 from skgw.base.estimator import tensor_in_tensor_out
 from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
 from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, hold_out
 from skgw.base.training_run import TrainingRun
+from skgw.base.validation import read_codes
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import CodedDomain, NormalMixture, Scaler
 
-MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # of max_iter="auto"
-EPOCHS = 15  # of max_iter="auto", within these limits
-NETWORKS = "mlp", "conv"
+MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # updates of max_iter="auto"
+N_EPOCHS = 15  # passes over the rows of max_iter="auto", within these limits
+NETWORKS = "mlp", "conv"  # names of architectures
 
 AUTOENCODER_PARAMETERS = """
 n_components : int, default={n_components}
@@ -35,36 +36,37 @@ network : {"mlp", "conv"} or callable, default={network}
     Architecture of encoder and decoder. A callable takes the numbers of inputs and outputs and
     returns a `torch.nn.Module`.
 hidden_layer_sizes : tuple of int, default={hidden_layer_sizes}
-    Layers of the encoder, mirrored in the decoder: widths of "mlp"; channels of "conv", where each
-    layer halves the image.
+    Hidden layers of the encoder, mirrored in the decoder: widths of "mlp"; channels of "conv",
+    where each layer halves the image.
 image_shape : (int, int, int) or None, default={image_shape}
-    Channels, height and width of the images that rows hold, for "conv".
+    Channels, height and width of the images in the rows, for "conv".
 """
 
 Array = NDArray[Any]
 
 
 def automatic_updates(n_rows: int, batch_size: int) -> int:
-    """Number of updates that "auto" stands for: 15 epochs within 1,500 and 20,000 updates."""
-    return int(np.clip(EPOCHS * n_rows / batch_size, MIN_UPDATES, MAX_UPDATES))
+    """Number of updates of ``max_iter="auto"``: 15 epochs, within 1,500 and 20,000 updates."""
+    return int(np.clip(N_EPOCHS * n_rows / batch_size, MIN_UPDATES, MAX_UPDATES))
 
 
 def check_network(network: Any) -> None:
-    """Raise a ValueError for anything but the name of an architecture or a factory."""
+    """Raise a ValueError if `network` is neither the name of an architecture nor a callable."""
     if isinstance(network, nn.Module) or not (callable(network) or network in NETWORKS):
         raise ValueError(
             f"network must be {' or '.join(map(repr, NETWORKS))}, or a callable that makes a new "
-            f"module of the numbers of inputs and outputs, got {network!r}."
+            f"module from the numbers of inputs and outputs, got {network!r}."
         )
 
 
 @with_parameters
 class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
-    """Base of estimators that compress rows to codes, and generate rows from codes.
+    """Base class of estimators that encode rows and generate rows from codes.
 
-    A subclass says by `_options` what the autoencoder is trained for, and overrides `_describe` to
-    store more than the networks. The placeholders ``{autoencoder_parameters}`` and
-    ``{training_parameters}`` in its docstring stand for the entries of the inherited parameters.
+    A subclass, decorated with `with_parameters`, implements `_options`, the regularisation of the
+    autoencoder; it may override `_describe` to store further attributes. In its docstring the lines
+    ``{autoencoder_parameters}`` and ``{training_parameters}`` stand for the entries of the
+    inherited parameters.
     """
 
     documented: ClassVar[dict[str, str]] = {
@@ -80,7 +82,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
 
     @tensor_in_tensor_out
     def transform(self, X: Any) -> Any:
-        """Codes of rows; mean codes if the encoder is stochastic.
+        """Encode rows; a stochastic encoder gives the mean codes.
 
         Parameters
         ----------
@@ -90,14 +92,14 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         Returns
         -------
         array of shape (n_rows, n_components)
-            Of the kind of `X`.
+            An array or a tensor like `X`.
         """
         check_is_fitted(self)
         return self._domain.encode(self._read(X, reset=False), self._device())
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any) -> Any:
-        """Rows that the decoder makes of codes.
+        """Decode codes.
 
         Parameters
         ----------
@@ -107,21 +109,21 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         Returns
         -------
         array of shape (n_codes, n_features)
-            Of the kind of `Z`.
+            An array or a tensor like `Z`.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=[np.float64, np.float32])
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(f"Z has {Z.shape[1]} columns, codes have {self._n_features_out}.")
+        Z = read_codes(Z, self._n_features_out, "codes")
         return self._domain.decode(Z, self._device())
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
-        """Draw new rows: codes from the distribution of the codes, decoded.
+        """Draw new rows: codes from their distribution, decoded.
 
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows.
         random_state : int, RandomState or None, default=None
+            Seed of the draws.
 
         Returns
         -------
@@ -138,19 +140,21 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         return tags
 
     def _options(self, scaler: Scaler) -> AutoencodingOptions:
-        """The loss, for rows of this scaler."""
+        """Regularisation of the autoencoder, for rows scaled by `scaler`."""
         raise NotImplementedError
 
-    def _describe(self, model: AutoencoderLoss, rows: Array) -> None:
-        """Store what is known of a fitted model, from scaled training rows."""
+    def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
+        """Store further attributes of a fitted model, from the scaled training rows."""
 
     def _fit(self, X: Array, run: TrainingRun) -> None:
         scaler = Scaler.of(X)
         options = self._options(scaler)
         spec = self._spec(X.shape[1], stochastic=options.kind == "vae")
-        model = AutoencoderLoss(spec.build(run.seed), options, seed=run.seed)
+        model = RegularizedAutoencoder(spec.build(run.seed), options, seed=run.seed)
         rows = scaler.transform(X)
-        order, held_out = hold_out(run.rng.permutation(len(rows)), self._held_out_share, least=1)
+        order, held_out = hold_out(
+            run.rng.permutation(len(rows)), self._held_out_share, min_held_out=1
+        )
         objective = AutoencodingObjective(
             rows, model, batch_size=self.batch_size, order=order, held_out=held_out
         ).to(run.device)
@@ -176,9 +180,8 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         return automatic_updates(n_rows, self.batch_size)
 
     def _read(self, X: Any, *, reset: bool) -> Array:
-        kinds = [np.float64, np.float32]
-        least = 2 if reset else 1
-        return validate_data(self, X, reset=reset, dtype=kinds, ensure_min_samples=least)
+        dtypes, min_samples = [np.float64, np.float32], 2 if reset else 1
+        return validate_data(self, X, reset=reset, dtype=dtypes, ensure_min_samples=min_samples)
 
     @property
     def _n_features_out(self) -> int:

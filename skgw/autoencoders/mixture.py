@@ -1,4 +1,4 @@
-"""A mixture of normal distributions, fitted to codes."""
+"""Mixture of normal distributions, fitted to codes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgw.nn.coded_domain import NormalMixture
 
-MAX_COMPONENTS = 20
-ROWS_PER_NUMBER = 10  # rows that a component has for each of its dimensions
-REGULARITY = 1e-4  # of the covariances, over the variance of the codes
+MAX_COMPONENTS = 20  # components of the mixture
+MIN_ROWS_PER_DIMENSION = 10  # rows per component and dimension of the codes
+RELATIVE_RIDGE = 1e-4  # added to the diagonal of the covariances, over the variance of the codes
 
 
 def normal_mixture(codes: NDArray[Any], rng: np.random.RandomState) -> NormalMixture:
-    """The law of codes (n, k), to draw more from."""
-    from sklearn.mixture import GaussianMixture  # takes a while to import
+    """Fit the distribution of codes (n, k)."""
+    from sklearn.mixture import GaussianMixture  # slow to import
 
     n, k = codes.shape
-    n_components = min(MAX_COMPONENTS, max(1, n // (ROWS_PER_NUMBER * k)))
-    floor = REGULARITY * float(codes.var()) or 1.0  # all codes are the same
-    mixture = GaussianMixture(n_components, reg_covar=floor, random_state=rng)
-    # Any mixture that the search stops at will do; codes are numpy, whatever went in.
+    n_components = min(MAX_COMPONENTS, max(1, n // (MIN_ROWS_PER_DIMENSION * k)))
+    ridge = RELATIVE_RIDGE * float(codes.var()) or 1.0  # 1 if all codes are equal
+    mixture = GaussianMixture(n_components, reg_covar=ridge, random_state=rng)
+    # A mixture before convergence is accepted. Codes are numpy arrays, also for tensors as input.
     with warnings.catch_warnings(), config_context(array_api_dispatch=False):
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit(codes)

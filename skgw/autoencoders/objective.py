@@ -1,4 +1,4 @@
-"""Training an autoencoder: reconstruction, a prior on its codes, and how far distances are kept."""
+"""Objective of an autoencoder: reconstruction, a prior of the codes, and an isometry penalty."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from skgw.training.batches import draw_batch
 from skgw.training.objective import Objective, Phase
 
 KINDS = ("ae", "vae", "wae-mmd", "wae-gan")
-DECEPTION_UNIT = 0.1  # what a nat of a critic's deception is worth, in squared errors of a feature
-CRITIC_SIZES = (128, 128)  # hidden layers of the critic of codes
-SMOOTHNESS = 0.5  # weight of the penalty on the critic's gradient, as in Mescheder et al. (2018)
-MAX_HELD_OUT = 1000  # rows that a validation looks at
+GENERATOR_LOSS_UNIT = 0.1  # squared error of a feature that weighs as much as a nat of this loss
+CRITIC_WIDTHS = (128, 128)  # hidden layers of the critic of codes
+R1_WEIGHT = 0.5  # of the R1 gradient penalty: gamma / 2 with gamma = 1
+MAX_HELD_OUT = 1000  # held-out rows in a validation
 
 
 @dataclass(frozen=True)
 class AutoencodingOptions:
-    """What an autoencoder is trained for, besides reconstruction.
+    """Regularisation of an autoencoder.
 
     Attributes
     ----------
     kind : {"ae", "vae", "wae-mmd", "wae-gan"}
-        How the law of the codes is held to the standard normal distribution: not at all, by the
-        Kullback-Leibler divergence of each row's code ("vae", whose encoder is stochastic), by the
-        maximum mean discrepancy, or by a critic.
+        Penalty on the deviation of the distribution of the codes from the standard normal
+        distribution. "ae": none. "vae": the Kullback-Leibler divergence of the distribution of each
+        code; the encoder is stochastic. "wae-mmd": the maximum mean discrepancy. "wae-gan": the
+        non-saturating generator loss of a critic.
     prior_weight : float
-        Weight of that, such that 1 is a good start. For a "vae", 1 is the evidence lower bound, and
-        other values the beta of a beta-VAE. For the others the weight is relative to the squared
-        error of a feature, which for standardised rows is one at the start; that of a critic is
-        .1 times this number.
+        Weight of the penalty. For a "vae", 1 gives the evidence lower bound, and another number is
+        the beta of a beta-VAE. For other kinds the weight is relative to the squared error of a
+        feature, and a nat of the generator loss counts as a squared error of 0.1.
     isometry_weight : float
-        Weight of `isometry_penalty` between the distances of codes and those of rows.
+        Weight of the `isometry_penalty` between distances of codes and distances of rows.
     isometry_scale : float or None
-        Length in codes of a unit in rows; None leaves it free.
+        Distance of codes per distance of rows; None: the best scale for each batch.
     decoder_variance : float or None
-        Variance of a feature given its code, for a "vae". None: calibrated, the mean squared error
+        Variance of a feature given the code, for a "vae". None: calibrated, the mean squared error
         of the batch.
     """
 
@@ -64,8 +64,8 @@ class AutoencodingOptions:
     decoder_variance: float | None = None
 
 
-class AutoencoderLoss(nn.Module):
-    """An autoencoder and its losses on a batch of rows: a part of an objective.
+class RegularizedAutoencoder(nn.Module):
+    """An autoencoder, its critic if any, and its losses on a batch of rows.
 
     Parameters
     ----------
@@ -73,31 +73,31 @@ class AutoencoderLoss(nn.Module):
         Stochastic for the kind "vae", deterministic for the others.
     options : AutoencodingOptions
     seed : int
-        Of the critic's weights.
+        Seed of the weights of the critic.
 
     Raises
     ------
     ValueError
-        For an unknown kind, and where kind and encoder do not fit.
+        For an unknown kind, and for a kind and an encoder that do not fit together.
 
     Notes
     -----
-    The bound of a "vae" assumes a normal distribution of rows around their reconstruction, with
-    variance s^2. The calibrated variance, the best one for the batch, is the mean squared error
-    (Rybkin et al. 2021, sigma-VAE). The loss is the bound over p / (2 s^2), for p features, so that
-    reconstruction has the same unit in all kinds: mean squared error + (2 s^2 / p) * divergence.
-    The gradient is that of the bound, up to this factor.
+    The evidence lower bound of a "vae" assumes that rows are normally distributed around their
+    reconstruction, with variance s^2. The calibrated variance maximises the bound of the batch: it
+    is the mean squared error (Rybkin et al. 2021, sigma-VAE). The loss is minus the bound divided
+    by p / (2 s^2), for p features: mean squared error + (2 s^2 / p) * divergence, up to a constant.
+    Reconstruction then has the same unit in all kinds, and the gradient is proportional to the
+    gradient of the bound.
 
     References
     ----------
-    Kingma, Welling (2014), Auto-encoding variational Bayes. ICLR.
+    :cite:t:`kingma2014`.
 
-    Tolstikhin, Bousquet, Gelly, Schölkopf (2018), Wasserstein auto-encoders. ICLR.
+    :cite:t:`tolstikhin2018`.
 
-    Mescheder, Geiger, Nowozin (2018), Which training methods for GANs do actually converge? ICML.
+    :cite:t:`mescheder2018`.
 
-    Rybkin, Daniilidis, Levine (2021), Simple and effective VAE training with calibrated decoders.
-    ICML.
+    :cite:t:`rybkin2021`.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class AutoencoderLoss(nn.Module):
     ) -> None:
         super().__init__()
         if options.kind not in KINDS:
-            raise ValueError(f"Unknown kind of autoencoder {options.kind!r}, expected of {KINDS}.")
+            raise ValueError(f"Unknown kind of autoencoder {options.kind!r}; known: {KINDS}.")
         if autoencoder.stochastic != (options.kind == "vae"):
             raise ValueError('A "vae" needs a stochastic encoder, other kinds a deterministic one.')
         self.autoencoder, self.options = autoencoder, options
@@ -113,13 +113,23 @@ class AutoencoderLoss(nn.Module):
         self.critic: nn.Module | None = None
         if options.kind == "wae-gan":
             with seeded_weights(seed):
-                self.critic = mlp((autoencoder.latent_dim, *CRITIC_SIZES, 1))
+                self.critic = mlp((autoencoder.latent_dim, *CRITIC_WIDTHS, 1))
 
     def forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Codes (n, k) of rows (n, p), means if they are random, and named losses.
+        """Mean codes and losses of a batch of rows.
 
-        "loss" is the weighted sum of the others: "reconstruction", the mean squared error of a
-        feature; "prior" in its own units; and "isometry".
+        Parameters
+        ----------
+        x : Tensor of shape (n, p)
+        generator : torch.Generator
+            Source of the noise of codes and of draws from the prior.
+
+        Returns
+        -------
+        codes : Tensor of shape (n, k)
+        losses : dict of Tensor
+            "loss", the weighted sum of the other losses; "reconstruction", the mean squared error
+            of a feature; "prior", the penalty of the kind; "isometry", the isometry penalty.
         """
         options = self.options
         codes, log_variance = self.autoencoder.posterior(x)
@@ -136,24 +146,25 @@ class AutoencoderLoss(nn.Module):
         return codes, {"loss": loss, **losses}
 
     def critic_loss(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """What the critic of a "wae-gan" minimises: it tells draws of the prior from codes."""
+        """Loss of the critic of a "wae-gan", which separates draws of the prior from codes."""
         if self.critic is None:
             raise ValueError(f'A "{self.options.kind}" has no critic.')
         with torch.no_grad():
             codes = self.autoencoder.encode(x)
         drawn = self.prior(len(x), generator)
         loss = critic_loss(self.critic(drawn), self.critic(codes))
-        return {"loss": loss + SMOOTHNESS * gradient_penalty(self.critic, drawn)}
+        return {"loss": loss + R1_WEIGHT * gradient_penalty(self.critic, drawn)}
 
     def negative_bound(
         self, x: Tensor, generator: torch.Generator, *, variance: float | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Parts of minus the evidence lower bound of each row, from one draw of its code.
+        """Terms of minus the evidence lower bound of each row, from one draw of each code.
 
         Parameters
         ----------
         x : Tensor of shape (n, p)
         generator : torch.Generator
+            Source of the draws of the codes.
         variance : float or None
             Variance of a feature given its code. None: the mean squared error of these rows.
 
@@ -161,7 +172,7 @@ class AutoencoderLoss(nn.Module):
         -------
         reconstruction, divergence : Tensor of shape (n,)
             Minus the log density of the row given the code, and the Kullback-Leibler divergence of
-            the codes from the prior, in nats.
+            the distribution of the code from the prior, in nats.
         """
         mean, log_variance = self.autoencoder.posterior(x)
         if log_variance is None:
@@ -175,23 +186,26 @@ class AutoencoderLoss(nn.Module):
         return reconstruction, gaussian_kl(mean, log_variance, reduce=False)
 
     def validation_loss(self, x: Tensor) -> Tensor:
-        """Loss of held-out rows, 0-d, without noise that changes between validations.
+        """Loss of held-out rows, 0-d, with the same noise in every validation.
 
-        Minus the bound per feature, with the weight of the prior, for a "vae"; for other kinds the
-        mean squared error of a feature, reconstructed from the code.
+        For a "vae": minus the evidence lower bound per feature, with the weight of the prior. For
+        other kinds: the mean squared error of a feature.
         """
         if self.options.kind != "vae":
             return (self.autoencoder(x) - x).square().mean()
         noise = torch.Generator().manual_seed(0)
-        parts = self.negative_bound(x, noise, variance=self.options.decoder_variance)
-        return (parts[0] + self.options.prior_weight * parts[1]).mean() / x.shape[1]
+        variance = self.options.decoder_variance
+        reconstruction, divergence = self.negative_bound(x, noise, variance=variance)
+        return (reconstruction + self.options.prior_weight * divergence).mean() / x.shape[1]
 
     def _draw(self, mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw codes (n, k) from normal distributions."""
         return mean + (0.5 * log_variance).exp() * self.prior(len(mean), generator)
 
     def _prior_loss(
         self, codes: Tensor, log_variance: Tensor | None, generator: torch.Generator
     ) -> Tensor:
+        """Penalty of the kind on codes (n, k), without its weight."""
         if log_variance is not None:
             return gaussian_kl(codes, log_variance)
         if self.critic is not None:
@@ -199,28 +213,31 @@ class AutoencoderLoss(nn.Module):
         return mmd(codes, self.prior(len(codes), generator))
 
     def _prior_weight(self, error: Tensor) -> Tensor | float:
+        """Weight of the penalty, from the mean squared error of the batch."""
         weight = self.options.prior_weight
         if self.options.kind == "vae":
             variance = self.options.decoder_variance
             s2 = error.detach() if variance is None else variance
             return weight * 2 * s2 / self.autoencoder.n_features
-        return weight * DECEPTION_UNIT if self.critic is not None else weight
+        return weight * GENERATOR_LOSS_UNIT if self.critic is not None else weight
 
 
 class AutoencodingObjective(Objective):
-    """One autoencoder on mini-batches of rows.
+    """Objective of one autoencoder on mini-batches of rows.
 
     Parameters
     ----------
     X : array of shape (n_rows, n_features)
-        Centred, and divided by a number that makes the mean variance of a feature one.
-    model : AutoencoderLoss
+        Centred rows, divided by one number so that the mean variance of a feature is one.
+    model : RegularizedAutoencoder
     batch_size : int
     order : array of int
-        Positions of the rows to train on. A batch has one of each run of consecutive ones: in an
-        order that puts similar rows next to each other, it looks like the whole.
+        Positions of the training rows. A batch has one row from each of `batch_size` runs of
+        consecutive positions.
     held_out : array of int
-        Positions of the rows to validate on (the first 1000 of them).
+        Positions of the validation rows.
+    max_held_out : int, default=1000
+        Largest number of rows in a validation; the first rows of `held_out`.
 
     Examples
     --------
@@ -229,7 +246,7 @@ class AutoencodingObjective(Objective):
     >>> from skgw.training import TrainingOptions, train
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> spec = AutoencoderSpec(n_features=3, latent_dim=2, hidden_layer_sizes=(16,))
-    >>> model = AutoencoderLoss(spec.build(seed=0), AutoencodingOptions("wae-mmd"))
+    >>> model = RegularizedAutoencoder(spec.build(seed=0), AutoencodingOptions("wae-mmd"))
     >>> rows = np.arange(50)
     >>> objective = AutoencodingObjective(
     ...     X, model, batch_size=20, order=rows[:40], held_out=rows[40:]
@@ -242,27 +259,28 @@ class AutoencodingObjective(Objective):
     """
 
     rows: Tensor  # (n, p)
-    order: Tensor  # (N,)
-    held_out: Tensor  # (N',)
+    order: Tensor  # (N,), positions of the training rows
+    held_out: Tensor  # (N',), positions of the validation rows
 
     def __init__(
         self,
         X: NDArray[np.floating],
-        model: AutoencoderLoss,
+        model: RegularizedAutoencoder,
         *,
         batch_size: int,
         order: NDArray[np.intp],
         held_out: NDArray[np.intp],
+        max_held_out: int = MAX_HELD_OUT,
     ) -> None:
         super().__init__()
         self.model, self.batch_size = model, batch_size
         self.register_buffer("rows", torch.as_tensor(X, dtype=torch.float32), persistent=False)
         self.register_buffer("order", torch.as_tensor(order), persistent=False)
-        looked_at = torch.as_tensor(held_out[:MAX_HELD_OUT])
-        self.register_buffer("held_out", looked_at, persistent=False)
+        validation = torch.as_tensor(held_out[:max_held_out])
+        self.register_buffer("held_out", validation, persistent=False)
 
     def phases(self) -> Sequence[Phase]:
-        """The autoencoder, and the critic if there is one."""
+        """The phase of the autoencoder, and the phase of the critic if there is one."""
         phases = [Phase("autoencoder", list(self.model.autoencoder.parameters()))]
         if self.model.critic is not None:
             critic = list(self.model.critic.parameters())
@@ -270,7 +288,7 @@ class AutoencodingObjective(Objective):
         return phases
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses of the model on the next batch, by name."""
+        """Losses of the model on a batch, by name."""
         x = self.rows[draw_batch(self.order, self.batch_size, generator)]
         if phase == "critic":
             return self.model.critic_loss(x, generator)
@@ -278,7 +296,7 @@ class AutoencodingObjective(Objective):
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """`AutoencoderLoss.validation_loss` of the held-out rows."""
+        """`RegularizedAutoencoder.validation_loss` of the held-out rows; None without such rows."""
         if not len(self.held_out):
             return None
         return float(self.model.validation_loss(self.rows[self.held_out]))

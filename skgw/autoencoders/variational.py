@@ -1,35 +1,30 @@
-"""VariationalAutoencoder: an autoencoder whose codes follow a standard normal distribution."""
+"""VariationalAutoencoder: an autoencoder that maximises the evidence lower bound."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skgw.autoencoders.base import AutoencoderEstimator
-from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
+from skgw.autoencoders.base import Array, AutoencoderEstimator
+from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
 from skgw.base.estimator import seeded, tensor_in_tensor_out
 from skgw.base.parameters import NON_NEGATIVE, POSITIVE, one_of, param, with_parameters
 from skgw.base.sklearn_compat import check_sample_weight
 from skgw.nn.coded_domain import Scaler
 
-CHUNK = 2048  # rows whose bound is evaluated at a time
-N_DRAWS = 8  # of the code of each row, in the bound of `score`
-
-Array = NDArray[Any]
-
 
 @with_parameters
 class VariationalAutoencoder(AutoencoderEstimator):
-    """Variational autoencoder: codes of few dimensions, a likelihood bound, and new rows.
+    """Variational autoencoder.
 
-    The encoder maps a row to a normal distribution of codes, the decoder a code to a normal
-    distribution of rows. Training maximises the evidence lower bound: the log density of rows given
-    their codes, less the Kullback-Leibler divergence of the codes from the standard normal
+    The encoder maps a row to a normal distribution of codes, the decoder maps a code to a normal
+    distribution of rows. Training maximises the evidence lower bound: the expected log density of a
+    row given its code, minus the Kullback-Leibler divergence of the distribution of the code from
+    the standard normal distribution. New rows are decoded codes drawn from the standard normal
     distribution.
 
     Parameters
@@ -39,29 +34,31 @@ class VariationalAutoencoder(AutoencoderEstimator):
         Weight of the divergence. 1 is the evidence lower bound; a larger beta gives codes that
         follow the standard normal distribution more closely, and reconstruct less.
     decoder_variance : "calibrated" or float, default="calibrated"
-        Variance of each feature given the code. "calibrated" is the best one, the mean squared
-        error of each mini-batch, so that `beta` needs no search. A number is in squared units of
-        the features; ``decoder_variance=0.5`` trains with the plain sum of squared errors.
+        Variance of each feature given the code. "calibrated": the variance that maximises the
+        bound, the mean squared error of each mini-batch, so that `beta` needs no search. A number
+        is in squared units of the features; 0.5 gives the sum of squared errors as the
+        reconstruction term.
     max_iter : int or "auto", default="auto"
-        Number of updates; "auto": 15 epochs, at least 1500 updates, at most 20,000.
+        Number of updates. "auto": 15 epochs, at least 1500 and at most 20,000 updates.
     {training_parameters}
 
     Attributes
     ----------
     decoder_variance_ : float
-        Calibrated variance of a feature given the code on the training rows, in squared units of
+        Variance of a feature given the code, calibrated on the training rows, in squared units of
         the features.
     loss_curve_ : list of float
-        Loss of each update: mean squared error of a feature, in units of the mean variance of a
-        feature, plus the weighted divergence.
+        Loss of the mini-batch of each update: mean squared error of a feature, in units of the mean
+        variance of a feature, plus the weighted divergence.
     validation_curve_ : list of float
         Minus the bound per feature of the held-out rows, every 50 updates; empty without early
         stopping.
     n_iter_ : int
-        Number of updates made.
+        Number of updates.
     n_features_in_ : int
+        Number of columns of `X`.
     feature_names_in_ : array of str
-        Only if all names of features are strings.
+        Names of the columns of `X`, if all names are strings.
 
     See Also
     --------
@@ -69,18 +66,17 @@ class VariationalAutoencoder(AutoencoderEstimator):
 
     Notes
     -----
-    Rows are centred, and divided by one number, before training. Memory grows with
-    ``n_samples * n_features``.
+    Before training, rows are centred and divided by the root of the mean variance of a feature. The
+    memory of a fit grows with ``n_samples * n_features``; `score` evaluates 2048 rows at a time
+    (class attribute `chunk_size`).
 
     References
     ----------
-    D. P. Kingma, M. Welling (2014), Auto-encoding variational Bayes. ICLR.
+    :cite:t:`kingma2014`.
 
-    I. Higgins et al. (2017), beta-VAE: learning basic visual concepts with a constrained
-    variational framework. ICLR.
+    :cite:t:`higgins2017`.
 
-    O. Rybkin, K. Daniilidis, S. Levine (2021), Simple and effective VAE training with calibrated
-    decoders. ICML.
+    :cite:t:`rybkin2021`.
 
     Examples
     --------
@@ -92,6 +88,9 @@ class VariationalAutoencoder(AutoencoderEstimator):
     ((150, 2), (5, 4))
     """
 
+    chunk_size: ClassVar[int] = 2048  # rows whose bound is evaluated at a time
+    n_draws: ClassVar[int] = 8  # draws of the code of each row in `score`
+
     beta: float = param(NON_NEGATIVE, default=1.0)
     decoder_variance: float | str = param(POSITIVE, one_of("calibrated"), default="calibrated")
 
@@ -99,8 +98,8 @@ class VariationalAutoencoder(AutoencoderEstimator):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean evidence lower bound per feature, in nats, at ``beta=1``.
 
-        It takes the variance calibrated on the training rows, whatever `decoder_variance` was, so
-        that scores compare between values of `beta` and of `decoder_variance`. Higher is better.
+        The bound has the variance `decoder_variance_`, calibrated on the training rows, so that
+        scores are comparable between values of `beta` and of `decoder_variance`. Higher is better.
 
         Parameters
         ----------
@@ -108,6 +107,7 @@ class VariationalAutoencoder(AutoencoderEstimator):
         y : None
             Ignored.
         sample_weight : array of shape (n_rows,), optional
+            Weights of the rows of `X`.
 
         Returns
         -------
@@ -129,29 +129,31 @@ class VariationalAutoencoder(AutoencoderEstimator):
             decoder_variance=None if isinstance(variance, str) else variance / scaler.scale**2,
         )
 
-    def _describe(self, model: AutoencoderLoss, rows: Array) -> None:
+    def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
         reconstruction, _ = self._negative_bounds(model, rows, 1.0)
         p = rows.shape[1]
         squared_error = 2 * reconstruction.mean() / p - np.log(2 * np.pi)
         smallest = float(np.finfo(np.float32).tiny)
         self.decoder_variance_ = max(float(squared_error), smallest) * self._domain.scaler.scale**2
 
-    def _model(self) -> AutoencoderLoss:
+    def _model(self) -> RegularizedAutoencoder:
+        """The fitted model on the device."""
         autoencoder = self._domain.autoencoder.build(self._device())
-        return AutoencoderLoss(autoencoder, self._options(self._domain.scaler))
+        return RegularizedAutoencoder(autoencoder, self._options(self._domain.scaler))
 
-    @staticmethod
     @torch.no_grad()
-    def _negative_bounds(model: AutoencoderLoss, rows: Array, variance: float) -> Array:
-        """Reconstruction and divergence of each row, (2, n), means over draws of its code."""
+    def _negative_bounds(
+        self, model: RegularizedAutoencoder, rows: Array, variance: float
+    ) -> Array:
+        """Reconstruction and divergence terms of each row, (2, n), means over draws of its code."""
         model.eval()
         noise, device = seeded(0), next(model.parameters()).device
-        found = []
-        for chunk in torch.as_tensor(rows, dtype=torch.float32).split(CHUNK):
+        terms = []
+        for chunk in torch.as_tensor(rows, dtype=torch.float32).split(self.chunk_size):
             x: Tensor = chunk.to(device)
             draws = [
                 torch.stack(model.negative_bound(x, noise, variance=variance))
-                for _ in range(N_DRAWS)
+                for _ in range(self.n_draws)
             ]
-            found.append(torch.stack(draws).mean(0).double().cpu().numpy())
-        return np.concatenate(found, axis=1)
+            terms.append(torch.stack(draws).mean(0).double().cpu().numpy())
+        return np.concatenate(terms, axis=1)

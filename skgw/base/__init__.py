@@ -1,1 +1,1 @@
-"""The scikit-learn contract: validation, devices, seeds, files, containers; no mathematics."""
+"""Scikit-learn contract of the estimators: parameters, validation, devices, seeds and files."""

@@ -1,4 +1,4 @@
-"""Coupling: the plan between two finite sets that estimators return."""
+"""Coupling: the plan between two finite sets that estimators store."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from skgw.solvers import LazyPlan, Plan, as_plan
+from skgw.spaces.finite import Array
 from skgw.storable import storable
-
-Array = NDArray[Any]
 
 
 @storable
@@ -23,7 +21,7 @@ class Coupling:
     Attributes
     ----------
     plan : array of shape (n, m), or LazyPlan
-        Non-negative; its entries sum to one. A lazy plan computes them when they are needed.
+        Non-negative entries with sum 1. A lazy plan computes its entries on demand.
 
     Examples
     --------
@@ -81,15 +79,15 @@ class Coupling:
         return self._plan_for(Y).barycenter(Y)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        """Position of the largest mass of each row (axis 1) or column (axis 0)."""
         return self._plan.argmax(axis)
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k)."""
+        """Columns and masses of the k largest entries of each row, in descending order, (n, k)."""
         return self._plan.topk(k)
 
     def to_sparse(self, k: int) -> sparse.csr_array:
-        """The plan with the k heaviest entries of each row only, (n, m)."""
+        """The plan with the k largest entries of each row, (n, m)."""
         return self._plan.to_sparse(k)
 
     @property

@@ -1,4 +1,4 @@
-"""Domains: two unpaired data sets as one thing that scikit-learn can split."""
+"""Domains: two unpaired data sets in one container that scikit-learn can split."""
 
 from __future__ import annotations
 
@@ -7,50 +7,48 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator, KFold
 from sklearn.utils import check_random_state
 
 from skgw.base.sklearn_compat import safe_indexing
-
-Index = NDArray[np.intp]
+from skgw.spaces.finite import Index
 
 
 @dataclass(frozen=True, eq=False)
 class Domains:
-    """Two data sets without common rows or columns, seen as one set of ``n + m`` rows.
+    """Two data sets without common rows or columns, as one set of ``n + m`` rows.
 
-    The rows of `X` come first, those of `Y` after them. Whatever selects rows, as
-    `sklearn.model_selection.cross_validate`, `GridSearchCV` and `train_test_split` do, selects
-    rows of both and gives `Domains` again. Estimators of two domains take it in place of `X`, with
+    The rows of `X` precede the rows of `Y`. Indexing by rows, as in
+    `sklearn.model_selection.cross_validate`, `GridSearchCV` and `train_test_split`, selects rows of
+    both data sets and returns `Domains`. Estimators of two domains accept `Domains` as `X`, with
     ``y=None``.
 
     Parameters
     ----------
     X : array of shape (n, p)
         The first domain: features or, if `precomputed`, distances. Data frames and sparse matrices
-        are kept as they are.
+        are not converted.
     Y : array of shape (m, q)
-        The second.
-    precomputed : bool or (bool, bool)
-        Whether the columns of a domain are its own rows, so that a split has to select both. For
-        searches over a pair of metrics of which one is "precomputed", that domain has to be `X`:
-        scikit-learn looks at the first.
+        The second domain.
+    precomputed : bool or (bool, bool), default=False
+        Whether the columns of a domain correspond to its rows, so that a split selects rows and
+        columns. If one metric of a pair is "precomputed", cross-validation needs that domain as
+        `X`: scikit-learn reads the metric of the first domain.
 
     Attributes
     ----------
     parts : tuple
         `X` and `Y`.
-    domain : array of shape (n + m,)
-        0 for the rows of `X`, 1 for those of `Y`; ``stratify=`` of `train_test_split`.
+    domain : array of int of shape (n + m,)
+        0 for the rows of `X`, 1 for the rows of `Y`; for ``stratify=`` of `train_test_split`.
     shape : tuple of int
-        ``(n + m, p + q)``: that of a block-diagonal matrix. Beside distances, features count as
-        square: scikit-learn asks for that.
+        ``(n + m, p + q)``, the shape of a block-diagonal matrix. If one domain holds distances, the
+        other domain counts one column per row, because scikit-learn requires a square shape.
 
     Raises
     ------
     ValueError
-        If a domain is no table, or has no rows, as in the folds of a `KFold` that does not shuffle:
+        If a domain is not two-dimensional, or has no rows, as in a fold of an unshuffled `KFold`:
         use `DomainKFold`.
 
     Examples
@@ -81,26 +79,26 @@ class Domains:
 
     @property
     def parts(self) -> tuple[Any, Any]:
-        """Both domains."""
+        """Both domains, `X` and `Y`."""
         return self.X, self.Y
 
     @property
-    def domain(self) -> NDArray[np.int64]:
-        """Which domain each row is of, (n + m,)."""
+    def domain(self) -> Index:
+        """Position of the domain of each row, 0 or 1, (n + m,)."""
         return np.repeat([0, 1], [part.shape[0] for part in self.parts])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of both together; of features beside distances, one for each row."""
+        """Total numbers of rows and columns; features beside distances count one column per row."""
         return self.X.shape[0] + self.Y.shape[0], sum(self._columns)
 
     @property
     def _columns(self) -> tuple[int, int]:
-        """How many columns of the whole are of either domain."""
-        given, whole = np.broadcast_to(self.precomputed, 2), not np.any(self.precomputed)
+        """Numbers of columns of the two domains in `shape`."""
+        are_distances, no_distances = self._are_distances, not np.any(self.precomputed)
         p, q = (
-            part.shape[1 if whole or distances else 0]
-            for part, distances in zip(self.parts, given, strict=True)
+            part.shape[1 if no_distances or distances else 0]
+            for part, distances in zip(self.parts, are_distances, strict=True)
         )
         return p, q
 
@@ -109,37 +107,43 @@ class Domains:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError(
-            "Domains are two data sets, and no array: only estimators of two domains take them. "
-            "What is to be done to one domain first goes into its transformer_x or transformer_y, "
-            "or into domains.map(f, g)."
+            "Domains are two data sets and cannot become one array: only estimators of two domains "
+            "accept Domains. Transform one domain by transformer_x or transformer_y, or by "
+            "domains.map(f, g)."
         )
 
     def __repr__(self) -> str:
         return f"Domains(X of shape {self.X.shape}, Y of shape {self.Y.shape})"
 
     def __getitem__(self, key: Any) -> Domains:
-        """Rows, or by `numpy.ix_` rows and columns; in the order given, within each domain."""
+        """Select rows, or rows and columns by `numpy.ix_`; the order within each domain is kept."""
         rows, columns = key if isinstance(key, tuple) else (key, Ellipsis)
         x_rows, y_rows = _split(rows, self.X.shape[0], len(self))
         if columns is Ellipsis:
             if np.any(self.precomputed):
                 raise IndexError(
-                    "Rows of distances lose their columns in a split. In cross-validation the "
-                    "metric of the first domain must be 'precomputed', for scikit-learn to select "
-                    "both. In place of train_test_split, split positions, and take "
+                    "A split of distances must select rows and columns. In cross-validation, the "
+                    "metric of the first domain must be 'precomputed'. Instead of "
+                    "train_test_split, split the positions of the rows and use "
                     "domains[np.ix_(train, train)] and domains[np.ix_(test, train)]."
                 )
             return self._select((x_rows, y_rows))
         return self._select((x_rows, y_rows), _split(columns, self._columns[0], self.shape[1]))
 
+    @property
+    def _are_distances(self) -> Any:
+        """Whether each domain holds distances, (2,)."""
+        return np.broadcast_to(self.precomputed, 2)
+
     def _select(
         self, rows: tuple[Index, Index], columns: tuple[Index, Index] | None = None
     ) -> Domains:
+        """Select rows of each domain, and columns of the domains that hold distances."""
         X, Y = (safe_indexing(part, i) for part, i in zip(self.parts, rows, strict=True))
         if columns is not None:
-            given = np.broadcast_to(self.precomputed, 2)
-            X = safe_indexing(X, columns[0], axis=1) if given[0] else X
-            Y = safe_indexing(Y, columns[1], axis=1) if given[1] else Y
+            x_distances, y_distances = self._are_distances
+            X = safe_indexing(X, columns[0], axis=1) if x_distances else X
+            Y = safe_indexing(Y, columns[1], axis=1) if y_distances else Y
         return Domains(X, Y, self.precomputed)
 
     def map(self, f: Callable[[Any], Any], g: Callable[[Any], Any]) -> Domains:
@@ -148,22 +152,23 @@ class Domains:
 
 
 def _split(key: Any, n: int, total: int) -> tuple[Index, Index]:
-    """Positions below and above `n` of those that `key` selects of `total`."""
+    """Split the positions that `key` selects of `total` into positions below `n` and the rest."""
     selected = np.arange(total)[np.ravel(key) if isinstance(key, np.ndarray) else key]
     selected = np.atleast_1d(selected)
     return selected[selected < n], selected[selected >= n] - n
 
 
 class DomainKFold(BaseCrossValidator):
-    """K-fold splits of `Domains`: each fold holds a part of either domain.
+    """K-fold cross-validation of `Domains`: each fold holds rows of both domains.
 
     Parameters
     ----------
-    n_splits : int
-    shuffle : bool
-        Whether to shuffle the rows of each domain first, independently.
-    random_state : int, RandomState or None
-        Of the shuffling.
+    n_splits : int, default=5
+        Number of folds.
+    shuffle : bool, default=False
+        Whether to shuffle the rows of each domain, independently of the other domain.
+    random_state : int, RandomState or None, default=None
+        Source of the shuffling.
 
     Examples
     --------
@@ -186,7 +191,7 @@ class DomainKFold(BaseCrossValidator):
         return self.n_splits
 
     def split(self, X: Domains, y: Any = None, groups: Any = None) -> Iterator[tuple[Index, Index]]:
-        """Positions of the rows to fit on and of those held out.
+        """Split the rows of both domains into training rows and test rows, fold by fold.
 
         Parameters
         ----------
@@ -196,15 +201,17 @@ class DomainKFold(BaseCrossValidator):
 
         Yields
         ------
-        train, test : arrays of int
+        train, test : array of int
+            Positions among the ``n + m`` rows.
         """
         if not isinstance(X, Domains):
             raise TypeError(f"DomainKFold splits skgw.Domains, got {type(X).__name__}.")
         rng = check_random_state(self.random_state) if self.shuffle else None
         folds = KFold(self.n_splits, shuffle=self.shuffle, random_state=rng)
         rows = [np.flatnonzero(X.domain == d) for d in (0, 1)]
-        for of_x, of_y in zip(*(folds.split(i) for i in rows), strict=True):
+        for x_fold, y_fold in zip(*(folds.split(i) for i in rows), strict=True):
             train, test = (
-                np.concatenate([rows[0][i], rows[1][j]]) for i, j in zip(of_x, of_y, strict=True)
+                np.concatenate([rows[0][i], rows[1][j]])
+                for i, j in zip(x_fold, y_fold, strict=True)
             )
             yield train, test

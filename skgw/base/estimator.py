@@ -1,4 +1,4 @@
-"""What the estimators share: devices, seeds, array kinds, files."""
+"""Shared parts of the estimators: devices, seeds, tensors and arrays, canonical axes, files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -22,20 +21,26 @@ from skgw.base.sklearn_compat import check_sample_weight
 from skgw.base.validation import as_array
 from skgw.metrics import relative_distortion
 from skgw.registration.principal_axes import principal_axes
-from skgw.training.process_group import World
+from skgw.spaces.finite import Array
+from skgw.training.process_group import ProcessGroup
 
-NOT_SAVED = ("_skl_callbacks", "_metadata_request")  # what scikit-learn hangs on an estimator
+UNSAVED_ATTRIBUTES = ("_skl_callbacks", "_metadata_request")  # of scikit-learn, not fitted state
 
 
 def resolve_device(device: str, *, required: bool = True) -> torch.device:
-    """The torch device of that name; "auto" is CUDA where there is one, else the CPU.
+    """The torch device of a name.
 
-    A device that is missing here is an error, or the CPU if it is not `required`.
+    Parameters
+    ----------
+    device : str
+        "cpu", "cuda", "cuda:N" or "auto": CUDA if it is available, else the CPU.
+    required : bool, default=True
+        Whether an unavailable device is an error; otherwise the CPU replaces the device.
 
     Raises
     ------
     ValueError
-        For a missing device that is required, and for any of another kind.
+        For an unavailable device that is required, and for a device of another kind.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ValueError(
@@ -53,25 +58,27 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
 
 
 def draw_seed(random_state: Any) -> int:
-    """A seed for torch from scikit-learn's `random_state`."""
+    """Draw a seed for torch from `random_state` of scikit-learn."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def shared_random_state(random_state: Any, world: World) -> np.random.RandomState:
-    """The random state of a fit, the same on all processes that take part in it."""
-    if world.size > 1 and not isinstance(random_state, Integral):
-        random_state = world.agree(draw_seed(random_state))
+def shared_random_state(random_state: Any, process_group: ProcessGroup) -> np.random.RandomState:
+    """The random state of a fit, the same on all processes of the group."""
+    if process_group.size > 1 and not isinstance(random_state, Integral):
+        random_state = process_group.broadcast(draw_seed(random_state))
     return check_random_state(random_state)
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A CPU generator of its own: the global random state is never touched."""
+    """A new CPU generator; the global random state does not change."""
     return torch.Generator().manual_seed(seed)
 
 
 def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that maps an array to an array take a torch tensor, and return one like it."""
-    name = list(inspect.signature(method).parameters)[1]  # of the array; the first is self
+    """Decorate a method of arrays: for a tensor it returns a tensor on the same device."""
+    name = list(inspect.signature(method).parameters)[
+        1
+    ]  # name of the array; the first parameter is self
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -87,7 +94,7 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a `fit` that fails, or is interrupted, leave the estimator as it was."""
+    """Decorate a `fit`: an error or an interruption leaves the estimator unchanged."""
 
     @functools.wraps(fit)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -102,19 +109,38 @@ def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def canonical_axes(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean (k,) and axes (k, k) of a cloud: principal axes, each pointing to its longer tail.
+def canonical_axes(points: Array) -> tuple[Array, Array]:
+    """Mean and principal axes of points, each axis in the direction of positive skewness.
 
-    ``(points - mean) @ axes`` is the same, whichever way the cloud was turned or mirrored, as far
-    as its variances differ and its axes are skewed.
+    ``(points - mean) @ axes`` is invariant under rotations, reflections and translations of the
+    points if the variances along the axes differ and no skewness is zero.
+
+    Parameters
+    ----------
+    points : array of shape (n, k)
+
+    Returns
+    -------
+    mean : array of shape (k,)
+    axes : array of shape (k, k)
+        Orthonormal columns, by decreasing variance.
     """
     mean, axes = principal_axes(points)
     skewness = (((points - mean) @ axes.T) ** 3).sum(0)
     return mean, axes.T * np.where(skewness < 0, -1.0, 1.0)
 
 
-def weighted_distortion(D: NDArray[Any], E: NDArray[Any], sample_weight: Any, X: Any) -> float:
-    """Relative distortion of distances (n, r), by weights of the n rows of `X` if there are any."""
+def weighted_distortion(D: Array, E: Array, sample_weight: Any, X: Any) -> float:
+    """Relative distortion between distances D and E (n, r), with weights of the n rows of `X`.
+
+    Parameters
+    ----------
+    D, E : array of shape (n, r)
+    sample_weight : array of shape (n,) or None
+        None: equal weights.
+    X : array or sparse matrix
+        The n rows, for the checks of the weights.
+    """
     if sample_weight is not None:
         root = np.sqrt(check_sample_weight(sample_weight, X))[:, None]
         D, E = root * D, root * E
@@ -122,13 +148,13 @@ def weighted_distortion(D: NDArray[Any], E: NDArray[Any], sample_weight: Any, X:
 
 
 class PersistenceMixin:
-    """`save` and `load` without pickle."""
+    """Methods `save` and `load`, without pickle."""
 
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a file.
 
-        The file holds plain arrays and parameters (safetensors); it can be read on a machine
-        without a GPU, and reading it runs no code. Callbacks and metadata requests are left out.
+        The file holds plain arrays and parameters (safetensors). A machine without a GPU can read
+        it, and reading runs no code. Callbacks and metadata requests are not saved.
 
         Parameters
         ----------
@@ -138,13 +164,13 @@ class PersistenceMixin:
         ------
         TypeError
             If a parameter is a function, a module, another estimator (such as a transformer) or a
-            random state object: those cannot be rebuilt without running code. Pickle such an
+            random state object, which cannot be rebuilt without running code. Pickle such an
             estimator instead.
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        left_out = {*params, *NOT_SAVED}
-        state = {name: x for name, x in vars(self).items() if name not in left_out}
+        excluded = {*params, *UNSAVED_ATTRIBUTES}
+        state = {name: x for name, x in vars(self).items() if name not in excluded}
         save_state(path, type(self).__name__, params, state)
 
     @classmethod
@@ -162,7 +188,7 @@ class PersistenceMixin:
         Raises
         ------
         ValueError
-            If the file holds something else.
+            If the file does not hold an estimator of this class.
         """
         params, state = load_state(path, cls.__name__)
         estimator = cls(**params)

@@ -1,10 +1,15 @@
-"""Parameters of estimators, declared once: name, type, default and constraints.
+"""Declaration of the parameters of an estimator: name, type, default and constraints.
 
-A class decorated with `with_parameters` lists its parameters as typed fields, inherits the fields
-of its bases, and gets the constructor that scikit-learn asks for: it assigns, and does no more.
+A class decorated with `with_parameters` declares its parameters as typed fields and inherits the
+fields of its bases. The decorator writes the constructor that scikit-learn requires, which assigns
+the parameters and does nothing else::
 
-Parameters that belong together form a `Part`, a small object of parameters. An estimator takes the
-part, or a short form such as a string, and scikit-learn reaches inside by ``part__name``.
+    @with_parameters
+    class Ridge(TrainedEstimator):
+        alpha: float = param(POSITIVE, default=1.0, kw_only=False)
+
+A `Part` groups parameters that belong together. An estimator accepts the part or a short form, such
+as a string, and scikit-learn reaches the parameters of the part as ``part__name``.
 """
 
 from __future__ import annotations
@@ -31,20 +36,20 @@ NOT_VALIDATED = "no_validation"
 
 
 def one_of(*names: str) -> StrOptions:
-    """The constraint that a parameter is one of these strings."""
+    """Constraint: the parameter is one of these strings."""
     return StrOptions(set(names))
 
 
 def param(*constraints: Any, default: Any, kw_only: bool = True) -> Any:
-    """A field of a class with parameters.
+    """Declare a parameter.
 
     Parameters
     ----------
     *constraints : object
-        As in `_parameter_constraints` of scikit-learn; or `NOT_VALIDATED` alone. Without any, the
-        constraints of a base class hold.
+        Alternatives as in `_parameter_constraints` of scikit-learn, or `NOT_VALIDATED` alone. No
+        constraint: the constraints of the base class hold.
     default : object
-        Immutable.
+        Immutable default.
     kw_only : bool, default=True
         Whether the constructor takes the parameter by keyword only.
     """
@@ -54,7 +59,16 @@ def param(*constraints: Any, default: Any, kw_only: bool = True) -> Any:
 
 
 def part(kind: type[Part], *constraints: Any, default: Any) -> Any:
-    """A field that holds a part of this kind, or a short form that meets the constraints."""
+    """Declare a parameter that is a part, or a short form that satisfies the constraints.
+
+    Parameters
+    ----------
+    kind : subclass of Part
+    *constraints : object
+        Constraints of the short forms.
+    default : object
+        Immutable default, a short form.
+    """
     metadata = {"constraints": (*constraints, kind), "part": kind}
     return dataclasses.field(default=default, kw_only=True, metadata=metadata)
 
@@ -63,10 +77,10 @@ def part(kind: type[Part], *constraints: Any, default: Any) -> Any:
     kw_only_default=True, eq_default=False, field_specifiers=(param, part, dataclasses.field)
 )
 def with_parameters(cls: type[T]) -> type[T]:
-    """Class decorator: make the constructor and the constraints of the declared parameters.
+    """Class decorator: write the constructor and the constraints of the declared parameters.
 
-    A class attribute `documented` maps placeholders, lines of a docstring, to the numpydoc entries
-    that take their place: so parameters of a base are documented once.
+    A class attribute `documented` maps placeholder lines of the docstring to numpydoc entries, so
+    that the parameters of a base class are documented once.
     """
     cls = dataclasses.dataclass(eq=False, repr=False, kw_only=True)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -82,12 +96,13 @@ def with_parameters(cls: type[T]) -> type[T]:
 
 
 def _constraints(field: dataclasses.Field) -> Any:
+    """Constraints of a field, as in `_parameter_constraints`."""
     constraints = field.metadata.get("constraints", ())
     return NOT_VALIDATED if constraints == (NOT_VALIDATED,) else list(constraints)
 
 
 def _put_own_parameters_first(cls: type) -> None:
-    """Let the signature begin with what the class itself declares, not with its base's."""
+    """Order the signature: parameters that the class declares, then inherited parameters."""
     init: Any = vars(cls)["__init__"]
     signature = inspect.signature(init)
     own = [name for name in inspect.get_annotations(cls) if name in signature.parameters]
@@ -98,10 +113,10 @@ def _put_own_parameters_first(cls: type) -> None:
 
 
 def _insert_entries(cls: type, placeholder: str, entries: str) -> None:
-    """Put numpydoc entries of parameters into the docstring of a class, in place of a line.
+    """Replace a placeholder line in the docstring of a class by numpydoc entries.
 
-    ``{name}`` in the entries is replaced by the default that the class gives to the parameter. An
-    entry is left out if the docstring has one of the same name.
+    ``{name}`` in an entry stands for the default of the parameter in this class. An entry is
+    omitted if the docstring already has an entry of the same name.
     """
     doc = cls.__doc__
     if doc is None or placeholder not in doc:  # python -OO
@@ -117,16 +132,16 @@ def _insert_entries(cls: type, placeholder: str, entries: str) -> None:
 
 
 class PartsMixin:
-    """Let `set_params` reach into a part that is given by its short form."""
+    """Mixin: `set_params` reaches the parameters of a part that is given by its short form."""
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of parts by ``part__name``.
+        """Set parameters; ``part__name`` sets a parameter of a part.
 
         Parameters
         ----------
         **params : object
-            Values by name. A part that is given by a string becomes the object that the string
-            stands for when one of its parameters is set.
+            Values by name. Setting a parameter of a part replaces a short form by the part that the
+            short form stands for.
 
         Returns
         -------
@@ -152,10 +167,10 @@ class PartsMixin:
 
 
 class Part(PartsMixin, BaseEstimator):
-    """Parameters that belong together; scikit-learn clones, searches and prints them.
+    """Group of parameters that scikit-learn clones, searches and prints like an estimator.
 
-    A part has no `fit`. Subclasses are decorated with `with_parameters` and say which of their
-    parameters a short form stands for.
+    A part has no `fit`. A subclass is decorated with `with_parameters`; its `short_form` names the
+    parameter that a short form sets.
     """
 
     short_form: ClassVar[str]
@@ -170,12 +185,12 @@ class Part(PartsMixin, BaseEstimator):
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """The part that an estimator was given, or that a short form stands for, validated.
+        """Validate a part, or the part that a short form stands for.
 
         Raises
         ------
         ValueError
-            If one of the part's parameters breaks a constraint.
+            If a parameter of the part violates a constraint.
         """
         found = cls.expand(value)
         validate_parameters(found)
@@ -183,11 +198,11 @@ class Part(PartsMixin, BaseEstimator):
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """The part that `value` is, or is the short form of."""
+        """The part that `value` is or stands for."""
         return value if isinstance(value, cls) else cls(**{cls.short_form: value})
 
 
 def parts_of(cls: type) -> Mapping[str, type[Part]]:
-    """The kinds of the parts of a class with parameters, by name."""
+    """Classes of the parts of a class with parameters, by the name of the parameter."""
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     return {f.name: f.metadata["part"] for f in fields if "part" in f.metadata}

@@ -1,7 +1,7 @@
-"""Fitted state to a file and back, without pickle: arrays in safetensors, the rest in its header.
+"""Serialization of fitted state without pickle: arrays in safetensors, other values in the header.
 
-Only classes that are marked as `storable` are rebuilt, field by field; loading a file runs no code
-from it.
+Objects of classes marked as `storable` are rebuilt field by field. Loading a file runs no code from
+the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy import sparse
 
 from skgw.storable import field_names, stored_class, stored_name
 
-FORMAT = "1"
+FORMAT = "1"  # version of the file format
 
 
 def save_state(path: str | Path, kind: str, params: dict[str, Any], state: dict[str, Any]) -> None:
@@ -24,7 +24,7 @@ def save_state(path: str | Path, kind: str, params: dict[str, Any], state: dict[
     Raises
     ------
     TypeError
-        For something that cannot be rebuilt without running code, naming it.
+        For a value that cannot be rebuilt without running code; the message names the value.
     """
     from safetensors.numpy import save_file
 
@@ -39,7 +39,13 @@ def save_state(path: str | Path, kind: str, params: dict[str, Any], state: dict[
 
 
 def load_state(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what `save_state` wrote for the class `kind`: parameters and fitted state."""
+    """Read parameters and fitted state that `save_state` wrote for the class `kind`.
+
+    Raises
+    ------
+    ValueError
+        For a file of another class or format, and for a damaged file.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -61,8 +67,8 @@ def load_state(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, A
 
 
 def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A JSON tree; arrays are put aside under their path."""
-    kind = type(value)  # exactly: subclasses, such as named tuples and enums, would become plain
+    """Encode a value as a JSON tree; its arrays are added to `arrays`."""
+    kind = type(value)  # subclasses, such as named tuples and enums, would lose their class
     if value is None or kind in (bool, int, float, str):
         return value
     if isinstance(value, Path):
@@ -70,10 +76,10 @@ def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if kind is np.str_:
         return str(value)
     if isinstance(value, np.generic) and _is_numeric(value.dtype):
-        return {"scalar": _put_aside(np.asarray(value), name, arrays)}
+        return {"scalar": _add_array(np.asarray(value), name, arrays)}
     if kind in (np.ndarray, np.memmap):
         if _is_numeric(value.dtype):
-            return {"array": _put_aside(value, name, arrays)}
+            return {"array": _add_array(value, name, arrays)}
         if value.ndim == 1 and all(isinstance(x, str) for x in value):  # feature names
             return {"strings": value.tolist()}
     if sparse.issparse(value):
@@ -97,17 +103,18 @@ def _encode(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _is_numeric(dtype: np.dtype) -> bool:
-    return dtype.kind in "biuf" and dtype.itemsize <= 8  # what safetensors can hold
+    return dtype.kind in "biuf" and dtype.itemsize <= 8  # dtypes of safetensors
 
 
-def _put_aside(array: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -> str:
-    """Add to `arrays`, and return the name: numbered, as a key of a dict may contain dots."""
+def _add_array(array: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -> str:
+    """Add an array and return its key, numbered because keys of dicts may contain dots."""
     unique = f"{len(arrays)}.{name}"
     arrays[unique] = np.asarray(array, order="C")
     return unique
 
 
 def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Decode a JSON tree."""
     if not isinstance(tree, dict):
         return tree
     if "object" in tree:
@@ -125,7 +132,7 @@ def _decode(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind == "dict":
         return {name: _decode(x, arrays) for name, x in content.items()}
     if kind not in ("list", "tuple", "csr"):
-        raise ValueError(f"{kind!r} is nothing that a file may hold")
+        raise ValueError(f"a file cannot hold {kind!r}")
     items = [_decode(x, arrays) for x in content]
     if kind == "csr":
         data, indices, indptr, shape = items

@@ -1,4 +1,4 @@
-"""The one file that touches private or experimental names of scikit-learn."""
+"""Private and experimental names of scikit-learn; no other file imports them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ __all__ = [
 
 
 def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Validate the constructor's parameters before `method`, and end callbacks after it."""
+    """Decorate a method: validate the estimator's parameters before, end its callbacks after."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
 
 
 def validate_parameters(part: BaseEstimator) -> None:
-    """Raise a ValueError for a parameter that breaks a constraint of its class."""
+    """Raise a ValueError if a parameter violates a constraint of its class."""
     validate_parameter_constraints(
         part._parameter_constraints, part.get_params(deep=False), caller_name=type(part).__name__
     )
@@ -50,37 +50,38 @@ def gives_data_frames(estimator: BaseEstimator) -> bool:
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> Any:
-    """Weights of the rows of `X`, (n,), non-negative and not all zero."""
+    """Validate weights of the rows of `X`: an array (n,), non-negative and not all zero."""
     return _check_sample_weight(sample_weight, X, ensure_non_negative=True)
 
 
 def safe_indexing(X: Any, index: Any, axis: int = 0) -> Any:
-    """Rows or columns of anything that holds a table: array, sparse matrix or data frame."""
+    """Select rows or columns of an array, sparse matrix or data frame."""
     return _safe_indexing(X, index, axis=axis)
 
 
 class CallbackTask:
-    """A fit of `n_steps` steps, as an estimator's callbacks see it.
+    """Task of the callbacks of an estimator: a fit of `n_steps` steps.
 
     Parameters
     ----------
     estimator : BaseEstimator
     X : array or sparse matrix
-        The training data.
+        Training data that the callbacks receive.
     n_steps : int
+        Largest number of steps.
     """
 
     def __init__(self, estimator: BaseEstimator, X: Any, n_steps: int) -> None:
-        self.about = {"estimator": estimator, "X": X}
+        self.arguments = {"estimator": estimator, "X": X}
         self.context = estimator._init_callback_context(max_subtasks=n_steps)
-        self.context.call_on_fit_task_begin(**self.about)
+        self.context.call_on_fit_task_begin(**self.arguments)
 
     def step(self) -> bool:
-        """Report that a step was made; True means that a callback asks to stop."""
+        """Report a completed step; True if a callback stops the fit."""
         step = self.context.subcontext(task_name="training")
-        step.call_on_fit_task_begin(**self.about)
-        return bool(step.call_on_fit_task_end(**self.about))
+        step.call_on_fit_task_begin(**self.arguments)
+        return bool(step.call_on_fit_task_end(**self.arguments))
 
     def end(self) -> None:
-        """Report that the fit is complete."""
-        self.context.call_on_fit_task_end(**self.about, reconstruction_attributes={})
+        """Report the completed fit."""
+        self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes={})

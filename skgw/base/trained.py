@@ -1,4 +1,4 @@
-"""TrainedEstimator: the parameters, and the template of `fit`, of every estimator with networks."""
+"""TrainedEstimator: training parameters and the template of `fit` of estimators with networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from skgw.base.estimator import (
@@ -31,10 +30,9 @@ from skgw.base.parameters import (
 )
 from skgw.base.sklearn_compat import CallbackSupportMixin, Interval, fit_context
 from skgw.base.training_run import TrainingRun
+from skgw.spaces.finite import Index
 from skgw.storable import storable
 from skgw.training.optimizers import OPTIMIZERS
-
-Index = NDArray[np.intp]
 
 TRAINING_PARAMETERS = """
 batch_size : int, default={batch_size}
@@ -68,18 +66,23 @@ random_state : int, RandomState or None, default={random_state}
 """
 
 
+OPTIMIZER_PARAMETERS = """
+method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default={method}
+    A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
+    order.
+schedule : {"cosine", "constant"}, default={schedule}
+    "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+"""
+
+
 @storable
 @with_parameters
 class Optimizer(Part):
-    """A stochastic optimiser and the schedule of its learning rate.
+    """Stochastic optimiser and schedule of its learning rate.
 
     Parameters
     ----------
-    method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-        A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
-        order.
-    schedule : {"cosine", "constant"}, default="cosine"
-        "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+    {optimizer_parameters}
 
     Examples
     --------
@@ -89,6 +92,7 @@ class Optimizer(Part):
     'cosine'
     """
 
+    documented: ClassVar[dict[str, str]] = {"{optimizer_parameters}": OPTIMIZER_PARAMETERS}
     short_form: ClassVar[str] = "method"
 
     method: str | Callable[..., torch.optim.Optimizer] = param(
@@ -98,25 +102,38 @@ class Optimizer(Part):
 
 
 def whole_fit(fit: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a `fit`: validated parameters, numpy inside, gradients on, all or nothing."""
-    gradients_on = torch.inference_mode(False)  # whatever the caller's mode
+    """Decorate a `fit`.
+
+    The decorated `fit` validates the parameters, converts tensors to arrays, enables gradients
+    whatever the mode of the caller, and leaves the estimator unchanged if it fails.
+    """
+    gradients_on = torch.inference_mode(False)
     return all_or_nothing(fit_context(gradients_on(tensor_in_tensor_out(fit))))
 
 
 @with_parameters
 class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseEstimator):
-    """Base of estimators whose networks are trained by `skgw.training`.
+    """Base class of estimators whose networks `skgw.training` trains.
 
-    It declares the training parameters once, with their constraints and documentation: the line
-    ``{training_parameters}`` in the docstring of a subclass is replaced by their entries.
+    The class declares the training parameters with constraints and documentation. In the docstring
+    of a subclass the line ``{training_parameters}`` stands for their entries.
 
-    A subclass implements `_read`, which validates rows, and `_fit`, which builds an objective,
-    trains it by `TrainingRun.train` and stores the fitted state. A subclass whose `fit` takes more
-    than `X` and `y` writes `fit` itself, decorated with `whole_fit`.
+    A new estimator is a subclass, decorated with `with_parameters`, that
+
+    - declares its own parameters by `param` and `part`;
+    - implements `_read`: validate rows;
+    - implements `_fit`: build an `Objective`, call ``run.train(objective, ...)`` and store the
+      fitted state as arrays and `FittedNetwork`, so that `save` and pickle work;
+    - implements `_auto_updates`: the number of updates for ``max_iter="auto"``;
+    - implements its methods, such as `transform`, with `_device` for their computations.
+
+    A subclass whose `fit` has other arguments than `X` and `y` overrides `fit`, decorated with
+    `whole_fit`.
     """
 
     documented: ClassVar[dict[str, str]] = {"{training_parameters}": TRAINING_PARAMETERS}
-    shares_training: ClassVar[bool] = True  # whether processes of torchrun share one fit
+    shares_training: ClassVar[bool] = True  # whether the processes of torchrun share one fit
+    report_every: ClassVar[int] = 50  # updates between reports, validations and checkpoints
 
     batch_size: int = param(Interval(Integral, 2, None, closed="left"), default=256)
     max_iter: int | str = param(POSITIVE_INTEGER, one_of("auto"), default="auto")
@@ -149,7 +166,7 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
         Raises
         ------
         ValueError
-            For rows that are not finite numbers; the message says what to do.
+            For rows that are not finite numbers.
         FloatingPointError
             If training diverges.
         """
@@ -160,45 +177,50 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
         return self
 
     def _read(self, X: Any, *, reset: bool) -> Any:
-        """Validated rows; `reset` in a fit."""
+        """Validate rows; `reset` is True in a fit and False in other methods."""
         raise NotImplementedError
 
     def _fit(self, X: Any, run: TrainingRun) -> None:
-        """Train on validated rows, and store the fitted state."""
+        """Train on validated rows and store the fitted state."""
         raise NotImplementedError
 
     def _device(self) -> torch.device:
-        """The device that a fitted estimator computes on: that of the fit, if it is available."""
+        """Device of a fitted estimator: the device of the fit if it is available, else the CPU."""
         return resolve_device(self.device, required=False)
 
     def _n_updates(self, n_rows: int) -> int:
-        """Number of updates that `max_iter` stands for, for this number of rows."""
+        """Number of updates for a number of rows, by `max_iter`."""
         return self._auto_updates(n_rows) if self.max_iter == "auto" else int(self.max_iter)
 
     def _auto_updates(self, n_rows: int) -> int:
-        """Number of updates that "auto" stands for."""
+        """Number of updates for a number of rows if `max_iter` is "auto"."""
         raise NotImplementedError
 
     @property
     def _held_out_share(self) -> float:
-        """Share of the rows that are held out."""
+        """Share of the rows that early stopping holds out; 0 without early stopping."""
         return self.validation_fraction if self.early_stopping else 0.0
 
 
 def hold_out(
-    order: Index, share: float, *, least: int, spared: Index | None = None
+    order: Index, share: float, *, min_held_out: int, always_train: Index | None = None
 ) -> tuple[Index, Index]:
-    """Split rows in random order into rows to train on and rows held out.
+    """Split rows into training rows and held-out rows.
 
     Parameters
     ----------
     order : array of int of shape (n,)
+        The rows in random order.
     share : float
-        Share of the rows that are held out; 0 holds none out.
-    least : int
-        Least number of rows held out, if any.
-    spared : array of int, optional
-        Rows that are not held out.
+        Share of the rows that are held out; 0 holds no row out.
+    min_held_out : int
+        Smallest number of held-out rows if `share` is positive.
+    always_train : array of int, optional
+        Rows that are never held out.
+
+    Returns
+    -------
+    train, held_out : array of int
 
     Raises
     ------
@@ -207,8 +229,8 @@ def hold_out(
     """
     if not share:
         return order, order[:0]
-    free = order if spared is None else order[~np.isin(order, spared)]
-    held_out = free[: max(least, round(share * len(order)))]
+    candidates = order if always_train is None else order[~np.isin(order, always_train)]
+    held_out = candidates[: max(min_held_out, round(share * len(order)))]
     train = order[~np.isin(order, held_out)]
     if len(train) < 2:
         raise ValueError("Too few samples for early_stopping; switch it off.")

@@ -16,14 +16,13 @@ from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random
 from skgw.base.parameters import Part, parts_of
 from skgw.base.sklearn_compat import CallbackTask
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
-from skgw.training.process_group import current_world, join_world
+from skgw.training.process_group import current_process_group, join_process_group
 
-REPORT_EVERY = 50  # updates between reports, validations and checkpoints
-NOT_IN_NAME = ("checkpoint", "verbose", "device")  # parameters that do not change the result
+IRRELEVANT_PARAMETERS = ("checkpoint", "verbose", "device")  # parameters that do not change the fit
 
 
 class TrainingRun:
-    """What one `fit` of a `TrainedEstimator` trains with.
+    """Context of one `fit` of a `TrainedEstimator`: it trains an objective and reports progress.
 
     Parameters
     ----------
@@ -32,22 +31,29 @@ class TrainingRun:
     Attributes
     ----------
     device : torch.device
+        Device of the training.
+    process_group : ProcessGroup
+        Processes that share the fit.
     rng : RandomState
-        The same on all processes that share the fit.
+        Source of the seed and of choices of rows; the same on all processes.
     seed : int
+        Seed of the networks and of `noise`.
     """
 
     def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator
         self.device = resolve_device(estimator.device)
-        self.world = join_world(self.device) if estimator.shares_training else current_world()
-        self.rng = shared_random_state(estimator.random_state, self.world)
+        if estimator.shares_training:
+            self.process_group = join_process_group(self.device)
+        else:
+            self.process_group = current_process_group()
+        self.rng = shared_random_state(estimator.random_state, self.process_group)
         self.seed = draw_seed(self.rng)
         self.task: CallbackTask | None = None
         self.checkpoint: Checkpoint | None = None
 
     def noise(self, offset: int = 0) -> torch.Generator:
-        """A generator for one purpose of the fit; different offsets draw different noise."""
+        """A CPU generator for one purpose of the fit; each purpose has its own offset."""
         return seeded(self.seed + offset)
 
     def train(
@@ -58,39 +64,46 @@ class TrainingRun:
         noise: torch.Generator,
         *,
         curve: str = "loss",
-        further: Any = None,
-        start: Any = None,
+        checkpoint_key: Any = None,
+        initial_weights: Any = None,
     ) -> History:
-        """Train, from a checkpoint if there is one, and store `n_iter_` and the curves.
+        """Train an objective, and set `n_iter_`, `loss_curve_` and `validation_curve_`.
+
+        If a checkpoint of the same fit exists, training resumes from it.
 
         Parameters
         ----------
         objective : Objective
-            On the device of the run already.
+            Networks and losses, on `device`.
         X : array, sparse matrix or Domains
-            The training data, as validated; callbacks see it.
+            Validated training data, for the callbacks and the name of the checkpoint.
         max_iter : int
             Number of updates.
         noise : torch.Generator
+            Source of the noise of training.
         curve : str, default="loss"
             Name of the loss that becomes `loss_curve_`.
-        further : object, optional
-            What else determines the result: a checkpoint belongs to it.
-        start : object, optional
-            Weights that a warm start continues; a checkpoint belongs to them, too.
+        checkpoint_key : object, optional
+            Other data that determine the result; part of the name of the checkpoint.
+        initial_weights : object, optional
+            Initial weights of a warm start; part of the name of the checkpoint.
+
+        Returns
+        -------
+        History
         """
         params = self.estimator
         self.max_iter = max_iter
-        self.checkpoint = self._checkpoint((X, further), start)
-        n_steps = -(-max_iter // REPORT_EVERY)
-        self.task = CallbackTask(params, X, n_steps) if self.world.is_first else None
+        self.checkpoint = self._checkpoint((X, checkpoint_key), initial_weights)
+        n_steps = -(-max_iter // params.report_every)
+        self.task = CallbackTask(params, X, n_steps) if self.process_group.is_first else None
         optimizer = parts_of(type(params))["optimizer"].read(params.optimizer)
         options = TrainingOptions(
             max_iter=max_iter,
             learning_rate=params.learning_rate_init,
             optimizer=optimizer.method,
             schedule=optimizer.schedule,
-            report_every=REPORT_EVERY,
+            report_every=params.report_every,
             n_iter_no_change=params.n_iter_no_change if params.early_stopping else None,
             tol=params.tol,
         )
@@ -101,53 +114,55 @@ class TrainingRun:
         return history
 
     def finish(self) -> None:
-        """End the callbacks' task and delete the checkpoint: the fit is complete."""
-        if self.task is None:  # not the process that speaks for all
+        """End the task of the callbacks and delete the checkpoint after a complete fit."""
+        if self.task is None:  # not the first process
             return
         self.task.end()
         if self.checkpoint is not None:
             self.checkpoint.remove()
 
     def _report(self, history: History) -> bool:
-        """Print the recent losses; True means that a callback asks to stop."""
+        """Print the mean losses since the last report; True if a callback stops the training."""
         if self.estimator.verbose:
             recent = (
-                f"{name}={np.mean(values[-REPORT_EVERY:]):.5f}"
+                f"{name}={np.mean(values[-self.estimator.report_every :]):.5f}"
                 for name, values in history.losses.items()
             )
             name = type(self.estimator).__name__
             print(f"[{name}] {history.n_iter}/{self.max_iter}", *recent)
         return self.task is not None and self.task.step()
 
-    def _checkpoint(self, data: Any, start: Any) -> Checkpoint | None:
-        """The file of this fit alone: its name depends on parameters, data and version."""
+    def _checkpoint(self, data: Any, initial_weights: Any) -> Checkpoint | None:
+        """The checkpoint of this fit: its name depends on parameters, data and version."""
         folder = self.estimator.checkpoint
         if folder is None:
             return None
         try:
-            name = joblib.hash((self._identity(), start, data, __version__, *self._ranks()))
+            name = joblib.hash(
+                (self._parameters(), initial_weights, data, __version__, *self._n_processes())
+            )
         except pickle.PicklingError:
             raise ValueError(
                 "checkpoint names its file after the parameters, and a lambda or local function "
-                "has no name of its own: use functions defined in a module."
+                "has no unique name: use functions defined in a module."
             ) from None
         return Checkpoint(Path(folder) / f"{type(self.estimator).__name__}-{name}.pt")
 
-    def _identity(self) -> dict[str, Any]:
-        """All parameters that change the result, parts taken apart."""
+    def _parameters(self) -> dict[str, Any]:
+        """Parameters that change the result, in hashable form."""
         params = self.estimator.get_params(deep=False)
-        return {k: _stable(v) for k, v in params.items() if k not in NOT_IN_NAME}
+        return {k: _hashable(v) for k, v in params.items() if k not in IRRELEVANT_PARAMETERS}
 
-    def _ranks(self) -> tuple[int, ...]:
-        """The number of processes, if there are several: each has its part in a checkpoint."""
-        return () if self.world.size == 1 else (self.world.size,)
+    def _n_processes(self) -> tuple[int, ...]:
+        """The number of processes, if several share the fit and a checkpoint holds their states."""
+        return () if self.process_group.size == 1 else (self.process_group.size,)
 
 
-def _stable(value: Any) -> Any:
-    """An object with the same hash in every process; the pickle of a module has not."""
+def _hashable(value: Any) -> Any:
+    """An object with the same hash in every process, unlike the pickle of a module."""
     if isinstance(value, Part):
         parameters = value.get_params(deep=False)
-        return type(value).__name__, {k: _stable(v) for k, v in parameters.items()}
+        return type(value).__name__, {k: _hashable(v) for k, v in parameters.items()}
     if not isinstance(value, torch.nn.Module):
         return value
     return repr(value), {k: x.numpy(force=True) for k, x in value.state_dict().items()}

@@ -1,4 +1,7 @@
-"""What the estimators of two domains share: naming, reading and transforming them, scoring both."""
+"""Two domains of one estimator: validation, transformers and scores.
+
+Methods name a domain "x" or "y"; functions take its position, 0 or 1.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +22,50 @@ from skgw.spaces.finite import Metric
 
 Metrics = tuple[Metric, Metric]
 
-EUCLIDEAN = ("euclidean", "euclidean")  # both domains have features
+EUCLIDEAN = ("euclidean", "euclidean")  # metrics of two domains with features
 
 
 def position(name: str, parameter: str = "domain") -> int:
-    """0 for the domain "x", 1 for "y"; a ValueError that names the parameter for others."""
+    """Position of a domain: 0 for "x", 1 for "y".
+
+    Parameters
+    ----------
+    name : {"x", "y"}
+    parameter : str
+        Name of the parameter in the error message.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
     if name not in ("x", "y"):
         raise ValueError(f"{parameter} must be 'x' or 'y', got {name!r}.")
     return ("x", "y").index(name)
 
 
-def of_domain(value: Any, here: int, name: str) -> Any:
-    """What a parameter, given for both domains or as a pair, is for one of them, 0 or 1."""
+def of_domain(value: Any, domain: int, name: str) -> Any:
+    """Value of a parameter for one domain.
+
+    Parameters
+    ----------
+    value : object, or pair of objects
+        One value for both domains, or one value for each domain.
+    domain : int
+        Position of the domain, 0 or 1.
+    name : str
+        Name of the parameter in the error message.
+
+    Raises
+    ------
+    ValueError
+        For a tuple or a list that is not a pair.
+    """
     if not isinstance(value, tuple | list):
         return value
     if len(value) != 2:
         raise ValueError(f"{name} must be one or a pair, got {value!r}.")
-    return value[here]
+    return value[domain]
 
 
 def read_domains(
@@ -46,17 +76,17 @@ def read_domains(
     metrics: Metrics = EUCLIDEAN,
     edge_length: str = "hops",
 ) -> tuple[Any, Any, Metric]:
-    """Validate both domains of a fit, from `Domains` in place of `X` or from `X` and `y`.
+    """Validate both domains of a fit, given as `Domains` or as `X` and `y`.
 
-    The estimator learns the numbers and the names of their features, as `n_features_in_`,
-    `n_features_y_in_` and so on.
+    Set `n_features_in_` and `n_features_y_in_`, and `feature_names_in_` and `feature_names_y_in_`
+    for domains with named features, on the estimator.
 
     Returns
     -------
     X, Y : array or sparse matrix
-        As of `read_points`.
+        Results of `read_points`.
     metric : str or callable
-        Of the second domain: "euclidean" in place of "precomputed" for what has one dimension.
+        Metric of the second domain: "euclidean" instead of "precomputed" for a one-dimensional `y`.
     """
     X, Y = _split(X, y, estimator)
     X = read_points(estimator, X, metric=metrics[0], edge_length=edge_length, reset=True)
@@ -69,13 +99,13 @@ def read_domains(
 def read_rows(
     estimator: BaseEstimator,
     X: Any,
-    here: int,
+    domain: int,
     *,
     metrics: Metrics = EUCLIDEAN,
     edge_length: str = "hops",
 ) -> Any:
-    """Validated rows of one domain, 0 or 1, of a fitted estimator, transformed."""
-    if here == 0:
+    """Validate and transform rows of one domain, 0 or 1, of a fitted estimator."""
+    if domain == 0:
         X = read_points(estimator, X, metric=metrics[0], edge_length=edge_length, reset=False)
         return transformed(estimator.transformer_x_, X)
     second = SecondDomain.of(estimator, metrics[1], edge_length)
@@ -83,7 +113,7 @@ def read_rows(
 
 
 def fit_transformer(transformer: Any, X: Any, name: str, metric: Metric = "euclidean") -> Any:
-    """A clone of the transformer, fitted to the rows of a domain; None for None."""
+    """Fit a clone of a transformer to the rows of a domain; None for no transformer."""
     if transformer is None:
         return None
     if metric == "precomputed":
@@ -92,7 +122,7 @@ def fit_transformer(transformer: Any, X: Any, name: str, metric: Metric = "eucli
 
 
 def transformed(transformer: Any, X: Any) -> Any:
-    """Validated rows, transformed if there is something to do it."""
+    """Transform validated rows; without a transformer they are returned as they are."""
     if transformer is None:
         return X
     return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
@@ -101,34 +131,41 @@ def transformed(transformer: Any, X: Any) -> Any:
 def mean_score(
     X: Any, y: Any, sample_weight: Any, distortion: Callable[[Any, int, Any], float]
 ) -> float:
-    """Minus the mean distortion of the domains that are there.
+    """Minus the mean distortion of the given domains.
 
     Parameters
     ----------
     X : array, graph or Domains
+        Rows of the first domain, or both domains.
     y : array, graph or None
+        Rows of the second domain, if any.
     sample_weight : array or None
-        For the rows of `X`.
+        Weights of the rows of `X`.
     distortion : callable
-        From rows, the position of their domain, and weights or None.
+        Maps rows, the position of their domain, and weights or None to a number.
+
+    Returns
+    -------
+    float
+        Mean over one or two domains.
     """
     parts = X.parts if isinstance(X, Domains) else (X, y)
     weights: list[Any] = [sample_weight, None]
     if isinstance(X, Domains) and sample_weight is not None:
         weights = np.split(np.asarray(sample_weight), [X.X.shape[0]])
     scores = [
-        -distortion(part, here, weight)
-        for here, part, weight in zip((0, 1), parts, weights, strict=True)
+        -distortion(part, domain, weight)
+        for domain, part, weight in zip((0, 1), parts, weights, strict=True)
         if part is not None
     ]
     return float(np.mean(scores))
 
 
 def _split(X: Any, y: Any, estimator: BaseEstimator) -> tuple[Any, Any]:
-    """Both domains, from `Domains` in place of `X` or from `X` and `y`."""
+    """Both domains, given as `Domains` or as `X` and `y`."""
     if isinstance(X, Domains):
         if y is not None:
-            raise ValueError("X holds both domains already: leave y out.")
+            raise ValueError("X is Domains, which holds both domains already: leave y out.")
         return X.parts
     if y is None:
         raise ValueError(
@@ -139,7 +176,14 @@ def _split(X: Any, y: Any, estimator: BaseEstimator) -> tuple[Any, Any]:
 
 
 class SecondDomain(BaseEstimator):
-    """Stands for the second domain where scikit-learn's validation counts columns."""
+    """Column counts and names of the second domain, as scikit-learn's validation stores them.
+
+    Parameters
+    ----------
+    metric : str or callable
+    edge_length : str
+        Length of the edges of a graph.
+    """
 
     n_features_in_: int
     feature_names_in_: Any
@@ -150,7 +194,7 @@ class SecondDomain(BaseEstimator):
 
     @classmethod
     def of(cls, estimator: BaseEstimator, metric: Metric, edge_length: str) -> SecondDomain:
-        """That of a fitted estimator, with the number and the names of its features."""
+        """The second domain of a fitted estimator, with the number and names of its features."""
         second = cls(metric, edge_length)
         second.n_features_in_ = estimator.n_features_y_in_
         if hasattr(estimator, "feature_names_y_in_"):
@@ -158,21 +202,21 @@ class SecondDomain(BaseEstimator):
         return second
 
     def describe_to(self, estimator: BaseEstimator) -> None:
-        """Tell an estimator the number and the names of the features."""
+        """Set the number and the names of the features on an estimator."""
         estimator.n_features_y_in_ = self.n_features_in_
         vars(estimator).pop("feature_names_y_in_", None)
         if hasattr(self, "feature_names_in_"):
             estimator.feature_names_y_in_ = self.feature_names_in_
 
     def read(self, y: Any, *, reset: bool) -> Any:
-        """Validate as `read_points` does; what has one dimension is one feature."""
+        """Validate by `read_points`; a one-dimensional `y` is one feature."""
         y = as_array(y) if isinstance(y, Tensor) else y
         if not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             if reset and y.dtype.kind in "biu":
                 warn_user(
-                    "y has one dimension and holds integers: is it labels? It is the second "
-                    "domain, and taken as one feature. Reshape it if that is what you mean.",
+                    "y has one dimension and holds integers: is it labels? y is the second domain "
+                    "and is read as one feature. Reshape y to (-1, 1) if that is intended.",
                     LabelsAsDomainWarning,
                 )
             y = y.astype(np.float64).reshape(-1, 1)
@@ -182,6 +226,6 @@ class SecondDomain(BaseEstimator):
             return read_points(
                 self, y, metric=self.metric, edge_length=self.edge_length, reset=reset
             )
-        except (TypeError, ValueError) as error:  # of an "X" that the user calls y
+        except (TypeError, ValueError) as error:  # the message names X, which is y
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"In the second domain, y: {error}") from error

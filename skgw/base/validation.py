@@ -1,4 +1,4 @@
-"""From what users pass to `fit` and `transform` to validated arrays and spaces."""
+"""Validation: arrays, graphs and spaces from the input of `fit` and `transform`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from skgw.spaces import Space, edge_lengths, is_networkx, make_space
+from skgw.spaces import Space, edge_lengths, is_networkx
 from skgw.spaces.build import check_distances
-from skgw.spaces.finite import Metric
-
-__all__ = ["as_array", "estimate_scale", "make_space", "read_points"]
-
-SCALE_SAMPLE = 1000  # anchors from which the scale of the distances is estimated
+from skgw.spaces.finite import Array, Metric
 
 
-def as_array(x: torch.Tensor) -> NDArray[Any]:
-    """A tensor as an array; bfloat16, which numpy has not, as float32."""
+def as_array(x: torch.Tensor) -> Array:
+    """Convert a tensor to an array; bfloat16, which numpy lacks, becomes float32."""
     x = x.float() if x.dtype == torch.bfloat16 else x
     return x.detach().cpu().numpy()
 
@@ -29,18 +24,29 @@ def as_array(x: torch.Tensor) -> NDArray[Any]:
 def read_points(
     estimator: BaseEstimator, X: Any, *, metric: Metric, edge_length: str, reset: bool
 ) -> Any:
-    """Validate points, distances or a graph: a float array, or a sparse matrix of edge lengths.
+    """Validate features, distances or a graph.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Learns, or checks, the number and names of features.
+        Stores the number and names of the features in a fit, else they are compared.
     X : array, sparse matrix or networkx graph
+        A graph needs the metric "precomputed".
     metric : str or callable
     edge_length : str
-        How long the edges of a graph are.
+        Length of the edges of a graph: "hops" (1 each), "weight", or an edge attribute.
     reset : bool
-        Whether this is a fit.
+        Whether `X` is the input of a fit.
+
+    Returns
+    -------
+    array, or sparse array of edge lengths
+        Features or distances in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that is not finite, or does not fit the metric; the message says what to do.
     """
     precomputed = metric == "precomputed"
     if is_networkx(X):
@@ -65,16 +71,45 @@ def read_points(
     return X
 
 
-def estimate_scale(space: Space, rng: np.random.RandomState) -> float:
-    """Root mean square distance; 1 if all points coincide.
+def read_codes(Z: Any, n_components: int, name: str) -> Array:
+    """Validate codes or points (n, n_components).
+
+    Parameters
+    ----------
+    Z : array of shape (n, n_components)
+    n_components : int
+    name : str
+        Plural noun for the rows of `Z` in the error message.
 
     Raises
     ------
     ValueError
-        If the metric gives something else than distances.
+        If `Z` is not finite, or has another number of columns.
+    """
+    Z = check_array(Z, dtype=[np.float64, np.float32])
+    if Z.shape[1] != n_components:
+        raise ValueError(f"Z has {Z.shape[1]} columns, {name} have {n_components}.")
+    return Z
+
+
+def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int = 1000) -> float:
+    """Estimate the RMS distance of a space; 1 if all points coincide.
+
+    Parameters
+    ----------
+    space : Space
+    rng : RandomState
+        Source of the subset of anchors.
+    max_anchors : int, default=1000
+        Largest number of anchors between which distances are computed.
+
+    Raises
+    ------
+    ValueError
+        If the metric returns negative, infinite or NaN distances, or asymmetric distances.
     """
     n = len(space.anchors)
-    sample = np.arange(n) if n <= SCALE_SAMPLE else rng.choice(n, SCALE_SAMPLE, replace=False)
+    sample = np.arange(n) if n <= max_anchors else rng.choice(n, max_anchors, replace=False)
     D = space.between(sample, sample)
     if not np.isfinite(D).all() or D.min() < 0:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")

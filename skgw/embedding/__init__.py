@@ -1,4 +1,4 @@
-"""Embeddings that can be sampled from."""
+"""Generative embeddings."""
 
 from skgw.embedding.generative_embedding import GWGenerativeEmbedding
 from skgw.embedding.parameters import (

@@ -1,18 +1,19 @@
-"""A learned adversary: distances between features that set data and generated points apart.
+"""Adversary: learned distances in which data and generated points differ most.
 
-Two networks, one for each space, map points to features, and distances are measured there. The
-generator lowers the normalised discrepancy of these distances, the adversary raises it (Bunne et
-al. 2019, Eq. 3 and 4). Unbounded, it would win by stretching one space and shrinking the other; it
-is held to maps that are nearly isometries, by one of two penalties.
+One network per space maps points to features, and the loss compares distances between features. The
+generator lowers the normalised discrepancy of these distances, and the adversary raises it (Bunne
+et al. 2019, Eq. 3 and 4). Without a penalty the adversary could stretch one space and shrink the
+other without bound. One of two penalties keeps its networks close to isometries:
 
-"procrustes" (Eq. 5) holds the map as a whole to the closest orthogonal one, on data and on
-generated points. Its weight has a least value. At a perfect match, maps that move points by u and v
-change distances by at most |u_i - u_j| + |v_i - v_j|, and so raise the discrepancy, twice the mean
-square of that change, by at most 8 times the variances of u and v, which are the penalty. With a
-weight above 8 the adversary has nothing to gain from a generator that is right; below, it can grow
-without bound whatever the generator does.
+- "procrustes" (Eq. 5): the mean squared distance between the features and the closest orthogonal
+  map of the points, for rows and for generated points;
+- "layerwise" (section 2.4): the squared distance of each weight matrix to an orthogonal matrix.
 
-"layerwise" holds each layer's weights to an orthogonal matrix (section 2.4).
+The Procrustes penalty needs a weight above 8. At a perfect match, networks that move the points of
+the two spaces by u and v change distances by at most |u_i - u_j| + |v_i - v_j|. The discrepancy is
+twice the mean square of this change, at most 8 times the sum of the variances of u and v; this sum
+is the penalty. Above a weight of 8 the adversary cannot lower its loss at a perfect match; below 8
+it can grow without bound, whatever the generator does.
 """
 
 from __future__ import annotations
@@ -27,23 +28,24 @@ from torch import Tensor, nn
 from skgw.nn import layerwise_penalty, pairwise_distances, procrustes_penalty
 from skgw.training.objective import Phase
 
-LEARNING_RATE_FACTOR = 0.5  # of the adversary's, against the generator's
+LEARNING_RATE_FACTOR = 0.5  # learning rate of the adversary over that of the generator
 
 
 @dataclass(frozen=True)
 class AdversaryOptions:
-    """How the adversary is held, and when it moves.
+    """Penalty and schedule of the adversary.
 
     Attributes
     ----------
     orthogonality : {"procrustes", "layerwise"} or None
-        What holds the networks to isometries.
+        Penalty on the distance of the networks from isometries.
     weight : float
-        Of that penalty, against the discrepancy.
+        Weight of the penalty relative to the discrepancy.
     start : int
-        Updates of the generator before the adversary's first one; distances are plain until then.
+        Number of updates of the generator before the first update of the adversary. Until then the
+        loss compares the distances of the data.
     every : int
-        Updates of the generator for one of the adversary.
+        Number of updates of the generator per update of the adversary.
     """
 
     orthogonality: str | None
@@ -52,15 +54,15 @@ class AdversaryOptions:
     every: int
 
 
-class Measure(NamedTuple):
-    """How distances are measured in both spaces.
+class DistanceFunctions(NamedTuple):
+    """Distance functions of the two spaces that the loss compares.
 
     Attributes
     ----------
     rows : callable
-        From positions (n,) and (m,) of rows of data to distances (n, m).
+        Maps positions (n,) and (m,) of rows of the data to distances (n, m).
     points : callable
-        From generated points (n, k) and (m, k) to distances (n, m).
+        Maps generated points (n, k) and (m, k) to distances (n, m).
     """
 
     rows: Callable[[Tensor, Tensor], Tensor]
@@ -68,33 +70,33 @@ class Measure(NamedTuple):
 
 
 class AdversarialDistances(nn.Module):
-    """Two networks, and the rows of data that one of them sees.
+    """Distances between features of rows and between features of generated points.
 
     Parameters
     ----------
     rows : Tensor of shape (N, d)
-        Coordinates of the data, in units of the scale.
+        Features of the data divided by their RMS distance.
     networks : pair of Module
-        From rows (n, d), and from generated points (n, k), to features (n, s).
+        Maps rows (n, d), and generated points (n, k), to features (n, s).
     options : AdversaryOptions
     """
 
     rows: Tensor  # (N, d)
-    started: Tensor  # (), whether the first update has been made
+    started: Tensor  # (), whether the adversary has made its first update
 
     def __init__(
         self, rows: Tensor, networks: tuple[nn.Module, nn.Module], options: AdversaryOptions
     ) -> None:
         super().__init__()
-        self.of_rows, self.of_points = networks
+        self.row_network, self.point_network = networks
         self.options = options
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("started", torch.tensor(False))
-        self.measure = Measure(self._between_rows, self._between_points)
+        self.distances = DistanceFunctions(self._between_rows, self._between_points)
 
     def phases(self) -> Sequence[Phase]:
-        """Both networks at once."""
-        weights = [*self.of_rows.parameters(), *self.of_points.parameters()]
+        """One phase that updates both networks."""
+        weights = [*self.row_network.parameters(), *self.point_network.parameters()]
         return [
             Phase(
                 "adversary",
@@ -106,19 +108,21 @@ class AdversarialDistances(nn.Module):
         ]
 
     def penalty(self, rows: Tensor, points: Tensor) -> Tensor:
-        """How far the networks are from isometries on positions (n,) and points (m, k), 0-d."""
+        """Distance of the networks from isometries at positions (n,) and points (m, k), 0-d."""
         if self.options.orthogonality is None:
             return points.new_zeros(())
         if self.options.orthogonality == "layerwise":
-            return layerwise_penalty(self.of_rows) + layerwise_penalty(self.of_points)
+            return layerwise_penalty(self.row_network) + layerwise_penalty(self.point_network)
         x = self.rows[rows]
-        of_rows = procrustes_penalty(self.of_rows(x), x)
-        return of_rows + procrustes_penalty(self.of_points(points), points)
+        row_penalty = procrustes_penalty(self.row_network(x), x)
+        return row_penalty + procrustes_penalty(self.point_network(points), points)
 
     def _between_rows(self, i: Tensor, j: Tensor) -> Tensor:
-        features = self.of_rows(self.rows[i])
-        return pairwise_distances(features, None if j is i else self.of_rows(self.rows[j]))
+        """Distances between the features of rows at positions i and j."""
+        features = self.row_network(self.rows[i])
+        return pairwise_distances(features, None if j is i else self.row_network(self.rows[j]))
 
     def _between_points(self, y: Tensor, z: Tensor) -> Tensor:
-        features = self.of_points(y)
-        return pairwise_distances(features, None if z is y else self.of_points(z))
+        """Distances between the features of generated points y and z."""
+        features = self.point_network(y)
+        return pairwise_distances(features, None if z is y else self.point_network(z))

@@ -1,10 +1,9 @@
-"""Builders: the networks and penalties that the parameters of an embedding describe."""
+"""Builders of the networks and penalties that the parameters of an embedding describe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from skgw import nn
@@ -13,18 +12,21 @@ from skgw.embedding.parameters import Adversary, Generator, Penalties, Prior
 from skgw.embedding.style import style_penalty
 from skgw.nn.convolutions import ImageShape, check_image_shape
 from skgw.nn.regularizers import Regularizer, TotalVariation
+from skgw.registration.principal_axes import principal_axes
 from skgw.spaces import FeatureSpace, Space
+from skgw.spaces.finite import Array
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes that the networks of an embedding share.
+    """Sizes that all networks of an embedding share.
 
     Attributes
     ----------
     n_components : int
         Dimension of generated points.
     hidden_layer_sizes : tuple of int
+        Widths of "mlp"; channels of "conv".
     output_shape : (int, int, int) or None
         Channels, height and width of generated points that are images.
     """
@@ -58,7 +60,15 @@ def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
 def build_generator(
     spec: nn.GeneratorSpec, last: nn.FittedNetwork[nn.Generator] | None, seed: int
 ) -> nn.Generator:
-    """A new generator, or the generator of the last fit to be trained further.
+    """Build a new generator, or the generator of the last fit for a warm start.
+
+    Parameters
+    ----------
+    spec : GeneratorSpec
+    last : FittedNetwork or None
+        Generator of the last fit for a warm start.
+    seed : int
+        Seed of the weights of a new generator.
 
     Raises
     ------
@@ -78,30 +88,31 @@ def build_generator(
 def build_adversary(
     adversary: Adversary, space: Space, scale: float, layout: Layout, *, n_updates: int, seed: int
 ) -> AdversarialDistances:
-    """The adversary of a fit.
+    """Build the adversary of a fit.
 
     Parameters
     ----------
     adversary : Adversary
     space : Space
-        The data.
+        Space of the training rows.
     scale : float
         RMS distance of the data.
     layout : Layout
     n_updates : int
         Number of updates of the generator.
     seed : int
+        Seed of the weights.
 
     Raises
     ------
     ValueError
-        For a space without features or with other distances than Euclidean ones, and where the
-        features of the adversary have too few dimensions.
+        For a space without features or without Euclidean distances, for fewer features of the
+        adversary than components, and for convolutions without an image shape.
     """
     if not (isinstance(space, FeatureSpace) and space.metric in ("euclidean", "l2")):
         metric = getattr(space, "metric", "precomputed")
         raise ValueError(
-            "An adversary learns distances of its own from features: it needs metric='euclidean', "
+            "An adversary learns distances between features: it needs metric='euclidean', "
             f"got {metric!r}. Set adversary=None for other distances and for graphs."
         )
     shapes = adversary.image_shape, layout.output_shape
@@ -113,7 +124,7 @@ def build_adversary(
     rows = torch.as_tensor(points / scale, dtype=torch.float32)
     n_inputs, n_points = rows.shape[1], layout.n_components
     n_features = _n_features(adversary, n_inputs, n_points)
-    axes = _principal_axes(points, n_features) if n_features < n_inputs else None
+    axes = _leading_axes(points, n_features) if n_features < n_inputs else None
     networks = (
         _network(adversary, layout, shapes[0], n_inputs, n_features, axes=axes, seed=seed),
         _network(adversary, layout, shapes[1], n_points, n_features, seed=seed + 1),
@@ -128,7 +139,7 @@ def build_adversary(
 
 
 def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Regularizer]:
-    """The penalties on generated points whose weights are positive.
+    """Build the penalties on generated points whose weights are positive.
 
     Parameters
     ----------
@@ -140,9 +151,10 @@ def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[
     Raises
     ------
     ValueError
-        If a penalty does not fit the points.
+        If total variation is given without an image shape, or if a classifier does not fit the
+        points.
     """
-    found = [
+    regularizers = [
         Regularizer(name, weight, nn.PENALTIES[name])
         for name, weight in (("mean", penalties.mean), ("l1", penalties.l1))
         if weight
@@ -153,12 +165,12 @@ def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[
                 "The penalty total_variation is for images: it needs output_shape=(c, h, w)."
             )
         variation = TotalVariation(layout.output_shape)
-        found.append(Regularizer("total_variation", penalties.total_variation, variation))
+        regularizers.append(Regularizer("total_variation", penalties.total_variation, variation))
     if penalties.style is not None:
         style = penalties.style
         penalty = style_penalty(style.classifier, style.target, layout.n_components)
-        found.append(Regularizer("style", style.weight, penalty, scale=scale))
-    return found
+        regularizers.append(Regularizer("style", style.weight, penalty, scale=scale))
+    return regularizers
 
 
 def _network(
@@ -171,7 +183,7 @@ def _network(
     seed: int,
     axes: torch.Tensor | None = None,
 ) -> torch.nn.Module:
-    """The network of one space; "conv" stands for "mlp" where points are no images."""
+    """Build the network of one space; without an image shape "conv" becomes "mlp"."""
     network = "mlp" if adversary.network == "conv" and shape is None else adversary.network
     return nn.adversary_network(
         network,
@@ -186,6 +198,7 @@ def _network(
 
 
 def _n_features(adversary: Adversary, n_inputs: int, n_components: int) -> int:
+    """Dimension of the features of the adversary."""
     if adversary.n_features is None:
         return max(n_inputs, n_components)
     if adversary.n_features < n_components:
@@ -196,10 +209,7 @@ def _n_features(adversary: Adversary, n_inputs: int, n_components: int) -> int:
     return int(adversary.n_features)
 
 
-def _principal_axes(points: np.ndarray, n_axes: int) -> torch.Tensor:
-    """Axes (d, n_axes) of largest variance."""
-    centred = points - points.mean(0)
-    _, _, axes = np.linalg.svd(np.linalg.qr(centred, mode="r"), full_matrices=False)
-    if len(axes) < n_axes:
-        axes = np.linalg.svd(axes, full_matrices=True)[2]
+def _leading_axes(points: Array, n_axes: int) -> torch.Tensor:
+    """Principal axes of largest variance, (d, n_axes)."""
+    _, axes = principal_axes(points)
     return torch.as_tensor(axes[:n_axes].T.copy(), dtype=torch.float32)

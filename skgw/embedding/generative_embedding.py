@@ -1,19 +1,18 @@
-"""GWGenerativeEmbedding: an embedding that can be sampled from."""
+"""GWGenerativeEmbedding: an embedding with a generator of new points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skgw import nn
 from skgw.base.coupling import Coupling
@@ -28,7 +27,8 @@ from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, part
 from skgw.base.sklearn_compat import Interval
 from skgw.base.trained import Optimizer, TrainedEstimator, hold_out, whole_fit
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import estimate_scale, make_space, read_points
+from skgw.base.validation import estimate_scale, read_codes, read_points
+from skgw.embedding.barycentric_projection import BarycentricProjection
 from skgw.embedding.builders import (
     Layout,
     build_adversary,
@@ -36,25 +36,25 @@ from skgw.embedding.builders import (
     build_penalties,
     generator_spec,
 )
+from skgw.embedding.cloud_coupling import couple_with_cloud
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties
-from skgw.embedding.placement import Placement
-from skgw.embedding.projection import project
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.solvers import full_precision
-from skgw.spaces import Space
-from skgw.training.batches import spread
+from skgw.spaces import Space, make_space
+from skgw.spaces.finite import Array, Index
+from skgw.training.batches import evenly_spaced
 from skgw.training.optimizers import OPTIMIZERS
 
-MIN_UPDATES, MAX_UPDATES = 300, 1500  # of max_iter="auto"
-MAX_REFERENCE = 1000  # training rows that new ones are compared with
-
-Array = NDArray[Any]
+MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
+ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
+CLOUD_SEED, INITIALIZATION_SEED, ADVERSARY_SEED = 1, 2, 3  # offsets from the seed of the fit
 
 
 def _has_features(estimator: GWGenerativeEmbedding) -> bool:
+    """Whether the estimator has `inverse_transform`."""
     if estimator.metric == "precomputed":
         raise AttributeError(
             "inverse_transform needs features; metric='precomputed' has distances only."
@@ -68,55 +68,57 @@ class GWGenerativeEmbedding(
     TransformerMixin,
     TrainedEstimator,
 ):
-    """Embedding of features, distances or graphs that new points can be sampled from.
+    """Generative embedding of features, distances or graphs.
 
-    A generator network learns to produce points whose distances are distributed, and related, like
-    those of the data: it minimises the normalised entropic Gromov-Wasserstein discrepancy between
-    mini-batches of data and of generated points. Only distances inside each space enter, so that
-    the dimension of the embedding is free, and the data need no coordinates.
+    A generator network maps noise to points in `n_components` dimensions. Training minimises the
+    normalised entropic Gromov-Wasserstein discrepancy between mini-batches of rows and mini-batches
+    of generated points. The discrepancy compares distances within each space only, so that the
+    dimension of the embedding is free and the data need no coordinates.
 
-    Training rows and new ones get their place by barycentric projection: the mean of a fixed
-    cloud of generated points, weighted by the coupling between data and cloud.
+    After training, a coupling between training rows and a fixed cloud of generated points embeds
+    rows by barycentric projection: a row is mapped to the mean of the cloud points, weighted by its
+    row of the coupling. `sample` draws new points of the embedding from the generator.
 
     Parameters
     ----------
     n_components : int, default=2
         Dimension of the embedding.
     metric : str or callable, default="euclidean"
-        "precomputed" (distances, or a graph), "geodesic" (shortest paths in the graph of nearest
-        neighbours), or any metric of `sklearn.metrics.pairwise_distances`.
+        Distance between rows: "precomputed" (`X` holds distances or a graph), "geodesic" (shortest
+        paths in the graph of nearest neighbours), or a metric of
+        `sklearn.metrics.pairwise_distances`.
     n_neighbors : int, default=15
-        Number of neighbours in the graph of ``metric="geodesic"``.
+        Number of neighbours of a row in the graph of ``metric="geodesic"``.
     edge_length : str, default="hops"
-        Length of a graph's edges: "hops" (1 each), "weight", or the name of an edge attribute.
+        Length of the edges of a graph: "hops" (1 each), "weight", or the name of an edge attribute.
     epsilon : float, default=0.005
-        Weight of the entropy of the coupling, relative to the mean squared distance. A smaller
-        epsilon gives sharper couplings and slower training.
+        Weight of the entropy of the coupling, relative to the mean squared distance of the rows. A
+        smaller epsilon gives sharper couplings and slower training.
     generator : {"mlp", "conv"}, callable, Module or Generator, default="mlp"
         Network that maps noise to points. A callable takes the dimensions of noise and points and
-        returns a `torch.nn.Module`. A `Generator` also sets the prior and the start.
+        returns a `torch.nn.Module`. A `Generator` also sets the prior and the initialisation.
     hidden_layer_sizes : tuple of int, default=(128, 128, 128)
-        Layers of all networks: widths of "mlp"; channels of "conv", from the image inwards, where
-        each layer halves the image.
+        Hidden layers of all networks: widths of "mlp"; channels of "conv" from the image inwards,
+        where each layer halves the image.
     output_shape : (int, int, int) or None, default=None
-        Channels, height and width of generated points that are images, as flat rows: their product
-        is `n_components`. The embedding then keeps the generator's own coordinates.
+        Channels, height and width of generated points that are images in flat rows; the product is
+        `n_components`. The embedding then has the coordinates of the generator, not principal axes.
     adversary : {"mlp", "conv"}, callable, Adversary or None, default=None
-        Networks that learn the distances which the loss compares. It needs features and
-        ``metric="euclidean"``. None: the distances of `metric`.
+        Networks that learn the distances in the loss. An adversary needs features and
+        ``metric="euclidean"``. None: the loss compares distances of `metric`.
     penalties : {"mean", "l1", "total_variation"}, Penalties or None, default="mean"
-        Penalties on generated points. A string is the penalty of that name with weight 0.1;
-        `Penalties` holds several weights, and a style.
+        Penalties on generated points. A name stands for this penalty with weight 0.1. `Penalties`
+        sets several weights and a style.
     n_generated : int, default=1000
-        Number of generated points in the cloud that rows are projected onto.
+        Number of generated points in the cloud.
     warm_start : bool, default=False
         Start from the generator of the last fit.
     batch_size : int, default=256
-        Points per mini-batch, of the data and of the generator: of the data at most all, of the
-        generator at most four per training row, or 256 if that is more.
+        Rows, and generated points, per mini-batch: at most all training rows, and at most four
+        generated points per training row or 256 if that is more.
     max_iter : int or "auto", default="auto"
-        Number of updates of the generator. "auto": two for three training rows, at least 300, at
-        most 1500.
+        Number of updates of the generator. "auto": two updates per three training rows, at least
+        300 and at most 1500 updates.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, callable or GWOptimizer, default="adam"
         A callable takes the network parameters and ``lr`` and returns a torch optimiser. A
         `GWOptimizer` also sets the schedule of the learning rate, the batches and the couplings.
@@ -125,45 +127,58 @@ class GWGenerativeEmbedding(
     Attributes
     ----------
     embedding_ : array of shape (n_samples, n_components)
-        The training rows, around the origin, along principal axes, in units of the distances; in
-        the generator's own coordinates with `output_shape` or a style.
+        Projections of the training rows, in units of the distances. The mean of `generated_` is the
+        origin and its principal axes are the axes; with `output_shape` or a style, the coordinates
+        are those of the generator.
     generated_ : array of shape (n_generated, n_components)
-        The cloud of generated points.
+        Cloud of generated points, in the coordinates of `embedding_`.
     plan_ : Coupling of shape (n_samples, n_generated)
-        Which generated points each training row is matched with; float32.
+        Coupling between training rows and `generated_`, in float32.
     loss_curve_ : list of float
         Normalised discrepancy of the mini-batch of each update, relative to the mean squared
-        distance; of the adversary's features, once it has begun.
+        distance. From the first update of an adversary on, the discrepancy between its features.
     adversary_curve_ : list of float
-        Penalty on the adversary at each of its updates; empty without one.
+        Penalty on the adversary at each update of the adversary; empty without an adversary.
     validation_curve_ : list of float
-        The same on held-out rows, every 50 updates; empty without early stopping.
+        Normalised discrepancy between held-out rows and generated points, every 50 updates; empty
+        without early stopping.
     gw_divergence_ : float
-        The same between (up to 1000) training rows and `generated_`, at the end.
+        Normalised discrepancy between (up to 1000) training rows and `generated_` after training.
     n_iter_ : int
-        Updates that were made.
+        Number of updates of the generator.
     n_features_in_ : int
+        Number of columns of `X`.
     feature_names_in_ : array of str
-        Only if all names of features are strings.
+        Names of the columns of `X`, if all names are strings.
 
     See Also
     --------
-    skgw.solvers.gw_divergence : The loss.
-    sklearn.manifold.MDS : Embedding by distances, without a generator.
+    GWMatcher : Matching of two domains without an embedding.
+    skgw.solvers.gw_divergence : The loss between two spaces.
+    sklearn.manifold.MDS : Embedding of distances without a generator.
 
     Notes
     -----
-    Memory grows with ``n_samples * n_generated`` (the plan), and for graphs and geodesic distances
-    with ``n_samples * min(n_samples, 2048)``; all distances between training rows are kept in
-    memory up to 4096 rows, and never computed above.
+    The memory of a fit is
 
-    Processes that torchrun has started share a fit: each draws batches of its own, and all step
-    along the mean of their gradients. They end with the same estimator.
+    - ``n_samples * n_generated`` numbers for the plan;
+    - ``n_samples * min(n_samples, 2048)`` numbers for the distances of graphs and of
+      ``metric="geodesic"``;
+    - ``n_samples ** 2`` numbers for the distances of up to 4096 rows; above 4096 rows, each
+      mini-batch computes its distances.
+
+    `transform` and `score` need the distances from new rows to up to 1000 training rows, for 2048
+    new rows at a time. The class attributes `max_anchors`, `max_cached`, `max_reference` and
+    `chunk_size` set these limits.
+
+    Processes of torchrun share a fit: each process draws its own batches, and all processes step
+    along the mean of their gradients. All processes end with the same estimator.
 
     References
     ----------
-    Bunne, Alvarez-Melis, Krause, Jegelka (2019), Learning generative models across incomparable
-    spaces. ICML.
+    :cite:t:`bunne2019`.
+
+    :cite:t:`peyre2016`.
 
     Examples
     --------
@@ -174,6 +189,12 @@ class GWGenerativeEmbedding(
     >>> embedding.transform(X).shape, embedding.sample(5, random_state=0).shape
     ((60, 2), (5, 2))
     """
+
+    max_anchors: ClassVar[int] = 2048  # rows of a graph to which all distances are kept
+    max_cached: ClassVar[int] = 4096  # rows whose distances are all kept during training
+    max_reference: ClassVar[int] = 1000  # training rows to which `transform` measures distances
+    chunk_size: ClassVar[int] = 2048  # rows that are projected at a time
+    max_coupling_iter: ClassVar[int] = 200  # outer steps of the coupling with the cloud
 
     n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
     metric: str | Callable[..., float] = param(str, callable, default="euclidean")
@@ -196,7 +217,7 @@ class GWGenerativeEmbedding(
         Parameters
         ----------
         X : array of shape (n_samples, n_features), or (n_samples, n_samples) for "precomputed"
-            Features; or distances; or, for "precomputed", a graph: sparse (n, n) or networkx.
+            Features, or for "precomputed" distances or a graph (sparse matrix or networkx).
         y : None
             Ignored.
 
@@ -207,31 +228,39 @@ class GWGenerativeEmbedding(
         Raises
         ------
         ValueError
-            For input that is not a space with finite distances; the message says what to do.
+            For input without finite distances; the message says what to do.
         FloatingPointError
             If training diverges.
 
         Warns
         -----
         GWConvergenceWarning
-            If the coupling behind the embedding has not converged.
+            If the coupling with the cloud has not converged.
         """
         return super().fit(X)
 
     def _fit(self, X: Any, run: TrainingRun) -> None:
-        space = make_space(X, metric=self.metric, n_neighbors=self.n_neighbors, rng=run.rng)
+        space = make_space(
+            X,
+            metric=self.metric,
+            n_neighbors=self.n_neighbors,
+            rng=run.rng,
+            max_anchors=self.max_anchors,
+        )
         scale = estimate_scale(space, run.rng)
         n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
         objective, spec = self._build(space, scale, n_updates, last, run)
         if last is None:
             self._initialize(objective, spec, run)
         weights = None if last is None else last.weights
-        history = run.train(objective, X, n_updates, run.noise(), curve="gw", start=weights)
+        history = run.train(
+            objective, X, n_updates, run.noise(), curve="gw", initial_weights=weights
+        )
         self._scale, self._dtype = scale, X.dtype.name
         self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
-        reference = np.sort(spread(objective.order, MAX_REFERENCE).cpu().numpy())
-        self._project(objective, reference, run.noise(1))
+        reference = np.sort(evenly_spaced(objective.order, self.max_reference).cpu().numpy())
+        self._couple_with_cloud(objective, reference, run.noise(CLOUD_SEED))
         self._embed_training_rows(space, reference)
 
     def _build(
@@ -242,7 +271,7 @@ class GWGenerativeEmbedding(
         last: FittedNetwork[nn.Generator] | None,
         run: TrainingRun,
     ) -> tuple[GenerativeObjective, nn.GeneratorSpec]:
-        """The objective on the device of the fit, and the specification of its generator."""
+        """Build the objective on the device of the fit, and the specification of its generator."""
         layout = Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape)
         spec = generator_spec(Generator.read(self.generator), layout)
         generator = build_generator(spec, last, run.seed)
@@ -250,14 +279,15 @@ class GWGenerativeEmbedding(
         if self.adversary is not None:
             adversary = build_adversary(
                 Adversary.read(self.adversary), space, scale, layout,
-                n_updates=n_updates, seed=run.seed + 3,
+                n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
             )  # fmt: skip
         optimizer = GWOptimizer.read(self.optimizer)
         train, held_out = self._split(len(space.anchors), run.rng)
         objective = GenerativeObjective(
             space, scale, generator,
             GenerationOptions(
-                self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings
+                self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings,
+                max_cached=self.max_cached,
             ),
             rng=run.rng, train=train, held_out=held_out,
             regularizers=build_penalties(Penalties.read(self.penalties), scale, layout),
@@ -268,25 +298,29 @@ class GWGenerativeEmbedding(
     def _initialize(
         self, objective: GenerativeObjective, spec: nn.GeneratorSpec, run: TrainingRun
     ) -> None:
-        """Start the generator at the classical scaling, if the parameters ask for it."""
+        """Regress the generator on the classical scaling if its `init` is "mds"."""
         generator = Generator.read(self.generator)
         if generator.init == "mds":
-            shape, n_updates = spec.output_shape, generator.n_init_updates
-            initialize_by_scaling(objective, run.noise(2), image_shape=shape, n_updates=n_updates)
+            initialize_by_scaling(
+                objective,
+                run.noise(INITIALIZATION_SEED),
+                image_shape=spec.output_shape,
+                n_updates=generator.n_init_updates,
+            )
 
     def _auto_updates(self, n_rows: int) -> int:
-        return int(np.clip(2 * n_rows / 3, MIN_UPDATES, MAX_UPDATES))
+        return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))
 
-    def _split(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
-        """Positions of the anchors to train on, in order, and of those held out."""
+    def _split(self, n: int, rng: np.random.RandomState) -> tuple[Index, Index]:
+        """Positions of the training anchors, in order, and of the held-out anchors."""
         if not self._held_out_share:
             return np.arange(n), np.arange(0)
-        train, held_out = hold_out(rng.permutation(n), self._held_out_share, least=2)
+        train, held_out = hold_out(rng.permutation(n), self._held_out_share, min_held_out=2)
         return np.sort(train), held_out
 
     @tensor_in_tensor_out
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit, and return `embedding_`.
+        """Fit and return `embedding_`.
 
         Parameters
         ----------
@@ -298,34 +332,35 @@ class GWGenerativeEmbedding(
         Returns
         -------
         array of shape (n_samples, n_components)
-            Of the kind of `X`.
+            An array or a tensor like `X`.
         """
         return self.fit(X, y).embedding_
 
     @tensor_in_tensor_out
     def transform(self, X: Any) -> Any:
-        """Embed rows: training rows get the place that they have in `embedding_`.
+        """Embed rows by barycentric projection; training rows map to `embedding_`.
 
         Parameters
         ----------
         X : array of shape (n_rows, n_features), or (n_rows, n_samples) for "precomputed"
-            Features; or distances to the training rows; or, after a fit to a graph, the graph, or
-            a sparse matrix of edges from new nodes to the training nodes. Numpy or torch.
+            Features, or for "precomputed" distances to the training rows. After a fit to a graph:
+            this graph, or a sparse matrix of edges from new nodes to the training nodes. Numpy or
+            torch.
 
         Returns
         -------
         array of shape (n_rows, n_components)
-            Of the kind of `X`.
+            An array or a tensor like `X`.
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        placement = self._placement
-        return np.concatenate([placement.place(D) for D in placement.distances(X)])
+        projection = self._projection
+        return np.concatenate([projection.project(D) for D in projection.distances(X)])
 
     @available_if(_has_features)
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any) -> Any:
-        """Features of points of the embedding: weighted means of training rows.
+        """Features of points of the embedding: weighted means of the features of training rows.
 
         Parameters
         ----------
@@ -335,18 +370,16 @@ class GWGenerativeEmbedding(
         Returns
         -------
         array of shape (n_points, n_features)
-            Of the kind of `Z`.
+            An array or a tensor like `Z`.
 
         Raises
         ------
         AttributeError
-            For ``metric="precomputed"``: distances and graphs have no features.
+            For ``metric="precomputed"``.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=[np.float64, np.float32])
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(f"Z has {Z.shape[1]} columns, the embedding {self._n_features_out}.")
-        return self._placement.features(Z).astype(self._dtype)
+        Z = read_codes(Z, self._n_features_out, "points of the embedding")
+        return self._projection.features(Z).astype(self._dtype)
 
     @full_precision()
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
@@ -354,8 +387,10 @@ class GWGenerativeEmbedding(
 
         Parameters
         ----------
-        n_samples : int
-        random_state : int, RandomState or None
+        n_samples : int, default=1
+            Number of points.
+        random_state : int, RandomState or None, default=None
+            Seed of the noise.
 
         Returns
         -------
@@ -367,16 +402,16 @@ class GWGenerativeEmbedding(
         noise = seeded(draw_seed(random_state))
         with torch.no_grad():
             points = generator(n_samples, noise).double().cpu().numpy()
-        return self._in_place(points).astype(self._dtype)
+        return self._to_embedding(points).astype(self._dtype)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the relative distortion of the distances to the training rows.
 
-        ``-||D - Dz|| / ||D||``, for the distances D from `X` to (up to 1000) training rows, and
-        those of their embeddings, Dz. Higher is better, 0 is perfect; values compare between all
-        parameters that leave the distances alone, `epsilon` and `n_components` included, but not
-        between values of `metric`, `n_neighbors` or `edge_length`.
+        The score is ``-||D - Dz|| / ||D||``: D are the distances from `X` to (up to 1000) training
+        rows, and Dz are the distances between the embeddings of the same rows. Higher is better, 0
+        is perfect. Scores are comparable between values of all parameters that do not change D,
+        such as `epsilon` and `n_components`; `metric`, `n_neighbors` and `edge_length` change D.
 
         Parameters
         ----------
@@ -385,6 +420,7 @@ class GWGenerativeEmbedding(
         y : None
             Ignored.
         sample_weight : array of shape (n_rows,), optional
+            Weights of the rows of `X`.
 
         Returns
         -------
@@ -392,9 +428,9 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        placement = self._placement
-        D = np.concatenate(list(placement.distances(X)))  # (n_rows, n_reference)
-        Dz = euclidean_distances(placement.place(D), self._reference_embedding)
+        projection = self._projection
+        D = np.concatenate(list(projection.distances(X)))  # (n_rows, n_reference)
+        Dz = euclidean_distances(projection.project(D), self._reference_embedding)
         D *= self._scale
         return -weighted_distortion(D, Dz, sample_weight, X)
 
@@ -415,43 +451,53 @@ class GWGenerativeEmbedding(
         return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
 
     def _last_generator(self) -> FittedNetwork[nn.Generator] | None:
-        """The generator of the last fit, if this fit starts from it."""
+        """The generator of the last fit for a warm start, else None."""
         return getattr(self, "_generator", None) if self.warm_start else None
 
-    def _project(
-        self, objective: GenerativeObjective, reference: Array, noise: torch.Generator
+    def _couple_with_cloud(
+        self, objective: GenerativeObjective, reference: Index, noise: torch.Generator
     ) -> None:
-        """Couple reference rows with a cloud of generated points, turned canonically."""
-        projection = project(objective, reference, self.n_generated, noise)
-        if not projection.converged:
+        """Generate the cloud, couple it with the reference rows, and choose its coordinates."""
+        coupling = couple_with_cloud(
+            objective, reference, self.n_generated, noise, max_iter=self.max_coupling_iter
+        )
+        if not coupling.converged:
             warn_user(
-                "The coupling behind the embedding has not converged; raise epsilon.",
+                "The coupling between training rows and generated points has not converged; raise "
+                "epsilon.",
                 GWConvergenceWarning,
             )
-        self._frame = None if self._keeps_frame() else canonical_axes(projection.cloud)
-        self.generated_ = self._in_place(projection.cloud).astype(self._dtype)
-        self._to_cloud, self._to_data = projection.to_cloud, projection.to_data
-        self.gw_divergence_ = projection.divergence
+        self._axes = None if self._keeps_coordinates() else canonical_axes(coupling.cloud)
+        self.generated_ = self._to_embedding(coupling.cloud).astype(self._dtype)
+        self._to_cloud, self._to_data = coupling.to_cloud, coupling.to_data
+        self.gw_divergence_ = coupling.divergence
 
-    def _keeps_frame(self) -> bool:
-        """Whether the generator's own coordinates have a meaning."""
+    def _keeps_coordinates(self) -> bool:
+        """Whether the embedding has the coordinates of the generator, which have a meaning."""
         return self.output_shape is not None or Penalties.read(self.penalties).style is not None
 
-    def _in_place(self, points: Array) -> Array:
-        """Points as the generator makes them, in units of the distances and turned canonically."""
-        if self._frame is None:
+    def _to_embedding(self, points: Array) -> Array:
+        """Convert points (n, k) of the generator to units of the distances and canonical axes."""
+        if self._axes is None:
             return points * self._scale
-        center, axes = self._frame
-        return (points - center) @ (self._scale * axes)
+        mean, axes = self._axes
+        return (points - mean) @ (self._scale * axes)
 
-    def _embed_training_rows(self, space: Space, reference: Array) -> None:
-        """Project the training rows, in the way that `transform` projects new ones."""
-        self._space_ = space.restrict(reference)
-        plan, embedding = self._placement.training_rows(space, reference)
+    def _embed_training_rows(self, space: Space, reference: Index) -> None:
+        """Project the training rows, as `transform` projects new rows."""
+        self._reference_space = space.restrict(reference)
+        plan, embedding = self._projection.project_training_rows(space, reference)
         self.plan_, self.embedding_ = Coupling(plan), embedding
         self._reference_embedding = embedding[space.anchors[reference]]
 
     @property
-    def _placement(self) -> Placement:
-        """The rule that puts rows into the embedding."""
-        return Placement(self._space_, self._scale, self.generated_, self._to_cloud, self._to_data)
+    def _projection(self) -> BarycentricProjection:
+        """Projection of rows onto `generated_`."""
+        return BarycentricProjection(
+            self._reference_space,
+            self._scale,
+            self.generated_,
+            self._to_cloud,
+            self._to_data,
+            self.chunk_size,
+        )

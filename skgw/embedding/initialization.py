@@ -1,4 +1,4 @@
-"""A head start: teach the generator the classical scaling of a few hundred data points."""
+"""Initialisation of the generator by the classical scaling of landmark rows."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from skgw.embedding.objective import GenerativeObjective
 from skgw.nn import MixturePrior
 from skgw.nn.convolutions import ImageShape
 from skgw.solvers import full_precision
-from skgw.training.batches import spread
+from skgw.training.batches import evenly_spaced
 
-N_LANDMARKS = 512
-LEARNING_RATE = 2e-3
-THINNEST = 1e-3  # least width of an axis, against the widest: none is given up for good
+N_LANDMARKS = 512  # rows whose classical scaling is computed
+LEARNING_RATE = 2e-3  # of the first update; it falls linearly to zero
+MIN_RELATIVE_WIDTH = 1e-3  # RMS width of an axis over that of the widest: no axis vanishes
 
 
 def classical_scaling(D: Tensor, k: int) -> Tensor:
     """Coordinates (n, k) by classical multidimensional scaling of distances D (n, n).
 
-    Torgerson (1952): eigenvectors of the double-centred squared distances. Where D has fewer than k
-    positive eigenvalues, the remaining coordinates are zero.
+    The coordinates are scaled eigenvectors of the double-centred squared distances. Beyond the
+    number of positive eigenvalues they are zero.
+
+    References
+    ----------
+    :cite:t:`torgerson1952`.
     """
     squared = D * D
     gram = -0.5 * (squared - squared.mean(0) - squared.mean(1, keepdim=True) + squared.mean())
@@ -32,25 +36,25 @@ def classical_scaling(D: Tensor, k: int) -> Tensor:
 
 
 def smooth_axes(image_shape: ImageShape, n: int) -> Tensor:
-    """Orthonormal images (c * h * w, n), as columns: cosines of lowest frequency (DCT-II).
+    """Orthonormal images (c * h * w, n) as columns: cosines of lowest frequency (DCT-II).
 
-    They have the least squared differences between neighbours, one after the other, also between
-    channels, so that the first ones are grey. Turning principal axes onto them makes images as
-    smooth, in that sense, as any rotation could.
+    The images are ordered by the sum of the squared differences between neighbouring pixels and
+    channels; no orthonormal images have smaller sums. A rotation of principal axes onto these
+    images gives the smoothest images among all rotations.
     """
     bases = [_cosines(size) for size in image_shape]
     steps = [2 - 2 * torch.cos(torch.pi * torch.arange(size) / size) for size in image_shape]
-    roughness = steps[0][:, None, None] + steps[1][:, None] + steps[2]  # (c, h, w)
-    chosen = roughness.flatten().argsort(stable=True)[:n]
+    squared_differences = steps[0][:, None, None] + steps[1][:, None] + steps[2]  # (c, h, w)
+    chosen = squared_differences.flatten().argsort(stable=True)[:n]
     channel, row, column = torch.unravel_index(chosen, tuple(image_shape))
     c, h, w = (basis[:, i] for basis, i in zip(bases, (channel, row, column), strict=True))
     return torch.einsum("cn,hn,wn->chwn", c, h, w).flatten(0, 2)
 
 
 def _cosines(size: int) -> Tensor:
-    """Orthonormal cosines as columns, (size, size), by frequency."""
-    at = (torch.arange(size, dtype=torch.float64) + 0.5) / size
-    waves = torch.cos(torch.pi * at[:, None] * torch.arange(size))
+    """Orthonormal cosines as columns by frequency, (size, size)."""
+    position = (torch.arange(size, dtype=torch.float64) + 0.5) / size
+    waves = torch.cos(torch.pi * position[:, None] * torch.arange(size))
     return waves / waves.norm(dim=0)
 
 
@@ -62,23 +66,35 @@ def initialize_by_scaling(
     image_shape: ImageShape | None = None,
     n_updates: int = 300,
 ) -> None:
-    """Regress the components of a mixture prior on the strata of the data, scaled classically.
+    """Regress the generator on the classical scaling of landmarks.
 
-    Component c of K learns to produce the points of the c-th of K runs of the stratified order, one
-    after the other along its first axis. Matchings that are twisted or mirrored in parts, from
-    which gradients do not lead away, are avoided from the start. Each axis is learned in units of
-    its width, so that those that the data do not need stay thin.
+    Component c of K components of the mixture prior learns the coordinates of the c-th of K runs of
+    the stratified order, in order along the first axis of the noise. The initial coupling is then
+    free of twists and of reflections of parts, which gradients cannot undo. Each axis is learned in
+    units of its width, so that axes that the data do not need stay narrow.
 
-    Points that are images (c, h, w) are turned to where they are smoothest, as distances leave that
-    free: the first principal axis becomes the cosine image of lowest frequency, and so on.
+    Distances determine images (c, h, w) up to a rotation, so that the first principal axis is
+    rotated onto the cosine image of lowest frequency, the second axis onto the next image, and so
+    on (`smooth_axes`).
 
-    Other priors have no components that could be told apart, and are left as they are.
+    A generator with another prior does not change.
+
+    Parameters
+    ----------
+    objective : GenerativeObjective
+        Its generator is trained in place.
+    generator : torch.Generator
+        Source of the noise.
+    image_shape : (int, int, int), optional
+        Channels, height and width of generated points that are images.
+    n_updates : int, default=300
+        Number of updates.
     """
     model = objective.generator
     prior = model.prior
     if not isinstance(prior, MixturePrior):
         return
-    landmarks = spread(objective.order, N_LANDMARKS)
+    landmarks = evenly_spaced(objective.order, N_LANDMARKS)
     n = len(landmarks)
     D = objective.distances(landmarks, landmarks).double()
     targets = classical_scaling(D, len(model.scale)).float()
@@ -88,7 +104,7 @@ def initialize_by_scaling(
         model.scale.fill_(targets.square().mean().sqrt() or 1.0)
     widths = targets.square().mean(0).sqrt()
     if widths.any() and image_shape is None:
-        model.scale.copy_(widths.clamp_min(THINNEST * widths.max()))
+        model.scale.copy_(widths.clamp_min(MIN_RELATIVE_WIDTH * widths.max()))
     model.eval()  # dropout would draw from the global random state
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for step in range(n_updates):

@@ -1,4 +1,4 @@
-"""Training a generator with the normalised Gromov-Wasserstein loss (Bunne et al. 2019, Eq. 2)."""
+"""Objective of a generator: the normalised Gromov-Wasserstein loss (Bunne et al. 2019, Eq. 2)."""
 
 from __future__ import annotations
 
@@ -11,89 +11,102 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skgw.embedding.adversary import AdversarialDistances, Measure
+from skgw.embedding.adversary import AdversarialDistances, DistanceFunctions
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Regularizer
-from skgw.solvers import State
-from skgw.solvers.initializers import warm_start
+from skgw.solvers import State, initializers
 from skgw.spaces import Space
+from skgw.spaces.finite import Index
 from skgw.training.batches import draw_batch, draw_uniform_batch, stratified_order
 from skgw.training.gw_loss import (
-    FRESH_STEPS,
-    better,
+    MAX_COLD_STEPS,
+    cold_solve,
     cross_term,
-    fresh_solve,
+    lower_solution,
     self_term,
-    start_solve,
     uniform_problem,
     uniform_weights,
+    warm_solve,
 )
 from skgw.training.objective import Objective, Phase
 
-MAX_CACHED = 4096  # all distances between so many points are kept on the device
-CARRIED_STEPS = 2  # outer steps from a carried-over coupling: it is nearly solved
-ONE_STEP_EPSILON = 0.01  # largest for which a self term takes one outer step
-RACE_EVERY = 50  # batches between two races of the carried-over coupling against a fresh one
-MAX_HELD_OUT = 1000  # points that a validation looks at
-MAX_PER_POINT = 4  # generated points in a batch, to each point to train on: more only take time ...
-ALWAYS_ALLOWED = 256  # ... but so many are cheap
+MAX_POINTS_PER_ROW = 4  # generated points of a batch per training row: more points only cost time
+MIN_POINT_LIMIT = 256  # generated points of a batch that are allowed for any number of rows
+MAX_ONE_STEP_EPSILON = 0.01  # relative epsilon up to which one outer step solves a self term
 
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """What the objective needs to know besides space and networks.
+    """Options of a `GenerativeObjective`.
 
     Attributes
     ----------
     epsilon : float
-        Strength of the entropy, relative to the data's mean squared distance.
+        Weight of the entropy, relative to the mean squared distance of the data.
     batch_size : int
-        Points per batch, on either side: of the data at most all, of generated ones at most four
-        times as many, or 256 if that is more.
+        Number of rows and of generated points per batch. There are at most as many rows as training
+        rows, and at most four generated points per training row, or 256 if that is more.
     stratified : bool
-        Whether batches have one point of each stratum; else they are uniform.
+        Whether a batch has one row from each stratum, and stratified noise. False: independent
+        uniform batches.
     warm_couplings : bool
-        Whether a coupling starts from the coupling of the last batch; else it is solved afresh.
+        Whether a coupling starts from the coupling of the last batch. False: every coupling is
+        solved cold.
+    restart_every : int
+        Number of batches between two cold restarts of warm-started couplings; the solution of lower
+        value is kept.
+    warm_steps : int
+        Outer steps of a warm-started solve.
+    max_cached : int
+        Largest number of anchors whose distances are all kept on the device.
+    max_held_out : int
+        Largest number of rows in a validation.
     """
 
     epsilon: float
     batch_size: int
     stratified: bool = True
     warm_couplings: bool = True
+    restart_every: int = 50
+    warm_steps: int = 2
+    max_cached: int = 4096
+    max_held_out: int = 1000
 
 
 class GenerativeObjective(Objective):
-    """Normalised GW_eps between batches of a space and batches of generated points.
+    """Normalised GW_eps between batches of rows and batches of generated points.
 
-    Distances of the space are divided by `scale`, so that their mean square is one and every option
-    is dimensionless. No gradient flows through the plans.
+    Distances of the space are divided by `scale`, so that their mean square is one and all options
+    are dimensionless. Gradients do not flow through the plans.
 
-    With an adversary, distances are those of its features from its first update on; validation
-    remains with those of the space.
+    With an adversary, the loss compares the distances between its features from its first update
+    on. Validation always uses the distances of the space.
 
     Parameters
     ----------
     space : Space
     scale : float
+        RMS distance of the space.
     generator : Generator
     options : GenerationOptions
     rng : RandomState
-        For the strata.
+        Source of the strata.
     train, held_out : array of int
-        Positions of the anchors to train on and to validate on (on the first 1000).
+        Positions of the training anchors and of the validation anchors, of which the first
+        `max_held_out` are used.
     regularizers : sequence of Regularizer
         Penalties on generated points.
     adversary : AdversarialDistances, optional
     """
 
-    order: Tensor  # (N,), training anchors, neighbours next to each other
-    held_out: Tensor  # (N',)
-    matrix: Tensor | None  # (N, N), all distances if they fit
-    carried_rows: Tensor  # (n,), the last batch ...
-    carried_points: Tensor  # (m, k)
-    carried_plan: Tensor  # (1, n, m), ... and its coupling, which the next batch starts from
-    n_batches: Tensor  # ()
-    self_value: Tensor  # (), GW_eps of the data with itself
+    order: Tensor  # (N,), training anchors in stratified order
+    held_out: Tensor  # (N',), validation anchors
+    matrix: Tensor | None  # (N, N), all distances between anchors, up to `max_cached` anchors
+    last_rows: Tensor  # (n,), rows of the last batch
+    last_points: Tensor  # (m, k), generated points of the last batch
+    last_plan: Tensor  # (1, n, m), coupling of the last batch
+    n_batches: Tensor  # (), batches of all phases
+    self_value: Tensor  # (), GW_eps of a batch of rows with itself, updated at cold restarts
 
     def __init__(
         self,
@@ -103,8 +116,8 @@ class GenerativeObjective(Objective):
         options: GenerationOptions,
         *,
         rng: np.random.RandomState,
-        train: np.ndarray,
-        held_out: np.ndarray,
+        train: Index,
+        held_out: Index,
         regularizers: Sequence[Regularizer] = (),
         adversary: AdversarialDistances | None = None,
     ) -> None:
@@ -112,36 +125,37 @@ class GenerativeObjective(Objective):
         self.regularizers, self.adversary = nn.ModuleList(regularizers), adversary
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
-        self.n_points = min(options.batch_size, max(MAX_PER_POINT * len(train), ALWAYS_ALLOWED))
+        point_limit = max(MAX_POINTS_PER_ROW * len(train), MIN_POINT_LIMIT)
+        self.n_points = min(options.batch_size, point_limit)
         order = stratified_order(space.between, train, n, rng)
-        looked_at = torch.as_tensor(held_out[:MAX_HELD_OUT])
+        validation = torch.as_tensor(held_out[: options.max_held_out])
         self.register_buffer("order", torch.as_tensor(order), persistent=False)
-        self.register_buffer("held_out", looked_at, persistent=False)
-        self.register_buffer("matrix", self._cache(space), persistent=False)
+        self.register_buffer("held_out", validation, persistent=False)
+        self.register_buffer("matrix", self._all_distances(space), persistent=False)
         self._between = space.between
-        self.plain = Measure(self.distances, pairwise_distances)
-        self.register_buffer("carried_rows", torch.zeros(n, dtype=torch.long))
+        self.data_distances = DistanceFunctions(self.distances, pairwise_distances)
         zeros = functools.partial(torch.zeros, dtype=torch.float32)
-        self.register_buffer("carried_points", zeros(self.n_points, len(generator.scale)))
-        self.register_buffer("carried_plan", zeros(1, n, self.n_points))
+        self.register_buffer("last_rows", torch.zeros(n, dtype=torch.long))
+        self.register_buffer("last_points", zeros(self.n_points, len(generator.scale)))
+        self.register_buffer("last_plan", zeros(1, n, self.n_points))
         self.register_buffer("n_batches", torch.tensor(0))
         self.register_buffer("self_value", zeros(()))
 
     def phases(self) -> Sequence[Phase]:
-        """The generator, and the adversary if there is one."""
+        """The phase of the generator, and the phase of the adversary if there is one."""
         phases = [Phase("generator", list(self.generator.parameters()))]
         return phases if self.adversary is None else [*phases, *self.adversary.phases()]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss, and its parts: "gw", the normalised discrepancy, and penalties by name."""
+        """Losses of a batch: "loss", and its terms "gw" and the penalties by name."""
         rows = self._draw_rows(generator)
         if phase == "adversary":
             return self._adversary_losses(rows, generator)
         points = self._draw_points(generator)
-        measure = self._measure()
+        distances = self._current_distances()
         with torch.no_grad():
-            D = measure.rows(rows, rows)
-        gw = self._cross_and_self(rows, points, D, measure) - self.self_value
+            D = distances.rows(rows, rows)
+        gw = self._cross_and_self(rows, points, D, distances) - self.self_value
         losses = {"loss": gw, "gw": gw}
         for regularizer in cast(Sequence[Regularizer], self.regularizers):
             losses[regularizer.name] = regularizer(points)
@@ -149,7 +163,7 @@ class GenerativeObjective(Objective):
         return losses
 
     def validation_loss(self) -> float | None:
-        """Normalised discrepancy between held-out points and a fixed draw of generated ones."""
+        """Normalised discrepancy between held-out rows and a fixed draw of generated points."""
         if not len(self.held_out):
             return None
         with torch.no_grad():
@@ -157,89 +171,94 @@ class GenerativeObjective(Objective):
             points = self.generator(self.n_points, noise, stratified=True)
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
         epsilon = self.options.epsilon
-        cross = cross_term(fresh_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
+        cross = cross_term(cold_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
         self_terms = [self._self_term(C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
     def distances(self, i: Tensor, j: Tensor) -> Tensor:
-        """Distances between anchors at positions i and j, over `scale`, (len(i), len(j))."""
+        """Scaled distances between the anchors at positions i and j, (len(i), len(j))."""
         if self.matrix is not None:
             return self.matrix[i[:, None], j]
         block = self._between(i.cpu().numpy(), j.cpu().numpy()) / self.scale
         return torch.as_tensor(block, dtype=torch.float32, device=i.device)
 
-    def carried(self, rows: Tensor, points: Tensor, measure: Measure | None = None) -> State:
-        """What the last batch's coupling says about other rows and points."""
-        measure = measure or self.plain
-        return warm_start(
-            measure.rows(rows, self.carried_rows)[None],
-            self.carried_plan,
-            measure.points(points, self.carried_points)[None],
+    def warm_start(
+        self, rows: Tensor, points: Tensor, distances: DistanceFunctions | None = None
+    ) -> State:
+        """Start of a solve for rows (n,) and points (m, k), from the coupling of the last batch."""
+        distances = distances or self.data_distances
+        return initializers.warm_start(
+            distances.rows(rows, self.last_rows)[None],
+            self.last_plan,
+            distances.points(points, self.last_points)[None],
             *uniform_weights(len(rows), len(points), points),
         )
 
     def _draw_rows(self, generator: torch.Generator) -> Tensor:
-        """Positions of the rows of a batch."""
+        """Positions of the rows of a batch, (n,)."""
         draw = draw_batch if self.options.stratified else draw_uniform_batch
-        return draw(self.order, len(self.carried_rows), generator)
+        return draw(self.order, len(self.last_rows), generator)
 
     def _draw_points(self, generator: torch.Generator) -> Tensor:
-        """Generated points of a batch."""
+        """Generated points of a batch, (m, k)."""
         return self.generator(self.n_points, generator, stratified=self.options.stratified)
 
-    def _measure(self) -> Measure:
-        """How distances are measured now."""
+    def _current_distances(self) -> DistanceFunctions:
+        """Distances of the adversary after its first update, else of the data."""
         if self.adversary is None or not self.adversary.started:
-            return self.plain
-        return self.adversary.measure
+            return self.data_distances
+        return self.adversary.distances
 
     def _adversary_losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """What the adversary minimises: a penalty, less the discrepancy."""
+        """Losses of the adversary: the weighted penalty minus the discrepancy."""
         assert self.adversary is not None
         with torch.no_grad():
             points = self._draw_points(generator)
         self.adversary.started.fill_(True)
-        measure = self.adversary.measure
-        D = measure.rows(rows, rows)
-        own = self._self_term(D)
-        self.self_value.copy_(own.detach())
-        gw = self._cross_and_self(rows, points, D, measure) - own
+        distances = self.adversary.distances
+        D = distances.rows(rows, rows)
+        data_term = self._self_term(D)
+        self.self_value.copy_(data_term.detach())
+        gw = self._cross_and_self(rows, points, D, distances) - data_term
         penalty = self.adversary.penalty(rows, points)
         return {"loss": self.adversary.options.weight * penalty - gw, "gw": gw, "penalty": penalty}
 
-    def _cross_and_self(self, rows: Tensor, points: Tensor, D: Tensor, measure: Measure) -> Tensor:
-        """2 GW_eps between batch and generated points, less that of the latter with themselves."""
-        E = measure.points(points, points)
+    def _cross_and_self(
+        self, rows: Tensor, points: Tensor, D: Tensor, distances: DistanceFunctions
+    ) -> Tensor:
+        """Twice the cross term of rows and points, minus the self term of the points."""
+        E = distances.points(points, points)
         problem, epsilon = uniform_problem(D.detach(), E.detach()), self.options.epsilon
-        is_race = int(self.n_batches) % RACE_EVERY == 0
+        restart = int(self.n_batches) % self.options.restart_every == 0
         if self.n_batches == 0 or not self.options.warm_couplings:
-            solution = fresh_solve(problem, epsilon)
+            solution = cold_solve(problem, epsilon)
         else:
             with torch.no_grad():
-                start = self.carried(rows, points, measure)
-            solution = start_solve(problem, start, epsilon, max_iter=CARRIED_STEPS)
-            if is_race:
-                solution = better(solution, fresh_solve(problem, epsilon), epsilon)
-        if is_race:  # constant for the generator, so that an occasional look is enough
+                start = self.warm_start(rows, points, distances)
+            solution = warm_solve(problem, start, epsilon, max_iter=self.options.warm_steps)
+            if restart:
+                solution = lower_solution(solution, cold_solve(problem, epsilon), epsilon)
+        if restart:  # the self term of the data does not depend on the generator
             self.self_value.copy_(self._self_term(D.detach()))
-        self.carried_rows.copy_(rows)
-        self.carried_points.copy_(points.detach())
-        self.carried_plan.copy_(solution.plan)
+        self.last_rows.copy_(rows)
+        self.last_points.copy_(points.detach())
+        self.last_plan.copy_(solution.plan)
         self.n_batches += 1
         return 2 * cross_term(solution, D, E, epsilon) - self._self_term(E)
 
     def _self_term(self, D: Tensor) -> Tensor:
         """GW_eps of a space with itself, with its gradient."""
-        # At a small epsilon one outer step from the identity is within 5e-5 of the minimum in the
-        # plane; at .2 it would be 1e-2 too high, and more in many dimensions. A bad self term would
-        # push the generated points apart without bound.
+        # One outer step from the identity is within 5e-5 of the minimum at a small epsilon in the
+        # plane. At epsilon = 0.2 it is 1e-2 too high, and more in many dimensions; such a self term
+        # would push the generated points apart without bound.
         epsilon = self.options.epsilon
-        max_iter = 1 if epsilon <= ONE_STEP_EPSILON else FRESH_STEPS
+        max_iter = 1 if epsilon <= MAX_ONE_STEP_EPSILON else MAX_COLD_STEPS
         return self_term(D, epsilon, max_iter=max_iter)
 
-    def _cache(self, space: Space) -> Tensor | None:
+    def _all_distances(self, space: Space) -> Tensor | None:
+        """Scaled distances between all anchors, (N, N); None above `max_cached` anchors."""
         n = len(space.anchors)
-        if n > MAX_CACHED:
+        if n > self.options.max_cached:
             return None
         everything = np.arange(n)
         D = space.between(everything, everything) / self.scale

@@ -1,4 +1,4 @@
-"""Groups of parameters of `GWGenerativeEmbedding`: generator, adversary, penalties, optimiser."""
+"""Parts of `GWGenerativeEmbedding`: generator, adversary, penalties and optimiser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Prior(Part):
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """The default mixture, or the standard normal distribution, by name."""
+        """The default mixture or the standard normal distribution, by name."""
         if isinstance(value, cls):
             return value
         return cls() if value == "mixture" else cls(n_components=1)
@@ -53,19 +53,20 @@ class Prior(Part):
 @storable
 @with_parameters
 class Generator(Part):
-    """The generator network, its noise, and its start.
+    """Generator network, prior of its noise, and its initialisation.
 
     Parameters
     ----------
     network : {"mlp", "conv"}, callable or Module, default="mlp"
         A callable takes the dimensions of noise and points and returns a `torch.nn.Module`.
     prior : {"mixture", "normal"} or Prior, default="mixture"
-        Distribution of the noise: ``Prior()``, or ``Prior(n_components=1)``.
+        Distribution of the noise: "mixture" is ``Prior()``, "normal" is ``Prior(n_components=1)``.
     init : {"mds", "random"}, default="mds"
         "mds" first regresses the generator on the classical scaling of up to 512 rows, which saves
-        updates and avoids bad minima. It needs a prior of several components. "random" does not.
+        updates and avoids bad minima; with one component of the prior it has no effect. "random":
+        random weights.
     n_init_updates : int, default=300
-        Number of updates of that regression.
+        Number of updates of the regression.
 
     Examples
     --------
@@ -92,29 +93,29 @@ class Generator(Part):
 class Adversary(Part):
     """Networks that learn the distances in which data and generated points differ most.
 
-    One network maps the data, one the generated points to features, between which distances are
-    measured. The networks raise the discrepancy of these distances while the generator lowers it.
+    One network maps the data to features, the other network the generated points. The loss compares
+    distances between features: the adversary raises the discrepancy, the generator lowers it.
 
     Parameters
     ----------
     network : {"mlp", "conv"} or callable, default="mlp"
         A callable takes the numbers of inputs and features and returns a `torch.nn.Module`.
     n_features : int or None, default=None
-        Dimension of the features, at least `n_components`. None: the larger one of the dimensions
-        of data and embedding.
+        Dimension of the features, at least `n_components`. None: the larger dimension of data and
+        embedding.
     orthogonality : {"procrustes", "layerwise"} or None, default="procrustes"
         Penalty on the distortion of distances. "procrustes": squared distance of each network's
         output to the closest isometry of its input, on data and on generated points. "layerwise":
         squared distance of each weight matrix to the closest orthogonal matrix. None: no penalty.
     weight : float, default=10.0
-        Weight of that penalty relative to the discrepancy: a mean over rows. With "procrustes" it
-        has to be above 8; below, the adversary gains from distances that grow without bound.
+        Weight of the penalty, a mean over rows, relative to the discrepancy. "procrustes" needs a
+        weight above 8: below 8 the adversary gains from distances that grow without bound.
     start : float, default=0.3
-        Share of the updates that the generator makes before the adversary begins.
+        Share of the updates of the generator that precede the first update of the adversary.
     every : int, default=2
         Number of updates of the generator per update of the adversary.
     image_shape : (int, int, int) or None, default=None
-        Channels, height and width of the data, if they are images and `network` is "conv".
+        Channels, height and width of the images in the rows of the data, for "conv".
     """
 
     short_form: ClassVar[str] = "network"
@@ -136,14 +137,14 @@ class Style(Part):
     Parameters
     ----------
     classifier : callable, Module or fitted classifier
-        A callable takes points (n, n_components) as a tensor and returns a penalty for each point,
-        differentiable. A module returns logits. Of fitted scikit-learn classifiers, linear ones
-        and `MLPClassifier` have a gradient, also in a pipeline behind affine steps. In a search,
-        wrap the classifier in `sklearn.frozen.FrozenEstimator`. Points are in the generator's own
-        coordinates, which the embedding then keeps.
+        A callable maps points, a tensor (n, n_components), to a differentiable penalty for each
+        point. A module maps points to logits. A fitted scikit-learn classifier is linear, an
+        `MLPClassifier`, or a pipeline of affine transformers and such a classifier; in a search,
+        wrap the classifier in `sklearn.frozen.FrozenEstimator`. Points are in the coordinates of
+        the generator, which the embedding then keeps.
     target : label or None, default=None
-        Class of the points: a label of a scikit-learn classifier, or the position of a module's
-        logit.
+        Class of the points: a label of a scikit-learn classifier, or the position of a logit of a
+        module (None: 0).
     weight : float, default=0.1
         Weight of the classifier's cross-entropy in nats, or of the callable's penalty.
     """
@@ -158,7 +159,7 @@ class Style(Part):
 @storable
 @with_parameters
 class Penalties(Part):
-    """Weights of penalties on generated points, for what distances leave undetermined.
+    """Weights of penalties on properties of generated points that distances do not determine.
 
     Points are in units of the RMS distance of the data. A weight of 0 switches a penalty off.
 
@@ -172,7 +173,7 @@ class Penalties(Part):
         Mean absolute difference between neighbouring pixels of points that are images: needs
         `output_shape`.
     style : Style or None, default=None
-        Class of the points.
+        Target class of the points.
 
     Examples
     --------
@@ -183,7 +184,7 @@ class Penalties(Part):
     Penalties(mean=0.2)
     """
 
-    SHORT_FORM_WEIGHT: ClassVar[float] = 0.1
+    weight_of_name: ClassVar[float] = 0.1  # of a penalty that is given by its name
 
     mean: float = param(NON_NEGATIVE, default=0.1, kw_only=False)
     l1: float = param(NON_NEGATIVE, default=0.0)
@@ -192,31 +193,27 @@ class Penalties(Part):
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """The penalty of that name alone with a weight of 0.1; None is no penalty."""
+        """One penalty by name, with a weight of 0.1; None stands for no penalty."""
         if isinstance(value, cls):
             return value
-        return cls(**{"mean": 0.0} | ({} if value is None else {value: cls.SHORT_FORM_WEIGHT}))
+        return cls(**{"mean": 0.0} | ({} if value is None else {value: cls.weight_of_name}))
 
 
 @storable
 @with_parameters
 class GWOptimizer(Optimizer):
-    """How the Gromov-Wasserstein loss is minimised on mini-batches.
+    """Optimiser, batches and couplings of the Gromov-Wasserstein loss.
 
     Parameters
     ----------
-    method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-        A callable takes the network parameters and ``lr`` and returns a torch optimiser of first
-        order.
-    schedule : {"cosine", "constant"}, default="cosine"
-        "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+    {optimizer_parameters}
     stratified : bool, default=True
-        Draw one row from each of `batch_size` strata of near rows, and the components of the prior
-        in equal shares: a batch then has the proportions of the whole. False: independent uniform
-        batches.
+        Draw one row from each of `batch_size` strata of neighbouring rows, and noise from the
+        components of the prior in equal shares, so that a batch has the proportions of the data.
+        False: independent uniform batches.
     warm_couplings : bool, default=True
         Start each coupling from the coupling of the last batch, with a cold restart every 50
-        batches. False: solve each coupling afresh.
+        batches. False: solve each coupling cold.
     """
 
     stratified: bool = param("boolean", default=True)
@@ -224,18 +221,18 @@ class GWOptimizer(Optimizer):
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """The optimiser, with the batches and couplings of the embedding by default."""
+        """The optimiser; an `Optimizer` gets the default batches and couplings."""
         if type(value) is Optimizer:
             return cls(**value.get_params(deep=False))
         return super().expand(value)
 
 
 def paper_settings(beta: float = 1.0, *, l1: float = 0.1, batch_size: int = 256) -> dict[str, Any]:
-    """Keywords that make `GWGenerativeEmbedding` the algorithm of Bunne et al. (2019).
+    """Parameters with which `GWGenerativeEmbedding` is the algorithm of Bunne et al. (2019).
 
-    Batches are independent and uniform, each coupling is solved afresh, the noise is standard
-    normal, the generator starts at random weights, the adversary moves from the first update on,
-    after every update of the generator, and the learning rate is constant.
+    Batches are independent and uniform, each coupling is solved cold, the noise is standard normal,
+    the generator starts at random weights, the adversary makes one update after every update of
+    the generator, and the learning rate is constant.
 
     Parameters
     ----------
@@ -245,10 +242,16 @@ def paper_settings(beta: float = 1.0, *, l1: float = 0.1, batch_size: int = 256)
     l1 : float, default=0.1
         Weight of the mean l1 norm of generated points.
     batch_size : int, default=256
+        Rows per mini-batch.
 
     Returns
     -------
     dict
+        Parameters by name.
+
+    References
+    ----------
+    :cite:t:`bunne2019`.
 
     Examples
     --------

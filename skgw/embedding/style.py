@@ -1,4 +1,4 @@
-"""Differentiable copies of fitted scikit-learn classifiers, for the style of generated samples."""
+"""Style penalties: differentiable copies of fitted scikit-learn classifiers."""
 
 from __future__ import annotations
 
@@ -22,61 +22,78 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
 }
-TOLERANCE = 1e-6  # relative; of a transformer that is to be affine
+AFFINITY_TOLERANCE = 1e-6  # relative deviation of an affine transformer from its affine map
 
 
 class TwoLogits(nn.Module):
-    """Logits (n, 2) of two classes, from the log odds (n, 1) of the second."""
+    """Logits (n, 2) of two classes from the log odds (n, 1) of the second class."""
 
-    def forward(self, odds: Tensor) -> Tensor:
-        """Zeros, and the odds."""
-        return torch.cat([torch.zeros_like(odds), odds], dim=1)
+    def forward(self, log_odds: Tensor) -> Tensor:
+        """Join zeros and the log odds."""
+        return torch.cat([torch.zeros_like(log_odds), log_odds], dim=1)
 
 
-def style_penalty(style: Any, wanted: Any, n_features: int) -> Any:
-    """What a style asks of points (n, n_features): a callable, or the penalty of a classifier.
+def style_penalty(classifier: Any, target: Any, n_features: int) -> Any:
+    """Penalty of a style on points (n, n_features).
 
     Parameters
     ----------
-    style : callable, Module, or fitted scikit-learn classifier
-    wanted : label
-        The class that points are wanted in: a label of the scikit-learn classifier, or the position
-        of a logit of the module. Of no meaning for other callables.
+    classifier : callable, Module, or fitted scikit-learn classifier
+        A callable is a penalty.
+    target : label
+        Target class: a label of the scikit-learn classifier, or the position of a logit of the
+        module. Ignored for a callable.
     n_features : int
+        Dimension of the points.
+
+    Returns
+    -------
+    callable
+        The callable, or a `StylePenalty` of a copy of the classifier.
 
     Raises
     ------
     ValueError
-        If a classifier has no such class, or takes other points, or if there is no differentiable
-        copy of it.
+        If a classifier lacks the target class, takes points of another dimension, or has no
+        differentiable copy.
     """
-    if isinstance(style, nn.Module):
-        if not isinstance(wanted, Integral | None):
-            raise ValueError(f"style_class={wanted!r} must be the position of the module's logit.")
-        return StylePenalty(copy.deepcopy(style).float(), 0 if wanted is None else int(wanted))
-    if not hasattr(style, "predict"):
-        return style
-    classifier = differentiable(style, n_features)
-    if not hasattr(style, "classes_"):
-        raise ValueError(f"The style is a {type(style).__name__}, which has no classes.")
-    found = np.flatnonzero(np.asarray(style.classes_) == wanted)
-    if len(found) != 1:
-        raise ValueError(f"style_class={wanted!r} is none of the style's {style.classes_}.")
-    return StylePenalty(classifier, int(found[0]))
+    if isinstance(classifier, nn.Module):
+        if not isinstance(target, Integral | None):
+            raise ValueError(
+                f"The target {target!r} of a style must be the position of a logit of the module."
+            )
+        return StylePenalty(copy.deepcopy(classifier).float(), 0 if target is None else int(target))
+    if not hasattr(classifier, "predict"):
+        return classifier
+    network = differentiable(classifier, n_features)
+    if not hasattr(classifier, "classes_"):
+        raise ValueError(f"The style is a {type(classifier).__name__}, which has no classes.")
+    (columns,) = np.nonzero(np.asarray(classifier.classes_) == target)
+    if len(columns) != 1:
+        raise ValueError(
+            f"The target {target!r} of a style is not a class of the classifier: "
+            f"{classifier.classes_}."
+        )
+    return StylePenalty(network, int(columns[0]))
 
 
 def differentiable(estimator: Any, n_features: int) -> nn.Module:
-    """A module with the logits of a fitted classifier.
+    """Copy a fitted classifier to a module that returns its logits.
 
-    Linear classifiers (with `coef_` and `intercept_`) and `MLPClassifier` are copied exactly, also
+    Linear classifiers (with `coef_` and `intercept_`) and `MLPClassifier` have exact copies, also
     behind affine transformers in a `Pipeline`.
+
+    Raises
+    ------
+    ValueError
+        If the classifier takes points of another dimension, or has no differentiable copy.
     """
     if isinstance(estimator, FrozenEstimator):
         return differentiable(estimator.estimator, n_features)
     check_is_fitted(
         estimator,
-        msg="The style is a %(name)s that is not fitted. Fit it first; if it was cloned with this "
-        "estimator, as searches do, wrap it as sklearn.frozen.FrozenEstimator(classifier).",
+        msg="The style is a %(name)s that is not fitted. Fit the classifier first. A search clones "
+        "it: wrap the fitted classifier as sklearn.frozen.FrozenEstimator(classifier).",
     )
     expected = getattr(estimator, "n_features_in_", n_features)
     if expected != n_features:
@@ -89,16 +106,16 @@ def differentiable(estimator: Any, n_features: int) -> nn.Module:
     if isinstance(estimator, MLPClassifier):
         return _perceptron(estimator)
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
-        return _with_two(_linear(np.atleast_2d(estimator.coef_), estimator.intercept_))
+        return _at_least_two_logits(_linear(np.atleast_2d(estimator.coef_), estimator.intercept_))
     raise ValueError(
         f"No gradient is known for a {type(estimator).__name__}. A style can be a linear "
-        "classifier, an MLPClassifier, a Pipeline of affine transformers and one of them, or a "
-        "torch module that returns logits."
+        "classifier, an MLPClassifier, a Pipeline of affine transformers and such a classifier, "
+        "or a torch module that returns logits."
     )
 
 
 def _linear(coef: np.ndarray, intercept: Any) -> nn.Linear:
-    """A layer from matrix (n_out, n_in) and intercept."""
+    """Linear layer with a matrix (n_out, n_in) and an intercept."""
     layer = nn.Linear(coef.shape[1], coef.shape[0], dtype=torch.float32)
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(coef))
@@ -106,29 +123,31 @@ def _linear(coef: np.ndarray, intercept: Any) -> nn.Linear:
     return layer
 
 
-def _with_two(layer: nn.Linear) -> nn.Module:
+def _at_least_two_logits(layer: nn.Linear) -> nn.Module:
+    """Append the conversion of log odds to two logits to a layer with one output."""
     return nn.Sequential(layer, TwoLogits()) if layer.out_features == 1 else layer
 
 
 def _perceptron(classifier: MLPClassifier) -> nn.Module:
+    """Copy a multilayer perceptron."""
     if classifier.out_activation_ == "logistic" and classifier.n_outputs_ > 1:
-        raise ValueError("A style needs one class for each point, not several labels.")
+        raise ValueError("A style needs a classifier with one class per point, not several labels.")
     pairs = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     *hidden, last = (_linear(coef.T, intercept) for coef, intercept in pairs)
     activation = ACTIVATIONS[classifier.activation]
     layers = [module for layer in hidden for module in (layer, activation())]
-    return nn.Sequential(*layers, _with_two(last))
+    return nn.Sequential(*layers, _at_least_two_logits(last))
 
 
 def _affine(transformer: Any, n_features: int) -> nn.Linear:
-    """What a transformer does, if it is affine: read off at the origin and at the unit vectors."""
+    """Linear layer of an affine transformer, from its values at the origin and at unit vectors."""
     offset = transformer.transform(np.zeros((1, n_features)))
     matrix = transformer.transform(np.eye(n_features)) - offset
     probe = 3 * np.random.default_rng(0).normal(size=(9, n_features))
     expected = transformer.transform(probe)
-    if abs(probe @ matrix + offset - expected).max() > TOLERANCE * abs(expected).max():
+    if abs(probe @ matrix + offset - expected).max() > AFFINITY_TOLERANCE * abs(expected).max():
         raise ValueError(
-            "The style has a step before its classifier that is not affine. Pass a torch module "
+            "The pipeline of the style has a transformer that is not affine. Pass a torch module "
             "that returns logits instead."
         )
     return _linear(matrix.T, offset[0])

@@ -1,4 +1,4 @@
-"""Training: objectives with named phases, and the one loop that runs them."""
+"""Training: objectives with named phases, and the loop that trains them."""
 
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.loop import TrainingOptions, train

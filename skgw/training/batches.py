@@ -1,4 +1,4 @@
-"""Mini-batches that look like the whole: stratified by distances alone."""
+"""Mini-batches: stratified by distances, or uniform."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Distances = Callable[[Index, Index], NDArray[Any]]
 def stratified_order(
     distances: Distances, index: Index, n_strata: int, rng: np.random.RandomState
 ) -> Index:
-    """Order points so that runs of consecutive ones are close together.
+    """Order points so that consecutive points are close together.
 
-    The points are halved again and again by the sign of d(x, p) - d(x, q), for two points p and q
-    far from each other, until no part has more than ``n / n_strata`` points (which may take up to
-    twice as many parts).
+    Parts of the points are halved by the order of d(x, p) - d(x, q), for two distant points p and
+    q, until every part has at most ``n / n_strata`` points; there are up to ``2 * n_strata`` parts.
 
     Parameters
     ----------
     distances : callable
-        From two index arrays to the distances between them.
-    index : array of shape (n,)
-        The points.
+        Maps two index arrays (n,) and (m,) to distances (n, m).
+    index : array of int of shape (n,)
+        Indices of the points.
     n_strata : int
-        Runs of ``n / n_strata`` points shall be close together.
+        Number of strata: runs of ``n / n_strata`` consecutive points.
     rng : RandomState
+        Source of the first point p of each part.
 
     Returns
     -------
-    array of shape (n,)
-        The points, reordered.
+    array of int of shape (n,)
+        `index`, reordered.
     """
     size = len(index) / n_strata
     parts, ordered = [index], []
@@ -55,18 +55,18 @@ def stratified_order(
     return np.concatenate(ordered)
 
 
-def spread(order: Tensor, n: int) -> Tensor:
-    """At most n points, evenly along `order` (N,): indices (min(n, N),)."""
+def evenly_spaced(order: Tensor, n: int) -> Tensor:
+    """Take at most n points of `order` (N,) at evenly spaced positions: indices (min(n, N),)."""
     n = min(n, len(order))
     position = (torch.arange(n, dtype=torch.float32) + 0.5) * (len(order) / n)
     return order[position.long().to(order.device)]
 
 
 def draw_batch(order: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """One point from each of n consecutive runs of `order` (N,): indices (n,).
+    """Draw one point from each of n consecutive runs of `order` (N,): indices (n,).
 
-    Every point has the same chance. Where n does not divide N, one on the border of two runs may be
-    drawn for both.
+    All points have the same probability. If n does not divide N, a point on the border of two runs
+    may be drawn for both runs.
     """
     n_points = len(order)
     if n >= n_points:

@@ -1,4 +1,4 @@
-"""Saving the state of a training run, and resuming from it."""
+"""Checkpoint: the file that holds the state of a training run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 
 
 class Stateful(Protocol):
-    """Anything with torch's two methods for its state."""
+    """Object with the two methods of torch for its state."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and strings, nested in dicts and lists."""
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Take the state over."""
+        """Restore a saved state."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class Checkpoint:
     Attributes
     ----------
     path : Path
-        Replaced as a whole at every save, so that a kill in the middle leaves the last one.
+        Every save replaces the whole file, so that an interrupted save leaves the last state.
     """
 
     path: Path
 
     def save(self, state: Stateful) -> None:
-        """Write the state."""
+        """Write the state to the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".partial")
         torch.save(state.state_dict(), partial)
         partial.replace(self.path)
 
     def restore(self, state: Stateful) -> bool:
-        """Take over a saved state; False if there is none. Loading runs no code."""
+        """Restore the saved state; False if there is no file. Loading runs no code."""
         if not self.path.exists():
             return False
         state.load_state_dict(torch.load(self.path, map_location="cpu", weights_only=True))
         return True
 
     def remove(self) -> None:
-        """Delete the file: the run is over."""
+        """Delete the file, if it exists."""
         self.path.unlink(missing_ok=True)

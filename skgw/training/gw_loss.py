@@ -1,7 +1,8 @@
-"""GW_eps between points that all weigh the same: what losses on mini-batches are made of.
+"""Gromov-Wasserstein losses on mini-batches: GW_eps between uniform distributions on points.
 
 The normalised discrepancy of Bunne et al. (2019, Eq. 2) has a cross term and two self terms. Each
-is solved for without a gradient, and gets its gradient by the envelope theorem afterwards.
+term is a problem that is solved without gradients; the gradient of its value then follows from the
+envelope theorem.
 """
 
 from __future__ import annotations
@@ -13,53 +14,53 @@ from skgw.solvers.initializers import ANNEALING_START, identity_start
 from skgw.solvers.problems import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic import Solution, entropic_value, envelope_value, minimize, self_value
 
-FRESH_STEPS = 30
-TOLERANCE = 1e-2  # of a plan: its envelope gradient has a cosine of .9997 with the exact one
+MAX_COLD_STEPS = 30  # outer steps of a cold solve
+TOLERANCE = 1e-2  # L1 norm; the envelope gradient then has a cosine of 0.9997 with the exact one
 
 
 def uniform_weights(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights (1, n) and (1, m), of the kind of `like`."""
+    """Uniform weights (1, n) and (1, m) with the dtype and device of `like`."""
     return like.new_full((1, n), 1 / n), like.new_full((1, m), 1 / m)
 
 
 def uniform_problem(D: Tensor, E: Tensor) -> QuadraticProblem:
-    """The problem of two distance matrices (n, n) and (m, m) whose points weigh the same."""
+    """The problem of two distance matrices (n, n) and (m, m) with uniform weights."""
     return quadratic_problem(D[None], E[None], *uniform_weights(len(D), len(E), D))
 
 
-def start_solve(
+def warm_solve(
     problem: QuadraticProblem, start: State, epsilon: float, *, max_iter: int
 ) -> Solution:
-    """A solve of so many outer steps, from somewhere near the solution."""
+    """Solve in at most `max_iter` outer steps from a start near the solution."""
     reg, tol = (problem.a.new_full((1,), x) for x in (epsilon, TOLERANCE))
     return minimize(problem, reg, start, tol=tol, max_iter=max_iter)
 
 
-def fresh_solve(
+def cold_solve(
     problem: QuadraticProblem,
     epsilon: float,
     *,
     tol: float = TOLERANCE,
-    max_iter: int = FRESH_STEPS,
+    max_iter: int = MAX_COLD_STEPS,
 ) -> Solution:
-    """An annealed solve from the product coupling."""
+    """Solve with annealing from the product coupling."""
     reg, tols, level = (problem.a.new_full((1,), x) for x in (epsilon, tol, ANNEALING_START))
     start = State(problem.offset)
     return minimize(problem, reg, start, first_reg=level, tol=tols, max_iter=max_iter)
 
 
 def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: int) -> Solution:
-    """A solve of a space with itself, from the identity."""
+    """Solve the problem of a space with itself from the identity coupling."""
     problem = uniform_problem(D, D)
     reg, tols = (D.new_full((1,), x) for x in (epsilon, tol))
     start = identity_start(problem)
     return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
 
 
-def better(one: Solution, other: Solution, epsilon: float) -> Solution:
-    """The one with the lower GW_eps, of solutions of a `uniform_problem`."""
-    first, second = uniform_value(one, epsilon), uniform_value(other, epsilon)
-    return other if bool(second < first) or not bool(first.isfinite()) else one
+def lower_solution(first: Solution, second: Solution, epsilon: float) -> Solution:
+    """The solution of a `uniform_problem` with the lower GW_eps; the second if the first is NaN."""
+    value, other = uniform_value(first, epsilon), uniform_value(second, epsilon)
+    return second if bool(other < value) or not bool(value.isfinite()) else first
 
 
 def uniform_value(solution: Solution, epsilon: float) -> Tensor:
@@ -70,12 +71,12 @@ def uniform_value(solution: Solution, epsilon: float) -> Tensor:
 
 
 def cross_term(solution: Solution, D: Tensor, E: Tensor, epsilon: float) -> Tensor:
-    """GW_eps of a solution for D (n, n) and E (m, m), 0-d, with its gradient in both."""
+    """GW_eps of a solution for D (n, n) and E (m, m), 0-d, with gradients in both matrices."""
     value = uniform_value(solution, epsilon)
     return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
 
 
 def self_term(D: Tensor, epsilon: float, *, max_iter: int) -> Tensor:
-    """GW_eps of D (n, n) with itself, 0-d, with its gradient."""
+    """GW_eps of D (n, n) with itself, 0-d, with its gradient in D."""
     solution = self_solve(D.detach(), epsilon, max_iter=max_iter)
     return self_value(D[None], uniform_value(solution, epsilon), solution.plan)[0]

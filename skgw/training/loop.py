@@ -1,4 +1,4 @@
-"""The one training loop."""
+"""Training loop of all estimators with networks."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from skgw.solvers import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
 from skgw.training.optimizers import make_optimizer
-from skgw.training.process_group import World, current_world
-from skgw.training.state import History, Ranks, TrainingState
+from skgw.training.process_group import ProcessGroup, current_process_group
+from skgw.training.state import DistributedState, History, TrainingState
 
-WARMUP = 50  # iterations over which the learning rate rises to its full value
+N_WARMUP_ITER = 50  # iterations over which the learning rate rises linearly to its full value
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train.
+    """Settings of the training loop.
 
     Attributes
     ----------
     max_iter : int
-        Iterations; in one, the phases take their turns.
+        Number of iterations; each iteration runs the active phases in order.
     learning_rate : float
-        Its largest value.
+        Largest learning rate.
     schedule : {"cosine", "constant"}
-        "cosine" lets the learning rate rise over 50 iterations and fall to zero along a cosine.
+        "cosine" raises the learning rate over 50 iterations and lowers it to zero along a cosine.
     optimizer : str or callable
-        "adam", "adamw", "rmsprop", "sgd", or a callable from parameters and ``lr`` to a torch
-        optimiser of first order: one whose step needs no closure.
+        "adam", "adamw", "rmsprop", "sgd", or a callable that takes the parameters and ``lr`` and
+        returns a torch optimiser of first order, whose step needs no closure.
     clip_norm : float
-        Largest norm of the gradient of a phase.
+        Largest norm of the gradient of a phase; a larger gradient is scaled down.
     report_every : int
-        Iterations between reports, validations and checkpoints.
+        Number of iterations between two reports, validations and checkpoints.
     n_iter_no_change : int or None
-        Stop after so many validations without an improvement by `tol`; None never stops.
+        Number of consecutive validations without improvement by `tol` before training stops. None:
+        training does not stop early.
     tol : float
-        Relative improvement of the validation loss that counts.
+        Smallest relative improvement of the validation loss that counts.
     """
 
     max_iter: int
@@ -69,14 +70,15 @@ def train(
     Parameters
     ----------
     objective : Objective
+        Networks and losses; on the device of the training.
     options : TrainingOptions
     generator : torch.Generator
-        The only source of randomness, on the CPU.
+        CPU generator, the only source of randomness.
     report : callable, optional
-        Called after every `report_every` iterations; returning True stops the training.
+        Called with the history after every `report_every` iterations; True stops the training.
     checkpoint : Checkpoint, optional
-        Where to save the state at every report, and to resume from if there is one. An interrupted
-        and resumed training ends with the same weights as an uninterrupted one.
+        File that the state is saved to at every report. If the file exists, training resumes from
+        its state, and ends with the same weights as an uninterrupted training.
 
     Returns
     -------
@@ -84,30 +86,30 @@ def train(
 
     Notes
     -----
-    In a world of several processes, each draws batches of its own from noise of its own, and all
-    step along the mean of their gradients. Weights are the same on all of them; so are the history,
-    which is the first one's, and buffers at the end. `report` is called by the first one, which
-    also saves the state of all.
+    In a group of several processes, each process draws its own batches and noise, and all processes
+    step along the mean of their gradients. The weights are the same on all processes; so are the
+    returned history, which is the history of the first process, and the final buffers. The first
+    process calls `report` and saves the states of all processes.
 
     Raises
     ------
     FloatingPointError
-        If a loss is not finite, or a weight (after a gradient that was not).
+        If a loss or a weight is not finite.
     TypeError, ValueError
-        If the optimiser is none, or needs a closure.
+        If the optimiser is not a torch optimiser, or needs a closure.
     """
-    world = current_world()
-    world.align(objective)
-    world.own_noise(generator)
+    processes = current_process_group()
+    processes.sync_parameters(objective)
+    processes.seed_by_rank(generator)
     phases = objective.phases()
     optimizers = [
         make_optimizer(options.optimizer, phase.parameters, options.learning_rate)
         for phase in phases
     ]
     state = TrainingState(objective, optimizers, generator, History())
-    ranks = Ranks(state, world)
+    states = DistributedState(state, processes)
     if checkpoint is not None:
-        ranks.restore(checkpoint)
+        states.restore(checkpoint)
     history = state.history
     stopped = _has_stalled(history, options)
     while history.n_iter < options.max_iter and not stopped:
@@ -115,16 +117,16 @@ def train(
         steps = range(history.n_iter, end)
         _record(history, _run(objective, phases, optimizers, options, steps, generator), end)
         _check_weights(objective, end)
-        _validate(state, world)
+        _validate(state, processes)
         if checkpoint is not None:
-            ranks.save(checkpoint)
+            states.save(checkpoint)
         stopped = _has_stalled(history, options)
         if report is not None:
-            stopped = world.agree(world.is_first and report(history)) or stopped
+            stopped = processes.broadcast(processes.is_first and report(history)) or stopped
     state.restore_best()
-    world.align(objective)
-    objective.eval()  # also where a resumed training was complete
-    return world.agree(history)
+    processes.sync_parameters(objective)
+    objective.eval()  # a resumed training may have no iterations left
+    return processes.broadcast(history)
 
 
 def _run(
@@ -135,35 +137,35 @@ def _run(
     steps: range,
     generator: torch.Generator,
 ) -> dict[str, list[Tensor]]:
-    """Let the phases take turns, and return their losses, which stay on the device."""
+    """Run the active phases of each step and return their losses, which stay on the device."""
     losses: dict[str, list[Tensor]] = {}
-    world = current_world()
-    with _own_global_noise(objective, generator):
+    processes = current_process_group()
+    with _seeded_global_noise(objective, generator):
         objective.train()
         for step in steps:
             for phase, optimizer in zip(phases, optimizers, strict=True):
-                if not phase.has_turn(step):
+                if not phase.is_active(step):
                     continue
                 _set_learning_rate(optimizer, phase, options, step)
-                turn = [
-                    _update(objective, phase, optimizer, options, generator, world)
+                updates = [
+                    _update(objective, phase, optimizer, options, generator, processes)
                     for _ in range(phase.n_steps)
                 ]
                 prefix = "" if phase is phases[0] else f"{phase.name}."
-                for name in turn[0]:
-                    mean = torch.stack([update[name] for update in turn]).mean()
+                for name in updates[0]:
+                    mean = torch.stack([update[name] for update in updates]).mean()
                     losses.setdefault(prefix + name, []).append(mean)
         objective.eval()
     return losses
 
 
 @contextlib.contextmanager
-def _own_global_noise(objective: Objective, generator: torch.Generator) -> Iterator[None]:
-    """Let layers that use the global random state (dropout) use `generator` in effect."""
+def _seeded_global_noise(objective: Objective, generator: torch.Generator) -> Iterator[None]:
+    """Seed a copy of the global random state, which layers such as dropout use, by `generator`."""
     devices = sorted({p.device.index or 0 for p in objective.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
         seed = int(torch.randint(2**62, (), generator=generator))
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach all devices
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
         for device in devices:
             torch.cuda.default_generators[device].manual_seed(seed)
         yield
@@ -172,9 +174,10 @@ def _own_global_noise(objective: Objective, generator: torch.Generator) -> Itera
 def _set_learning_rate(
     optimizer: torch.optim.Optimizer, phase: Phase, options: TrainingOptions, step: int
 ) -> None:
+    """Set the learning rate of a phase at an iteration."""
     rate = options.learning_rate * phase.learning_rate_factor
     if options.schedule == "cosine":
-        warmup = min(1.0, (step - phase.start + 1) / WARMUP)
+        warmup = min(1.0, (step - phase.start + 1) / N_WARMUP_ITER)
         rate = rate * warmup * (0.5 * (1 + math.cos(math.pi * step / options.max_iter)))
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -186,19 +189,20 @@ def _update(
     optimizer: torch.optim.Optimizer,
     options: TrainingOptions,
     generator: torch.Generator,
-    world: World,
+    processes: ProcessGroup,
 ) -> dict[str, Tensor]:
+    """Make one update of a phase and return its losses."""
     losses = objective.losses(phase.name, generator)
     optimizer.zero_grad()
     losses["loss"].backward()
-    world.average_gradients(phase.parameters)
+    processes.average_gradients(phase.parameters)
     torch.nn.utils.clip_grad_norm_(phase.parameters, options.clip_norm)
     optimizer.step()
     return {name: loss.detach() for name, loss in losses.items()}
 
 
 def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> None:
-    """Move losses to the host, once per report."""
+    """Move the losses of a report interval to the host and append them to the history."""
     for name, values in pending.items():
         values_cpu = torch.stack(values).tolist()
         _check_finite(name, values_cpu, n_iter)
@@ -207,12 +211,13 @@ def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> 
 
 
 def _check_weights(objective: Objective, n_iter: int) -> None:
-    """A gradient that was not finite has left its trace here, even if no loss has seen it yet."""
+    """Raise an error for weights that are not finite, before a loss depends on them."""
     for name, weights in objective.named_parameters():
         _check_finite(name, [float(weights.detach().norm())], n_iter)
 
 
 def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
+    """Raise an error for values that are not finite."""
     if not all(map(math.isfinite, losses)):
         raise FloatingPointError(
             f"Training diverged: {name!r} is not finite after {n_iter} iterations. "
@@ -220,10 +225,10 @@ def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
         )
 
 
-def _validate(state: TrainingState, world: World) -> None:
-    """Keep the best weights."""
+def _validate(state: TrainingState, processes: ProcessGroup) -> None:
+    """Append the validation loss to the history, and keep the weights if the loss is the best."""
     history = state.history
-    loss = world.agree(state.objective.validation_loss())
+    loss = processes.broadcast(state.objective.validation_loss())
     if loss is None:
         history.best_iter = history.n_iter
         return
@@ -235,7 +240,7 @@ def _validate(state: TrainingState, world: World) -> None:
 
 
 def _has_stalled(history: History, options: TrainingOptions) -> bool:
-    """Whether the last validations have brought no improvement that counts."""
+    """Whether the last `n_iter_no_change` validations improved the loss by less than `tol`."""
     n = options.n_iter_no_change
     if n is None or len(history.validation) <= n:
         return False

@@ -1,4 +1,4 @@
-"""What the training loop asks of a model: an objective with named phases."""
+"""Objective and Phase: the interface between the training loop and a model."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Phase:
-    """One kind of update: which parameters move, how many times in a row.
+    """One kind of update: its parameters and its schedule.
 
     Attributes
     ----------
     name : str
-        Handed to `Objective.losses`.
+        Argument of `Objective.losses`.
     parameters : sequence of Parameter
-        What the phase's optimiser updates.
+        Parameters that the optimiser of the phase updates.
     n_steps : int
-        Updates before the next phase takes its turn.
+        Number of updates per iteration in which the phase is active.
     learning_rate_factor : float
-        Multiplies the learning rate of the training options.
+        Factor of the learning rate of the training options.
     start : int
-        Iterations before the phase's first turn.
+        First iteration in which the phase is active.
     every : int
-        It takes its turn in one of so many iterations.
+        Number of iterations from one active iteration to the next.
     """
 
     name: str
@@ -37,28 +37,28 @@ class Phase:
     start: int = 0
     every: int = 1
 
-    def has_turn(self, step: int) -> bool:
-        """Whether it takes its turn in iteration `step`."""
+    def is_active(self, step: int) -> bool:
+        """Whether the phase makes its updates in iteration `step`."""
         return step >= self.start and (step - self.start) % self.every == 0
 
 
 class Objective(nn.Module, ABC):
-    """All networks of a model, and the losses they are trained with.
+    """All networks of a model and their losses.
 
-    Everything that must survive an interruption belongs in parameters and buffers. Noise comes from
-    the generator that is handed in (layers with noise of their own, such as dropout, are seeded
-    from it by the loop). Networks are in training mode in `losses`, and in evaluation mode in
+    Parameters and buffers hold all state that a resumed training needs. Noise is drawn from the
+    generator that `losses` receives; the loop seeds layers with their own noise, such as dropout,
+    from the same generator. Networks are in training mode in `losses`, and in evaluation mode in
     `validation_loss` and after training.
     """
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """The phases, in the order in which they take turns."""
+        """The phases, in the order of their updates within an iteration."""
 
     @abstractmethod
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw a batch and evaluate it: 0-d tensors by name; "loss" is what the phase minimises."""
+        """Draw a batch and evaluate it: 0-d tensors by name. The phase minimises "loss"."""
 
     def validation_loss(self) -> float | None:
-        """Loss on held-out data, lower is better; None if nothing is held out."""
+        """Loss on held-out data; None without held-out data."""
         return None

@@ -1,4 +1,4 @@
-"""Optimisers, by name or from a factory."""
+"""Optimisers by name or by a factory."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def make_optimizer(
     parameters: Sequence[nn.Parameter],
     learning_rate: float,
 ) -> torch.optim.Optimizer:
-    """The optimiser of that name, or what a factory makes of the parameters and ``lr``.
+    """Make an optimiser by its name, or by a factory of the parameters and ``lr``.
 
     Raises
     ------
     TypeError
-        If the factory returns something else.
+        If the factory does not return a torch optimiser.
     ValueError
-        If a step needs a closure.
+        If a step of the optimiser needs a closure.
     """
     factory = OPTIMIZERS[kind] if isinstance(kind, str) else kind
     optimizer = factory(list(parameters), lr=learning_rate)
@@ -41,7 +41,7 @@ def make_optimizer(
         inspect.signature(optimizer.step).bind()
     except TypeError as error:
         raise ValueError(
-            f"{type(optimizer).__name__} needs a closure that evaluates the loss again, which is "
-            "another one for every batch: use a first-order optimizer, such as Adam."
+            f"{type(optimizer).__name__} needs a closure that evaluates the loss again, but "
+            "every batch has another loss: use a first-order optimizer, such as Adam."
         ) from error
     return optimizer

@@ -1,8 +1,8 @@
-"""Several processes that train one model: the world that torchrun starts.
+"""Process group: the processes of torchrun that train one model together.
 
-Every process draws mini-batches of its own, solves their problems, and steps along the mean of all
-gradients, so that the weights stay the same everywhere. The first process speaks for all of them:
-it writes checkpoints, shows progress and decides when to stop.
+Each process draws its own mini-batches, solves their problems and steps along the mean of the
+gradients of all processes, so that all processes keep the same weights. The first process writes
+the checkpoints, prints the progress and decides when to stop.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import torch
 from torch import Tensor, distributed, nn
 
 T = TypeVar("T")
-SEED_STEP = 1_000_003  # between the seeds of two ranks
+RANK_SEED_STRIDE = 1_000_003  # difference between the seeds of two consecutive ranks
 
 
 @dataclass(frozen=True)
-class World:
-    """The processes that train together; a single one is a world, too.
+class ProcessGroup:
+    """The processes that train one model; the default is a group of one process.
 
-    All methods are collective: every process has to call them, in the same order.
+    All methods are collective: every process calls the same methods in the same order.
 
     Attributes
     ----------
     rank : int
-        Of this process.
+        Rank of this process, from 0.
     size : int
         Number of processes.
 
     Examples
     --------
-    >>> alone = World()
-    >>> alone.is_first, alone.agree("stop"), alone.gather(3)
+    >>> alone = ProcessGroup()
+    >>> alone.is_first, alone.broadcast("stop"), alone.gather(3)
     (True, 'stop', [3])
     """
 
@@ -46,82 +46,87 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that speaks for all."""
+        """Whether this process has rank 0."""
         return self.rank == 0
 
-    def agree(self, value: T) -> T:
-        """The first process's value, on all of them."""
+    def broadcast(self, value: T) -> T:
+        """The value of the first process, on all processes."""
         if self.size == 1:
             return value
-        box: list[Any] = [value]
-        distributed.broadcast_object_list(box, src=0)
-        return box[0]
+        values: list[Any] = [value]
+        distributed.broadcast_object_list(values, src=0)
+        return values[0]
 
     def gather(self, value: T) -> list[T]:
-        """The values of all processes, by rank, on all of them."""
+        """The values of all processes in the order of their ranks, on all processes."""
         if self.size == 1:
             return [value]
-        box: list[Any] = [None] * self.size
-        distributed.all_gather_object(box, value)
-        return box
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace gradients by their means over the processes."""
+        """Replace the gradients by their means over the processes."""
         if self.size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.flatten() for g in gradients])
         distributed.all_reduce(flat)
         flat /= self.size
-        _scatter(flat, gradients)
+        _copy_parts(flat, gradients)
 
-    def align(self, module: nn.Module) -> None:
-        """Give all processes the first one's weights and buffers."""
+    def sync_parameters(self, module: nn.Module) -> None:
+        """Copy the weights and buffers of the first process to all processes."""
         if self.size == 1:
             return
         with torch.no_grad():
             for tensor in module.state_dict().values():
-                whole = tensor.contiguous()
-                distributed.broadcast(whole, src=0)
-                tensor.copy_(whole)
+                contiguous = tensor.contiguous()
+                distributed.broadcast(contiguous, src=0)
+                tensor.copy_(contiguous)
 
-    def own_noise(self, generator: torch.Generator) -> None:
-        """Let every process but the first draw from a sequence of its own."""
+    def seed_by_rank(self, generator: torch.Generator) -> None:
+        """Seed the generator of every process but the first anew, each by its rank."""
         if not self.is_first:
-            generator.manual_seed(generator.initial_seed() + self.rank * SEED_STEP)
+            generator.manual_seed(generator.initial_seed() + self.rank * RANK_SEED_STRIDE)
 
 
-def _scatter(flat: Tensor, targets: Sequence[Tensor]) -> None:
+def _copy_parts(flat: Tensor, targets: Sequence[Tensor]) -> None:
+    """Copy consecutive parts of a flat tensor into the target tensors."""
     parts = flat.split([t.numel() for t in targets])
     for part, target in zip(parts, targets, strict=True):
         target.copy_(part.view_as(target))
 
 
-def current_world() -> World:
-    """The world that this process has joined, or one of its own."""
+def current_process_group() -> ProcessGroup:
+    """The process group that this process has joined, else a group of this process alone."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return World()
-    return World(distributed.get_rank(), distributed.get_world_size())
+        return ProcessGroup()
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
 
 
-def join_world(device: torch.device) -> World:
-    """Join the processes that torchrun has started with this one, if it has.
+def join_process_group(device: torch.device) -> ProcessGroup:
+    """Join the processes that torchrun has started together with this process, if any.
 
-    Processes talk through NCCL if they compute on GPUs, one for each, and through Gloo else. A
-    process group that exists already is taken as it is. Workers that such a process starts for
-    itself, as joblib does, stay alone.
+    The backend is NCCL for a CUDA device, with one GPU per process, else Gloo. An existing process
+    group is kept. Worker processes that a process of the group starts, as joblib does, do not join.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the training.
     """
-    if not _is_called() or distributed.is_initialized():
-        return current_world()
+    if not _is_started_by_torchrun() or distributed.is_initialized():
+        return current_process_group()
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     atexit.register(_leave)
-    return current_world()
+    return current_process_group()
 
 
-def _is_called() -> bool:
-    """Whether torchrun has started this process, with others."""
+def _is_started_by_torchrun() -> bool:
+    """Whether torchrun has started this process together with others."""
     if not (distributed.is_available() and distributed.is_torchelastic_launched()):
         return False
     is_main = multiprocessing.current_process().name == "MainProcess"

@@ -1,4 +1,4 @@
-"""All that changes during training: of one process, and of several as one."""
+"""State of a training run, of one process and of a process group."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from torch import Tensor
 
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective
-from skgw.training.process_group import World
+from skgw.training.process_group import ProcessGroup
 
 
 @dataclass
 class History:
-    """What happened.
+    """Losses and counts of a training run.
 
     Attributes
     ----------
     losses : dict of lists of float
-        One entry per turn of a phase, by the name of the loss: the mean over the turn's updates.
-        Names of later phases are prefixed with the phase's name.
+        Values by the name of the loss, one per iteration in which the phase is active: the mean
+        over the updates of the phase in that iteration. The names of every phase but the first
+        begin with the name of the phase and a dot.
     validation : list of float
-        One entry per validation.
+        Validation losses.
     n_iter : int
-        Iterations.
+        Number of iterations.
     best_iter : int
-        The iteration whose weights are kept.
+        Iteration of the best validation loss, whose weights are kept; the last iteration without
+        validation.
     """
 
     losses: dict[str, list[float]] = field(default_factory=dict)
@@ -40,17 +42,18 @@ class History:
 
 @dataclass
 class TrainingState:
-    """All that changes during training, on one process.
+    """State of the training on one process.
 
     Attributes
     ----------
     objective : Objective
     optimizers : sequence of Optimizer
-        One for each phase.
+        One optimiser per phase.
     generator : torch.Generator
+        Source of the noise.
     history : History
     best : dict of Tensors, or None
-        State of the objective at the best validation.
+        State of the objective at the best validation loss.
     """
 
     objective: Objective
@@ -60,16 +63,16 @@ class TrainingState:
     best: dict[str, Tensor] | None = None
 
     def keep_best(self) -> None:
-        """Remember the objective as it is now."""
+        """Keep the current state of the objective as the best state."""
         self.best = copy.deepcopy(self.objective.state_dict())
 
     def restore_best(self) -> None:
-        """Put the objective back to where it was best, if that is known."""
+        """Restore the best state of the objective, if one was kept."""
         if self.best is not None:
             self.objective.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and strings, in dicts and lists."""
+        """Tensors, numbers and strings, nested in dicts and lists."""
         return {
             "objective": self.objective.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -79,7 +82,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self.objective.load_state_dict(saved["objective"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
@@ -89,43 +92,44 @@ class TrainingState:
 
 
 @dataclass
-class Ranks:
-    """The states of all processes, as one: they share their weights, but neither noise nor buffers.
+class DistributedState:
+    """States of the training on all processes of a group.
 
-    The first process reads and writes the file.
+    The processes share their weights, but neither their noise nor their buffers, so that a
+    checkpoint holds one state per process. The first process reads and writes the file.
 
     Attributes
     ----------
     state : TrainingState
-        That of this process.
-    world : World
+        State of this process.
+    process_group : ProcessGroup
     saved : list of dicts
-        Those of all, on their way to the file or from it.
+        States of all processes during `save` and `restore`; otherwise empty.
     """
 
     state: TrainingState
-    world: World
+    process_group: ProcessGroup
     saved: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write the states of all processes."""
-        self.saved = self.world.gather(self.state.state_dict())
-        if self.world.is_first:
+        self.saved = self.process_group.gather(self.state.state_dict())
+        if self.process_group.is_first:
             checkpoint.save(self)
         self.saved = []
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Give each process its state from the file, if there is one."""
-        if self.world.is_first:
+        if self.process_group.is_first:
             checkpoint.restore(self)
-        saved, self.saved = self.world.agree(self.saved), []
+        saved, self.saved = self.process_group.broadcast(self.saved), []
         if saved:
-            self.state.load_state_dict(saved[self.world.rank])
+            self.state.load_state_dict(saved[self.process_group.rank])
 
     def state_dict(self) -> dict[str, Any]:
-        """What the file holds."""
+        """Content of the file."""
         return {"ranks": self.saved}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Take the states from the file, without giving them to anybody yet."""
+        """Read the states of all processes, without restoring them yet."""
         self.saved = saved["ranks"]

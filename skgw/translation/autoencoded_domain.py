@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skgw.autoencoders.objective import MAX_HELD_OUT, AutoencoderLoss
+from skgw.autoencoders.objective import MAX_HELD_OUT, RegularizedAutoencoder
 from skgw.nn.autoencoders import CHUNK_SIZE
 from skgw.training.batches import draw_batch
 
@@ -25,7 +25,7 @@ class AutoencodedDomain(nn.Module):
     ----------
     X : array of shape (n, p)
         Rows, scaled as for `AutoencodingObjective`.
-    model : AutoencoderLoss
+    model : RegularizedAutoencoder
     order, held_out : array of int
         Positions of the rows to train and to validate on.
     known : array of int
@@ -48,7 +48,7 @@ class AutoencodedDomain(nn.Module):
     def __init__(
         self,
         X: NDArray[np.floating],
-        model: AutoencoderLoss,
+        model: RegularizedAutoencoder,
         *,
         order: NDArray[np.intp],
         held_out: NDArray[np.intp],

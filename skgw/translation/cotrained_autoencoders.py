@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skgw.autoencoders.base import automatic_updates
 from skgw.autoencoders.mixture import normal_mixture
@@ -39,6 +39,7 @@ from skgw.base.two_domains import (
     read_rows,
     transformed,
 )
+from skgw.base.validation import read_codes
 from skgw.matching.side_information import read_anchors
 from skgw.nn.coded_domain import NormalMixture
 from skgw.translation.latent_matching import LatentMatcher
@@ -244,7 +245,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         matcher = LatentMatcher(len(anchors[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
         pair = domains[0].domain, domains[1].domain
         objective = CoTrainingObjective(pair, self._schedule(n_updates), matcher).to(run.device)
-        history = run.train(objective, Domains(X, Y), n_updates, noise, further=(rows, anchors))
+        history = run.train(
+            objective, Domains(X, Y), n_updates, noise, checkpoint_key=(rows, anchors)
+        )
         self.gw_curve_ = history.losses.get("gw", [])
         found = conclude(
             objective, domains, noise, n_reference=self.n_reference,
@@ -342,10 +345,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_is_fitted(self)
         source = position(domain)
-        Z = check_array(Z, dtype=[np.float64, np.float32])
-        k = self._fitted.domains[source].latent_dim
-        if Z.shape[1] != k:
-            raise ValueError(f"Z has {Z.shape[1]} columns, codes of domain {domain!r} have {k}.")
+        n_components = self._fitted.domains[source].latent_dim
+        Z = read_codes(Z, n_components, f"codes of domain {domain!r}")
         return self._inverse(self._fitted.domains[source].decode(Z, self._device()), source)
 
     @tensor_in_tensor_out

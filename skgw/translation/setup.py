@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgw.autoencoders.base import check_network
-from skgw.autoencoders.objective import AutoencoderLoss, AutoencodingOptions
+from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
 from skgw.base.trained import hold_out
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import CodedDomain, Scaler
@@ -117,9 +117,12 @@ def set_up_domain(
     normal = scaler.transform(rows)
     axes = PrincipalCoordinates.of(normal, axes_seed)
     spec = options.spec(rows.shape[1])
-    model = AutoencoderLoss(spec.build(network_seed), options.loss, seed=network_seed)
+    model = RegularizedAutoencoder(spec.build(network_seed), options.loss, seed=network_seed)
     order, held_out = hold_out(
-        rng.permutation(len(rows)), options.held_out_share, least=1, spared=anchors
+        rng.permutation(len(rows)),
+        options.held_out_share,
+        min_held_out=1,
+        always_train=anchors,
     )
     domain = AutoencodedDomain(
         normal, model, order=order, held_out=held_out, known=anchors,

@@ -8,11 +8,11 @@ from sklearn.decomposition import PCA
 from torch.testing import assert_close
 
 from skgw.autoencoders.objective import (
-    DECEPTION_UNIT,
+    GENERATOR_LOSS_UNIT,
     KINDS,
-    AutoencoderLoss,
     AutoencodingObjective,
     AutoencodingOptions,
+    RegularizedAutoencoder,
 )
 from skgw.nn import (
     AutoencoderSpec,
@@ -37,13 +37,15 @@ def seeded(seed=0):
 
 def model_for(kind, *, n_features=P, latent_dim=K, sizes=(8,), seed=0, **options):
     spec = AutoencoderSpec(n_features, latent_dim, "mlp", sizes, stochastic=kind == "vae")
-    return AutoencoderLoss(spec.build(seed), AutoencodingOptions(kind, **options), seed=seed)
+    return RegularizedAutoencoder(spec.build(seed), AutoencodingOptions(kind, **options), seed=seed)
 
 
-def objective_for(X, model, *, batch_size=16, held_out=()):
+def objective_for(X, model, *, batch_size=16, held_out=(), **options):
     order = np.setdiff1d(np.arange(len(X)), held_out)
     held_out = np.asarray(held_out, dtype=int)
-    return AutoencodingObjective(X, model, batch_size=batch_size, order=order, held_out=held_out)
+    return AutoencodingObjective(
+        X, model, batch_size=batch_size, order=order, held_out=held_out, **options
+    )
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_the_prior_term_of_either_kind(x):
         model = model_for(kind, prior_weight=3.0)
         codes, losses = model(x, seeded())
         assert_close(losses["prior"], expected(model, codes))
-        unit = DECEPTION_UNIT if kind == "wae-gan" else 1.0
+        unit = GENERATOR_LOSS_UNIT if kind == "wae-gan" else 1.0
         assert_close(losses["loss"], losses["reconstruction"] + 3 * unit * losses["prior"])
 
 
@@ -170,7 +172,7 @@ def test_kinds_that_do_not_exist_or_fit_are_refused():
         model_for("gan")
     autoencoder = AutoencoderSpec(P, K).build()
     with pytest.raises(ValueError, match='"vae" needs a stochastic encoder'):
-        AutoencoderLoss(autoencoder, AutoencodingOptions("vae"))
+        RegularizedAutoencoder(autoencoder, AutoencodingOptions("vae"))
     with pytest.raises(ValueError, match='"ae" has no critic'):
         model_for("ae").critic_loss(torch.zeros(2, P), seeded())
 
@@ -217,9 +219,9 @@ def test_validation_of_a_vae_is_its_bound(X):
     assert objective.validation_loss() == pytest.approx(float(bound.mean()) / rows.shape[1])
 
 
-def test_a_long_list_of_held_out_rows_is_cut(X, monkeypatch):
-    monkeypatch.setattr("skgw.autoencoders.objective.MAX_HELD_OUT", 5)
-    assert len(objective_for(X, model_for("ae"), held_out=np.arange(10)).held_out) == 5
+def test_a_long_list_of_held_out_rows_is_cut(X):
+    objective = objective_for(X, model_for("ae"), held_out=np.arange(10), max_held_out=5)
+    assert objective.held_out.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_early_stopping_keeps_the_weights_that_reconstruct_held_out_rows_best(X):

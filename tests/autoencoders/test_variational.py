@@ -1,4 +1,4 @@
-"""VariationalAutoencoder: closed forms of the linear model, and its contract."""
+"""VariationalAutoencoder: closed forms of the linear model, and contract."""
 
 import numpy as np
 import pytest
@@ -107,10 +107,10 @@ def test_units_of_the_features_change_the_score_by_their_logarithm(quick, X):
     assert ten.score(10 * X) == pytest.approx(one.score(X) - np.log(10), abs=1e-3)
 
 
-def test_the_score_is_the_same_in_chunks_of_another_size(quick, X, monkeypatch):
+def test_the_score_is_the_same_in_chunks_of_another_size(quick, X):
     model = quick().fit(X)
     whole = model.score(X)
-    monkeypatch.setattr("skgw.autoencoders.variational.CHUNK", 7)
+    model.chunk_size = 7
     assert model.score(X) == pytest.approx(whole, abs=0.02)  # other draws of the codes
 
 

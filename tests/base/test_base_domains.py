@@ -1,4 +1,4 @@
-"""Two domains as one thing that scikit-learn can split."""
+"""Domains in splits and searches of scikit-learn."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Parameters declared once, and parts of estimators."""
+"""Declared parameters, and parts of estimators."""
 
 import inspect
 import pickle

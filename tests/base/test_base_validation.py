@@ -6,13 +6,14 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 
-from skgw.base.validation import estimate_scale, make_space, read_points
+from skgw.base.validation import estimate_scale, read_points
 from skgw.spaces import (
     FeatureSpace,
     GeodesicSpace,
     GraphSpace,
     MatrixSpace,
     feature_space,
+    make_space,
     matrix_space,
 )
 
@@ -104,11 +105,12 @@ def test_scale_is_the_root_mean_square_distance(X):
     )
 
 
-def test_scale_of_many_points_is_estimated_from_some(X, monkeypatch):
+def test_scale_of_many_points_is_estimated_from_some():
     X = np.random.default_rng(0).normal(size=(2000, 3))
-    monkeypatch.setattr("skgw.base.validation.SCALE_SAMPLE", 500)
-    scale = estimate_scale(feature_space(X, "euclidean"), np.random.RandomState(0))
+    space, rng = feature_space(X, "euclidean"), np.random.RandomState(0)
+    scale = estimate_scale(space, rng, max_anchors=500)
     assert scale == pytest.approx(np.sqrt(6), rel=0.05)
+    assert scale != estimate_scale(space, rng, max_anchors=2000)
 
 
 def test_scale_of_coinciding_points_is_one():

@@ -1,4 +1,4 @@
-"""Networks and a callback for the tests of training."""
+"""Generators and a callback for the tests of training."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""Inputs of every kind, and estimators that are quick to fit: most tests are about the contract."""
+"""Inputs of all kinds, and estimators that fit in a moment."""
 
 from types import SimpleNamespace
 
@@ -73,15 +73,9 @@ def _cache():
 
 @pytest.fixture(params=KINDS)
 def fitted(request, inputs, _cache):
-    """For each kind: a fitted estimator (not to be changed), its input, and new points."""
+    """For each kind: a fitted estimator (read only), its input, and new points."""
     kind = request.param
     params, X, new = inputs[kind]
     if kind not in _cache:
         _cache[kind] = GWGenerativeEmbedding(**QUICK, **params).fit(X)
     return SimpleNamespace(kind=kind, params=params, X=X, new=new, estimator=_cache[kind])
-
-
-@pytest.fixture
-def frequent(monkeypatch):
-    """Reports, validations and checkpoints every 2 updates."""
-    monkeypatch.setattr("skgw.base.training_run.REPORT_EVERY", 2)

@@ -1,4 +1,4 @@
-"""The learned adversary, as users meet it."""
+"""GWGenerativeEmbedding with an adversary."""
 
 import numpy as np
 import pytest

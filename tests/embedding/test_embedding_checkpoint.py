@@ -1,4 +1,4 @@
-"""Fits that are interrupted resume, and end as if nothing had happened."""
+"""Interrupted fits resume and end like uninterrupted fits."""
 
 import copy
 
@@ -41,14 +41,14 @@ def test_an_interrupted_fit_resumes(quick, inputs, frequent, tmp_path, metric, p
 
 
 def test_a_fit_interrupted_after_its_training_resumes(quick, X, frequent, tmp_path, monkeypatch):
-    def interrupted(*args):
+    def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     params = {"early_stopping": True, "max_iter": 50, "n_iter_no_change": 2, "tol": 10}
     expected = quick(**params).fit(X)
     estimator = quick(checkpoint=tmp_path, **params)
     with monkeypatch.context() as patch:
-        patch.setattr("skgw.embedding.generative_embedding.project", interrupted)
+        patch.setattr("skgw.embedding.generative_embedding.couple_with_cloud", interrupted)
         with pytest.raises(KeyboardInterrupt):
             estimator.fit(X)
     recorder = Recorder()

@@ -1,4 +1,4 @@
-"""Inside scikit-learn: data frames, pipelines, searches, progress bars; and tensors."""
+"""Data frames, pipelines, searches, callbacks and tensors."""
 
 import numpy as np
 import pandas as pd
@@ -138,8 +138,7 @@ def test_progress_bars(quick, X, inside, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("inside", ["pipeline", "search"])
-def test_callbacks_inside(quick, X, inside, monkeypatch):
-    monkeypatch.setattr("skgw.base.training_run.REPORT_EVERY", 2)
+def test_callbacks_inside(quick, X, inside, frequent):
     estimator = quick(max_iter=50).set_callbacks(StopAtOnce())
     if inside == "pipeline":
         fitted = make_pipeline(StandardScaler(), estimator).fit(X)[-1]

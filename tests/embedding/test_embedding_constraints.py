@@ -1,4 +1,4 @@
-"""What samples are to look like, besides having the structure of the data."""
+"""Penalties, styles and images: properties of samples that distances do not determine."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,12 @@ def test_a_frozen_classifier_can_be_searched_over(quick, X, half_planes):
     estimator = quick(penalties=styled(half_planes, target="above"))
     grid = {"penalties__style__weight": [0.1, 1.0]}
     search = GridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X)
-    assert search.best_params_["penalties__style__weight"] in (0.1, 1.0)
+    weak, strong = search.cv_results_["mean_test_score"]
+    assert np.isfinite([weak, strong]).all()
+    assert weak != strong
+    best = search.best_estimator_.penalties.style
+    assert best.weight == search.best_params_["penalties__style__weight"]
+    assert best.classifier.predict([[0.0, 1.0]]) == "above"
 
 
 def test_total_variation_needs_images(quick, X):

@@ -1,6 +1,5 @@
-"""What every fit promises, on inputs of every kind."""
+"""Contract of every fit, on inputs of all kinds."""
 
-import functools
 import random
 
 import numpy as np
@@ -17,7 +16,7 @@ from skgw.base.coupling import Coupling
 from skgw.exceptions import GWConvergenceWarning
 from skgw.metrics import relative_distortion
 from skgw.solvers import gw_divergence
-from skgw.spaces import graph_distances, make_space
+from skgw.spaces import graph_distances
 
 
 def global_random_state():
@@ -73,12 +72,11 @@ def test_divergence_is_that_of_the_data_and_the_cloud(quick, X, D):
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_a_coupling_that_has_not_converged_is_named_at_the_callers_line(
-    quick, X, method, monkeypatch
-):
-    monkeypatch.setattr("skgw.embedding.projection.MAX_ITER", 1)
+def test_a_coupling_that_has_not_converged_is_named_at_the_callers_line(quick, X, method):
+    estimator = quick()
+    estimator.max_coupling_iter = 1
     with pytest.warns(GWConvergenceWarning, match="raise epsilon") as caught:
-        getattr(quick(), method)(X)
+        getattr(estimator, method)(X)
     assert [warning.filename for warning in caught] == [__file__]
 
 
@@ -105,40 +103,39 @@ def test_new_rows_land_among_the_generated_points(fitted):
     assert ((generated.min(0) <= Z) & (generated.max(0) >= Z)).all()
 
 
-@pytest.mark.parametrize(
-    ("constant", "value"), [("placement.CHUNK", 7), ("generative_embedding.MAX_REFERENCE", 25)]
-)
-def test_large_inputs_are_treated_alike(fitted, monkeypatch, constant, value):
+@pytest.mark.parametrize(("limit", "value"), [("chunk_size", 7), ("max_reference", 25)])
+def test_large_inputs_are_treated_alike(fitted, limit, value):
     """In chunks of 7 rows; by distances to 25 of the training rows."""
     whole = fitted.estimator.embedding_
-    monkeypatch.setattr(f"skgw.embedding.{constant}", value)
-    estimator = clone(fitted.estimator).fit(fitted.X)
+    estimator = clone(fitted.estimator)
+    setattr(estimator, limit, value)
+    estimator.fit(fitted.X)
     Z = estimator.transform(fitted.X)
     assert_allclose(Z, estimator.embedding_, rtol=1e-9, atol=1e-9)
     assert np.isfinite(estimator.score(fitted.X))
     assert_allclose(estimator.plan_.toarray().sum(1), 1 / len(Z), rtol=1e-5)
-    if constant.endswith("CHUNK"):
+    if limit == "chunk_size":
         assert_allclose(Z, whole, rtol=1e-9, atol=1e-9)
 
 
-def test_large_graphs_are_seen_from_some_of_their_nodes(fitted, monkeypatch):
-    few_anchors = functools.partial(make_space, max_anchors=20)
-    monkeypatch.setattr("skgw.embedding.generative_embedding.make_space", few_anchors)
-    estimator = clone(fitted.estimator).fit(fitted.X)
+def test_large_graphs_are_seen_from_some_of_their_nodes(fitted):
+    estimator = clone(fitted.estimator)
+    estimator.max_anchors = 20
+    estimator.fit(fitted.X)
     Z = estimator.transform(fitted.X)
     assert_allclose(Z, estimator.embedding_, rtol=1e-9, atol=1e-9)
     assert len(Z) == estimator.plan_.shape[0]
     if fitted.kind == "graph":
-        D, seen = graph_distances(fitted.X), estimator._space_.anchors
+        D, seen = graph_distances(fitted.X), estimator._reference_space.anchors
         expected = -relative_distortion(D[:, seen], cdist(Z, Z[seen]))
         assert len(seen) == 20
         assert estimator.score(fitted.X) == pytest.approx(expected)
 
 
-def test_distances_need_not_fit_on_the_device(quick, X, monkeypatch):
-    whole = quick().fit(X).embedding_
-    monkeypatch.setattr("skgw.embedding.objective.MAX_CACHED", 0)
-    assert_allclose(quick().fit(X).embedding_, whole, atol=1e-2 * np.abs(whole).max())
+def test_distances_need_not_fit_on_the_device(quick, X):
+    whole, estimator = quick().fit(X).embedding_, quick()
+    estimator.max_cached = 0
+    assert_allclose(estimator.fit(X).embedding_, whole, atol=1e-2 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize("kind", ["features", "geodesic", "precomputed"])
@@ -239,7 +236,7 @@ def test_inverse_transform_gives_means_of_training_rows(fitted):
 
 
 def test_inverse_transform_wants_points_of_the_embedding(quick, X):
-    with pytest.raises(ValueError, match="Z has 3 columns, the embedding 2"):
+    with pytest.raises(ValueError, match="Z has 3 columns, points of the embedding have 2"):
         quick().fit(X).inverse_transform(X)
 
 

@@ -1,4 +1,4 @@
-"""What can be fitted, and what is refused with a message that says what to do."""
+"""Inputs that can be fitted, and error messages for inputs that cannot."""
 
 import networkx as nx
 import numpy as np
@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances
 
 from skgw.spaces import graph_distances
 
-# ------------------------------------------------------------------------ what can be fitted
+# ------------------------------------------------------------------------------ valid inputs
 
 
 @pytest.mark.parametrize("n_components", [1, 5])
@@ -119,7 +119,7 @@ def test_a_sparse_graph_is_not_written_to(quick, inputs):
     assert (before_new != new).nnz == 0
 
 
-# --------------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------------- invalid inputs
 
 
 def changed(D, **entries):
@@ -150,7 +150,10 @@ def test_distances_must_be_distances(quick, D, change, message):
 
 def test_rounding_is_no_asymmetry(quick, D):
     noise = 1e-6 * np.random.default_rng(0).normal(size=D.shape)
-    quick(metric="precomputed").fit(np.abs(D + noise - np.diag(np.diag(noise))))
+    rounded = np.abs(D + noise - np.diag(np.diag(noise)))
+    assert not np.array_equal(rounded, rounded.T)
+    exact, estimator = (quick(metric="precomputed").fit(x) for x in (D, rounded))
+    assert_allclose(estimator.embedding_, exact.embedding_, atol=1e-3 * np.abs(D).max())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Copies, pickles and files."""
+"""Copies, pickles and files of estimators."""
 
 import copy
 import pickle

@@ -16,11 +16,6 @@ from skgw.spaces import graph_distances
 TRAINED = {"max_iter": 150, "n_generated": 200, "batch_size": 64, "random_state": 0}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def short_initialization():
-    """Not here: the default initialisation is part of the quality."""
-
-
 @pytest.fixture(scope="module")
 def circle():
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 120)
@@ -100,7 +95,7 @@ def test_an_uneven_share_of_clusters_is_kept():
     X[:300] += 4
     estimator = GWGenerativeEmbedding(**TRAINED).fit(X)
     # A random choice of the rows that the embedding is computed from would lose some balance.
-    assert (estimator._space_.points[:, 0] > 2).mean() == pytest.approx(0.25, abs=0.002)
+    assert (estimator._reference_space.points[:, 0] > 2).mean() == pytest.approx(0.25, abs=0.002)
 
 
 def test_graph_of_a_path():

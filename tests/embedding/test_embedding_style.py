@@ -1,4 +1,4 @@
-"""Copies of classifiers with a gradient say what the classifiers say."""
+"""Differentiable copies of classifiers predict like the classifiers."""
 
 import numpy as np
 import pytest
@@ -73,25 +73,25 @@ def test_a_module_is_copied_and_a_callable_taken_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("style", "wanted", "message"),
+    ("style", "target", "message"),
     [
         (LogisticRegression(), 0, "is not fitted. .*FrozenEstimator"),
         (make_pipeline(Normalizer(), LogisticRegression()), 0, "not affine"),
         (KNeighborsClassifier(), 0, "No gradient is known for a KNeighborsClassifier"),
-        (LogisticRegression(), 7, "style_class=7 is none of"),
+        (LogisticRegression(), 7, "The target 7 of a style is not a class"),
         (LinearRegression(), 0, "is a LinearRegression, which has no classes"),
     ],
 )
-def test_what_has_no_gradient_or_class_is_refused(style, wanted, message):
+def test_what_has_no_gradient_or_class_is_refused(style, target, message):
     X, y = blobs(3)
     if "fitted" not in message:
         style = clone(style).fit(X, y)
     with pytest.raises((ValueError, AttributeError), match=message):
-        style_penalty(style, wanted, 4)
+        style_penalty(style, target, 4)
 
 
 def test_a_module_has_positions_and_no_labels():
-    with pytest.raises(ValueError, match="style_class='seven' must be the position"):
+    with pytest.raises(ValueError, match="The target 'seven' of a style must be the position"):
         style_penalty(torch.nn.Linear(4, 3), "seven", 4)
 
 

@@ -1,4 +1,4 @@
-"""Options of the training: what it is made of, when it stops, how it continues."""
+"""Training: generators, optimisers, early stopping, warm starts, callbacks."""
 
 import copy
 import re
@@ -117,7 +117,7 @@ def test_penalties_keep_the_samples_around_the_origin(quick, X):
     for penalty in (None, "mean", "l1"):
         weights = {"mean": 0.0} | ({} if penalty is None else {penalty: 100.0})
         estimator = quick(penalties=Penalties(**weights), **params).fit(X)
-        offset[penalty] = np.linalg.norm(estimator._frame[0])
+        offset[penalty] = np.linalg.norm(estimator._axes[0])
         spread[penalty] = estimator.generated_.std()
     assert offset["mean"] < 0.5 * offset[None]
     assert offset["l1"] < 0.5 * offset[None]

@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
-from skgw.training.batches import draw_batch, draw_uniform_batch, spread, stratified_order
+from skgw.training.batches import draw_batch, draw_uniform_batch, evenly_spaced, stratified_order
 
 
 @pytest.fixture
@@ -89,10 +89,13 @@ def test_every_point_is_drawn_as_often():
 
 def test_batches_do_not_depend_on_the_default_dtype(double_by_default):
     order = torch.arange(1000)
-    batch, some = draw_batch(order, 300, torch.Generator().manual_seed(0)), spread(order, 300)
+    batch, some = (
+        draw_batch(order, 300, torch.Generator().manual_seed(0)),
+        evenly_spaced(order, 300),
+    )
     torch.set_default_dtype(torch.float32)
     assert torch.equal(batch, draw_batch(order, 300, torch.Generator().manual_seed(0)))
-    assert torch.equal(some, spread(order, 300))
+    assert torch.equal(some, evenly_spaced(order, 300))
 
 
 @pytest.mark.parametrize("n", [10, 11])
@@ -102,16 +105,16 @@ def test_a_batch_of_everything_is_everything(n):
 
 
 @pytest.mark.parametrize("n", [1, 4, 7, 20])
-def test_spread_is_even(n):
+def test_evenly_spaced_points_have_equal_steps(n):
     order = torch.arange(20).flip(0)
-    some = spread(order, n)
+    some = evenly_spaced(order, n)
     assert len(some.unique()) == n
     assert torch.equal(some, some.sort(descending=True).values)
     assert some.diff().abs().max() - some.diff().abs().min() <= 1 if n > 1 else True
 
 
-def test_spread_of_few_is_all():
-    assert torch.equal(spread(torch.tensor([3, 1, 2]), 10), torch.tensor([3, 1, 2]))
+def test_all_of_few_points_are_taken():
+    assert torch.equal(evenly_spaced(torch.tensor([3, 1, 2]), 10), torch.tensor([3, 1, 2]))
 
 
 def test_uniform_batches_are_drawn_without_replacement():

@@ -6,7 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from skgw.training import Checkpoint, History, Objective, Phase, TrainingOptions, train
-from skgw.training.loop import WARMUP
+from skgw.training.loop import N_WARMUP_ITER
 from skgw.training.optimizers import OPTIMIZERS
 
 
@@ -103,7 +103,8 @@ def test_learning_rate_warms_up_and_falls_along_a_cosine():
     options = TrainingOptions(max_iter=200, learning_rate=0.01, optimizer=Rates)
     train(Bowl(), options, seeded())
     expected = [
-        0.01 * min(1, (t + 1) / WARMUP) * (1 + math.cos(math.pi * t / 200)) / 2 for t in range(200)
+        0.01 * min(1, (t + 1) / N_WARMUP_ITER) * (1 + math.cos(math.pi * t / 200)) / 2
+        for t in range(200)
     ]
     assert_close(Rates.seen, expected)
     assert max(Rates.seen) < 0.01
@@ -126,11 +127,11 @@ def test_gradients_are_clipped():
     objective = Bowl()  # the gradient at zero is (-6, -6)
     options = TrainingOptions(max_iter=1, learning_rate=1.0, optimizer=torch.optim.SGD, clip_norm=3)
     train(objective, options, seeded())
-    assert objective.x.detach().norm() == pytest.approx(3 / WARMUP, rel=1e-4)
+    assert objective.x.detach().norm() == pytest.approx(3 / N_WARMUP_ITER, rel=1e-4)
     unclipped = Bowl()
     options = TrainingOptions(max_iter=1, learning_rate=1.0, optimizer=torch.optim.SGD)
     train(unclipped, options, seeded())
-    assert unclipped.x.detach().norm() == pytest.approx(math.hypot(6, 6) / WARMUP, rel=1e-4)
+    assert unclipped.x.detach().norm() == pytest.approx(math.hypot(6, 6) / N_WARMUP_ITER, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -382,6 +383,6 @@ def test_a_late_phase_warms_up_from_its_start():
             return [Phase("late", [self.x], start=1000)]
 
     Rates.seen = []
-    options = TrainingOptions(max_iter=1001 + WARMUP, learning_rate=1.0, optimizer=Rates)
+    options = TrainingOptions(max_iter=1001 + N_WARMUP_ITER, learning_rate=1.0, optimizer=Rates)
     train(Late(), options, seeded())
-    assert Rates.seen[0] < 2 / WARMUP
+    assert Rates.seen[0] < 2 / N_WARMUP_ITER

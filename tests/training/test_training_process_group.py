@@ -1,4 +1,4 @@
-"""Two processes that train one model, started by torchrun as users start them."""
+"""Two processes of torchrun that train one model."""
 
 import os
 import subprocess
@@ -11,15 +11,15 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import skgw
-from skgw.training.process_group import World, current_world, join_world
+from skgw.training.process_group import ProcessGroup, current_process_group, join_process_group
 
-SCRIPT = Path(__file__).parent / "_world_script.py"
+SCRIPT = Path(__file__).parent / "_process_group_script.py"
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What each of two processes has seen, and what they printed."""
-    folder = tmp_path_factory.mktemp("world")
+    folder = tmp_path_factory.mktemp("process_group")
     root = str(Path(skgw.__file__).parent.parent)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
@@ -109,11 +109,11 @@ def test_progress_is_shown_once(ranks):
 # -------------------------------------------------------------------------------------- alone
 
 
-def test_a_process_alone_is_a_world(monkeypatch):
-    assert current_world() == World(0, 1)
-    assert join_world(torch.device("cpu")) == World(0, 1)
-    monkeypatch.setenv("WORLD_SIZE", "2")  # of something else than torchrun
-    assert join_world(torch.device("cpu")) == World(0, 1)
+def test_a_process_alone_is_a_group_of_one(monkeypatch):
+    assert current_process_group() == ProcessGroup(0, 1)
+    assert join_process_group(torch.device("cpu")) == ProcessGroup(0, 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")  # not set by torchrun
+    assert join_process_group(torch.device("cpu")) == ProcessGroup(0, 1)
 
 
 def test_workers_of_a_process_stay_alone(monkeypatch):
@@ -121,7 +121,7 @@ def test_workers_of_a_process_stay_alone(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr("multiprocessing.process._current_process._name", "LokyProcess-1")
-    assert join_world(torch.device("cpu")) == World(0, 1)
+    assert join_process_group(torch.device("cpu")) == ProcessGroup(0, 1)
 
 
 def test_alone_nothing_changes():
@@ -129,9 +129,9 @@ def test_alone_nothing_changes():
     layer(torch.ones(1, 2)).sum().backward()
     gradient, weights = layer.weight.grad.clone(), layer.weight.detach().clone()
     noise = torch.Generator().manual_seed(5)
-    World().average_gradients(layer.parameters())
-    World().align(layer)
-    World().own_noise(noise)
+    ProcessGroup().average_gradients(layer.parameters())
+    ProcessGroup().sync_parameters(layer)
+    ProcessGroup().seed_by_rank(noise)
     assert torch.equal(layer.weight.grad, gradient)
     assert torch.equal(layer.weight, weights)
     assert noise.initial_seed() == 5

@@ -68,9 +68,3 @@ def X(copies):
 @pytest.fixture
 def Y(copies):
     return copies.Y[:30]
-
-
-@pytest.fixture
-def frequent(monkeypatch):
-    """Reports, validations and checkpoints every 2 updates."""
-    monkeypatch.setattr("skgw.base.training_run.REPORT_EVERY", 2)

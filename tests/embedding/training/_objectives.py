@@ -1,4 +1,4 @@
-"""Generators that are right or wrong as they are told, and objectives for them."""
+"""Generators with prescribed points, and objectives for generators."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ def seeded(seed=0):
 
 
 class Recall(Prior):
-    """The points of a table, in order: a generator that is perfect, or wrong as it is told."""
+    """Prior that returns the points of a table in order, for generators with prescribed points."""
 
     def __init__(self, table):
         super().__init__(table.shape[1])
@@ -44,8 +44,8 @@ def objective_for(
     epsilon=EPSILON,
     regularizers=(),
     adversary=None,
+    **options,
 ):
-    options = GenerationOptions(epsilon, batch_size)
     if penalty is not None:
         regularizers = [Regularizer(penalty, 0.5, PENALTIES[penalty])]
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
@@ -53,7 +53,7 @@ def objective_for(
         feature_space(X, "euclidean"),
         scale,
         generator,
-        options,
+        GenerationOptions(epsilon, batch_size, **options),
         rng=np.random.RandomState(0),
         train=train_on,
         held_out=np.asarray(held_out, dtype=int),

@@ -65,11 +65,11 @@ def test_it_begins_late_and_moves_now_and_then(X, scale):
     objective = objective_for(X, mlp_generator(), scale=scale, adversary=adversary)
     history = train(objective, TrainingOptions(max_iter=4), seeded())
     assert not adversary.started
-    assert adversary.of_rows.gain == 0
+    assert adversary.row_network.gain == 0
     assert set(history.losses) == {"loss", "gw"}
     history = train(objective, TrainingOptions(max_iter=12), seeded())
     assert adversary.started
-    assert adversary.of_rows.gain != 0
+    assert adversary.row_network.gain != 0
     assert len(history.losses["gw"]) == 12
     assert {len(history.losses[f"adversary.{name}"]) for name in ("loss", "gw", "penalty")} == {3}
 
@@ -112,7 +112,7 @@ def test_it_raises_the_discrepancy(X, scale):
 
 def test_gradients_of_its_loss_reach_it_alone(X, scale):
     adversary = adversary_for(X, scale)
-    for network in (adversary.of_rows, adversary.of_points):
+    for network in (adversary.row_network, adversary.point_network):
         nn.init.constant_(network.gain, 0.1)
     objective = objective_for(X, mlp_generator(), scale=scale, adversary=adversary)
     objective.losses("adversary", seeded())["loss"].backward()

@@ -5,7 +5,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from skgw.embedding.initialization import (
-    THINNEST,
+    MIN_RELATIVE_WIDTH,
     classical_scaling,
     initialize_by_scaling,
     smooth_axes,
@@ -52,7 +52,7 @@ def test_axes_are_learned_in_units_of_their_width(X):
     objective = objective_for(flat, mlp_generator())
     initialize_by_scaling(objective, seeded())
     width = torch.tensor(flat[:, 0].std(), dtype=torch.float32)
-    assert_close(objective.generator.scale, torch.stack([width, THINNEST * width]))
+    assert_close(objective.generator.scale, torch.stack([width, MIN_RELATIVE_WIDTH * width]))
 
 
 def test_coinciding_points_leave_the_axes_as_they_are(X):

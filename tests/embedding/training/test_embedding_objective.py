@@ -6,7 +6,6 @@ from scipy.spatial.distance import cdist
 from torch import nn
 from torch.testing import assert_close
 
-from skgw.embedding.objective import RACE_EVERY
 from skgw.nn import Generator, MixturePrior, pairwise_distances
 from skgw.solvers import gw_divergence, solve_gromov
 from skgw.training import TrainingOptions, train
@@ -111,52 +110,51 @@ def test_batches_of_any_size(X, batch_size, n_points):
     objective = objective_for(X, mlp_generator(), batch_size=batch_size)
     for _ in range(3):
         assert torch.isfinite(objective.losses("generator", seeded())["loss"])
-    assert objective.carried_plan.shape == (1, min(batch_size, N), n_points)
+    assert objective.last_plan.shape == (1, min(batch_size, N), n_points)
     assert objective.n_batches == 3
-    assert_close(objective.carried_plan.sum(), torch.tensor(1.0), atol=1e-4, rtol=0)
+    assert_close(objective.last_plan.sum(), torch.tensor(1.0), atol=1e-4, rtol=0)
 
 
-def test_a_carried_coupling_is_as_good_as_a_fresh_one(X, scale):
+def test_a_warm_started_coupling_is_as_good_as_a_cold_one(X, scale):
     objective = objective_for(X, mlp_generator(), batch_size=24, scale=scale)
     noise = seeded()
     for _ in range(5):
         objective.losses("generator", noise)
-    rows, points = objective.carried_rows, objective.carried_points
+    rows, points = objective.last_rows, objective.last_points
     D, E = objective.distances(rows, rows), pairwise_distances(points)
-    fresh = solve_gromov(D, E, reg=EPSILON, reg_scale=None, tol=1e-3)
-    plan = objective.carried_plan[0]
+    cold = solve_gromov(D, E, reg=EPSILON, reg_scale=None, tol=1e-3)
+    plan = objective.last_plan[0]
     energy = float(
         ((D[:, None, :, None] - E[None, :, None]).square() * plan[:, :, None, None] * plan).sum()
     )
-    carried = energy - EPSILON * float(torch.special.entr(plan).sum())
-    assert carried < float(fresh.value) + 0.02
+    value = energy - EPSILON * float(torch.special.entr(plan).sum())
+    assert value < float(cold.value) + 0.02
 
 
-def test_a_misleading_coupling_loses_the_next_race(X, scale):
+def test_a_misleading_coupling_loses_to_the_next_cold_restart(X, scale):
     """Here one that tells all generated points to go everywhere."""
     objective = objective_for(X, recall(X / scale), scale=scale)
-    fresh = objective.losses("generator", seeded())["gw"].item()
-    objective.carried_plan.fill_(1 / N**2)
-    objective.n_batches.fill_(RACE_EVERY)
-    assert objective.losses("generator", seeded())["gw"].item() == pytest.approx(fresh, abs=1e-3)
-    objective.carried_plan.fill_(1 / N**2)
-    assert objective.losses("generator", seeded())["gw"].item() > fresh + 0.02
+    cold = objective.losses("generator", seeded())["gw"].item()
+    objective.last_plan.fill_(1 / N**2)
+    objective.n_batches.fill_(objective.options.restart_every)
+    assert objective.losses("generator", seeded())["gw"].item() == pytest.approx(cold, abs=1e-3)
+    objective.last_plan.fill_(1 / N**2)
+    assert objective.losses("generator", seeded())["gw"].item() > cold + 0.02
 
 
 def test_generated_batches_are_stratified(X):
     generator = Generator(MixturePrior(2, N, scale=0.0), nn.Identity(), 2)
     objective = objective_for(X, generator)
     objective.losses("generator", seeded())
-    assert len(objective.carried_points.unique(dim=0)) == N
+    assert len(objective.last_points.unique(dim=0)) == N
 
 
-def test_distances_are_over_the_scale_cached_or_not(X, scale, monkeypatch):
+def test_distances_are_over_the_scale_cached_or_not(X, scale):
     i, j = torch.tensor([3, 1]), torch.tensor([0, 5, 7])
     expected = torch.tensor(cdist(X[i], X[j]) / scale, dtype=torch.float32)
     cached = objective_for(X, mlp_generator(), scale=scale)
     assert cached.matrix.shape == (N, N)
-    monkeypatch.setattr("skgw.embedding.objective.MAX_CACHED", N - 1)
-    computed = objective_for(X, mlp_generator(), scale=scale)
+    computed = objective_for(X, mlp_generator(), scale=scale, max_cached=N - 1)
     assert computed.matrix is None
     for objective in (cached, computed):
         assert_close(objective.distances(i, j), expected, atol=1e-6, rtol=1e-5)
@@ -191,9 +189,9 @@ def test_validation_leaves_no_trace(X):
         assert torch.equal(x, before[name]), name
 
 
-def test_a_long_list_of_held_out_points_is_cut(X, monkeypatch):
-    monkeypatch.setattr("skgw.embedding.objective.MAX_HELD_OUT", 5)
-    assert len(objective_for(X, mlp_generator(), held_out=np.arange(10)).held_out) == 5
+def test_a_long_list_of_held_out_points_is_cut(X):
+    objective = objective_for(X, mlp_generator(), held_out=np.arange(10), max_held_out=5)
+    assert objective.held_out.tolist() == [0, 1, 2, 3, 4]
 
 
 # --------------------------------------------------------------------------------------- state
@@ -218,5 +216,5 @@ def test_the_state_holds_no_data(X):
         f"generator.{k}" for k in objective.generator.state_dict()
     }
     assert names == {
-        "carried_rows", "carried_points", "carried_plan", "n_batches", "self_value",
+        "last_rows", "last_points", "last_plan", "n_batches", "self_value",
     }  # fmt: skip

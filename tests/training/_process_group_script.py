@@ -1,4 +1,4 @@
-"""What two processes do, started by torchrun: each writes what it sees to a file of its own."""
+"""Script of two processes that torchrun starts: each writes its results to its own file."""
 
 import sys
 from pathlib import Path
@@ -8,16 +8,17 @@ import torch
 from torch import nn
 
 from skgw import GWGenerativeEmbedding
+from skgw.embedding import Generator
 from skgw.training import Checkpoint, Objective, Phase, TrainingOptions, train
-from skgw.training.process_group import join_world
+from skgw.training.process_group import join_process_group
 
 
 class Towards(Objective):
-    """Half the squared distance from a target, another one on each process."""
+    """Half the squared distance from a target, which differs between the processes."""
 
     def __init__(self, target, rank):
         super().__init__()
-        self.x = nn.Parameter(torch.full((3,), float(rank)))  # is aligned before the first step
+        self.x = nn.Parameter(torch.full((3,), float(rank)))  # synchronised before the first step
         self.register_buffer("n_draws", torch.tensor(0))
         self.target, self.draws = target, []
 
@@ -30,11 +31,11 @@ class Towards(Objective):
         return {"loss": 0.5 * (self.x - self.target).square().sum()}
 
     def validation_loss(self):
-        return float(self.target)  # not the same everywhere: the first one counts
+        return float(self.target)  # differs between the processes: the value of the first counts
 
 
-def descend(world):
-    objective = Towards(torch.tensor(1.0 + 2 * world.rank), world.rank)
+def descend(processes):
+    objective = Towards(torch.tensor(1.0 + 2 * processes.rank), processes.rank)
     reports = []
     options = TrainingOptions(
         max_iter=6, learning_rate=1.0, report_every=2, optimizer=torch.optim.SGD
@@ -56,12 +57,12 @@ def descend(world):
     }
 
 
-def resume(world, folder):
-    """Weights and draws of a training that was stopped and goes on, and of one that was not."""
+def resume(processes, folder):
+    """Weights and draws of a resumed training and of an uninterrupted training."""
     options = TrainingOptions(max_iter=6, learning_rate=0.1, report_every=2)
 
     def run(checkpoint, stop_at=None):
-        objective = Towards(torch.tensor(1.0 + 2 * world.rank), world.rank)
+        objective = Towards(torch.tensor(1.0 + 2 * processes.rank), processes.rank)
         noise = torch.Generator().manual_seed(0)
 
         def report(history):
@@ -84,9 +85,8 @@ def resume(world, folder):
 def embed(random_state):
     X = np.random.default_rng(0).normal(size=(40, 3)) * [3, 2, 1]
     estimator = GWGenerativeEmbedding(
-        max_iter=6, n_generated=40, batch_size=16, adversary="mlp", random_state=random_state,
-        init="random",
-        hidden_layer_sizes=(16,), verbose=1,
+        max_iter=6, n_generated=40, batch_size=16, hidden_layer_sizes=(16,), adversary="mlp",
+        generator=Generator(init="random"), random_state=random_state, verbose=1,
     )  # fmt: skip
     estimator.fit(X)
     return {
@@ -99,12 +99,16 @@ def embed(random_state):
 def main():
     folder = sys.argv[1]
     torch.set_num_threads(1)
-    world = join_world(torch.device("cpu"))
-    seen = {"size": world.size, "gathered": world.gather(10 * world.rank), **descend(world)}
-    seen |= resume(world, folder)
+    processes = join_process_group(torch.device("cpu"))
+    seen = {
+        "size": processes.size,
+        "gathered": processes.gather(10 * processes.rank),
+        **descend(processes),
+    }
+    seen |= resume(processes, folder)
     for name, state in (("seeded", 0), ("again", 0), ("unseeded", None)):
         seen |= {f"{name}_{key}": value for key, value in embed(state).items()}
-    np.savez(Path(folder) / f"rank{world.rank}.npz", **seen)
+    np.savez(Path(folder) / f"rank{processes.rank}.npz", **seen)
 
 
 if __name__ == "__main__":

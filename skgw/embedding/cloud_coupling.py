@@ -1,0 +1,117 @@
+"""Coupling of reference rows with a fixed cloud of generated points, after training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skgw.embedding.objective import GenerativeObjective
+from skgw.nn import pairwise_distances
+from skgw.solvers import State, full_precision
+from skgw.solvers.linear import Extension, extend_plan
+from skgw.solvers.quadratic import CONVERGED, Solution, minimize
+from skgw.spaces.finite import Array, Index
+from skgw.training.gw_loss import (
+    cold_solve,
+    lower_solution,
+    self_solve,
+    uniform_problem,
+    uniform_value,
+)
+
+MAX_EXTENSION_ERROR = 10.0  # L1 error of the extended plans of a converged coupling, over `tol`
+
+
+@dataclass(frozen=True)
+class CloudCoupling:
+    """Cloud of generated points and its coupling with the reference rows.
+
+    Attributes
+    ----------
+    cloud : array of shape (m, k)
+        In units of the scale of the objective.
+    to_cloud : Extension
+        Maps distances to the reference rows to conditional plans over the cloud.
+    to_data : Extension
+        Maps distances to the cloud to conditional plans over the reference rows.
+    divergence : float
+        Normalised GW_eps between reference rows and cloud.
+    converged : bool
+        Whether all problems converged.
+    """
+
+    cloud: Array
+    to_cloud: Extension
+    to_data: Extension
+    divergence: float
+    converged: bool
+
+
+@torch.no_grad()
+@full_precision()
+def couple_with_cloud(
+    objective: GenerativeObjective,
+    reference: Index,
+    n_generated: int,
+    generator: torch.Generator,
+    *,
+    tol: float = 1e-4,
+    max_iter: int = 200,
+) -> CloudCoupling:
+    """Generate a cloud and couple it with the reference rows, in float64.
+
+    Parameters
+    ----------
+    objective : GenerativeObjective
+        After training.
+    reference : array of int of shape (r,)
+        Positions of the reference rows among the anchors.
+    n_generated : int
+        Number of points in the cloud.
+    generator : torch.Generator
+        Source of the noise of the cloud.
+    tol : float, default=1e-4
+        L1 tolerance of the plans.
+    max_iter : int, default=200
+        Largest number of outer steps of each solve.
+    """
+    rows = torch.as_tensor(reference, device=objective.order.device)
+    points = objective.generator(n_generated, generator, stratified=True)
+    D = objective.distances(rows, rows).double()
+    E = pairwise_distances(points.double())
+    epsilon = objective.options.epsilon
+    cross = _cross_solution(D, E, epsilon, objective.warm_start(rows, points), tol, max_iter)
+    self_solutions = [self_solve(C, epsilon, tol=tol, max_iter=max_iter) for C in (D, E)]
+    value, *self_values = (
+        float(uniform_value(solution, epsilon)) for solution in (cross, *self_solutions)
+    )
+    plan = cross.plan[0]
+    to_cloud, cloud_error = extend_plan(D, plan, E, epsilon, tol=tol)
+    to_data, data_error = extend_plan(E, plan.T, D, epsilon, tol=tol)
+    converged = all(bool((s.status == CONVERGED).all()) for s in (cross, *self_solutions))
+    limit = MAX_EXTENSION_ERROR * tol
+    accurate = bool(cloud_error < limit) and bool(data_error < limit)
+    return CloudCoupling(
+        points.double().cpu().numpy(),
+        to_cloud,
+        to_data,
+        2 * value - sum(self_values),
+        converged and accurate,
+    )
+
+
+def _cross_solution(
+    D: Tensor, E: Tensor, epsilon: float, warm_start: State, tol: float, max_iter: int
+) -> Solution:
+    """The solution of lower value: from the last coupling of training, or a cold solve."""
+    problem = uniform_problem(D, E)
+    regs, tols = D.new_full((1,), epsilon), D.new_full((1,), tol)
+    potential = warm_start.potential
+    start = State(warm_start.cost.double(), None if potential is None else potential.double())
+    return lower_solution(
+        minimize(problem, regs, start, tol=tols, max_iter=max_iter),
+        cold_solve(problem, epsilon, tol=tol, max_iter=max_iter),
+        epsilon,
+    )
