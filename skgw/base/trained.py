@@ -170,6 +170,10 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
         FloatingPointError
             If training diverges.
         """
+        return self._run_fit(X)
+
+    def _run_fit(self, X: Any) -> Self:
+        """The steps of every `fit` to one set of rows."""
         X = self._read(X, reset=True)
         run = TrainingRun(self)
         self._fit(X, run)

@@ -237,7 +237,7 @@ class GWGenerativeEmbedding(
         GWConvergenceWarning
             If the coupling with the cloud has not converged.
         """
-        return super().fit(X)
+        return self._run_fit(X)
 
     def _fit(self, X: Any, run: TrainingRun) -> None:
         space = make_space(
