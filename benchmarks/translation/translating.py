@@ -57,7 +57,7 @@ UNPAIRED = {
     "decoded": ("decoded", 3),
     "reconstructed": ("ceiling", 3),
     "margin": ("margin", 3),
-    "split-half cost ratio": ("excess", 2),
+    "split-half cost ratio": ("cost_ratio", 2),
     "confidence": ("auroc", 2),
     "s": ("seconds", 0),
 }
@@ -75,7 +75,7 @@ KEPT = {
     "nearest row": ("greedy", 3),
     "decoded": ("decoded", 3),
     "reconstructed": ("ceiling", 3),
-    "split-half cost ratio": ("excess", 2),
+    "split-half cost ratio": ("cost_ratio", 2),
     "AUROC of confidence": ("auroc", 2),
 }
 
@@ -204,7 +204,7 @@ def measure_unpaired(
             latent, gw_weight=weight, unbalanced=strength, random_state=seed
         )
         model.fit(one.rows, other.rows, pairs=known)
-        figures = {"margin": model.margin_, "excess": model.diagnostics_["excess"]}
+        figures = {"margin": model.margin_, "cost_ratio": model.diagnostics_["cost_ratio"]}
     if method == "separate + GWMatcher":
         matcher = GWMatcher(random_state=seed)
         matcher.fit(model.embedding_, model.embedding_y_, pairs=known)

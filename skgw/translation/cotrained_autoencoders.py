@@ -60,9 +60,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     """Two autoencoders, one for each of two unpaired data sets, whose codes can be exchanged.
 
     Each autoencoder compresses the rows of its domain. A Gromov-Wasserstein loss makes the
-    distances between codes agree across the domains: the codes of one domain are then those of the
-    other up to a rotation. The estimator finds the rotation, matches rows by their rotated codes,
-    and translates a row by decoding the mean code of its matched rows in the other domain.
+    distances between codes agree across the domains: the codes of the two domains then differ by a
+    rotation. The estimator finds the rotation, matches rows by their rotated codes, and translates
+    a row by decoding the mean code of its matched rows in the other domain.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if that is less. Infinite if all starts led to the same matching. Below 0.2 a warning says
         that the matching is ambiguous.
     diagnostics_ : dict
-        "cost": mean squared distance between codes of matched rows, 0 to 1. "excess": cost of
-        matching halves of the two domains, when they were first matched, over the cost of matching
-        halves of one domain; about 1 for a right matching, and a warning is given above 1.3.
-        "size_x", "size_y": RMS distance between codes, over that at the first matching; far from 1
-        if the latent space shrinks or drifts. "rank_x", "rank_y": effective number of dimensions of
-        the codes.
+        "cost": mean squared distance between codes of matched rows, 0 to 1. "cost_ratio":
+        split-half cost ratio at the first matching, the cost of matching halves of the two domains
+        over the cost of matching halves of one domain; about 1 for a right matching, and `fit`
+        warns above 1.3. "scale_x", "scale_y": RMS distance between codes over the RMS distance at
+        the first matching; far from 1 if the latent space shrinks or drifts. "rank_x", "rank_y":
+        effective number of dimensions of the codes.
     loss_curve_, gw_curve_ : list of float
         Loss of each update; Gromov-Wasserstein loss of each update after the warm-up.
     validation_curve_ : list of float
@@ -471,20 +471,20 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self, rows: tuple[Array, Array], found: CoTrained, rng: np.random.RandomState
     ) -> None:
         """Store codes, plan, confidence and diagnostics of the training rows."""
-        device, fitted, partners = self._device(), self._fitted, self._fitted.matches
+        device, fitted, matches = self._device(), self._fitted, self._fitted.matches
         self.embedding_, self.embedding_y_ = codes = (
             fitted.domains[0].encode(rows[0], device),
             fitted.domains[1].encode(rows[1], device),
         )
         self._code_distributions = tuple(self._code_distribution(z, rng) for z in codes)
-        one, other = (fitted.in_common_space(X, source, device) for source, X in enumerate(rows))
-        self.matched_mass_ = found.mass[0][nearest(one, partners.points[0])]
+        x, y = (fitted.in_common_space(X, domain, device) for domain, X in enumerate(rows))
+        self.matched_mass_ = found.mass[0][nearest(x, matches.points[0])]
         mass = self.matched_mass_ if self.unbalanced else None
-        self.plan_ = Coupling(partners.plan(one, other, 0, mass))
-        self.confidence_ = partners.confidence(one, 0)
+        self.plan_ = Coupling(matches.plan(x, y, 0, mass))
+        self.confidence_ = matches.confidence(x, 0)
         self._matches = (
-            fitted.positions[1][partners.nearest(one, 0)],
-            fitted.positions[0][partners.nearest(other, 1)],
+            fitted.positions[1][matches.nearest(x, 0)],
+            fitted.positions[0][matches.nearest(y, 1)],
         )
         self.diagnostics_ = diagnostics(found, codes)
 

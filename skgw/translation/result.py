@@ -1,4 +1,4 @@
-"""What is left of co-training: the ways across, and what can be said of them."""
+"""The fitted translator of co-training, and its diagnostics."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class CoTrained(NamedTuple):
     ----------
     translator : Translator
     mass : tuple of arrays of shapes (r,) and (s,)
-        How much of each row that partners are sought among is matched, relative to the mean.
-    cost, excess, margin : float
-        As in `GWCoTrainedAutoencoders`.
+        Matched mass of each row of the two pools, relative to the mean.
+    cost, cost_ratio, margin : float
+        As in the attributes of `GWCoTrainedAutoencoders`.
     """
 
     translator: Translator
     mass: Pair
     cost: float
-    excess: float
+    cost_ratio: float
     margin: float
 
 
@@ -74,17 +74,17 @@ def conclude(
     """
     codes, means = objective.match(noise)
     pools = [domain.pool.cpu().numpy() for domain in objective.pair]
-    placed = _arrays(*objective.in_common_space(codes))
+    in_common = _arrays(*objective.in_common_space(codes))
     points = _arrays(
         codes[0] @ objective.code_similarity.rotation, codes[1] - objective.code_similarity.offset
     )
     mass = _arrays(*objective.mass.split([len(pool) for pool in pools]))
-    matches = LatentMatches.of(placed, n_reference, mass if unbalanced else None)
+    matches = LatentMatches.of(in_common, n_reference, mass if unbalanced else None)
     networks = None
     if network is not None:
         targets = (
-            matches.means(placed[0], points[1], 0),
-            matches.means(placed[1], points[0], 1),
+            matches.means(in_common[0], points[1], 0),
+            matches.means(in_common[1], points[0], 1),
         )
         networks = _train_networks(network, objective, points, targets, noise)
     translator = Translator(
@@ -108,42 +108,42 @@ def conclude(
 
 def diagnostics(found: CoTrained, codes: Pair) -> dict[str, float]:
     """`GWCoTrainedAutoencoders.diagnostics_`, from the codes of all training rows."""
-    told = {"cost": found.cost, "excess": found.excess}
-    for name, z, size in zip("xy", codes, found.translator.code_map.scales, strict=True):
-        told[f"size_{name}"] = float(rms_distance(torch.as_tensor(z))) / size
-        told[f"rank_{name}"] = effective_rank(z)
-    return told
+    figures = {"cost": found.cost, "cost_ratio": found.cost_ratio}
+    for name, z, scale in zip("xy", codes, found.translator.code_map.scales, strict=True):
+        figures[f"scale_{name}"] = float(rms_distance(torch.as_tensor(z))) / scale
+        figures[f"rank_{name}"] = effective_rank(z)
+    return figures
 
 
 def effective_rank(codes: Array) -> float:
-    """Number of dimensions that codes make use of: 1 on a line, k if all vary alike."""
+    """Effective number of dimensions of codes: 1 on a line, k for equal variances."""
     variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(codes.T))).clip(0)
     return float(variances.sum() ** 2 / max(np.square(variances).sum(), np.finfo(float).tiny))
 
 
 def warn_of_doubts(found: CoTrained) -> None:
-    """Say so if the matching is not to be trusted."""
+    """Warn if the matching is ambiguous or poor."""
     faults = []
     if found.margin < AMBIGUOUS_MARGIN:
         faults.append(
-            "The matching is ambiguous: another one that differs fits nearly as well "
+            "The matching is ambiguous: a different matching fits nearly as well "
             f"(`margin_` is {found.margin:.2g}, below {AMBIGUOUS_MARGIN})."
         )
-    if found.excess > POOR_COST_RATIO:
+    if found.cost_ratio > POOR_COST_RATIO:
         faults.append(
-            f"The matching is poor: its cost is {found.excess:.2g} times that of matching "
-            "halves of the same domain. The domains may differ in their distances."
+            f"The matching is poor: its cost is {found.cost_ratio:.2g} times the cost of "
+            "matching halves of one domain. The domains may differ in their distances."
         )
     if faults:
-        faults.append("A few known `pairs` or `labels` can decide.")
+        faults.append("A few anchor pairs (`pairs` or `labels`) can decide.")
         warn_user(" ".join(faults), AmbiguousMatchingWarning)
 
 
 def _code_map(objective: CoTrainingObjective, means: tuple[Tensor, Tensor]) -> CodeMap:
-    one, other = objective.pair
+    x, y = objective.pair
     return CodeMap(
-        _arrays(means[0], means[1] + other.scale * objective.code_similarity.offset),
-        (float(one.scale), float(other.scale)),
+        _arrays(means[0], means[1] + y.scale * objective.code_similarity.offset),
+        (float(x.scale), float(y.scale)),
         _array(objective.code_similarity.rotation),
     )
 
@@ -151,7 +151,7 @@ def _code_map(objective: CoTrainingObjective, means: tuple[Tensor, Tensor]) -> C
 def _row_map(
     objective: CoTrainingObjective, domains: tuple[DomainSetup, DomainSetup]
 ) -> RowMap | None:
-    """The motion of principal coordinates, if these are relied on."""
+    """The similarity of principal coordinates, if rows are matched by them."""
     if objective.matched_by is not MatchedBy.ROWS:
         return None
     axes = domains[0].axes, domains[1].axes
@@ -167,7 +167,7 @@ def _train_networks(
     targets: Pair,
     noise: torch.Generator,
 ) -> Networks:
-    """Maps between the points of both domains, trained on the means of their partners."""
+    """Maps between the codes of both domains, trained on the means of matched codes."""
     spec = ResidualSpec(points[0].shape[1])
     maps = spec.build(0), spec.build(1)
     objective = TranslationObjective(

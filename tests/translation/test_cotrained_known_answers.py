@@ -125,13 +125,13 @@ def test_the_plan_is_one_of_all_rows(copies, trained):
 def test_diagnostics_of_a_good_fit(trained):
     model = trained()
     found = model.diagnostics_
-    assert set(found) == {"cost", "excess", "size_x", "size_y", "rank_x", "rank_y"}
+    assert set(found) == {"cost", "cost_ratio", "scale_x", "scale_y", "rank_x", "rank_y"}
     assert 0 < found["cost"] < 0.06
     # Of a copy about half of the rows of each half have their match in the other domain's half,
     # so that it is below 1; a matching by chance is above 1.3.
-    assert 0.3 < found["excess"] < 0.8
+    assert 0.3 < found["cost_ratio"] < 0.8
     for k in "xy":
-        assert found[f"size_{k}"] == pytest.approx(1, abs=0.1)
+        assert found[f"scale_{k}"] == pytest.approx(1, abs=0.1)
         assert 1 < found[f"rank_{k}"] <= 3
     assert model.margin_ > 0.5
     assert model.confidence_.shape == (160,)

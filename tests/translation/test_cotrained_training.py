@@ -64,7 +64,7 @@ def test_training_may_end_before_the_warm_up(quick, X, Y, max_iter, warm_up):
     assert len(model.gw_curve_) == max_iter - round(max_iter * warm_up)
     assert model.plan_.shape == (40, 30)
     assert model.match().shape == (40,)
-    assert model.diagnostics_["size_x"] == pytest.approx(1, abs=0.1)
+    assert model.diagnostics_["scale_x"] == pytest.approx(1, abs=0.1)
 
 
 def test_without_the_loss_the_domains_do_not_know_each_other(quick, X, Y):

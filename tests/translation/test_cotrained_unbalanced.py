@@ -70,4 +70,4 @@ def test_a_poor_matching_is_called_so():
     Y = np.sign(rng.normal(size=(80, 4))) * [4, 2, 1, 1] + 0.1 * rng.normal(size=(80, 4))
     with pytest.warns(AmbiguousMatchingWarning, match="poor"):
         model = GWCoTrainedAutoencoders(2, **SMALL).fit(X, Y)
-    assert model.diagnostics_["excess"] > 1.3
+    assert model.diagnostics_["cost_ratio"] > 1.3
