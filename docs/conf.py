@@ -29,6 +29,12 @@ myst_heading_anchors = 3
 
 html_theme = "pydata_sphinx_theme"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_sidebars = {  # pages without pages below them
+    name: []
+    for name in ("getting_started", "glossary", "bibliography", "architecture", "changelog")
+}
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 autosummary_generate = True
