@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from skgw.embedding.style import style_penalty
 from skgw.nn.convolutions import ImageShape, check_image_shape
 from skgw.nn.regularizers import Regularizer, TotalVariation
 from skgw.registration.principal_axes import principal_axes
-from skgw.spaces import FeatureSpace, Space
+from skgw.spaces import FeatureSpace, GeodesicSpace, Space
 from skgw.spaces.finite import Array
 
 
@@ -110,7 +111,10 @@ def build_adversary(
         adversary than components, and for convolutions without an image shape.
     """
     if not (isinstance(space, FeatureSpace) and space.metric in ("euclidean", "l2")):
-        metric = getattr(space, "metric", "precomputed")
+        if isinstance(space, FeatureSpace):
+            metric: Any = space.metric
+        else:
+            metric = "geodesic" if isinstance(space, GeodesicSpace) else "precomputed"
         raise ValueError(
             "An adversary learns distances between features: it needs metric='euclidean', "
             f"got {metric!r}. Set adversary=None for other distances and for graphs."
