@@ -205,7 +205,7 @@ class GWGenerativeEmbedding(
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
     output_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
     adversary: Any = part(Adversary, one_of("mlp", "conv"), callable, None, default=None)
-    penalties: Any = part(Penalties, one_of("mean", "l1", "total_variation"), None, default="mean")
+    penalties: Any = part(Penalties, one_of(*Penalties.names), None, default="mean")
     n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     warm_start: bool = param("boolean", default=False)
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
