@@ -128,8 +128,8 @@ class GWGenerativeEmbedding(
     ----------
     embedding_ : array of shape (n_samples, n_components)
         Projections of the training rows, in units of the distances. The mean of `generated_` is the
-        origin and its principal axes are the axes; with `output_shape` or a style, the coordinates
-        are those of the generator.
+        origin and its principal axes are the axes; with `output_shape` or a style, the embedding
+        keeps the coordinates of the generator.
     generated_ : array of shape (n_generated, n_components)
         Cloud of generated points, in the coordinates of `embedding_`.
     plan_ : Coupling of shape (n_samples, n_generated)
