@@ -70,7 +70,7 @@ class RegularizedAutoencoder(nn.Module):
     Parameters
     ----------
     autoencoder : Autoencoder
-        Stochastic for the kind "vae", deterministic for the others.
+        Stochastic for the kind "vae", deterministic for other kinds.
     options : AutoencodingOptions
     seed : int
         Seed of the weights of the critic.
@@ -105,9 +105,13 @@ class RegularizedAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if options.kind not in KINDS:
-            raise ValueError(f"Unknown kind of autoencoder {options.kind!r}; known: {KINDS}.")
+            raise ValueError(
+                f"The kind of an autoencoder must be one of {KINDS}, got {options.kind!r}."
+            )
         if autoencoder.stochastic != (options.kind == "vae"):
-            raise ValueError('A "vae" needs a stochastic encoder, other kinds a deterministic one.')
+            raise ValueError(
+                'A "vae" needs a stochastic encoder, other kinds a deterministic encoder.'
+            )
         self.autoencoder, self.options = autoencoder, options
         self.prior = GaussianPrior(autoencoder.latent_dim).float()
         self.critic: nn.Module | None = None

@@ -44,8 +44,8 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ValueError(
-            f"device={device!r} is not available here, only 'auto', 'cpu', 'cuda' and 'cuda:N': "
-            "others lack float64."
+            f"device={device!r} is not supported: use 'auto', 'cpu', 'cuda' or 'cuda:N'. "
+            "Devices of other kinds lack float64."
         )
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -54,7 +54,7 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
     except (AssertionError, RuntimeError) as error:  # torch raises either
         if not required:
             return torch.device("cpu")
-        raise ValueError(f"device={device!r} is not available here: {error}") from None
+        raise ValueError(f"device={device!r} is not available: {error}") from None
 
 
 def draw_seed(random_state: Any) -> int:
@@ -76,9 +76,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a method of arrays: for a tensor it returns a tensor on the same device."""
-    name = list(inspect.signature(method).parameters)[
-        1
-    ]  # name of the array; the first parameter is self
+    _, name, *_ = inspect.signature(method).parameters  # self, the array, and other parameters
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -150,19 +150,21 @@ class PartsMixin:
         Raises
         ------
         ValueError
-            For an unknown name, or for a parameter of a part that is None.
+            For an unknown name, or for a parameter of a value that stands for no part.
         """
         parts = parts_of(type(self))
         for name in sorted({key.partition("__")[0] for key in params if "__" in key}):
             value = params.get(name, getattr(self, name, None))
-            if name not in parts or isinstance(value, Part):
+            kind = parts.get(name)
+            if kind is None or isinstance(value, kind):
                 continue
-            if value is None:
+            try:
+                params[name] = kind.expand(value)
+            except ValueError as error:
                 raise ValueError(
-                    f"{name} is None and has no parameters: set {name} to a "
-                    f"{parts[name].__name__}, or to its short form, first."
-                )
-            params[name] = parts[name].expand(value)
+                    f"{name}={value!r} has no parameters: {error} Set {name} to {kind.__name__}(), "
+                    f"with parameters of your choice, first."
+                ) from None
         return super().set_params(**params)  # type: ignore[misc]
 
 
@@ -185,21 +187,42 @@ class Part(PartsMixin, BaseEstimator):
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """Validate a part, or the part that a short form stands for.
+        """Validate a part, or the part that a short form stands for, and the parts within.
 
         Raises
         ------
         ValueError
-            If a parameter of the part violates a constraint.
+            If a parameter violates a constraint.
         """
         found = cls.expand(value)
         validate_parameters(found)
+        for name in parts_of(cls):
+            inner = getattr(found, name)
+            if isinstance(inner, Part):
+                inner.read(inner)
         return found
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """The part that `value` is or stands for."""
+        """The part that `value` is or stands for.
+
+        Raises
+        ------
+        ValueError
+            If `value` stands for no part.
+        """
+        if value is None:
+            raise ValueError(f"None is no {cls.__name__}.")
         return value if isinstance(value, cls) else cls(**{cls.short_form: value})
+
+    @classmethod
+    def expand_name(cls, value: Any, forms: Mapping[str, Mapping[str, Any]]) -> Self:
+        """The part that `value` is, or whose parameters `forms` lists under the name `value`."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str) or value not in forms:
+            raise ValueError(f"{value!r} is no {cls.__name__}.")
+        return cls(**forms[value])
 
 
 def parts_of(cls: type) -> Mapping[str, type[Part]]:

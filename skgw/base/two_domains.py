@@ -64,7 +64,7 @@ def of_domain(value: Any, domain: int, name: str) -> Any:
     if not isinstance(value, tuple | list):
         return value
     if len(value) != 2:
-        raise ValueError(f"{name} must be one or a pair, got {value!r}.")
+        raise ValueError(f"{name} must be one value or a pair, got {value!r}.")
     return value[domain]
 
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from skgw.nn import layerwise_penalty, pairwise_distances, procrustes_penalty
 from skgw.training.objective import Phase
 
-LEARNING_RATE_FACTOR = 0.5  # learning rate of the adversary over that of the generator
+LEARNING_RATE_FACTOR = 0.5  # learning rate of the adversary over the rate of the generator
 
 
 @dataclass(frozen=True)

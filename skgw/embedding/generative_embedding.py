@@ -128,8 +128,8 @@ class GWGenerativeEmbedding(
     ----------
     embedding_ : array of shape (n_samples, n_components)
         Projections of the training rows, in units of the distances. The mean of `generated_` is the
-        origin and its principal axes are the axes; with `output_shape` or a style, the coordinates
-        are those of the generator.
+        origin and its principal axes are the axes; with `output_shape` or a style, the embedding
+        keeps the coordinates of the generator.
     generated_ : array of shape (n_generated, n_components)
         Cloud of generated points, in the coordinates of `embedding_`.
     plan_ : Coupling of shape (n_samples, n_generated)
@@ -205,7 +205,7 @@ class GWGenerativeEmbedding(
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
     output_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
     adversary: Any = part(Adversary, one_of("mlp", "conv"), callable, None, default=None)
-    penalties: Any = part(Penalties, one_of("mean", "l1", "total_variation"), None, default="mean")
+    penalties: Any = part(Penalties, one_of(*Penalties.names), None, default="mean")
     n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     warm_start: bool = param("boolean", default=False)
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")

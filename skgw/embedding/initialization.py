@@ -13,7 +13,7 @@ from skgw.training.batches import evenly_spaced
 
 N_LANDMARKS = 512  # rows whose classical scaling is computed
 LEARNING_RATE = 2e-3  # of the first update; it falls linearly to zero
-MIN_RELATIVE_WIDTH = 1e-3  # RMS width of an axis over that of the widest: no axis vanishes
+MIN_RELATIVE_WIDTH = 1e-3  # smallest RMS width of an axis over the largest RMS width
 
 
 def classical_scaling(D: Tensor, k: int) -> Tensor:

@@ -45,9 +45,7 @@ class Prior(Part):
     @classmethod
     def expand(cls, value: Any) -> Self:
         """The default mixture or the standard normal distribution, by name."""
-        if isinstance(value, cls):
-            return value
-        return cls() if value == "mixture" else cls(n_components=1)
+        return cls.expand_name(value, {"mixture": {}, "normal": {"n_components": 1}})
 
 
 @storable
@@ -136,12 +134,12 @@ class Style(Part):
 
     Parameters
     ----------
-    classifier : callable, Module or fitted classifier
-        A callable maps points, a tensor (n, n_components), to a differentiable penalty for each
-        point. A module maps points to logits. A fitted scikit-learn classifier is linear, an
-        `MLPClassifier`, or a pipeline of affine transformers and such a classifier; in a search,
-        wrap the classifier in `sklearn.frozen.FrozenEstimator`. Points are in the coordinates of
-        the generator, which the embedding then keeps.
+    classifier : callable, Module or fitted classifier, default=None
+        Required. A callable maps points, a tensor (n, n_components), to a differentiable penalty
+        for each point. A module maps points to logits. A fitted scikit-learn classifier is
+        linear, an `MLPClassifier`, or a pipeline of affine transformers and such a classifier; in a
+        search, wrap the classifier in `sklearn.frozen.FrozenEstimator`. Points are in the
+        coordinates of the generator, which the embedding then keeps.
     target : label or None, default=None
         Class of the points: a label of a scikit-learn classifier, or the position of a logit of a
         module (None: 0).
@@ -184,7 +182,8 @@ class Penalties(Part):
     Penalties(mean=0.2)
     """
 
-    weight_of_name: ClassVar[float] = 0.1  # of a penalty that is given by its name
+    names: ClassVar[tuple[str, ...]] = ("mean", "l1", "total_variation")
+    weight_of_name: ClassVar[float] = 0.1  # weight of a penalty that is given by its name
 
     mean: float = param(NON_NEGATIVE, default=0.1, kw_only=False)
     l1: float = param(NON_NEGATIVE, default=0.0)
@@ -194,9 +193,11 @@ class Penalties(Part):
     @classmethod
     def expand(cls, value: Any) -> Self:
         """One penalty by name, with a weight of 0.1; None stands for no penalty."""
-        if isinstance(value, cls):
-            return value
-        return cls(**{"mean": 0.0} | ({} if value is None else {value: cls.weight_of_name}))
+        if value is None:
+            return cls(mean=0.0)
+        weight = cls.weight_of_name
+        forms = {name: {"mean": 0.0} | {name: weight} for name in cls.names}
+        return cls.expand_name(value, forms)
 
 
 @storable

@@ -108,7 +108,7 @@ def differentiable(estimator: Any, n_features: int) -> nn.Module:
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
         return _at_least_two_logits(_linear(np.atleast_2d(estimator.coef_), estimator.intercept_))
     raise ValueError(
-        f"No gradient is known for a {type(estimator).__name__}. A style can be a linear "
+        f"There is no differentiable copy of a {type(estimator).__name__}. A style can be a linear "
         "classifier, an MLPClassifier, a Pipeline of affine transformers and such a classifier, "
         "or a torch module that returns logits."
     )

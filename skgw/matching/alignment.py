@@ -82,10 +82,12 @@ class AlignmentOptions:
     settings: MatchingSettings = field(default_factory=MatchingSettings)
 
 
-def align(pair: Pair, known: SideInformation, options: AlignmentOptions, seed: int) -> Alignment:
+def align(
+    pair: Pair, side_information: SideInformation, options: AlignmentOptions, seed: int
+) -> Alignment:
     """Align two domains."""
     settings = options.settings
-    selected = select_metrics(pair, known, options.n_init, seed, settings.selection)
+    selected = select_metrics(pair, side_information, options.n_init, seed, settings.selection)
     metrics, trial = selected.metrics, selected.trial
     epsilon = options.epsilon
     if epsilon is None:
@@ -95,19 +97,21 @@ def align(pair: Pair, known: SideInformation, options: AlignmentOptions, seed: i
     Dx, Dy = (domain.between() for domain in domains)
     at = tuple(np.searchsorted(i, j) for i, j in zip(rows, selected.rows, strict=True))
     result = couple(
-        Dx, Dy, M=known.cost(Dx, Dy, *rows), alpha=known.weight, epsilon=epsilon,
-        start=PartialPlan(trial.plan, *at), unbalanced=options.unbalanced, mass=options.mass,
-        seed=seed, device=options.device, settings=settings.coupling,
+        Dx, Dy, M=side_information.cost(Dx, Dy, *rows), alpha=side_information.weight,
+        epsilon=epsilon, start=PartialPlan(trial.plan, *at), unbalanced=options.unbalanced,
+        mass=options.mass, seed=seed, device=options.device, settings=settings.coupling,
     )  # fmt: skip
-    extended = _extend(pair, domains, known, result)
+    extended = _extend(pair, domains, side_information, result)
     certainty = extended.confidence
     refined = None
     if options.refine:
-        refined = refine_coupling(pair, metrics, domains, known, result.plan, settings.refinement)
+        refined = refine_coupling(
+            pair, metrics, domains, side_information, result.plan, settings.refinement
+        )
     if refined is not None:
         metrics, domains, result, _ = refined
         epsilon = float(result.reg)
-        extended = _extend(pair, domains, known, result)
+        extended = _extend(pair, domains, side_information, result)
         # Global and local distances reveal different errors.
         certainty = np.sqrt(certainty * extended.confidence)
     plan = result.plan.cpu().numpy()
@@ -129,12 +133,12 @@ class _Extended(NamedTuple):
 
 
 def _extend(
-    pair: Pair, domains: References, known: SideInformation, result: GromovResult
+    pair: Pair, domains: References, side_information: SideInformation, result: GromovResult
 ) -> _Extended:
     rows = domains[0].rows, domains[1].rows
     plan = result.plan.cpu().numpy()
     distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
-    with_pairs, weights = known.extend(plan, *rows), (plan.sum(1), plan.sum(0))
+    with_pairs, weights = side_information.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     extension, error = extend_reference_plan(
         distances, rows, with_pairs, float(result.reg), weights
     )

@@ -3,7 +3,7 @@
 Three preparations of the features (as they are, standardised, each row scaled to the unit sphere)
 times three distances: Euclidean, lengths of shortest paths in graphs of nearest neighbours, and
 numbers of edges of these paths. Paths depend on the number of neighbours, so that the candidate is
-the mean over several numbers: one graph may hold a short cut or a gap that the others lack.
+the mean over several numbers: one graph may have a short cut or a gap that other graphs lack.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from skgw.spaces.finite import Array
 def confidence(extension: PlanExtension, distances: Array, between: Array) -> Array:
     """Confidence in the match of each row, (n,), between 0 and 1.
 
-    It has three factors, each of which can reveal a wrong match.
+    The confidence has three factors, and each factor can reveal a wrong match.
 
-    - *Concentration*: the share of the row's mass that goes near its match. The unit of nearness is
-      the mean spread of a row's mass over all rows, so that matches in dense regions do not count
-      as doubtful where the plan matches regions only.
+    - *Concentration*: the share of the row's mass that goes near its match. Nearness is relative
+      to the mean squared distance within the mass of a row, so that matches in dense regions do not
+      count as doubtful where the plan matches regions only.
     - *Cycle consistency*: mass that goes to the other domain and back should end near the row.
     - *Misfit*: the distances of the row should agree with the distances of its match. The misfit is
-      relative to the row's own distances, so that rows at the rim are not penalised.
+      relative to the row's own distances, so that rows at the boundary are not penalised.
 
     The confidence is ``concentration / ((1 + cycle) (1 + misfit))``, where the last two are divided
     by their means over the rows.
@@ -43,8 +43,8 @@ def confidence(extension: PlanExtension, distances: Array, between: Array) -> Ar
 
 def _concentration(W: Array, squares: Array) -> Array:
     """Share of the mass of each row that goes near its match, (n,)."""
-    mean_spread = np.einsum("ij,ij->i", W @ squares, W).mean()
-    near = np.exp(-squares / (2 * max(mean_spread, np.finfo(float).tiny)))
+    mean_square = np.einsum("ij,ij->i", W @ squares, W).mean()
+    near = np.exp(-squares / (2 * max(mean_square, np.finfo(float).tiny)))
     return np.einsum("ij,ij->i", W, near[W.argmax(1)]).clip(0, 1)
 
 
@@ -64,8 +64,8 @@ def _misfit(extension: PlanExtension, W: Array, distances: Array, between: Array
 def distances_of_means(W: Array, V: Array, between: Array) -> Array:
     """Distances (b, c) between weighted means of points.
 
-    They are exact for points of a Euclidean space of any dimension. For other distances the formula
-    is a definition, and negative squares count as zero.
+    The distances are exact for points of a Euclidean space of any dimension. For other distances
+    the formula is a definition, and negative squares count as zero.
 
     Parameters
     ----------

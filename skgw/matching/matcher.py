@@ -41,7 +41,7 @@ from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces.finite import Metric
 
-SETTINGS = MatchingSettings()  # of all matchers
+SETTINGS = MatchingSettings()  # settings of all matchers
 
 Array = NDArray[Any]
 
@@ -72,14 +72,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Entropic regularisation of the plan, relative to the mean squared distance. None chooses it
         in proportion to the discrepancy of the best matching.
     n_init : int, default=16
-        Number of starts of each trial solve; the best one counts.
+        Number of starts of each trial solve; the best solution counts.
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows.
         "auto" is "full" up to 2000 rows of either domain.
     alpha : float in [0, 1), default=0.5
         Weight of the distances inside the domains; `pairs` and `shared` have the weight
-        ``1 - alpha``. Unused without them.
+        ``1 - alpha``. Unused without `pairs` and `shared`.
     unbalanced : float, pair of floats or None, default=None
         Penalty on the marginals of the plan, one for both domains or one for each, relative to the
         mean squared distance. The smaller it is, the more rows without a counterpart stay
@@ -109,7 +109,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     epsilon_ : float
         Entropic regularisation of `plan_`. After refinement it is relative to saturated distances.
     metric_ : tuple of str or callable
-        Metrics of both domains, for "auto" the selected ones. After refinement `plan_` rests on
+        Metrics of both domains, for "auto" the selected metrics. After refinement `plan_` rests on
         their saturated distances.
     margin_ : float
         Relative margin between the best matching and the runner-up: the difference of their
@@ -117,7 +117,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         and `fit` warns.
     confidence_ : array of shape (n,)
         Confidence in the match of each row of the first domain, between 0 and 1. It is high where
-        the mass of the row goes near its match, comes back near the row from there, and the
+        the mass of the row goes near its match and returns near the row, and where the
         distances of both agree, each relative to the mean of all rows. It ranks rows and cannot
         reveal that the matching as a whole is wrong: see `margin_`. After refinement it is the
         geometric mean of the scores before and after.
@@ -189,11 +189,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (n, p), or (n, n) for "precomputed", or Domains
-            The first domain: features, distances or, for "precomputed", a graph. Or both domains.
+            The first domain: features, distances or, for "precomputed", a graph. `Domains` holds
+            both domains.
         y : array of shape (m, q), or (m, m) for "precomputed", default=None
             The second domain, of any length and width. A one-dimensional array is one feature.
         pairs : pair of arrays of int of shape (k,), default=None
-            Anchor pairs: row ``pairs[0][i]`` of `X` is known to match row ``pairs[1][i]`` of `y`.
+            Anchor pairs: row ``pairs[0][i]`` of `X` matches row ``pairs[1][i]`` of `y`.
         shared : pair of arrays of shapes (n, d) and (m, d), default=None
             Features that are measured in both domains, in the same units.
 
@@ -219,7 +220,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         metrics = self._metrics()
         X, Y, metric_y = read_domains(self, X, y, metrics=metrics, edge_length=self.edge_length)
         metric_x, self._metric_y = metrics[0], metric_y
-        known = read_side_information(pairs, shared, (X.shape[0], Y.shape[0]), self.alpha)
+        side_information = read_side_information(
+            pairs, shared, (X.shape[0], Y.shape[0]), self.alpha
+        )
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metric_x)
@@ -230,14 +233,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             TrainingDomain(rows[1], metric_y, self.n_neighbors, rng),
         )
         options = self._options(max(X.shape[0], Y.shape[0]))
-        self._store(align(domains, known, options, seed))
+        self._store(align(domains, side_information, options, seed))
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
         if self.margin_ < AMBIGUOUS_MARGIN:
             warn_user(
                 "The matching is ambiguous: another matching, which differs in more than half of "
                 f"its mass, has an objective that is higher by only {self.margin_:.2g} times the "
                 "discrepancy. The domains may be symmetric, or the metric may not tell their rows "
-                "apart; known pairs (`pairs`) or features of both domains (`shared`) can decide.",
+                "apart; anchor pairs (`pairs`) or features of both domains (`shared`) can decide.",
                 AmbiguousMatchingWarning,
             )
         return self
@@ -321,9 +324,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Parameters
         ----------
         X : array, graph or Domains
-            Rows of the first domain, or of both.
+            Rows of the first domain, or of both domains.
         y : array, default=None
-            Rows of the second domain. Without them only the first direction counts.
+            Rows of the second domain. None: the score of the first direction only.
         sample_weight : array of shape (b,), default=None
             Weights of the rows of `X`.
 
@@ -372,11 +375,11 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass()
 
     def _plan_from(self, source: int) -> PlanExtension:
-        """The extended plan from one domain, 0 or 1, to the other one."""
+        """The extended plan from one domain, 0 or 1, to the other domain."""
         return self._extension.reversed() if source else self._extension
 
     def _read(self, X: Any, domain: int) -> Any:
-        """Validated rows of a domain, 0 or 1, transformed."""
+        """Validate and transform rows of a domain, 0 or 1."""
         metrics = self._metrics()[0], self._metric_y
         return read_rows(self, X, domain, metrics=metrics, edge_length=self.edge_length)
 

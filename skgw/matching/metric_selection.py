@@ -59,20 +59,20 @@ class SelectionSettings:
     min_decisive_margin : float
         Margin above which a matching is certain, and the simplest metric is selected.
     min_score_ratio : float
-        Score, relative to the best one, above which a candidate is tried on further subsamples.
+        Score, relative to the best score, above which a candidate is tried on further subsamples.
     min_explained_ratio : float
         Explained share under plain Euclidean distances, relative to the selected metric, above
         which the margin of the plain distances counts, too.
     plan_distances : tuple of float
         Total variation between two plans above which they are different matchings; the second
-        value applies where no plan differs by the first one.
+        value applies where no plan differs by the first value.
     far_plan_distance : float
         Total variation above which two plans differ as a whole: in noisy domains half of the mass
         may go to other neighbours in one matching.
     reg : float
         Entropic regularisation, relative to the discrepancy of the product coupling.
     min_reg : float
-        Its lower bound, relative to the mean squared distance.
+        Lower bound of the regularisation, relative to the mean squared distance.
     tol, max_iter : float and int
         Tolerance and outer steps of a solve.
     min_misfit : float
@@ -128,7 +128,7 @@ class Candidate(NamedTuple):
 
 def select_metrics(
     domains: Pair,
-    known: SideInformation,
+    side_information: SideInformation,
     n_init: int,
     seed: int,
     settings: SelectionSettings = SelectionSettings(),
@@ -136,19 +136,21 @@ def select_metrics(
     """The candidate pair of metrics with the best score.
 
     Where both metrics are to be selected, candidates are pairs of one kind. If there are more rows
-    than in a subsample, candidates whose score is near the best one are tried on further
+    than in a subsample, candidates whose score is near the best score are tried on further
     subsamples, and the median decides: one subsample may single out a matching by chance.
 
     Parameters
     ----------
     domains : pair of TrainingDomain
-    known : SideInformation
+    side_information : SideInformation
     n_init : int
         Starts of each solve.
     seed : int
     settings : SelectionSettings
     """
-    first = _try_on_subsample(domains, _pairs_of_metrics(domains), known, n_init, seed, settings)
+    first = _try_on_subsample(
+        domains, _pairs_of_metrics(domains), side_information, n_init, seed, settings
+    )
     best = max(each.score for each in first)
     near_best = [
         each.metrics
@@ -160,7 +162,7 @@ def select_metrics(
     subsamples = [[each for each in first if each.metrics in near_best]]
     if drawn and len(near_best) > 1:
         subsamples += [
-            _try_on_subsample(domains, near_best, known, n_init, seed, settings)
+            _try_on_subsample(domains, near_best, side_information, n_init, seed, settings)
             for _ in range(settings.n_subsamples - 1)
         ]
     repeated = list(zip(*subsamples, strict=True))  # of each candidate
@@ -174,7 +176,7 @@ def select_metrics(
 
 
 def decide(margins: list[float], scores: list[float], min_decisive_margin: float) -> int:
-    """Position of the first decisive margin, which is the simplest one; else of the best score."""
+    """Position of the first decisive margin (the simplest metric), else of the best score."""
     decisive = [k for k, margin in enumerate(margins) if margin >= min_decisive_margin]
     return decisive[0] if decisive else int(np.argmax(scores))
 
@@ -256,19 +258,19 @@ def _pairs_of_metrics(domains: Pair) -> list[tuple[Metric, Metric]]:
 def _try_on_subsample(
     domains: Pair,
     metrics: list[tuple[Metric, Metric]],
-    known: SideInformation,
+    side_information: SideInformation,
     n_init: int,
     seed: int,
     settings: SelectionSettings,
 ) -> list[Candidate]:
     """Try all pairs of metrics on the rows of one subsample."""
-    rows = sample_rows(domains, settings.n_rows, known.pairs)
+    rows = sample_rows(domains, settings.n_rows, side_information.pairs)
     references = (reference_domains(domains, pair, rows) for pair in metrics)
     spaces = [(x.between(), y.between()) for x, y in references]
     trials = [
         try_distances(
-            Dx, Dy, n_init, seed, M=known.cost(Dx, Dy, *rows), alpha=known.weight,
-            settings=settings,
+            Dx, Dy, n_init, seed, M=side_information.cost(Dx, Dy, *rows),
+            alpha=side_information.weight, settings=settings,
         )
         for Dx, Dy in spaces
     ]  # fmt: skip

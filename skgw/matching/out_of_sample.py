@@ -7,8 +7,8 @@ Let T couple the reference points x_k with y_l. The linearised cost of matching 
 
 up to a factor 2, and the plan exp((4 G(x, y) - 2 c(x) - 2 c(y) + f(x) + g(y)) / reg). The
 potentials f and g belong to the reference points; a new point has the potential of the nearest
-one. At a fixed point of the solver the plan between the reference points is T. Anchor pairs enter T
-as a further plan, with a weight.
+reference point. At a fixed point of the solver the plan between the reference points is T. Anchor
+pairs enter T as a further plan, with a weight.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class PlanExtension(NamedTuple):
     potentials : tuple of arrays of shapes (r,) and (s,)
         f and g of the reference points, divided by `reg`.
     to_x, to_y : Extension
-        Conditional plans over all training rows: over the first space for points of the second one,
-        and over the second space for points of the first one.
+        Conditional plans over all training rows: over the first space for points of the second
+        space, and over the second space for points of the first space.
     reference : tuple of arrays of int of shapes (r,) and (s,)
         Positions of the reference points among the training rows.
     """
@@ -49,15 +49,16 @@ class PlanExtension(NamedTuple):
     reference: tuple[Array, Array]
 
     def reversed(self) -> PlanExtension:
-        """The extension from the second space to the first one."""
+        """The extension from the second space to the first space."""
         return PlanExtension(
             self.plan.T, self.potentials[::-1], self.to_y, self.to_x, self.reference[::-1]
         )
 
     def onto_reference(self) -> Extension:
         """Conditional plans over the reference points of the second space."""
-        link, log_scaling, reg = self.to_y
-        return Extension(link[:, self.reference[1]], log_scaling[self.reference[1]], reg)
+        transported_distances, log_scaling, reg = self.to_y
+        columns = self.reference[1]
+        return Extension(transported_distances[:, columns], log_scaling[columns], reg)
 
     def onto(self, distances: Array) -> Extension:
         """Conditional plans over new points of the second space.

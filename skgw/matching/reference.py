@@ -29,7 +29,7 @@ class CouplingSettings:
     epsilon_per_misfit : float
         Entropic regularisation that `choose_epsilon` gives for a misfit of 1.
     epsilon_range : tuple of float
-        Its bounds.
+        Bounds of the regularisation that `choose_epsilon` gives.
     """
 
     tol: float = 1e-4
@@ -56,7 +56,7 @@ class PartialPlan(NamedTuple):
 def choose_epsilon(misfit: float, settings: CouplingSettings = CouplingSettings()) -> float:
     """Entropic regularisation in proportion to the misfit of the best plan.
 
-    Below that scale, differences of the cost are noise of the data: the plan should average over
+    Below this scale, differences of the cost are noise of the data: the plan should average over
     rows that differ by no more.
     """
     return float(np.clip(settings.epsilon_per_misfit * misfit, *settings.epsilon_range))

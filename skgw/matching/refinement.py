@@ -56,7 +56,7 @@ class RefinementSettings:
         Entropic regularisation of successive plans, relative to the discrepancy of the product
         coupling.
     min_reg : float
-        Its lower bound, relative to the mean squared distance.
+        Lower bound of the regularisation, relative to the mean squared distance.
     min_preserved : float
         Share of preserved neighbours above which epsilon is lowered.
     min_gain : float
@@ -65,7 +65,7 @@ class RefinementSettings:
     coarse_tol, coarse_max_iter : float and int
         Tolerance and outer steps of each level of the schedule.
     tol, max_iter : float and int
-        The same of the final solve.
+        Tolerance and outer steps of the final solve.
     """
 
     saturation_rank: int = 40
@@ -103,7 +103,7 @@ def refine_coupling(
     pair: Pair,
     metrics: tuple[Metric, Metric],
     domains: References,
-    known: SideInformation,
+    side_information: SideInformation,
     plan: Tensor,
     settings: RefinementSettings = RefinementSettings(),
 ) -> Refined | None:
@@ -115,24 +115,26 @@ def refine_coupling(
     metrics : pair of str or callable
     domains : pair of ReferenceDomain
         Under these metrics.
-    known : SideInformation
+    side_information : SideInformation
     plan : Tensor of shape (r, s)
     settings : RefinementSettings
     """
     graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
     preserved = preserved_neighbors(graphs, plan)
-    best = refine(metrics, domains, known, plan, settings)
+    best = refine(metrics, domains, side_information, plan, settings)
     if all(_admits_rotation(domain) for domain in pair):
-        best = _refine_after_map(pair, graphs, known, domains, best, settings)
+        best = _refine_after_map(pair, graphs, side_information, domains, best, settings)
     if preserved > max(best.preserved, settings.min_preserved):  # lost at a large epsilon
-        best = refine(metrics, domains, known, plan, settings, settings.reg_schedule[-1:])
+        best = refine(
+            metrics, domains, side_information, plan, settings, settings.reg_schedule[-1:]
+        )
     return best if best.preserved >= preserved else None
 
 
 def _refine_after_map(
     pair: Pair,
     graphs: Graphs,
-    known: SideInformation,
+    side_information: SideInformation,
     domains: References,
     best: Refined,
     settings: RefinementSettings,
@@ -149,7 +151,7 @@ def _refine_after_map(
         return best
     metrics = metric, metric
     mapped = reference_domains(pair, metrics, rows)
-    found = refine(metrics, mapped, known, plan, settings, settings.reg_schedule[-1:])
+    found = refine(metrics, mapped, side_information, plan, settings, settings.reg_schedule[-1:])
     found = found._replace(preserved=preserved_neighbors(graphs, found.result.plan))
     return max(best, found, key=lambda each: each.preserved)
 
@@ -157,22 +159,22 @@ def _refine_after_map(
 def refine(
     metrics: tuple[Metric, Metric],
     domains: References,
-    known: SideInformation,
+    side_information: SideInformation,
     plan: Tensor,
     settings: RefinementSettings = RefinementSettings(),
     reg_schedule: tuple[float, ...] | None = None,
 ) -> Refined:
     """Improve a plan under saturated distances, and lower epsilon while it preserves neighbours.
 
-    The schedule is the one of the settings by default.
+    By default the schedule is `settings.reg_schedule`.
     """
     near = tuple(domain.saturated(settings.saturation_rank) for domain in domains)
     Dx, Dy = (domain.between() for domain in near)
     A, B = (torch.from_numpy(np.asarray(D, dtype=np.float64)).to(plan) for D in (Dx, Dy))
-    M = known.cost(Dx, Dy, near[0].rows, near[1].rows)
+    M = side_information.cost(Dx, Dy, near[0].rows, near[1].rows)
     cost = None if M is None else torch.from_numpy(M).to(plan)
     product = float(A.square().mean() + B.square().mean() - 2 * A.mean() * B.mean())
-    solve = functools.partial(solve_gromov, A, B, cost, alpha=known.weight)
+    solve = functools.partial(solve_gromov, A, B, cost, alpha=side_information.weight)
     graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
     for relative_reg in reg_schedule or settings.reg_schedule:
         reg = max(relative_reg * product, settings.min_reg)

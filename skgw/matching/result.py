@@ -55,15 +55,16 @@ class Alignment(NamedTuple):
         """
         if self.plan.shape == tuple(len(D) for D in self.distances):
             return self.plan.astype(np.float32)
-        link, log_scaling, reg = self.extension.to_y
-        distances = self.distances[0].astype(link.dtype, copy=False)  # may be float32
-        weights = np.full(len(distances), 1 / len(distances), dtype=link.dtype)
-        return LazyPlan((4 / reg) * distances, link.T, log_scaling, weights)
+        transported_distances, log_scaling, reg = self.extension.to_y
+        dtype = transported_distances.dtype  # `distances` may be float32
+        distances = self.distances[0].astype(dtype, copy=False)
+        weights = np.full(len(distances), 1 / len(distances), dtype=dtype)
+        return LazyPlan((4 / reg) * distances, transported_distances.T, log_scaling, weights)
 
     def matched_mass(self) -> Array:
         """Matched mass of each training row of the first domain, over its weight, (n,).
 
-        A row that is no reference row has the matched mass of the nearest reference row.
+        A row outside of the reference rows has the matched mass of the nearest reference row.
         """
         mass = self.plan.sum(1) * len(self.plan)  # of the reference rows
         nearest = self.distances[0].argmin(1)

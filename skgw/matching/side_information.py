@@ -1,4 +1,4 @@
-"""Side information across two domains: anchor pairs, and shared features.
+"""Side information on two domains: anchor pairs, and shared features.
 
 An anchor pair (x_k, y_k) implies for a match of x with y that d(x, x_k) and d(y, y_k) agree: the
 mean over all pairs of the squared differences is a cost M of matching x with y. Shared features are
@@ -93,7 +93,7 @@ def read_side_information(
     Raises
     ------
     ValueError
-        If it does not fit the domains.
+        If the side information does not fit the domains.
     """
     anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
     return SideInformation(anchors, None if shared is None else _read_shared(shared, shape), alpha)
@@ -105,7 +105,7 @@ def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If they are not two index arrays of one length without repetitions.
+        If the pairs are not two index arrays of one length without repetitions.
     """
     i, j = (np.asarray(index) for index in _two(pairs, PAIRS_MESSAGE))
     if i.size == j.size == 0:  # an empty list has no type
@@ -138,7 +138,8 @@ def read_anchors(
     shape : tuple of int
         Numbers of rows of both domains.
     rng : RandomState
-    max_pairs_of_class : int
+    max_pairs_of_class : int, default=10
+        Largest number of random pairs of each class.
 
     Raises
     ------

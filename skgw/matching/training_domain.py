@@ -17,12 +17,12 @@ DEFAULT_NEIGHBORS = 15  # neighbours in the graph of metric="geodesic"
 
 
 class TrainingDomain:
-    """The training rows of one domain, and spaces of some of them.
+    """The training rows of one domain, and spaces of subsets.
 
     Parameters
     ----------
     X : array or sparse matrix
-        Validated.
+        Validated rows.
     metric : str or callable
         "auto" makes all `CANDIDATES` available.
     n_neighbors : int or None
@@ -45,7 +45,7 @@ class TrainingDomain:
         return np.sort(np.r_[always, others[: max(0, size - len(always))]])
 
     def space(self, metric: Metric, rows: Index) -> Space:
-        """The space of these rows alone, each of them an anchor."""
+        """The space of these rows alone, each row an anchor."""
         if self.whole is not None:
             return self.whole.restrict(np.searchsorted(self.whole.anchors, rows))
         return self._build(self.X[rows], metric)
@@ -63,7 +63,7 @@ class TrainingDomain:
 
 @storable
 class ReferenceDomain(NamedTuple):
-    """The reference rows of a domain, which all other rows are compared with.
+    """The reference rows of a domain, to which distances of other rows are measured.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class ReferenceDomain(NamedTuple):
     scale : float
         Root mean square distance between the reference rows.
     rows : array of int of shape (r,)
-        Their positions among the training rows.
+        Positions of the reference rows among the training rows.
     """
 
     space: Space
@@ -108,7 +108,7 @@ class ReferenceDomain(NamedTuple):
         return np.concatenate(list(self.chunks(X)))
 
     def chunks(self, X: Any) -> Iterator[Array]:
-        """The same distances in chunks of rows."""
+        """Chunks of rows of the result of `distances`."""
         for distances in self.space.chunks_from_new(X):
             yield distances / self.scale
 
@@ -119,7 +119,7 @@ class ReferenceDomain(NamedTuple):
     def points(self, X: Any) -> Array:
         """Features of the reference rows, or their distances to all training rows, (r, width).
 
-        Distances stand for features where the features are not known.
+        Distances stand for features where the features are unknown.
         """
         space = self.plain.space
         if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
@@ -147,12 +147,12 @@ def all_distances(space: Space) -> Array:
 
 
 def root_mean_square(D: Array) -> float:
-    """Root mean square of distances; 1 if all of them are zero.
+    """Root mean square of distances; 1 if all distances are zero.
 
     Raises
     ------
     ValueError
-        If they are negative or not finite.
+        If a distance is negative or not finite.
     """
     if not np.isfinite(D).all() or D.min() < 0:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")

@@ -1,9 +1,9 @@
 """Measures of embeddings and generated samples, for arrays, and scorers for fitted estimators.
 
 Measures of an embedding compare distances. Measures of an alignment compare the matches of rows, or
-their labels, with the true ones. Measures of generated points compare point sets; `rigid_alignment`
-first removes the rigid transformation that distances leave free. Scorers go into ``scoring=`` of
-scikit-learn's searches.
+their labels, with the true matches or labels. Measures of generated points compare point sets;
+`rigid_alignment` first removes the rigid transformation that distances leave free. Scorers go into
+``scoring=`` of scikit-learn's searches.
 """
 
 from .alignment import (

@@ -26,7 +26,7 @@ def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
     Parameters
     ----------
     X : array-like of shape (n, n_dims)
-        The points of one domain, such as translated ones.
+        The points of one domain, such as translated rows.
     Y : array-like of shape (n, n_dims)
         The points of the other domain; row i is the true match of row i of `X`.
 
@@ -129,13 +129,13 @@ def label_transfer_accuracy(
     Parameters
     ----------
     X : array-like of shape (n, n_dims)
-        Rows of the first domain, translated to the second one.
+        Rows of the first domain, translated to the second domain.
     labels : array-like of shape (n,)
-        Their true labels.
+        True labels of the rows of `X`.
     Y : array-like of shape (m, n_dims)
         Rows of the second domain.
     labels_y : array-like of shape (m,)
-        Their labels, which are transferred.
+        Labels of the rows of `Y`, which are transferred.
     n_neighbors : int, default=5
         Number of neighbours; a row gets their most frequent label.
 
@@ -210,7 +210,7 @@ def gw_ratio(
     """Gromov-Wasserstein cost of a plan, divided by the cost of the true matching.
 
     It distinguishes two failures. Above 1 the solver has failed: the true matching is a better
-    plan. Below 1 the distances mislead: the true matching is not the cheapest one.
+    plan. Below 1 the distances mislead: the true matching is not the cheapest matching.
 
     Parameters
     ----------

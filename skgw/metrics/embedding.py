@@ -130,9 +130,9 @@ def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike
 
     A generated sample has no pairs in common with the data and may live in another space, but its
     distances should have the distribution of the data's distances. The error is the 1-Wasserstein
-    distance of the two empirical distributions, divided by the mean of the first one: a lower bound
-    of the (relative) Gromov-Wasserstein distance that is invariant to rigid transformations and to
-    the order of the rows.
+    distance of the two empirical distributions, divided by the mean of the first distribution: a
+    lower bound of the (relative) Gromov-Wasserstein distance that is invariant to rigid
+    transformations and to the order of the rows.
 
     Parameters
     ----------

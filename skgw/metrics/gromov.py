@@ -25,7 +25,7 @@ def gw_discrepancy(
     sample_size: int | None = 500,
     random_state: int | np.random.RandomState | None = None,
 ) -> float:
-    """Normalised Gromov-Wasserstein discrepancy of two sets, relative to the first one's scale.
+    """Normalised Gromov-Wasserstein discrepancy of two sets, in the scale of the first set.
 
     This is ``2 GW(X, Y) - GW(X, X) - GW(Y, Y)`` with entropy, for distances divided by the root
     mean square distance in `X`. Only distances inside each set enter: the sets may differ in

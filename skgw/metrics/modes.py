@@ -26,7 +26,7 @@ class ModeCoverage:
         Share of each mode among the samples within; they sum to 1, or to 0 without such samples.
     covered : int
         Number of modes that hold at least half their fair share of *all* samples, which is
-        ``ceiling / n_modes``. A thin cloud over everything covers no mode.
+        ``ceiling / n_modes``. A sparse cloud over all modes covers no mode.
     std_per_mode : ndarray of shape (n_modes,)
         Standard deviation per coordinate of the samples within, about their own mean; in the
         unit of the samples, NaN for a mode with fewer than two.
@@ -149,5 +149,5 @@ def _stds(points: Floats, labels: NDArray[np.intp], n_modes: int, n_noise: int) 
 
 
 def _root_mean_square(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else float("nan")
+    finite = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else float("nan")

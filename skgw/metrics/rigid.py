@@ -1,4 +1,4 @@
-"""Bring a point cloud onto another one by a rotation, a reflection and a translation."""
+"""Rigid alignment of point clouds: rotation, reflection and translation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RigidSearchSettings:
     ----------
     coarse_widths, fine_widths : tuple of float
         Widths of the soft assignments of successive steps, relative to the RMS distance of a point
-        of one set to a point of the other one about common means.
+        of one set to a point of the other set about common means.
     coarse_size, fine_size : int
         Points of either set that take part.
     n_fine : int
@@ -69,8 +69,8 @@ def rigid_alignment(
         Points to move them to. If the widths differ, the narrower set is filled up with zeros.
     max_distance : float, default=None
         Points farther than this from the other set do not act on the transformation, and their
-        distances count as this one. With mode centres, three standard deviations of a mode keep
-        stray samples from rotating the good ones away. None lets all points act.
+        distances count as `max_distance`. With mode centres, three standard deviations of a mode
+        keep stray samples from rotating the good samples away. None lets all points act.
     n_starts : int, default=32
         Number of random rotations and reflections to start from, besides the rotations that take
         the principal axes of one set to the axes of the other.
@@ -184,7 +184,7 @@ def _closest_points(
 
 
 def _mismatch(X: Floats, Y: Floats, reach: float) -> float:
-    """Mean squared nearest-neighbour distance from X to Y plus that from Y to X, both clipped."""
+    """Sum of the mean squared nearest-neighbour distances from X to Y and back, clipped."""
     total = 0.0
     for points, queries in ((Y, X), (X, Y)):
         distances, _ = NearestNeighbors(n_neighbors=1).fit(points).kneighbors(queries)

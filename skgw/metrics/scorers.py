@@ -118,7 +118,7 @@ def gw_scorer(
     Raises
     ------
     ValueError
-        If the estimator takes distances: those between held-out rows are then unknown.
+        If the estimator takes distances: distances between held-out rows are then unknown.
 
     See Also
     --------

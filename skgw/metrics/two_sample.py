@@ -15,7 +15,7 @@ def nearest_neighbor_two_sample(
 ) -> float:
     """Leave-one-out accuracy of a nearest-neighbour classifier between two sets X and Y.
 
-    The larger set is subsampled to the size of the smaller one, so that the chance level is one
+    The larger set is subsampled to the size of the smaller set, so that the chance level is one
     half. The classifier gives each point the set of its nearest neighbour among all other points.
 
     Parameters

@@ -1,1 +1,1 @@
-"""Registration: similarities that take one point cloud to another one."""
+"""Registration: similarities between point clouds."""

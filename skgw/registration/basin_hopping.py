@@ -5,14 +5,14 @@ take large groups to large groups, and the right similarity is not a local minim
 search has three parts.
 
 1. Centres of k-means stand for the points. They are less noisy and few, so that many unbalanced
-   plans between them cost little, each between other centres. The penalty on their marginals is
-   small, as a good plan needs to match some groups only. Each plan gives a similarity.
-2. The objective of `unbalanced` tells the good similarities. The best ones that differ are
+   plans between them cost little, each plan between other centres. The penalty on their marginals
+   is small, as a good plan needs to match some groups only. Each plan gives a similarity.
+2. The objective of `unbalanced` ranks the similarities. The best similarities that differ are
    perturbed at random, improved, and kept where the objective falls (basin hopping; Wales, Doye
    1997). A similarity is often right for some groups only. So every other perturbation fits it to
    the matches of a random part of the groups and down-weights the other groups; the perturbations
    between rotate it as a whole.
-3. Mirror images of the best similarity are improved, too, and the best ones that differ are
+3. Mirror images of the best similarity are improved, too, and the best similarities that differ are
    registered on all points.
 
 References
@@ -57,7 +57,7 @@ class SearchSettings:
     n_init : int
         Number of plans between centres.
     n_points : int
-        Number of points of either cloud on which similarities are compared: more of them are slower
+        Number of points of either cloud on which similarities are compared: more points are slower
         and more reliable.
     n_centres, min_points_per_centre : int
         Number of centres of a cloud, and points per centre in small clouds.
@@ -68,15 +68,15 @@ class SearchSettings:
     n_hopping : int
         Number of similarities that are perturbed.
     n_perturbations : int
-        Number of successive perturbations of each.
+        Number of successive perturbations of each similarity.
     rotation_noise : tuple of float
-        Norms of the noise that is added to unit vectors in rotations of the whole, in turn.
+        Norms of the noise that is added to unit vectors in rotations of all points, cyclic.
     refit_rotation_noise : float
-        The same after a fit to a part of the groups.
+        Norm of the noise after a fit to a part of the groups.
     n_groups : int
         Number of clusters of points that are kept or down-weighted together.
     kept_shares : tuple of float
-        Shares of the groups that a similarity is fitted to, in turn.
+        Shares of the groups that a similarity is fitted to, in cyclic order.
     dropped_weight : float
         Weight of the other groups.
     n_final : int
@@ -185,7 +185,7 @@ class BasinHopping:
         return [self.improve(similarity._replace(rotation=image)) for image in images]
 
     def run(self, best: UnbalancedMatch) -> UnbalancedMatch:
-        """The best match of all perturbations, each of the best one before."""
+        """The best match of all perturbations, each from the best match before."""
         settings = self.settings
         for k in range(settings.n_perturbations):
             if k % 2:

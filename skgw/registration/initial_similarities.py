@@ -1,4 +1,4 @@
-"""Initial similarities: where a registration may start that has no plan to start from."""
+"""Initial similarities of a registration without an initial plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def principal_similarities(
 ) -> Iterator[Similarity[Floats]]:
     """Rigid transformations that take the principal axes of X (n, d) to the axes of Y (m, d).
 
-    The leading `n_free` axes of Y come in any order and with any sign, the others as they are.
+    The leading `n_free` axes of Y come in any order and with any sign, other axes unchanged.
     """
     mean_x, mean_y = X.mean(axis=0), Y.mean(axis=0)
     axes_x, axes_y = scatter_axes(X - mean_x), scatter_axes(Y - mean_y)

@@ -22,7 +22,7 @@ from skgw.registration.procrustes import FINE_REG_SCHEDULE, Pair, Registration, 
 from skgw.registration.similarity import Similarity
 from skgw.registration.split_half import split_half_cost_ratio
 
-MIN_COST = 1e-6  # squared distance, below it costs count as zero
+MIN_COST = 1e-6  # squared distance below which costs count as zero
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ def select_best(
     first = int(np.argmin(costs))
     best, best_cost = found[first], costs[first]
     registered, margin = best.similarity(source), math.inf
-    for other, cost in zip(found, costs, strict=True):
-        elsewhere = other.similarity(source)
-        if differ(registered, elsewhere, settings):
-            displacement = float((registered - elsewhere).square().sum(1).mean())
+    for each, cost in zip(found, costs, strict=True):
+        compared = each.similarity(source)
+        if differ(registered, compared, settings):
+            displacement = float((registered - compared).square().sum(1).mean())
             unit = max(min(best_cost, settings.margin_unit_cap * displacement), MIN_COST)
             margin = min(margin, (cost - best_cost) / unit)
     ratio = split_half_cost_ratio(registered, target)

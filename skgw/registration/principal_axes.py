@@ -30,7 +30,7 @@ def principal_axes(points: Array) -> tuple[Array, Array]:
 def scatter_axes(centred: Points) -> Points:
     """Principal axes (d, d) of centred points (n, d) in few dimensions, as `principal_axes`.
 
-    They are the eigenvectors of the scatter matrix, which is the faster way where d is small.
+    The eigenvectors of the scatter matrix are faster to compute where d is small.
     """
     namespace: Any = torch if isinstance(centred, Tensor) else np
     vectors = namespace.linalg.eigh(centred.T @ centred).eigenvectors
@@ -60,8 +60,8 @@ class PrincipalCoordinates(NamedTuple):
         X : array of shape (n, p)
         seed : int
             Seed of the randomised solver, which scikit-learn takes for many rows and features.
-        max_axes : int
-            Further axes are mostly noise, and a rotation of them is hard to find.
+        max_axes : int, default=32
+            Largest number of axes. Further axes are mostly noise, whose rotation is hard to find.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Wasserstein-Procrustes: register one point cloud to another one by an orthogonal map.
+"""Wasserstein-Procrustes: register one point cloud to another cloud by an orthogonal map.
 
 Where distances agree, points are matched by a rigid transformation, which has far fewer unknowns
 than a plan has entries: the transformation that fits a noisy plan best is closer to the truth than
@@ -20,7 +20,7 @@ from skgw.solvers import full_precision
 from skgw.solvers.linear import solve_linear
 
 REG_SCHEDULE = (0.1, 0.05, 0.02, 0.01, 0.005)  # of successive plans, relative to the mean cost
-FINE_REG_SCHEDULE = (0.01, 0.005)  # the same, from a start that is nearly right
+FINE_REG_SCHEDULE = (0.01, 0.005)  # regularisations from a start near the solution
 
 Pair = tuple[Tensor, Tensor]
 
@@ -86,7 +86,7 @@ def register(
     rotation: Tensor | None = None,
     reg_schedule: tuple[float, ...] = REG_SCHEDULE,
 ) -> Registration:
-    """Improve a plan between two clouds, or an orthogonal map from one to the other.
+    """Improve a plan between two clouds, or an orthogonal map of the first cloud.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def register(
         Initial plan; unused if there is an initial rotation.
     rotation : Tensor of shape (kx, ky), optional
         Initial rotation.
-    reg_schedule : tuple of float
+    reg_schedule : tuple of float, default=(0.1, 0.05, 0.02, 0.01, 0.005)
         Entropic regularisation of successive plans, relative to the mean cost.
 
     Returns
     -------
     Registration
-        Its offset is zero, and its scale one.
+        The offset of the similarity is zero, and its scale is one.
 
     Raises
     ------
@@ -156,10 +156,10 @@ def entropic_transport(
         Entropic regularisation, relative to the mean cost.
     weights : tuple of Tensors of shapes (n,) and (m,), optional
         Positive, of sum one; uniform by default.
-    tol : float
+    tol : float, default=1e-3
         L1 error of the column sums.
-    max_iter : int
-        Newton steps.
+    max_iter : int, default=50
+        Largest number of Newton steps.
     """
     cost = torch.cdist(source, target).square()
     n, m = cost.shape

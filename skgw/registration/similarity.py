@@ -54,7 +54,7 @@ def similarity_of_plan(
     source, target : Tensor of shapes (n, kx) and (m, ky)
     plan : Tensor of shape (n, m)
     max_scale : float
-        Largest scale, and the inverse of the smallest one.
+        Largest scale, and the inverse of the smallest scale.
     """
     a, b = plan.sum(1), plan.sum(0)
     return _scaled_similarity(
@@ -80,14 +80,14 @@ def rigid_of_matches(source: Floats, target: Floats, weights: Floats) -> Similar
 
 
 def about_means(mean_x: Points, mean_y: Points, rotation: Points) -> Similarity[Points]:
-    """The similarity of this rotation that takes one mean (kx,) to the other one (ky,)."""
+    """The similarity of this rotation that takes mean_x (kx,) to mean_y (ky,)."""
     return Similarity(rotation, mean_y - mean_x @ rotation)
 
 
 def first_distinct(
     candidates: Iterable[Candidate], n_max: int, differ: Callable[[Candidate, Candidate], bool]
 ) -> list[Candidate]:
-    """The first candidates that differ from each one kept before, `n_max` at most."""
+    """The first candidates that differ from all kept candidates, at most `n_max`."""
     kept: list[Candidate] = []
     for candidate in candidates:
         if len(kept) == n_max:

@@ -14,7 +14,7 @@ from torch import Tensor
 from skgw.registration.unbalanced import unbalanced_objective
 
 POOR_COST_RATIO = 1.3  # above this ratio a registration may be wrong
-NOISE_FLOOR = 1e-6  # objective (relative to the median cost) that counts as none
+NOISE_FLOOR = 1e-6  # objective, relative to the median cost, that is added to both sums
 
 
 @torch.no_grad()

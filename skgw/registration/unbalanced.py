@@ -1,8 +1,8 @@
-"""Unbalanced registration: clouds of which one may hold points that have no match in the other.
+"""Unbalanced registration: clouds with points that have no match in the other cloud.
 
 Plans with fixed marginals match all points, and a wrong transformation that takes large groups to
-large groups may then cost less than the right one. So the marginals p and q of the plan P are free
-at a price, and the best similarity minimises
+large groups may then cost less than the right transformation. So the marginals p and q of the plan
+P are penalised, and the best similarity minimises
 
     <C, P> + rho (KL(p | a) + KL(q | b)),    C_ij = |z_i R + t - w_j|^2 / (r_i s_j),
 
@@ -39,9 +39,9 @@ class UnbalancedSettings:
     n_neighbors : int
         The local scale of a point is the distance to this neighbour.
     max_scale : float
-        Largest scale of the similarity, and the inverse of the smallest one.
+        Largest scale of the similarity, and the inverse of the smallest scale.
     min_mass : float
-        Mass that a point keeps at least, relative to the mean.
+        Smallest mass of a point, relative to the mean.
     tol : float
         L1 error of the column sums of a plan.
     max_iter : int
@@ -58,7 +58,7 @@ class UnbalancedSettings:
 
     @property
     def refining(self) -> UnbalancedSettings:
-        """The same settings for a start that is nearly right: the end of the schedule."""
+        """The same settings for a start near the solution: the end of the schedule."""
         return self.restricted(-2, None)
 
     def restricted(self, first: int | None, last: int | None) -> UnbalancedSettings:
@@ -110,7 +110,7 @@ def register_unbalanced(
     Returns
     -------
     Registration
-        Its plan is the balanced one of `entropic_transport`, for the marginals of the unbalanced
+        Its plan is the balanced plan of `entropic_transport`, for the marginals of the unbalanced
         plan.
 
     References

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 
 from skgw.spaces.finite import (
@@ -93,13 +93,19 @@ def feature_space(X: Array, metric: Metric) -> FeatureSpace:
     Raises
     ------
     ValueError
-        If the metric has parameters that depend on all rows.
+        If the metric is unknown, does not fit the features, or has parameters that depend on all
+        rows.
     """
     if metric in FITTED_METRICS:
         raise ValueError(
             f"metric={metric!r} has parameters that depend on the rows. Scale or whiten the "
             "features in a pipeline (StandardScaler, PCA(whiten=True)) and use 'euclidean'."
         )
+    if isinstance(metric, str):
+        try:
+            pairwise_distances(X[:1], metric=metric)
+        except ValueError as error:
+            raise ValueError(f"metric={metric!r} gives no distances: {error}.") from error
     expands = metric in INNER_PRODUCT_METRICS
     points, origin = _centered(X) if expands else (X.copy(), np.zeros_like(X[0]))
     return FeatureSpace(points=points, origin=origin, anchors=np.arange(len(X)), metric=metric)

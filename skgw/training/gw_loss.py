@@ -59,8 +59,9 @@ def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: i
 
 def lower_solution(first: Solution, second: Solution, epsilon: float) -> Solution:
     """The solution of a `uniform_problem` with the lower GW_eps; the second if the first is NaN."""
-    value, other = uniform_value(first, epsilon), uniform_value(second, epsilon)
-    return second if bool(other < value) or not bool(value.isfinite()) else first
+    first_value, second_value = (uniform_value(s, epsilon) for s in (first, second))
+    is_lower = bool(second_value < first_value)
+    return second if is_lower or not bool(first_value.isfinite()) else first
 
 
 def uniform_value(solution: Solution, epsilon: float) -> Tensor:

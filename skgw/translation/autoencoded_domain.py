@@ -13,11 +13,11 @@ from skgw.autoencoders.objective import MAX_HELD_OUT, RegularizedAutoencoder
 from skgw.nn.autoencoders import CHUNK_SIZE
 from skgw.training.batches import draw_batch
 
-MIN_RMS_DISTANCE = 1e-6  # lower bound, for codes that all coincide
+MIN_RMS_DISTANCE = 1e-6  # lower bound of the RMS distance, for codes that all coincide
 
 
 class AutoencodedDomain(nn.Module):
-    """One domain: its rows, its autoencoder, and the rows that stand for it in a matching.
+    """One domain: its rows, its autoencoder, and the rows of its matchings.
 
     Matches are sought for the rows of a pool: the anchors, and other rows up to `max_pool`.
 
@@ -28,13 +28,14 @@ class AutoencodedDomain(nn.Module):
     model : RegularizedAutoencoder
     order, held_out : array of int
         Positions of the rows to train and to validate on.
-    known : array of int
-        Positions of the anchors: always among the reference rows, and the first of them.
+    anchors : array of int
+        Positions of the anchor rows, which are the first reference rows of every matching.
     n_reference : int
         Number of rows of the pool that a similarity is fitted to.
     coordinates : callable
-        From the rows of the pool (P, p) to their principal coordinates (P, d).
-    max_pool : int
+        Maps the rows of the pool (P, p) to their principal coordinates (P, d).
+    max_pool : int, default=10,000
+        Largest number of rows of the pool.
     """
 
     rows: Tensor  # (n, p)
@@ -52,14 +53,16 @@ class AutoencodedDomain(nn.Module):
         *,
         order: NDArray[np.intp],
         held_out: NDArray[np.intp],
-        known: NDArray[np.intp],
+        anchors: NDArray[np.intp],
         n_reference: int,
         coordinates: Callable[[NDArray], NDArray],
         max_pool: int = 10_000,
     ) -> None:
         super().__init__()
-        self.model, self.n_anchors = model, len(known)
-        pool = np.concatenate([known, order[~np.isin(order, known)]])[: max(max_pool, len(known))]
+        self.model, self.n_anchors = model, len(anchors)
+        pool = np.concatenate([anchors, order[~np.isin(order, anchors)]])[
+            : max(max_pool, len(anchors))
+        ]
         constant = {
             "rows": torch.as_tensor(X, dtype=torch.float32),
             "order": torch.as_tensor(order),
@@ -69,7 +72,7 @@ class AutoencodedDomain(nn.Module):
         }
         for name, values in constant.items():
             self.register_buffer(name, values, persistent=False)
-        n_reference = max(len(known), min(n_reference, len(pool)))
+        n_reference = max(len(anchors), min(n_reference, len(pool)))
         self.register_buffer("reference", torch.zeros(n_reference, dtype=torch.long))
         self.register_buffer("scale", torch.zeros(()))
 

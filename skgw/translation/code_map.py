@@ -1,4 +1,4 @@
-"""The map from codes of one domain to codes of the other one."""
+"""Map between the codes of two domains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 @storable
 class CodeMap(NamedTuple):
-    """A similarity between the codes of two domains, by way of a space that both share.
+    """Similarity between the codes of two domains, by way of a shared space.
 
     The shared space holds codes of the second domain, centred and of RMS distance one.
 

@@ -69,9 +69,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     n_components : int, or pair of int, default=8
         Dimension of the codes, of both domains or of each.
     autoencoder : {"ae", "vae", "wae-mmd", "wae-gan"}, default="ae"
-        Penalty on the difference between the distribution of the codes and a standard normal one:
-        none, the Kullback-Leibler divergence of a variational autoencoder, the maximum mean
-        discrepancy, or an adversary.
+        Penalty on the difference between the distribution of the codes and the standard normal
+        distribution: none, the Kullback-Leibler divergence of a variational autoencoder, the
+        maximum mean discrepancy, or an adversary.
     network : {"mlp", "conv"}, callable, or pair of these, default="mlp"
         Architecture of the autoencoders, of both domains or of each. A callable takes the numbers
         of inputs and outputs and returns a module.
@@ -106,8 +106,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     warm_up : float, default=0.5
         Share of the updates before the domains are matched.
     transformer_x, transformer_y : transformer or None, default=None
-        Clones are fitted to the rows of each domain first. Translated rows are in the output space
-        of the transformer, or in the input space if it has `inverse_transform`.
+        Transformers of the rows of each domain, cloned and fitted first. Translated rows are in the
+        output space of the transformer, or in the input space if it has `inverse_transform`.
     max_iter : int or "auto", default="auto"
         Number of updates; "auto": 15 epochs of the larger domain, at least 1500 updates, at most
         20,000.
@@ -121,16 +121,16 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Entropic plan between the training rows. `match` uses nearest rows instead.
     confidence_ : array of shape (n,)
         Confidence in the translation of each row of the first domain, between 0 and 1. It compares
-        the distance to the nearest rows of the other domain with the distance to the next ones. It
-        ranks rows and cannot reveal that the matching as a whole is wrong: see `margin_`.
+        the distance to the nearest rows of the other domain with a distance that farther rows have.
+        It ranks rows and cannot reveal that the matching as a whole is wrong: see `margin_`.
     matched_mass_ : array of shape (n,)
         Matched mass of each row, relative to the mean: near 0 for rows without a counterpart, above
         1 for kinds of rows that are rarer in the first domain, 1 with ``unbalanced=None``.
     margin_ : float
-        Relative margin between the matching and the best different one: the difference of their
+        Relative margin between the matching and the runner-up: the difference of their
         costs over the smaller cost, or over 15 % of the mean squared displacement between the two
-        if that is less. Infinite if all starts led to the same matching. Below 0.2 a warning says
-        that the matching is ambiguous.
+        if this share is less. Infinite if all starts led to the same matching. Below 0.2 a warning
+        says that the matching is ambiguous.
     diagnostics_ : dict
         "cost": mean squared distance between codes of matched rows, 0 to 1. "cost_ratio":
         split-half cost ratio at the first matching, the cost of matching halves of the two domains
@@ -143,10 +143,11 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     validation_curve_ : list of float
         Validation loss, every 50 updates; empty without early stopping.
     n_iter_ : int
-        Number of updates made.
+        Number of updates.
     n_features_in_, n_features_y_in_ : int
+        Numbers of columns of the two domains.
     feature_names_in_, feature_names_y_in_ : array of str
-        Only if all names of a domain's features are strings.
+        Names of the columns, for a domain whose names are all strings.
 
     See Also
     --------
@@ -202,9 +203,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         X : array of shape (n, p), or Domains
-            The first domain, or both.
+            The first domain, or both domains.
         y : array of shape (m, q)
-            The second domain, of any length and width. One dimension is taken as one feature.
+            The second domain, of any length and width. A one-dimensional array is one feature.
         pairs : pair of arrays of int of shape (k,), optional
             Anchor pairs: positions of rows of `X` and of `y` that belong together, or are of one
             kind. Anchor pairs decide between matchings; the rows of a pair need not be matched.
@@ -260,7 +261,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self
 
     def _set_up(self, rows: Array, index: int, anchors: Array, run: TrainingRun) -> DomainSetup:
-        """One domain, 0 or 1, ready to be trained on."""
+        """Set up one domain, 0 or 1, for the training."""
         n_components = of_domain(self.n_components, index, "n_components")
         check_scalar(n_components, "n_components", Integral, min_val=1)
         options = DomainOptions(
@@ -329,7 +330,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any, *, domain: str = "x") -> Any:
-        """Rows that the decoder of a domain makes of codes.
+        """Decode codes of a domain.
 
         Parameters
         ----------
@@ -351,7 +352,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     @tensor_in_tensor_out
     def translate(self, X: Any, *, domain: str = "x", method: str = "auto") -> Any:
-        """Translate rows of one domain to rows of the other.
+        """Translate rows of one domain to rows of the other domain.
 
         Parameters
         ----------
@@ -419,8 +420,11 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows.
         domain : {"x", "y"}, default="x"
+            Domain of the rows.
         random_state : int, RandomState or None, default=None
+            Seed of the draws.
 
         Returns
         -------
@@ -444,11 +448,11 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         X : array of shape (b, p), or Domains
-            Rows of the first domain, or of both.
+            Rows of the first domain, or of both domains.
         y : array of shape (b', q), optional
-            Rows of the second domain. Without them only the first direction counts.
+            Rows of the second domain. None: the score of the first direction only.
         sample_weight : array of shape (b,), optional
-            For the rows of `X`.
+            Weights of the rows of `X`.
 
         Returns
         -------
@@ -495,23 +499,23 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return NormalMixture.standard(codes.shape[1])
 
     def _read_rows(self, X: Any, source: int) -> Array:
-        """Validated rows of a domain, transformed."""
+        """Validate and transform rows of a domain."""
         return read_rows(self, X, source)
 
     def _inverse(self, rows: Array, source: int) -> Array:
-        """Rows in the features that went in, if the transformer can go back."""
+        """Undo the transformer of a domain, if it has an inverse."""
         transformer = (self.transformer_x_, self.transformer_y_)[source]
-        back = getattr(transformer, "inverse_transform", None)
-        return rows if back is None else np.asarray(back(rows))
+        inverse = getattr(transformer, "inverse_transform", None)
+        return rows if inverse is None else np.asarray(inverse(rows))
 
     def _distortion(self, X: Any, source: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""
         X = self._read_rows(X, source)
         fitted, device, target = self._fitted, self._device(), 1 - source
         reference = fitted.rows[source][:MAX_COMPARED]
-        ends = (fitted.translate(Z, source, "auto", device) for Z in (X, reference))
+        translated = (fitted.translate(Z, source, "auto", device) for Z in (X, reference))
         D = euclidean_distances(X, reference) / _rms_distance(reference)
-        E = euclidean_distances(*ends) / _rms_distance(fitted.rows[target])
+        E = euclidean_distances(*translated) / _rms_distance(fitted.rows[target])
         return weighted_distortion(D, E, weight, X)
 
 

@@ -4,16 +4,15 @@ Codes of two autoencoders that agree in their distances differ by a rigid transf
 the rows themselves where the domains agree in them. Plans under several distances are starts of a
 registration; the similarity under which the points fit each other best, by the cost of optimal
 transport, is kept. One similarity is sought between codes, and one between principal coordinates of
-rows. The one of the smaller split-half cost ratio decides which rows match, whatever the codes are
-like.
+rows. The similarity of smaller split-half cost ratio decides which rows match.
 
 If another similarity that matches most points otherwise fits about as well, the matching is
-ambiguous. The codes alone would not reveal that: two encoders deform a symmetric domain each in its
-own way, and one of its matchings then fits best by chance. So the margin of the row distances
-counts as well.
+ambiguous. The codes alone would not reveal the ambiguity: two encoders deform a symmetric domain
+differently, and one matching then fits best by chance. So the margin of the row distances counts as
+well.
 
-Anchor pairs are further starts and have a weight in the choice. The matching need not contain them,
-as they are often no more than two rows of one kind.
+Anchor pairs are further starts and have a weight in the choice. The matching need not contain an
+anchor pair: its rows often belong to one kind only.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class LatentMatchingSettings:
     max_fair_cost_ratio : float
         Split-half cost ratio up to which a search is not repeated.
     n_searches : int
-        Number of searches at most, on more points each time.
+        Largest number of searches; each search has more points than the search before.
     min_points_for_retry : int
         Below this number of points the cost ratio is too noisy to repeat a search.
     search : SearchSettings
@@ -74,7 +73,7 @@ SETTINGS = LatentMatchingSettings()  # of all matchers
 
 
 class LatentMatching(NamedTuple):
-    """A similarity that takes one domain to the other one, and its margin.
+    """Similarity from one domain to the other domain, and its margin.
 
     Attributes
     ----------
@@ -140,9 +139,9 @@ class LatentMatcher:
         """
         settings = self._settings()
         starts = [
-            self._solve(points, metric, known)
+            self._solve(points, metric, side_information)
             for points, metrics in ((codes, settings.code_metrics), (rows, settings.row_metrics))
-            for metric, known in itertools.product(metrics, self._side_information())
+            for metric, side_information in itertools.product(metrics, self._side_information())
         ]
         plans = [start.plan for start in starts]
         of_rows = self._search(coordinates, plans)
@@ -188,23 +187,23 @@ class LatentMatcher:
         return replace(settings, unbalanced=replace(settings.unbalanced, rho=self.unbalanced))
 
     def _side_information(self) -> list[SideInformation]:
-        """No side information and, if there are anchor pairs, these."""
+        """No side information and, if there are any, the anchor pairs."""
         pairs = np.arange(self.n_pairs)
-        known = SideInformation((pairs, pairs), None, self.alpha)
-        return [SideInformation.none(), *([known] if self.n_pairs else [])]
+        anchors = SideInformation((pairs, pairs), None, self.alpha)
+        return [SideInformation.none(), *([anchors] if self.n_pairs else [])]
 
-    def _solve(self, points: Pair, metric: str, known: SideInformation) -> _Start:
+    def _solve(self, points: Pair, metric: str, side_information: SideInformation) -> _Start:
         """The best Gromov-Wasserstein plan under one metric."""
         arrays = [x.double().cpu().numpy() for x in points]
         options = AlignmentOptions(self.n_init, max(map(len, arrays)), points[0].device)
         rng = np.random.RandomState(self.seed)
         x, y = (TrainingDomain(rows, metric, None, rng) for rows in arrays)
-        aligned = align((x, y), known, options, self.seed)
+        aligned = align((x, y), side_information, options, self.seed)
         return _Start(aligned.trial, torch.as_tensor(aligned.plan).to(points[0]))
 
 
 class _Start(NamedTuple):
-    """A plan to start a registration from, and the trial that it comes from."""
+    """Initial plan of a registration, and its trial."""
 
     trial: Trial
     plan: Tensor

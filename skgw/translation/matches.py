@@ -1,4 +1,4 @@
-"""Matches in a common space: points of two domains where near points match."""
+"""Matches of points of two domains in a common space."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class LatentMatches(NamedTuple):
     def plan(
         self, points: Array, others: Array, source: int, mass: Array | None = None
     ) -> LazyPlan:
-        """The plan from points (b, d) of a domain, 0 or 1, to many points (c, d) of the other one.
+        """The plan from points (b, d) of a domain, 0 or 1, to points (c, d) of the other domain.
 
         `mass` (b,) is the mass of each point; uniform by default.
         """

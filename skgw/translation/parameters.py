@@ -1,8 +1,8 @@
-"""Groups of parameters of the estimators that translate between domains."""
+"""Part of `GWCoTrainedAutoencoders`: the networks between the codes."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from skgw.base.parameters import NON_NEGATIVE, POSITIVE_INTEGER, Part, param, with_parameters
 from skgw.storable import storable
@@ -11,16 +11,17 @@ from skgw.storable import storable
 @storable
 @with_parameters
 class TranslationNetwork(Part):
-    """Two networks that map the codes of each domain to the codes of the other.
+    """Two networks that map the codes of each domain to the codes of the other domain.
 
-    They are trained after the autoencoders, on the mean codes of matched rows, with a penalty on
-    the distance between a code and its image under both maps.
+    The networks are trained after the autoencoders, on the mean codes of matched rows. A penalty
+    acts on the distance between a code and its image under both networks (cycle consistency).
 
     Parameters
     ----------
     cycle_weight : float, default=1.0
-        Weight of that penalty.
+        Weight of the penalty on cycles.
     n_updates : int, default=1000
+        Number of updates of both networks.
 
     Examples
     --------
@@ -30,12 +31,10 @@ class TranslationNetwork(Part):
     TranslationNetwork(cycle_weight=0.5)
     """
 
-    short_form: ClassVar[str] = "network"
-
     cycle_weight: float = param(NON_NEGATIVE, default=1.0)
     n_updates: int = param(POSITIVE_INTEGER, default=1000)
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """The networks with default weights, for "network"."""
-        return value if isinstance(value, cls) else cls()
+        """The networks with default parameters, for "network"."""
+        return cls.expand_name(value, {"network": {}})

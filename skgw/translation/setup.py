@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class DomainOptions:
-    """How one domain is encoded and matched.
+    """Options of the encoding and matching of one domain.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class DomainOptions:
         Raises
         ------
         ValueError
-            If `network` is neither a known name nor a callable.
+            If `network` is neither the name of an architecture nor a callable.
         """
         check_network(self.network)
         return AutoencoderSpec(
@@ -86,7 +86,7 @@ class DomainSetup(NamedTuple):
     domain: AutoencodedDomain
 
     def coded_domain(self) -> CodedDomain:
-        """The fitted domain: the autoencoder as it is now, as plain data."""
+        """The fitted domain: the current autoencoder as plain data."""
         network = FittedNetwork.of(self.domain.model.autoencoder, self.spec)
         return CodedDomain(self.scaler, network, self.rows.dtype.name)
 
@@ -100,16 +100,16 @@ def set_up_domain(
     axes_seed: int,
     network_seed: int,
 ) -> DomainSetup:
-    """Make one domain ready to be trained on.
+    """Set up one domain for the training.
 
     Parameters
     ----------
     rows : array of shape (n, p)
     options : DomainOptions
     anchors : array of int
-        Positions of anchor rows, whose matches are known; no anchor row is held out.
+        Positions of anchor rows; no anchor row is held out.
     rng : RandomState
-        Chooses the rows that are held out.
+        Source of the rows that are held out.
     axes_seed, network_seed : int
         Seeds of the principal axes and of the weights.
     """
@@ -125,19 +125,19 @@ def set_up_domain(
         always_train=anchors,
     )
     domain = AutoencodedDomain(
-        normal, model, order=order, held_out=held_out, known=anchors,
+        normal, model, order=order, held_out=held_out, anchors=anchors,
         n_reference=options.n_reference, coordinates=axes.transform,
     )  # fmt: skip
     return DomainSetup(rows, scaler, axes, spec, domain)
 
 
 def image_shape_of(shape: Any, domain: int) -> tuple[int, int, int] | None:
-    """The image shape of one domain, from one for both or a pair.
+    """The image shape of one domain, from one shape for both domains or a pair.
 
     Raises
     ------
     ValueError
-        For anything else.
+        For a value of another form.
     """
     if shape is None:
         return None

@@ -1,7 +1,7 @@
 """Translation networks: two maps between spaces of codes, trained on a coupling and on each other.
 
-Each map takes points to the barycentric projections of the coupling. One map after the other should
-return points to where they were (cycle consistency), in the space of codes.
+Each map takes points to the barycentric projections of the coupling. The composition of both maps
+should be the identity on codes (cycle consistency).
 
 References
 ----------
@@ -26,7 +26,7 @@ class TranslationObjective(Objective):
     Parameters
     ----------
     maps : pair of ResidualMap
-        From the first set to the second one, and from the second set to the first one.
+        From the first set to the second set, and from the second set to the first set.
     points, targets : pairs of arrays of shapes (n, d) and (m, d)
         The points of either set, and the points that they should be mapped to.
     cycle_weight : float

@@ -30,7 +30,7 @@ class RowMap(NamedTuple):
     coordinates : tuple of PrincipalCoordinates
         Of either domain.
     rotation, offset : arrays of shapes (dx, dy) and (dy,)
-        The similarity from coordinates of the first domain to coordinates of the second one.
+        The similarity from coordinates of the first domain to coordinates of the second domain.
     """
 
     coordinates: tuple[PrincipalCoordinates, PrincipalCoordinates]

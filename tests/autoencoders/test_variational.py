@@ -33,7 +33,7 @@ def quick():
 
 @pytest.fixture(scope="session")
 def X():
-    """Normal rows with two wide axes among five, turned."""
+    """Normal rows with two wide axes among five, rotated."""
     rng = np.random.default_rng(0)
     frame = np.linalg.qr(rng.normal(size=(5, 5)))[0]
     return rng.normal(size=(600, 5)) * WIDTHS @ frame + [5, 0, 0, -1, 2]
@@ -50,7 +50,7 @@ def test_the_linear_bound_is_the_likelihood_of_probabilistic_pca(fitted, X):
     assert fitted.score(X) == pytest.approx(likelihood, abs=0.005)
 
 
-def test_the_calibrated_variance_is_that_of_the_narrow_axes(fitted):
+def test_the_calibrated_variance_is_the_variance_of_the_narrow_axes(fitted):
     """Of 5 features; draws of the codes add the variance of the posterior."""
     assert fitted.decoder_variance_ == pytest.approx(0.3**2, rel=0.1)
 

@@ -39,7 +39,7 @@ def test_argmax_along_either_axis(coupling):
     assert_array_equal(coupling.argmax(axis=0), [1, 0, 1])
 
 
-def test_heaviest_partners_come_first(coupling):
+def test_the_heaviest_columns_come_first(coupling):
     columns, masses = coupling.topk(2)
     assert_array_equal(columns, [[1, 0], [2, 0]])
     assert_array_equal(masses, [[0.3, 0.1], [0.35, 0.2]])
@@ -57,7 +57,7 @@ def test_sparse_keeps_the_heaviest(coupling):
 
 
 @pytest.mark.parametrize("k", [0, 4])
-def test_number_of_partners_is_checked(coupling, k):
+def test_the_number_of_columns_is_checked(coupling, k):
     for method in (coupling.topk, coupling.to_sparse):
         with pytest.raises(ValueError, match=f"k must be between 1 and 3, got {k}"):
             method(k)

@@ -40,7 +40,7 @@ def distances(points):
     return np.linalg.norm(points[:, None] - points[None], axis=2)
 
 
-def test_rows_are_those_of_the_domains_one_after_the_other():
+def test_the_rows_of_x_precede_the_rows_of_y():
     both = Domains(X, Y)
     assert len(both) == 16
     assert both.shape == (16, 5)

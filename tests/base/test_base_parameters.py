@@ -96,7 +96,7 @@ def test_set_params_reaches_into_short_forms():
     model = Trained(wheel=2.0)
     assert model.set_params(wheel__size=4.0).wheel == Wheel(4.0)
     assert model.set_params(wheel=5.0, wheel__size=6.0).wheel == Wheel(6.0)
-    with pytest.raises(ValueError, match="wheel is None and has no parameters"):
+    with pytest.raises(ValueError, match=r"wheel=None has no parameters.* Set wheel to Wheel\(\)"):
         Trained().set_params(wheel__size=4.0)
     with pytest.raises(ValueError, match="Invalid parameter 'colour'"):
         model.set_params(colour__hue=1)
@@ -149,6 +149,48 @@ def test_penalties_by_name():
     assert Penalties.read(None) == Penalties(mean=0.0)
 
 
-def test_an_optimizer_of_the_base_class_is_one_of_the_embedding():
+def test_set_params_replaces_an_optimizer_by_a_gw_optimizer():
+    model = GWGenerativeEmbedding(optimizer=Optimizer("sgd"))
+    model.set_params(optimizer__stratified=False)
+    assert model.optimizer == GWOptimizer("sgd", stratified=False)
+
+
+def test_set_params_adds_a_penalty_to_no_penalty():
+    model = GWGenerativeEmbedding(penalties=None).set_params(penalties__l1=0.2)
+    assert model.penalties == Penalties(mean=0.0, l1=0.2)
+
+
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        (GWGenerativeEmbedding(penalties="l2"), {"penalties__l1": 0.2}),
+        (GWGenerativeEmbedding(), {"adversary__weight": 9.0}),
+        (GWGenerativeEmbedding(), {"penalties__style__weight": 9.0}),
+        (Generator(prior="uniform"), {"prior__latent_dim": 3}),
+        (GWCoTrainedAutoencoders(translator="rotation"), {"translator__cycle_weight": 0.5}),
+    ],
+    ids=str,
+)
+def test_set_params_refuses_parameters_of_values_that_stand_for_no_part(model, params):
+    """A rotation must not become a network, nor an unknown prior a normal distribution."""
+    with pytest.raises(ValueError, match=r"has no parameters: .* is no [A-Z]\w+\. Set \w+ to"):
+        model.set_params(**params)
+
+
+@pytest.mark.parametrize(
+    ("style", "message"),
+    [
+        (Style(abs, weight=-1.0), "The 'weight' parameter of Style"),
+        (Style(), "The 'classifier' parameter of Style"),
+    ],
+)
+def test_parts_within_parts_are_validated(style, message):
+    with pytest.raises(ValueError, match=message):
+        Penalties.read(Penalties(style=style))
+    with pytest.raises(ValueError, match=message):
+        GWGenerativeEmbedding(penalties=Penalties(style=style)).fit([[0.0], [1.0], [3.0]])
+
+
+def test_an_optimizer_becomes_a_gw_optimizer():
     found = GWOptimizer.read(Optimizer("sgd", schedule="constant"))
     assert found == GWOptimizer("sgd", schedule="constant")

@@ -33,7 +33,7 @@ Namesake = type("Coupling", (Coupling,), {})
 
 
 @pytest.fixture
-def there_and_back(tmp_path):
+def round_trip(tmp_path):
     def back(value):
         save_state(tmp_path / "file", "Thing", {"value": value}, {"value_": value})
         params, state = load_state(tmp_path / "file", "Thing")
@@ -62,55 +62,55 @@ def there_and_back(tmp_path):
     ],
     ids=repr,
 )
-def test_plain_values(there_and_back, value):
-    for back in there_and_back(value):
+def test_plain_values(round_trip, value):
+    for back in round_trip(value):
         assert back == value
         assert type(back) is type(value)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 0)], ids=str)
-def test_arrays(there_and_back, dtype, shape):
+def test_arrays(round_trip, dtype, shape):
     value = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
-    for back in there_and_back(value):
+    for back in round_trip(value):
         assert back.dtype == value.dtype
         assert back.shape == value.shape
         assert_array_equal(back, value)
 
 
-def test_arrays_in_any_order(there_and_back):
+def test_arrays_in_any_order(round_trip):
     value = np.arange(24.0).reshape(2, 3, 4)
     for view in (value.T, value[:, ::2], value[::-1], np.asfortranarray(value)):
-        assert_array_equal(there_and_back(view)[0], view)
+        assert_array_equal(round_trip(view)[0], view)
 
 
 @pytest.mark.parametrize("value", [np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True)])
-def test_numpy_scalars_keep_their_type(there_and_back, value):
-    for back in there_and_back(value):
+def test_numpy_scalars_keep_their_type(round_trip, value):
+    for back in round_trip(value):
         assert back == value
         assert type(back) is type(value)
 
 
-def test_strings_of_numpy_become_strings(there_and_back):
-    back, _ = there_and_back(np.str_("x"))
+def test_strings_of_numpy_become_strings(round_trip):
+    back, _ = round_trip(np.str_("x"))
     assert (back, type(back)) == ("x", str)
 
 
-def test_nan(there_and_back):
+def test_nan(round_trip):
     for value in (math.nan, np.float32("nan"), np.array([np.nan, np.inf])):
-        assert_array_equal(there_and_back(value)[0], value)
+        assert_array_equal(round_trip(value)[0], value)
 
 
-def test_dots_in_names_do_not_mix_arrays_up(there_and_back):
+def test_dots_in_names_do_not_mix_arrays_up(round_trip):
     one, two = np.ones(2), np.full(3, 2.0)
-    back, _ = there_and_back({"a.b": one, "a": {"b": two}})
+    back, _ = round_trip({"a.b": one, "a": {"b": two}})
     assert_array_equal(back["a.b"], one)
     assert_array_equal(back["a"]["b"], two)
 
 
-def test_arrays_of_strings_become_feature_names(there_and_back):
+def test_arrays_of_strings_become_feature_names(round_trip):
     for value in (np.array(["a", "bc"]), np.array(["a", "bc"], dtype=object)):
-        back, _ = there_and_back(value)
+        back, _ = round_trip(value)
         assert back.dtype == object
         assert list(back) == ["a", "bc"]
 
@@ -118,19 +118,19 @@ def test_arrays_of_strings_become_feature_names(there_and_back):
 @pytest.mark.parametrize(
     "kind", [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array]
 )
-def test_sparse_matrices_with_their_explicit_zeros(there_and_back, kind):
+def test_sparse_matrices_with_their_explicit_zeros(round_trip, kind):
     value = kind(([1.0, 0.0], ([0, 2], [1, 3])), shape=(3, 5))
-    back, _ = there_and_back(value)
+    back, _ = round_trip(value)
     assert back.nnz == 2
     assert back.shape == (3, 5)
     assert_array_equal(back.toarray(), value.toarray())
 
 
-def test_classes_of_skgw_field_by_field(there_and_back):
+def test_classes_of_skgw_field_by_field(round_trip):
     space = MatrixSpace(matrix=np.eye(2), anchors=np.arange(2))
     spec = GeneratorSpec(2, 3, "mlp", (4, 5), 6)
     generator = FittedNetwork(spec, {"network.0.weight": np.ones((4, 3))})
-    back, _ = there_and_back({"space": space, "generator": generator, "plan": Coupling(np.eye(2))})
+    back, _ = round_trip({"space": space, "generator": generator, "plan": Coupling(np.eye(2))})
     assert type(back["space"]) is MatrixSpace
     assert_array_equal(back["space"].matrix, space.matrix)
     assert back["generator"].spec == spec
@@ -138,17 +138,17 @@ def test_classes_of_skgw_field_by_field(there_and_back):
     assert_array_equal(back["plan"].plan, np.eye(2))
 
 
-def test_a_lazy_coupling(there_and_back):
+def test_a_lazy_coupling(round_trip):
     plan = LazyPlan(np.ones((3, 1)), np.ones((2, 1)), np.array([0.0, 1.0]), np.full(3, 1 / 3))
-    back, _ = there_and_back(Coupling(plan))
+    back, _ = round_trip(Coupling(plan))
     assert type(back.plan) is LazyPlan
     assert_array_equal(back.toarray(), plan.toarray())
 
 
-def test_a_fitted_autoencoder_is_rebuilt(there_and_back):
+def test_a_fitted_autoencoder_is_rebuilt(round_trip):
     spec = AutoencoderSpec(192, 3, "conv", (4, 8), stochastic=True, image_shape=(3, 8, 8))
     fitted = FittedNetwork.of(spec.build(seed=1), spec)
-    for back in there_and_back(fitted):
+    for back in round_trip(fitted):
         assert back.spec == spec
         x = np.ones((2, 192), dtype=np.float32)
         assert_array_equal(encode(back.build(), x), encode(fitted.build(), x))

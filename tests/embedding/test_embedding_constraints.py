@@ -55,8 +55,8 @@ def test_a_style_is_in_the_unit_of_the_data(quick, X, half_planes):
     assert center[0] == pytest.approx(500, abs=200)
 
 
-def test_coordinates_are_those_of_the_generator(quick, X):
-    """Not turned to principal axes, which would undo a style."""
+def test_a_style_keeps_the_coordinates_of_the_generator(quick, X):
+    """A rotation to principal axes would undo a style."""
     estimator = quick(penalties=styled(nn.Linear(2, 3), target=2)).fit(X)
     assert_array_equal(estimator.transform(X), estimator.embedding_)
     assert np.abs(estimator.generated_.mean(0)).max() > 1e-3
@@ -119,9 +119,9 @@ def test_images_begin_smooth(quick, X, shape):
 def test_a_convolutional_adversary_of_images(quick, X):
     images = np.random.default_rng(0).normal(size=(40, 32))
     params = {"adversary": Adversary("conv", start=0.0), "hidden_layer_sizes": (4,)}
-    known = {**params, "adversary__image_shape": (2, 4, 4)}
-    as_points = quick(**known).fit(images)
-    as_images = quick(n_components=16, generator="conv", output_shape=(1, 4, 4), **known)
+    with_shape = {**params, "adversary__image_shape": (2, 4, 4)}
+    as_points = quick(**with_shape).fit(images)
+    as_images = quick(n_components=16, generator="conv", output_shape=(1, 4, 4), **with_shape)
     as_images.fit(images)
     for estimator in (as_points, as_images):
         assert len(estimator.adversary_curve_) == 2

@@ -63,7 +63,7 @@ def test_generated_points_are_centred_along_principal_axes(fitted):
     assert ((points**3).sum(0) >= 0).all()
 
 
-def test_divergence_is_that_of_the_data_and_the_cloud(quick, X, D):
+def test_divergence_between_the_data_and_the_cloud(quick, X, D):
     estimator = quick().fit(X)
     scale = np.sqrt(np.mean(D**2))
     E = cdist(estimator.generated_, estimator.generated_)
@@ -90,7 +90,7 @@ def test_fit_transform_is_fit_then_transform(fitted):
 
 
 @pytest.mark.parametrize("fitted", ["features", "geodesic", "precomputed"], indirect=True)
-def test_a_row_has_its_place_in_any_company(fitted):
+def test_the_embedding_of_a_row_does_not_depend_on_the_other_rows(fitted):
     rows = [5, 3, 3, 38]
     Z = fitted.estimator.transform(fitted.X[rows])
     assert_allclose(Z, fitted.estimator.embedding_[rows], rtol=1e-9, atol=1e-9)
@@ -175,7 +175,7 @@ def test_a_random_state_object_moves_on(quick, X):
     assert not np.allclose(one, two)
 
 
-def test_motions_and_units_of_the_data_do_not_matter(quick, X):
+def test_the_embedding_is_invariant_under_rigid_transformations_and_follows_units(quick, X):
     Z = quick().fit(X).embedding_
     assert_allclose(quick().fit(rotated(X)).embedding_, Z, atol=1e-3 * np.abs(Z).max())
     assert_allclose(quick().fit(1e3 * X).embedding_, 1e3 * Z, atol=np.abs(Z).max())
@@ -250,7 +250,7 @@ def test_score_is_minus_the_relative_distortion(quick, X, inputs):
     assert estimator.score(new) == pytest.approx(-relative_distortion(cdist(new, X), Dz))
 
 
-def test_score_knows_a_wrong_place(quick, D):
+def test_shuffled_distances_lower_the_score(quick, D):
     """Distances that belong to other training rows."""
     estimator = quick(metric="precomputed").fit(D)
     shuffled = np.random.default_rng(0).permutation(len(D))

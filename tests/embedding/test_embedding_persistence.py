@@ -180,7 +180,7 @@ def test_a_device_that_is_gone_is_replaced(quick, X):
     estimator.set_params(device="cuda:99")
     assert_array_equal(estimator.transform(X), estimator.embedding_)
     assert_array_equal(estimator.sample(5, random_state=0), expected)
-    with pytest.raises(ValueError, match="device='cuda:99' is not available here"):
+    with pytest.raises(ValueError, match="device='cuda:99' is not available"):
         estimator.fit(X)
 
 

@@ -48,7 +48,7 @@ def test_new_points_of_the_circle_land_next_to_the_old(circle, embedded_circle):
     assert half.score(circle[80:]) > -0.1
 
 
-def test_there_and_back(circle, embedded_circle):
+def test_inverse_transform_undoes_transform(circle, embedded_circle):
     back = embedded_circle.inverse_transform(embedded_circle.transform(circle))
     error = np.linalg.norm(back - circle)
     assert error < 0.2 * np.linalg.norm(circle - circle.mean(0))
@@ -83,7 +83,7 @@ def test_line_from_its_distances():
     assert estimator.score(D) > -0.1
 
 
-def test_an_axis_that_the_data_do_not_need_stays_thin():
+def test_an_axis_that_the_data_do_not_need_stays_narrow():
     X = np.random.default_rng(0).normal(size=(150, 2))
     estimator = GWGenerativeEmbedding(3, **TRAINED).fit(X)
     widths = estimator.sample(500, random_state=0).std(0)

@@ -40,7 +40,7 @@ CLASSIFIERS = {
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_probabilities_are_those_of_the_classifier(name, n_classes):
+def test_the_copy_has_the_probabilities_of_the_classifier(name, n_classes):
     X, y = blobs(n_classes)
     classifier = clone(CLASSIFIERS[name]).fit(X, y)
     logits = differentiable(classifier, 4)(torch.as_tensor(X, dtype=torch.float32))
@@ -77,7 +77,7 @@ def test_a_module_is_copied_and_a_callable_taken_as_it_is():
     [
         (LogisticRegression(), 0, "is not fitted. .*FrozenEstimator"),
         (make_pipeline(Normalizer(), LogisticRegression()), 0, "not affine"),
-        (KNeighborsClassifier(), 0, "No gradient is known for a KNeighborsClassifier"),
+        (KNeighborsClassifier(), 0, "There is no differentiable copy of a KNeighborsClassifier"),
         (LogisticRegression(), 7, "The target 7 of a style is not a class"),
         (LinearRegression(), 0, "is a LinearRegression, which has no classes"),
     ],

@@ -113,15 +113,15 @@ def test_priors_and_starts(quick, X, n_components, init):
 def test_penalties_keep_the_samples_around_the_origin(quick, X):
     """Before the embedding is centred, that is: the offset of the cloud is what they change."""
     params = {"max_iter": 60, "generator__init": "random"}
-    offset, spread = {}, {}
+    offset, scale = {}, {}
     for penalty in (None, "mean", "l1"):
         weights = {"mean": 0.0} | ({} if penalty is None else {penalty: 100.0})
         estimator = quick(penalties=Penalties(**weights), **params).fit(X)
         offset[penalty] = np.linalg.norm(estimator._axes[0])
-        spread[penalty] = estimator.generated_.std()
+        scale[penalty] = estimator.generated_.std()
     assert offset["mean"] < 0.5 * offset[None]
     assert offset["l1"] < 0.5 * offset[None]
-    assert spread["l1"] < 0.5 * spread["mean"]  # it also shrinks
+    assert scale["l1"] < 0.5 * scale["mean"]  # it also shrinks
 
 
 def test_divergence_of_the_training_is_an_error(quick, X):

@@ -190,7 +190,7 @@ def test_mistakes_are_named(quick, copies):
         matcher.match(y=Y)
     with pytest.raises(ValueError, match="expecting 5 features"):
         matcher.match(X, X)
-    with pytest.raises(ValueError, match="one or a pair"):
+    with pytest.raises(ValueError, match="one value or a pair"):
         quick(metric=("euclidean",) * 3).fit(X, Y)
     for pairs, message in [
         (([0, 1], [0]), "same length"),

@@ -1,4 +1,4 @@
-"""Isometric copies are matched exactly, symmetric ones with a warning; known pairs decide."""
+"""Isometric copies are matched exactly, symmetric ones with a warning; anchor pairs decide."""
 
 import networkx as nx
 import numpy as np
@@ -25,7 +25,7 @@ def test_an_isometric_copy_is_matched_exactly(copies, quick, metric):
 
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
-def test_near_distances_find_more_nodes_of_a_graph_that_lost_edges(quick):
+def test_saturated_distances_find_more_nodes_of_a_graph_that_lost_edges(quick):
     graph = nx.powerlaw_cluster_graph(150, 3, 0.6, seed=4)
     edges, rng = np.array(graph.edges), np.random.default_rng(4)
     other = graph.edge_subgraph(map(tuple, rng.permutation(edges)[: 3 * len(edges) // 4]))
@@ -44,14 +44,14 @@ def test_refining_keeps_a_copy_in_many_dimensions(quick):
     """Among nearly equal distances a plan at a large epsilon would lose the matches again."""
     X, _ = make_blobs(120, n_features=10, centers=4, random_state=0)
     rng = np.random.default_rng(0)
-    order, turn = rng.permutation(120), np.linalg.qr(rng.normal(size=(10, 10)))[0]
-    matcher = quick().fit(X, (X @ turn)[order])
+    order, rotation = rng.permutation(120), np.linalg.qr(rng.normal(size=(10, 10)))[0]
+    matcher = quick().fit(X, (X @ rotation)[order])
     assert_array_equal(matcher.match(), np.argsort(order))
     assert matcher.score(X) > -0.02
 
 
 @pytest.mark.parametrize("given", [{"epsilon": 5e-3}, {"unbalanced": 0.1}, {"mass": 0.9}])
-def test_what_is_given_is_not_refined(copies, quick, given):
+def test_given_regularisation_and_masses_are_not_refined(copies, quick, given):
     plans = [
         np.asarray(quick(refine=refine, **given).fit(copies.X, copies.Y).plan_)
         for refine in (True, False)
@@ -113,7 +113,7 @@ def test_new_rows_are_matched_with_new_rows(copies, quick):
 
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
-def test_reference_rows_speak_for_the_others(quick, few_rows):
+def test_the_plan_of_reference_rows_extends_to_all_rows(quick, few_rows):
     few_rows(100)
     X, _ = make_swiss_roll(400, random_state=0)
     order = np.random.default_rng(0).permutation(400)
@@ -164,9 +164,11 @@ def test_samples_of_a_symmetric_shape_are_called_ambiguous(sample, quick):
 
 def test_pairs_decide_between_symmetric_matchings(square, quick):
     order = np.random.default_rng(0).permutation(len(square))
-    known = np.array([0, 3, 8])  # not on one of its axes
+    anchors = np.array([0, 3, 8])  # not on one of its axes
     match = np.argsort(order)
-    matcher = quick(n_init=16, epsilon=1e-3).fit(square, square[order], pairs=(known, match[known]))
+    matcher = quick(n_init=16, epsilon=1e-3).fit(
+        square, square[order], pairs=(anchors, match[anchors])
+    )
     assert_array_equal(matcher.match(), match)
     assert_array_equal(matcher.match(square), match)  # as new rows, too
 
@@ -180,10 +182,10 @@ def test_pairs_hold_against_the_distances(copies, quick):
 
 def test_shared_features_decide(square, quick):
     order = np.random.default_rng(0).permutation(len(square))
-    side = (square[:, [0]] > 0) + 2.0 * (square[:, [1]] > 0)
+    quadrant = (square[:, [0]] > 0) + 2.0 * (square[:, [1]] > 0)
     with pytest.warns(AmbiguousMatchingWarning):
         quick(n_init=16).fit(square, square[order])
-    matcher = quick(n_init=16).fit(square, square[order], shared=(side, side[order]))
+    matcher = quick(n_init=16).fit(square, square[order], shared=(quadrant, quadrant[order]))
     assert np.linalg.norm(square[order][matcher.match()] - square, axis=1).max() < 0.5
 
 

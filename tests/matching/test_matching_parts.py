@@ -103,7 +103,7 @@ def test_distances_of_means_are_euclidean(X):
     assert_allclose(D, pairwise_distances(W @ X, V @ X))
 
 
-def test_contrast_tells_symmetric_spaces_from_others(X):
+def test_the_margin_distinguishes_symmetric_spaces(X):
     D = pairwise_distances(X)
     assert try_distances(D, D, 8, 0).margin > 1
     mirrored = np.concatenate([X, X * [-1, 1, 1]])
@@ -118,7 +118,7 @@ def test_an_isometry_explains_everything_and_the_product_nothing(X):
     assert explained(0 * D, 0 * D, np.eye(50) / 50) == 1
 
 
-def test_without_contrast_the_matching_that_keeps_all_distances_wins(X):
+def test_without_a_margin_the_matching_that_keeps_all_distances_wins(X):
     spaces = [(D, D) for D in (pairwise_distances(X), pairwise_distances(X, metric="cityblock"))]
     right, mirrored = np.eye(50) / 50, np.eye(50)[::-1] / 50
     assert score(Trial(0.0, 0.9, 0.1, right), spaces) == pytest.approx(1)

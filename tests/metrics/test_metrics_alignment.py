@@ -40,7 +40,7 @@ def test_foscttm_averages_both_directions():
     assert foscttm(X, Y) == pytest.approx((2 / 6 + 1 / 6) / 2)
 
 
-def test_foscttm_in_blocks_is_that_of_the_whole(points):
+def test_foscttm_in_blocks_equals_foscttm_of_all_rows(points):
     from sklearn import config_context
 
     other = points + 0.5 * np.random.default_rng(2).normal(size=points.shape)

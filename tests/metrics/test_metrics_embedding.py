@@ -75,7 +75,7 @@ def test_distortion_refuses_other_shapes():
         relative_distortion(np.ones((2, 3)), np.ones((3, 2)))
 
 
-def test_distribution_error_sees_neither_order_nor_motion(X):
+def test_distribution_error_is_invariant_under_order_and_rigid_transformations(X):
     rotation = np.linalg.qr(np.random.RandomState(1).standard_normal((3, 3)))[0]
     Y = X[::-1] @ rotation + 5
     assert_allclose(distance_distribution_error(cdist(X, X), cdist(Y, Y)), 0.0, atol=1e-12)

@@ -64,7 +64,7 @@ def test_a_missing_mode():
     assert_array_equal(np.isnan(found.std_per_mode), [False, False, True, False])
 
 
-def test_a_thin_cloud_covers_no_mode():
+def test_a_sparse_cloud_covers_no_mode():
     rng = np.random.RandomState(0)
     _, _, centers = make_modes(1, return_centers=True, random_state=0)
     found = mode_coverage(rng.uniform(-10, 10, size=(20_000, 2)), centers, sigma=0.2)

@@ -24,10 +24,10 @@ def moved(X, seed):
 def test_two_samples_of_the_same_modes(n_modes, n_dims, seed):
     X, _ = make_modes(800, n_modes=n_modes, n_dims=n_dims, random_state=seed)
     Y, _ = make_modes(900, n_modes=n_modes, n_dims=n_dims, random_state=seed + 50)
-    turned = moved(X, seed)
-    aligned = rigid_alignment(turned, Y, random_state=seed)
+    rotated = moved(X, seed)
+    aligned = rigid_alignment(rotated, Y, random_state=seed)
     assert aligned.shape == X.shape
-    assert mean_nearest(turned, Y) > 1.0
+    assert mean_nearest(rotated, Y) > 1.0
     # A ring of modes has many good rotations, so distances are judged, not coordinates.
     assert mean_nearest(aligned, Y) < 1.05 * mean_nearest(X, Y)
     assert mean_nearest(Y, aligned) < 1.05 * mean_nearest(Y, X)
@@ -46,8 +46,8 @@ def test_samples_onto_the_centres_of_modes(n_modes, n_dims):
     assert found.covered == n_modes
 
 
-# Two moons are nearly themselves when turned by 180 degrees; with seed 1 the subset that picks the
-# start prefers the wrong turn, so more than one has to be refined.
+# Two moons are nearly themselves when rotated by 180 degrees; with seed 1 the subset that picks the
+# start prefers the wrong rotation, so more than one has to be refined.
 @pytest.mark.parametrize(
     ("make", "n_samples", "seed"),
     [(make_moons, 300, 0), (make_moons, 800, 1), (make_s_curve, 300, 2)],
@@ -86,7 +86,7 @@ def test_stray_samples_do_not_pull_beyond_the_distance():
     assert mode_coverage(plain, centers, 0.2).within < truth - 0.1
 
 
-def test_the_motion_is_rigid_and_keeps_the_order():
+def test_the_transformation_is_rigid_and_keeps_the_order():
     rng = np.random.RandomState(0)
     X, Y = rng.standard_normal((50, 3)), rng.standard_normal((60, 3))
     aligned = rigid_alignment(X, Y, random_state=0)

@@ -35,14 +35,14 @@ def X():
     return np.random.RandomState(0).standard_normal((90, 3)) * [3, 1, 0.3]
 
 
-def test_rank_correlation_is_that_of_the_held_out_pairs(X):
+def test_the_scorer_correlates_held_out_pairs(X):
     pipeline = make_pipeline(StandardScaler(), PCA(1)).fit(X[:60])
     test = X[60:]
     expected = distance_rank_correlation(cdist(test, test), pipeline.transform(test))
     assert_allclose(rank_correlation_scorer(pipeline, test), expected)
 
 
-def test_the_metric_is_that_of_the_scorer(X):
+def test_the_scorer_has_its_own_metric(X):
     pca = PCA(1).fit(X)
     expected = distance_rank_correlation(cdist(X, X, "chebyshev"), pca.transform(X))
     assert_allclose(rank_correlation_scorer(pca, X, metric="chebyshev"), expected)

@@ -23,7 +23,7 @@ def X():
     return np.random.RandomState(0).standard_normal((20, 2)) * [3.0, 1.0] + 4
 
 
-def test_a_quarter_turn():
+def test_a_rotation_by_a_right_angle():
     quarter = Similarity(rotation(90), np.array([0.0, 1.0]))
     assert_allclose(quarter(np.array([[1.0, 0.0]])), [[0.0, 2.0]], atol=1e-12)
 

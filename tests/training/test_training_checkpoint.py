@@ -30,7 +30,7 @@ def checkpoint(tmp_path):
     return Checkpoint(tmp_path / "deep" / "run.pt")
 
 
-def test_there_and_back(checkpoint):
+def test_save_and_restore(checkpoint):
     checkpoint.save(Counter(3.0))
     other = Counter()
     assert checkpoint.restore(other)
@@ -44,7 +44,7 @@ def test_nothing_to_restore(checkpoint):
     assert counter.saved["value"] == 5
 
 
-def test_the_last_one_counts(checkpoint):
+def test_the_last_save_is_restored(checkpoint):
     for value in (1.0, 2.0):
         checkpoint.save(Counter(value))
     counter = Counter()

@@ -61,13 +61,13 @@ def test_it_descends():
     assert history.losses["loss"][-1] < 1e-2
 
 
-def test_phases_take_turns_as_declared():
+def test_phases_make_their_updates_in_order():
     objective = Bowl(phases=[("critic", 3), ("generator", 1), ("encoder", 2)])
     train(objective, TrainingOptions(max_iter=2), seeded())
     assert objective.asked == 2 * (3 * ["critic"] + ["generator"] + 2 * ["encoder"])
 
 
-def test_losses_are_kept_by_name_once_per_turn():
+def test_losses_are_kept_by_name_once_per_iteration():
     objective = Bowl(phases=[("critic", 3), ("generator", 1)])
     history = train(objective, TrainingOptions(max_iter=7, report_every=3), seeded())
     assert set(history.losses) == {"loss", "double", "generator.loss", "generator.double"}
@@ -170,7 +170,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(bad):
 
 
 @pytest.mark.parametrize("update", range(3))
-def test_every_update_of_a_turn_is_recorded(update):
+def test_every_update_of_an_iteration_is_recorded(update):
     class Jumping(Bowl):
         def losses(self, phase, generator):
             jump = 6.0 if len(self.asked) == update else 0.0
@@ -273,7 +273,7 @@ def test_a_report_stops_the_training():
 
 
 def scripted(values):
-    """A validation that gives these losses in turn, and notes the weights that it saw."""
+    """A validation that gives these losses in order, and records the weights."""
     losses, seen = iter(values), []
 
     def validation(objective):
@@ -349,7 +349,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     history = train(resumed, options, seeded(99), checkpoint=checkpoint)
     assert torch.equal(resumed.x, whole.x)
     assert history == expected
-    assert len(resumed.asked) == 5 * 3  # five of eleven turns were left
+    assert len(resumed.asked) == 5 * 3  # five of eleven iterations were left
     assert resumed.draws == whole.draws[-15:]
 
 
@@ -364,7 +364,7 @@ def test_a_stalled_training_is_not_taken_up_again(tmp_path):
     assert torch.equal(first.x, second.x)
 
 
-def test_a_phase_may_begin_late_and_skip_turns():
+def test_a_phase_may_begin_late_and_skip_iterations():
     class Seldom(Bowl):
         def phases(self):
             return [Phase("often", [self.x]), Phase("seldom", [self.x], start=2, every=3)]

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parent / "_process_group_script.py"
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What each of two processes has seen, and what they printed."""
+    """Records of each of two processes, and the printed text."""
     folder = tmp_path_factory.mktemp("process_group")
     root = str(Path(skgw.__file__).parent.parent)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -35,70 +35,70 @@ def ranks(tmp_path_factory):
 
 
 @pytest.fixture
-def one(ranks):
+def first(ranks):
     return ranks[0][0]
 
 
 @pytest.fixture
-def other(ranks):
+def second(ranks):
     return ranks[0][1]
 
 
 @pytest.mark.slow
-def test_they_find_each_other(one, other):
-    for seen in (one, other):
+def test_both_processes_join_the_group(first, second):
+    for seen in (first, second):
         assert seen["size"] == 2
         assert_array_equal(seen["gathered"], [0, 10])
 
 
 @pytest.mark.slow
-def test_they_descend_along_the_mean_gradient(one, other):
-    """To the mean of their targets, 1 and 3, from the first one's start."""
-    assert_array_equal(one["x"], other["x"])
-    assert 0.1 < one["x"][0] < 2
-    assert_allclose(one["losses"][0], 1.5)  # three coordinates, one away from its target
+def test_both_processes_descend_along_the_mean_gradient(first, second):
+    """To the mean of their targets, 1 and 3, from the start of the first process."""
+    assert_array_equal(first["x"], second["x"])
+    assert 0.1 < first["x"][0] < 2
+    assert_allclose(first["losses"][0], 1.5)  # three coordinates, one away from its target
     target, x = 2.0, 0.0
     options = {"learning_rate": 1.0, "max_iter": 6}
     for step in range(2):  # the weights of the best validation are kept, here of the first one
         cosine = 0.5 * (1 + np.cos(np.pi * step / options["max_iter"]))
         x -= options["learning_rate"] * (step + 1) / 50 * cosine * (x - target)
-    assert_allclose(one["x"], x, rtol=1e-5)
+    assert_allclose(first["x"], x, rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_each_has_noise_of_its_own(one, other):
-    assert len(set(one["draws"]) | set(other["draws"])) == 8
+def test_each_process_has_its_own_noise(first, second):
+    assert len(set(first["draws"]) | set(second["draws"])) == 8
 
 
 @pytest.mark.slow
-def test_the_first_one_speaks_for_all(one, other):
-    assert_array_equal(one["reports"], [2, 4])
-    assert other["reports"].size == 0
+def test_the_history_is_the_history_of_the_first_process(first, second):
+    assert_array_equal(first["reports"], [2, 4])
+    assert second["reports"].size == 0
     for name in ("n_iter", "losses", "validation"):
-        assert_array_equal(one[name], other[name])
-    assert one["n_iter"] == 4  # where it has asked to stop
-    assert_array_equal(one["validation"], [1, 1])
+        assert_array_equal(first[name], second[name])
+    assert first["n_iter"] == 4  # where it has asked to stop
+    assert_array_equal(first["validation"], [1, 1])
 
 
 @pytest.mark.slow
-def test_a_resumed_training_ends_like_one_that_was_not_interrupted(one, other):
-    for seen in (one, other):
+def test_a_resumed_training_ends_as_an_uninterrupted_training(first, second):
+    for seen in (first, second):
         assert_array_equal(seen["resumed"], seen["whole"])
         assert_array_equal(seen["draws_resumed"], seen["draws_whole"])
-    assert not np.array_equal(one["draws_whole"], other["draws_whole"])
+    assert not np.array_equal(first["draws_whole"], second["draws_whole"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["seeded", "unseeded"])
-def test_a_fit_is_the_same_on_both(one, other, name):
+def test_a_fit_is_the_same_on_both_processes(first, second, name):
     for key in ("embedding", "loss_curve", "sample"):
-        assert_array_equal(one[f"{name}_{key}"], other[f"{name}_{key}"])
+        assert_array_equal(first[f"{name}_{key}"], second[f"{name}_{key}"])
 
 
 @pytest.mark.slow
-def test_the_seed_decides(one):
-    assert_array_equal(one["seeded_embedding"], one["again_embedding"])
-    assert not np.allclose(one["seeded_embedding"], one["unseeded_embedding"])
+def test_the_seed_decides(first):
+    assert_array_equal(first["seeded_embedding"], first["again_embedding"])
+    assert not np.allclose(first["seeded_embedding"], first["unseeded_embedding"])
 
 
 @pytest.mark.slow

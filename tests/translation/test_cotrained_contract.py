@@ -1,4 +1,4 @@
-"""What scikit-learn's own checks do not look at: kinds of input, splits, searches, mistakes."""
+"""Contract beyond scikit-learn's own checks: kinds of input, splits, searches, mistakes."""
 
 import random
 
@@ -81,13 +81,13 @@ def test_rows_are_encoded_alike_in_any_company(quick, X, Y):
     assert_array_equal(quick().fit_transform(X, Y), model.embedding_)
 
 
-def test_the_usual_translation_decodes_the_mean_of_matches(quick, X, Y):
+def test_the_default_method_decodes_the_mean_of_matches(quick, X, Y):
     model = quick().fit(X, Y)
     assert_array_equal(model.translate(X), model.translate(X, method="barycentric"))
     assert not np.allclose(model.translate(X), model.translate(X, method="decoded"))
 
 
-def test_a_network_is_the_usual_translation_where_there_is_one(quick, X, Y):
+def test_a_translation_network_is_the_default_method(quick, X, Y):
     model = quick(translator=TranslationNetwork(n_updates=5)).fit(X, Y)
     assert_array_equal(model.translate(X), model.translate(X, method="network"))
     assert not np.allclose(model.translate(X), model.translate(X, method="decoded"))
@@ -102,7 +102,7 @@ def test_conv_for_one_domain(quick, X):
     assert both.translate(images[:2]).shape == (2, 64)
 
 
-def test_a_network_of_ones_own(quick, X, Y):
+def test_a_callable_makes_the_networks(quick, X, Y):
     model = quick(network=linear).fit(X, Y)
     middle = model.transform(np.stack([X[0], X[1], (X[0] + X[1]) / 2]))
     assert_allclose(middle[2], (middle[0] + middle[1]) / 2, rtol=1e-4)
@@ -186,7 +186,7 @@ def test_transformers_are_cloned_and_undone(quick, X, Y):
     assert_allclose(back.mean(0), X.mean(0), atol=X.std())
 
 
-def test_a_transformer_that_cannot_go_back(quick, X, Y):
+def test_a_transformer_without_inverse(quick, X, Y):
     """Rows are then in the space that it leads to."""
     model = quick(transformer_y=PlainPCA(2)).fit(X, Y)
     assert model.translate(X).shape == (40, 2)
@@ -196,7 +196,7 @@ def test_a_transformer_that_cannot_go_back(quick, X, Y):
 
 
 class PlainPCA(PCA):
-    """One that only goes one way."""
+    """A transformer without inverse."""
 
     @property
     def inverse_transform(self):
@@ -339,7 +339,7 @@ def test_samples_are_seeded(quick, X, Y):
 
 
 @pytest.mark.parametrize(
-    ("hints", "message"),
+    ("side_information", "message"),
     [
         ({"pairs": ([0, 1], [0])}, "same length"),
         ({"pairs": ([0.5], [0.5])}, "arrays of int"),
@@ -355,9 +355,9 @@ def test_samples_are_seeded(quick, X, Y):
         ),
     ],
 )
-def test_hints_have_to_fit(quick, X, Y, hints, message):
+def test_side_information_must_fit_the_domains(quick, X, Y, side_information, message):
     with pytest.raises(ValueError, match=message):
-        quick().fit(X, Y, **hints)
+        quick().fit(X, Y, **side_information)
 
 
 @pytest.mark.parametrize(
@@ -365,9 +365,9 @@ def test_hints_have_to_fit(quick, X, Y, hints, message):
     [
         ({"n_components": 0}, "n_components"),
         ({"n_components": (2, 0)}, "n_components == 0, must be >= 1"),
-        ({"n_components": (2, 2, 2)}, "n_components must be one or a pair"),
+        ({"n_components": (2, 2, 2)}, "n_components must be one value or a pair"),
         ({"n_components": "two"}, "n_components"),
-        ({"network": ("mlp",)}, "network must be one or a pair"),
+        ({"network": ("mlp",)}, "network must be one value or a pair"),
         ({"network": ("mlp", "cnn")}, "network must be 'mlp' or 'conv', or a callable"),
         ({"network": torch.nn.Linear(3, 2)}, "a callable that makes a new module"),
         ({"image_shape": (8, 8)}, r"image_shape must be \(channels, height, width\)"),
@@ -379,11 +379,11 @@ def test_hints_have_to_fit(quick, X, Y, hints, message):
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
         ({"alpha": 1.0}, "alpha"),
         ({"warm_up": 1.0}, "warm_up"),
-        ({"device": "warp"}, "device='warp' is not available here"),
+        ({"device": "warp"}, "device='warp' is not supported"),
         ({"transformer_x": "pca"}, "transformer_x"),
     ],
 )
-def test_parameters_have_to_make_sense(quick, X, Y, params, message):
+def test_wrong_parameters_are_named(quick, X, Y, params, message):
     with pytest.raises((ValueError, TypeError), match=message):
         quick(**params).fit(X, Y)
 

@@ -67,12 +67,12 @@ def test_a_network_translates_as_well(copies, trained):
     )
 
 
-def test_there_and_back_again(copies, trained):
+def test_a_translation_to_y_and_back(copies, trained):
     there = trained().translate(copies.new)
     assert error(trained().translate(there, domain="y"), copies.new) < 0.3
 
 
-def test_codes_are_decoded_to_the_rows_they_are_of(copies, trained):
+def test_decoding_undoes_encoding(copies, trained):
     model = trained()
     for rows, domain in ((copies.new, "x"), (copies.move(copies.new), "y")):
         codes = model.transform(rows, domain=domain)
@@ -80,7 +80,7 @@ def test_codes_are_decoded_to_the_rows_they_are_of(copies, trained):
         assert error(model.inverse_transform(codes, domain=domain), rows) < 0.2
 
 
-def test_the_score_is_that_of_the_translation(copies, trained):
+def test_the_score_measures_the_translation(copies, trained):
     model = trained()
     both = Domains(copies.new, copies.move(copies.new))
     assert -0.15 < model.score(both) < 0
@@ -112,7 +112,7 @@ def test_new_rows_are_matched_with_training_rows(copies, trained):
     assert (trained().match(near) == copies.match[:20]).mean() > 0.8
 
 
-def test_the_plan_is_one_of_all_rows(copies, trained):
+def test_the_plan_couples_all_rows(copies, trained):
     plan = trained().plan_
     assert plan.shape == (160, 160)
     assert plan.apply(np.ones(160), axis=1) == pytest.approx(np.full(160, 1 / 160))
@@ -198,10 +198,10 @@ def test_samples_are_distributed_like_the_rows(copies, trained, kind):
     for rows, domain in ((copies.X, "x"), (copies.Y, "y")):
         drawn = model.sample(2000, domain=domain, random_state=0)
         assert drawn.shape == (2000, rows.shape[1])
-        spread = np.linalg.norm(rows - rows.mean(0), axis=1).mean()
-        assert np.linalg.norm(drawn.mean(0) - rows.mean(0)) < 0.3 * spread
-        drawn_spread = np.linalg.norm(drawn - drawn.mean(0), axis=1).mean()
-        assert drawn_spread == pytest.approx(spread, rel=0.3)
+        radius = np.linalg.norm(rows - rows.mean(0), axis=1).mean()
+        assert np.linalg.norm(drawn.mean(0) - rows.mean(0)) < 0.3 * radius
+        drawn_radius = np.linalg.norm(drawn - drawn.mean(0), axis=1).mean()
+        assert drawn_radius == pytest.approx(radius, rel=0.3)
 
 
 def test_transformers_are_undone(copies, trained):
@@ -220,7 +220,7 @@ def test_transformers_are_undone(copies, trained):
 
 @pytest.fixture(scope="module")
 def square():
-    """A grid, its turned copy in another order, and who belongs to whom."""
+    """A grid, a rotated copy in another order, and the matches."""
     rng = np.random.default_rng(0)
     line = np.linspace(-1, 1, 9)
     X = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)

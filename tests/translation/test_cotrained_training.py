@@ -67,7 +67,7 @@ def test_training_may_end_before_the_warm_up(quick, X, Y, max_iter, warm_up):
     assert model.diagnostics_["scale_x"] == pytest.approx(1, abs=0.1)
 
 
-def test_without_the_loss_the_domains_do_not_know_each_other(quick, X, Y):
+def test_without_the_loss_the_domains_train_separately(quick, X, Y):
     """Codes do not depend on the other domain; the domains are matched nevertheless."""
     alone = quick(gw_weight=0.0).fit(X, Y)
     other = quick(gw_weight=0.0).fit(X, Y[::-1] ** 3)
@@ -114,7 +114,7 @@ def test_early_stopping(quick, X, Y, frequent):
     assert min(patient.validation_curve_) < patient.validation_curve_[0]
 
 
-def test_rows_with_known_matches_are_not_held_out(quick, X, Y):
+def test_anchor_rows_are_not_held_out(quick, X, Y):
     known = np.arange(28)
     model = quick(early_stopping=True, validation_fraction=0.9).fit(X, Y, pairs=(known, known))
     assert len(model.validation_curve_) == 1
@@ -180,7 +180,7 @@ def test_an_interrupted_fit_resumes(quick, X, Y, frequent, tmp_path, params, n_d
 def test_checkpoints_of_other_fits_are_left_alone(quick, X, Y, frequent, tmp_path):
     """Other seeds, parameters, data, pairs or labels have other files."""
     labels = np.arange(40) % 3, np.arange(30) % 3
-    for n_files, (params, parts, hints) in enumerate(
+    for n_files, (params, parts, side_information) in enumerate(
         [
             ({}, (X, Y), {}),
             ({"random_state": 1}, (X, Y), {}),
@@ -193,7 +193,7 @@ def test_checkpoints_of_other_fits_are_left_alone(quick, X, Y, frequent, tmp_pat
     ):
         model = quick(checkpoint=tmp_path, **params)
         with pytest.raises(KeyboardInterrupt):
-            model.set_callbacks(Recorder(interrupt_at=1)).fit(*parts, **hints)
+            model.set_callbacks(Recorder(interrupt_at=1)).fit(*parts, **side_information)
         assert len(list(tmp_path.iterdir())) == n_files + 1
     quick(checkpoint=tmp_path).fit(X, Y)
     assert len(list(tmp_path.iterdir())) == 6

@@ -16,13 +16,13 @@ def rows(sizes, rng):
     """Rows of kinds at fixed places, and the kinds that they are of."""
     places = np.random.default_rng(5).normal(size=(5, 4)) * [3, 2.5, 2, 1.5]
     kinds = np.repeat(np.arange(5), sizes)
-    spread = np.linspace(0.3, 0.6, 5)[kinds, None]
-    return places[kinds] + spread * rng.normal(size=(len(kinds), 4)) * [2, 1, 1, 0.5], kinds
+    scale = np.linspace(0.3, 0.6, 5)[kinds, None]
+    return places[kinds] + scale * rng.normal(size=(len(kinds), 4)) * [2, 1, 1, 0.5], kinds
 
 
 @pytest.fixture(scope="module")
 def domains():
-    """Rows and kinds of both, of which the second one is turned into more dimensions."""
+    """Rows and kinds of two domains; the second domain is rotated into more dimensions."""
     rng = np.random.default_rng(1)
     (X, x), (Y, y) = (rows(sizes, rng) for sizes in SIZES)
     frame = 2 * np.linalg.qr(rng.normal(size=(6, 4)))[0]

@@ -43,12 +43,12 @@ def identity(n=K):
     return Autoencoder(*layers, n_features=n, latent_dim=n, stochastic=False)
 
 
-def domain_of(X, autoencoder=None, *, kind="ae", known=(), held_out=(), **params):
+def domain_of(X, autoencoder=None, *, kind="ae", anchors=(), held_out=(), **params):
     model = RegularizedAutoencoder(autoencoder or identity(), AutoencodingOptions(kind))
     order = np.setdiff1d(np.arange(len(X)), held_out)
-    known, held_out = (np.asarray(rows, dtype=np.intp) for rows in (known, held_out))
+    anchors, held_out = (np.asarray(rows, dtype=np.intp) for rows in (anchors, held_out))
     return AutoencodedDomain(
-        X, model, order=order, held_out=held_out, known=known, coordinates=lambda rows: rows,
+        X, model, order=order, held_out=held_out, anchors=anchors, coordinates=lambda rows: rows,
         **{"n_reference": 100, **params},
     )  # fmt: skip
 
@@ -96,8 +96,8 @@ def objective_for(domains, matcher=None, **options):
 # -------------------------------------------------------------------------------- one domain
 
 
-def test_reference_rows_are_drawn_anew_after_the_known_ones():
-    domain = domain_of(cloud(), known=(5, 2), held_out=(7, 8), n_reference=10)
+def test_reference_rows_are_drawn_anew_after_the_anchors():
+    domain = domain_of(cloud(), anchors=(5, 2), held_out=(7, 8), n_reference=10)
     first = domain.pool[domain.draw_reference(seeded())].tolist()
     assert first[:2] == [5, 2]
     assert len(set(first)) == 10
@@ -119,7 +119,7 @@ def test_normal_codes_are_centred_and_of_rms_distance_one():
 
 
 def test_matches_are_sought_for_a_limited_pool():
-    domain = domain_of(cloud(), known=(5, 2), n_reference=30, max_pool=20)
+    domain = domain_of(cloud(), anchors=(5, 2), n_reference=30, max_pool=20)
     assert domain.pool[:2].tolist() == [5, 2]
     assert (len(domain.pool), len(domain.coordinates), len(domain.reference)) == (20, 20, 20)
 
@@ -133,7 +133,7 @@ def test_the_rms_distance():
 
 def test_there_are_no_more_reference_rows_than_rows():
     assert len(domain_of(cloud(), held_out=range(10)).reference) == N - 10
-    assert len(domain_of(cloud(), known=range(12), n_reference=4).reference) == 12
+    assert len(domain_of(cloud(), anchors=range(12), n_reference=4).reference) == 12
 
 
 def test_encoding_leaves_the_mode_alone():
@@ -166,7 +166,7 @@ def test_validation_is_the_error_of_held_out_rows():
 # --------------------------------------------------------------------------------- the losses
 
 
-def test_each_learns_alone_at_first():
+def test_each_autoencoder_trains_alone_at_first():
     objective = objective_for(two_domains())
     generator = seeded()
     losses = [objective.losses("autoencoders", generator) for _ in range(4)]
