@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -23,7 +22,7 @@ from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, hold_out
 from skgw.base.training_run import TrainingRun
 from skgw.base.validation import read_codes
 from skgw.nn import AutoencoderSpec, FittedNetwork
-from skgw.nn.coded_domain import CodedDomain, NormalMixture, Scaler
+from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # updates of max_iter="auto"
 N_EPOCHS = 15  # passes over the rows of max_iter="auto", within these limits
@@ -41,8 +40,6 @@ hidden_layer_sizes : tuple of int, default={hidden_layer_sizes}
 image_shape : (int, int, int) or None, default={image_shape}
     Channels, height and width of the images in the rows, for "conv".
 """
-
-Array = NDArray[Any]
 
 
 def automatic_updates(n_rows: int, batch_size: int) -> int:

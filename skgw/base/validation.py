@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from skgw.spaces import Space, edge_lengths, is_networkx
-from skgw.spaces.build import check_distances
+from skgw.spaces.build import check_distances, check_finite_distances
 from skgw.spaces.finite import Array, Metric
 
 
@@ -111,8 +111,7 @@ def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int
     n = len(space.anchors)
     sample = np.arange(n) if n <= max_anchors else rng.choice(n, max_anchors, replace=False)
     D = space.between(sample, sample)
-    if not np.isfinite(D).all() or D.min() < 0:
-        raise ValueError("The metric gave distances that are negative, NaN or infinite.")
+    check_finite_distances(D)
     check_distances(D, "Distances by the metric")
     largest = float(D.max())
     if largest == 0:

@@ -22,12 +22,15 @@ from skgw.matching.reference import CouplingSettings, PartialPlan, choose_epsilo
 from skgw.matching.refinement import RefinementSettings, refine_coupling
 from skgw.matching.result import Alignment
 from skgw.matching.side_information import SideInformation
-from skgw.matching.training_domain import ReferenceDomain, TrainingDomain, reference_domains
+from skgw.matching.training_domain import (
+    DomainPair,
+    ReferenceDomain,
+    reference_domains,
+)
 from skgw.solvers import GromovResult
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array
 
-Pair = tuple[TrainingDomain, TrainingDomain]
 References = tuple[ReferenceDomain, ReferenceDomain]
 
 
@@ -83,7 +86,7 @@ class AlignmentOptions:
 
 
 def align(
-    pair: Pair, side_information: SideInformation, options: AlignmentOptions, seed: int
+    pair: DomainPair, side_information: SideInformation, options: AlignmentOptions, seed: int
 ) -> Alignment:
     """Align two domains."""
     settings = options.settings
@@ -133,7 +136,7 @@ class _Extended(NamedTuple):
 
 
 def _extend(
-    pair: Pair, domains: References, side_information: SideInformation, result: GromovResult
+    pair: DomainPair, domains: References, side_information: SideInformation, result: GromovResult
 ) -> _Extended:
     rows = domains[0].rows, domains[1].rows
     plan = result.plan.cpu().numpy()

@@ -6,7 +6,6 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -42,8 +41,6 @@ from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces.finite import Metric
 
 SETTINGS = MatchingSettings()  # settings of all matchers
-
-Array = NDArray[Any]
 
 
 @with_parameters

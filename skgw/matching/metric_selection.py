@@ -24,21 +24,21 @@ import itertools
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.matching.side_information import SideInformation
-from skgw.matching.training_domain import TrainingDomain, reference_domains, root_mean_square
+from skgw.matching.training_domain import (
+    DomainPair,
+    reference_domains,
+    root_mean_square,
+)
 from skgw.solvers import GromovResult, solve_gromov
 from skgw.solvers.problems import plan_cost
-from skgw.spaces.finite import Index, Metric
-
-Array = NDArray[Any]
-Pair = tuple[TrainingDomain, TrainingDomain]
+from skgw.spaces.finite import Array, Index, Metric
 
 # Margin below which a matching is ambiguous: samples of rings, squares and normal distributions
 # have margins of 0 to 0.17, samples of most shapes without symmetry 0.2 and more.
@@ -127,7 +127,7 @@ class Candidate(NamedTuple):
 
 
 def select_metrics(
-    domains: Pair,
+    domains: DomainPair,
     side_information: SideInformation,
     n_init: int,
     seed: int,
@@ -248,7 +248,7 @@ def _value_gap(result: GromovResult, plan_distances: tuple[float, ...]) -> float
     return np.inf
 
 
-def _pairs_of_metrics(domains: Pair) -> list[tuple[Metric, Metric]]:
+def _pairs_of_metrics(domains: DomainPair) -> list[tuple[Metric, Metric]]:
     x, y = domains
     if len(x.metrics) == len(y.metrics):
         return list(zip(x.metrics, y.metrics, strict=True))
@@ -256,7 +256,7 @@ def _pairs_of_metrics(domains: Pair) -> list[tuple[Metric, Metric]]:
 
 
 def _try_on_subsample(
-    domains: Pair,
+    domains: DomainPair,
     metrics: list[tuple[Metric, Metric]],
     side_information: SideInformation,
     n_init: int,
@@ -280,7 +280,7 @@ def _try_on_subsample(
     ]
 
 
-def sample_rows(domains: Pair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:
+def sample_rows(domains: DomainPair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:
     """Up to `size` rows of either domain, the rows `always` among them."""
     x, y = (domain.sample(size, i) for domain, i in zip(domains, always, strict=True))
     return x, y

@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from skgw.solvers import GromovResult, State, solve_gromov
 from skgw.solvers.initializers import warm_start
-
-Array = NDArray[Any]
+from skgw.spaces.finite import Array
 
 
 @dataclass(frozen=True)

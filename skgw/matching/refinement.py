@@ -19,22 +19,24 @@ from __future__ import annotations
 import functools
 import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning
 from skgw.matching.side_information import SideInformation
-from skgw.matching.training_domain import ReferenceDomain, TrainingDomain, reference_domains
+from skgw.matching.training_domain import (
+    DomainPair,
+    ReferenceDomain,
+    TrainingDomain,
+    reference_domains,
+)
 from skgw.registration.procrustes import register
 from skgw.solvers import GromovResult, solve_gromov
-from skgw.spaces.finite import Metric
+from skgw.spaces.finite import Array, Metric
 
-Array = NDArray[Any]
-Pair = tuple[TrainingDomain, TrainingDomain]
 References = tuple[ReferenceDomain, ReferenceDomain]
 Graphs = tuple[Tensor, Tensor]
 
@@ -100,7 +102,7 @@ class Refined(NamedTuple):
 
 
 def refine_coupling(
-    pair: Pair,
+    pair: DomainPair,
     metrics: tuple[Metric, Metric],
     domains: References,
     side_information: SideInformation,
@@ -132,7 +134,7 @@ def refine_coupling(
 
 
 def _refine_after_map(
-    pair: Pair,
+    pair: DomainPair,
     graphs: Graphs,
     side_information: SideInformation,
     domains: References,

@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, column_or_1d
 
-Array = NDArray[Any]
+from skgw.spaces.finite import Array
 
 ANCHOR_PENALTY = 1.0  # cost of a wrong match for a row of an anchor pair, in mean squared distances
 PAIRS_MESSAGE = (

@@ -9,6 +9,7 @@ import numpy as np
 
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
 from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
+from skgw.spaces.build import check_finite_distances
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.storable import storable
@@ -140,6 +141,9 @@ def reference_domains(
     return x, y
 
 
+DomainPair = tuple[TrainingDomain, TrainingDomain]
+
+
 def all_distances(space: Space) -> Array:
     """Distances between the anchors of a space."""
     every = np.arange(len(space.anchors))
@@ -154,6 +158,5 @@ def root_mean_square(D: Array) -> float:
     ValueError
         If a distance is negative or not finite.
     """
-    if not np.isfinite(D).all() or D.min() < 0:
-        raise ValueError("The metric gave distances that are negative, NaN or infinite.")
+    check_finite_distances(D)
     return float(np.sqrt(np.mean(np.square(D, dtype=np.float64)))) or 1.0

@@ -229,6 +229,12 @@ def choose_anchors(n: int, rng: np.random.RandomState, max_anchors: int = MAX_AN
     return np.sort(rng.choice(n, max_anchors, replace=False))
 
 
+def check_finite_distances(D: Array) -> None:
+    """Raise a ValueError if the metric gave a distance that is negative or not finite."""
+    if not np.isfinite(D).all() or D.min() < 0:
+        raise ValueError("The metric gave distances that are negative, NaN or infinite.")
+
+
 def check_distances(D: Array, name: str = "Precomputed distances") -> None:
     """Raise a ValueError unless D (n, n) is zero on the diagonal and symmetric."""
     if D.shape[0] != D.shape[1]:

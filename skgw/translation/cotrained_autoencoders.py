@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
@@ -42,6 +41,7 @@ from skgw.base.two_domains import (
 from skgw.base.validation import read_codes
 from skgw.matching.side_information import read_anchors
 from skgw.nn.coded_domain import NormalMixture
+from skgw.spaces.finite import Array
 from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.matches import nearest
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
@@ -51,8 +51,6 @@ from skgw.translation.setup import DomainOptions, DomainSetup, image_shape_of, s
 
 N_MATCHINGS = 10  # during the second part of the training
 MAX_COMPARED = 1000  # training rows that `score` measures distances to
-
-Array = NDArray[Any]
 
 
 @with_parameters

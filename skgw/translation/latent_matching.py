@@ -20,11 +20,10 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.matching.alignment import AlignmentOptions, align
@@ -37,8 +36,6 @@ from skgw.registration.procrustes import Pair, Registration
 from skgw.registration.similarity import Similarity
 from skgw.registration.split_half import POOR_COST_RATIO
 from skgw.registration.unbalanced import register_unbalanced
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from skgw.registration.procrustes import FINE_REG_SCHEDULE, entropic_transport
 from skgw.solvers import LazyPlan
+from skgw.spaces.finite import Array
 from skgw.storable import storable
 
 CHUNK_SIZE = 2048  # points whose distances are held at a time
 MIN_SCALE = 1e-6  # distances, variances and masses below it count as zero
 
-Array = NDArray[Any]
 Points = TypeVar("Points", Tensor, NDArray[Any])
 
 

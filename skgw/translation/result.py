@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
@@ -14,6 +13,7 @@ from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
 from skgw.nn import FittedNetwork
 from skgw.nn.residual import ResidualMap, ResidualSpec
 from skgw.registration.split_half import POOR_COST_RATIO
+from skgw.spaces.finite import Array
 from skgw.training import TrainingOptions, train
 from skgw.translation.autoencoded_domain import rms_distance
 from skgw.translation.code_map import CodeMap
@@ -24,8 +24,7 @@ from skgw.translation.setup import DomainSetup
 from skgw.translation.translation_network import TranslationObjective
 from skgw.translation.translator import RowMap, Translator
 
-Array = NDArray[Any]
-Pair = tuple[Array, Array]
+ArrayPair = tuple[Array, Array]
 Networks = tuple[FittedNetwork[ResidualMap], FittedNetwork[ResidualMap]]
 
 
@@ -42,7 +41,7 @@ class CoTrained(NamedTuple):
     """
 
     translator: Translator
-    mass: Pair
+    mass: ArrayPair
     cost: float
     cost_ratio: float
     margin: float
@@ -106,7 +105,7 @@ def conclude(
     )
 
 
-def diagnostics(found: CoTrained, codes: Pair) -> dict[str, float]:
+def diagnostics(found: CoTrained, codes: ArrayPair) -> dict[str, float]:
     """`GWCoTrainedAutoencoders.diagnostics_`, from the codes of all training rows."""
     figures = {"cost": found.cost, "cost_ratio": found.cost_ratio}
     for name, z, scale in zip("xy", codes, found.translator.code_map.scales, strict=True):
@@ -163,8 +162,8 @@ def _row_map(
 def _train_networks(
     network: TranslationNetwork,
     trained: CoTrainingObjective,
-    points: Pair,
-    targets: Pair,
+    points: ArrayPair,
+    targets: ArrayPair,
     noise: torch.Generator,
 ) -> Networks:
     """Maps between the codes of both domains, trained on the means of matched codes."""
@@ -182,7 +181,7 @@ def _train_networks(
     return FittedNetwork.of(maps[0], spec), FittedNetwork.of(maps[1], spec)
 
 
-def _arrays(x: Tensor, y: Tensor) -> Pair:
+def _arrays(x: Tensor, y: Tensor) -> ArrayPair:
     return _array(x), _array(y)
 
 

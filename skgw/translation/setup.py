@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skgw.autoencoders.base import check_network
 from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
@@ -14,9 +13,8 @@ from skgw.base.trained import hold_out
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import CodedDomain, Scaler
 from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.spaces.finite import Array
 from skgw.translation.autoencoded_domain import AutoencodedDomain
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from skgw.nn import FittedNetwork
 from skgw.nn.coded_domain import CodedDomain
 from skgw.nn.residual import ResidualMap
 from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.spaces.finite import Array
 from skgw.storable import storable
 from skgw.translation.code_map import CodeMap
 from skgw.translation.matches import LatentMatches, assign_jointly
 
 METHODS = ("auto", "decoded", "network", "barycentric", "greedy")
-
-Array = NDArray[Any]
 
 
 @storable
