@@ -109,14 +109,20 @@ def measure(data: str, constraint: str, weight: float, max_iter: int | str, seed
     model.fit(X)
     seconds = time.perf_counter() - start
     samples = model.sample(N_FRESH, random_state=seed)
-    wish = params.get("style")
     return {
         "seconds": seconds,
-        "in_style": None if wish is None else float(np.mean(wish.predict(samples))),
+        "in_style": share_in_style(params["penalties"], samples),
         "divergence": model.gw_divergence_,
         **of_samples(samples, fresh, centers, seed),
         **of_rows(model, labels, fresh, fresh_labels),
     }
+
+
+def share_in_style(penalties: Penalties, samples: np.ndarray) -> float | None:
+    """Share of the samples in the target class; None without a style."""
+    if penalties.style is None:
+        return None
+    return float(np.mean(penalties.style.classifier.predict(samples)))
 
 
 def of_samples(samples: np.ndarray, fresh: np.ndarray, centers: np.ndarray, seed: int) -> Figures:
