@@ -19,8 +19,10 @@ def check_options(
             f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
             "0 <= alpha < 1, the plain one neither."
         )
-    if (tol is not None and not tol > 0) or max_iter < 1:
-        raise ValueError("tol must be positive and max_iter at least 1.")
+    if tol is not None and (not isinstance(tol, numbers.Real) or not tol > 0):
+        raise ValueError(f"tol must be a positive number, got {tol!r}.")
+    if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:
+        raise ValueError(f"max_iter must be an integer of at least 1, got {max_iter!r}.")
     return alpha
 
 

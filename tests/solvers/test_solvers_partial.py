@@ -130,7 +130,7 @@ def test_the_result_describes_the_plan(pair):
     assert again.plan == pytest.approx(r.plan, abs=1e-5)
 
 
-@pytest.mark.parametrize("mass", [0.0, -0.5, 1.5, np.nan])
+@pytest.mark.parametrize("mass", [0.0, -0.5, 1.5, np.nan, "half", np.full(2, 0.5)])
 def test_mass_out_of_range(pair, mass):
-    with pytest.raises(ValueError, match="mass must be above 0 and at most 1"):
+    with pytest.raises(ValueError, match="mass must be a number above 0 and at most 1"):
         solve_gromov(*pair, mass=mass)

@@ -219,10 +219,13 @@ def test_starts(pair):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unbalanced": -1.0}, "must be a number that is not negative"),
-        ({"unbalanced": (0.1, -1.0)}, "must be a number that is not negative"),
-        ({"unbalanced": (0.1, 0.1, 0.1)}, "or two of them"),
-        ({"unbalanced": np.nan}, "not negative"),
+        ({"unbalanced": -1.0}, "must be a non-negative number"),
+        ({"unbalanced": (0.1, -1.0)}, "must be a non-negative number"),
+        ({"unbalanced": (0.1, 0.1, 0.1)}, "or a pair of them"),
+        ({"unbalanced": (0.1, None)}, "infinity fixes a marginal"),
+        ({"unbalanced": "weak"}, "must be a non-negative number.*got 'weak'"),
+        ({"unbalanced": np.nan}, "non-negative"),
+        ({"unbalanced": 0.1, "init": None}, "init must be .* got None"),
         ({"unbalanced": 0.1, "mass": 0.5}, "not both"),
         ({"unbalanced": 0.1, "init": "identity"}, "same size and weights"),
         ({"unbalanced": 0.1, "init": "random"}, "init must be"),
