@@ -1,4 +1,4 @@
-"""The normalised discrepancy: zero for copies, positive otherwise, one reg for its three terms."""
+"""The divergence: zero for copies, positive otherwise, one reg for its three terms."""
 
 import warnings
 from pathlib import Path

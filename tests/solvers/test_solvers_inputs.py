@@ -153,7 +153,7 @@ def test_complex_and_half_tensors():
 
 def test_batches_of_different_length(arrays):
     Ca, Cb = np.stack([arrays["Ca"]] * 3), np.stack([arrays["Cb"]] * 2)
-    with pytest.raises(ValueError, match="Cb holds a batch of 2, the longer batch of matrices 3: give"):
+    with pytest.raises(ValueError, match="Cb holds a batch of 2, the longer batch of matrices 3"):
         solve_gromov(Ca, Cb)
     with pytest.raises(ValueError, match="a holds a batch of 2"):
         solve_gromov(Ca, arrays["Cb"], a=np.full((2, 12), 1 / 12))

@@ -72,7 +72,7 @@ def test_the_exact_plan_of_pot_for_little_entropy(copies):
     assert gaps[1] < 0.3 * gaps[0]
 
 
-def test_what_has_no_partner_is_left(copies):
+def test_points_without_a_match_lose_their_mass(copies):
     Ca, Cb, order = copies
     result = solve_gromov(Ca, Cb, mass=40 / 48, reg=1e-3)
     for matched in result.marginals:
