@@ -78,7 +78,8 @@ class StartsReport:
 class GromovResult:
     r"""Plan and values of one entropic Gromov-Wasserstein problem, or of a batch.
 
-    The methods of plans apply to the result: ``result.topk(3)``, ``np.asarray(result)``. Arrays have the kind, dtype and device of the input; a batch of problems adds a leading axis to
+    Methods of plans apply to the result, as in ``result.topk(3)`` and ``np.asarray(result)``.
+    Arrays have the kind, dtype and device of the input; a batch of problems adds a leading axis to
     each field.
 
     Attributes

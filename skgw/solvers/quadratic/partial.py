@@ -20,7 +20,6 @@ References
 from __future__ import annotations
 
 import functools
-import numbers
 from typing import NamedTuple
 
 import torch
@@ -76,11 +75,6 @@ def solve_partial(
     settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
     """`solve_gromov` with `mass`, on validated tensors, at an absolute `reg` (B,)."""
-    if not isinstance(mass, numbers.Real) or not 0 < mass <= 1:
-        raise ValueError(
-            "mass must be a number above 0 and at most 1, the mass of a and b, for all problems of "
-            f"a batch, got {mass!r}."
-        )
     with torch.no_grad():
         free = torch.zeros_like(reg)
         points = unbalanced_problem(inputs, free, free, loss=loss, alpha=alpha)
