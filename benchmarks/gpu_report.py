@@ -1,11 +1,11 @@
-"""Do solver and estimators work on this GPU, and how fast are they? One command, one JSON file.
+"""Correctness and speed of solver and estimators on this GPU: one command, one JSON file.
 
     python -m benchmarks.gpu_report --out gpu_report.json
 
-Takes less than ten minutes. Every section runs in a process of its own with a time limit, as one
-failure on a GPU makes all that follows in the same process fail; what went wrong is recorded with
-its traceback. Without a GPU it says so, and why, in the file too, and ends with status 1; so it
-does where a section failed. `--device cpu` goes through the sections with tiny problems.
+The report takes less than ten minutes. Every section runs in a separate process with a time limit,
+as a failure on a GPU spoils the rest of its process. The file holds the traceback of a failure.
+Without a GPU the report names the reason. The exit status is 1 without a GPU and if a section
+failed. `--device cpu` runs the sections with tiny problems.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def why_no_gpu() -> str | None:
 
 
 def in_a_process(name: str, device: str, limit: float) -> Figures:
-    """What `measure` finds, and "done", "failed" or "out of time"."""
+    """The figures of `measure`, and the status "done", "failed" or "out of time"."""
     if limit <= 0:
         return {"status": "out of time"}
     command = [sys.executable, "-m", "benchmarks.gpu_report", "--section", name, "--device", device]

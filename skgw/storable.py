@@ -27,15 +27,15 @@ def storable(cls: Any = None, /, *, name: str | None = None) -> Any:
     Parameters
     ----------
     cls : dataclass or named tuple
-        Its constructor takes the fields by name, and does no more than to keep them. A subclass is
-        not storable unless it is decorated, too.
+        The constructor takes the fields by name and only stores them. A subclass is not storable
+        unless it is decorated, too.
     name : str, optional
-        What files call the class; by default its own name.
+        Name of the class in files; by default the name of the class itself.
 
     Raises
     ------
     TypeError
-        If the class is none of skgw's, has no fields, or if its name belongs to another class.
+        If the class is not defined in skgw or has no fields, or if another class has the name.
     """
     if cls is None:
         return lambda decorated: _register(decorated, name or decorated.__name__)
@@ -58,17 +58,17 @@ def _path(cls: type) -> tuple[str, str]:
 
 
 def stored_name(cls: type) -> str | None:
-    """What files call `cls`; None if its objects cannot be stored."""
+    """Name of `cls` in files; None if its objects cannot be stored."""
     return _NAME_OF.get(cls)
 
 
 def stored_class(name: str) -> type:
-    """The class that files call `name`.
+    """The class with this name in files.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If no storable class has the name.
     """
     try:
         return _CLASS_OF[name]

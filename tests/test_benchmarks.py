@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import common, records
+from benchmarks.embedding import constraints
 from benchmarks.tables import Table, pivot, short, spread, summary, write_csv
 
 TABLES = {"scores": summary({"data": "data"}, {"score": ("score", 2)})}
@@ -182,3 +183,12 @@ def test_tables_of_scripts_have_no_lines_without_records(script):
         assert len(set(table.header)) == len(table.header)
         for line in table.lines([]):
             assert len(line) == len(table.header)
+
+
+def test_the_share_of_samples_in_a_style_is_measured():
+    points = np.array([[constraints.LINE + 1.0, 0.0], [constraints.LINE - 1.0, 0.0]])
+    shares = [
+        constraints.share_in_style(constraints.parameters(name, 0.1)["penalties"], points)
+        for name in ("none", "l1", "half plane")
+    ]
+    assert shares == [None, None, 0.5]

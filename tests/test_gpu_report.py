@@ -15,7 +15,7 @@ FIELDS = {
     "machine": {"versions", "python", "gpu"},
     "floor": {
         "product_tflops", "batched_product_tflops", "exp_per_ns", "vector_product_gbytes_per_s",
-        "launch_us", "launch_and_look_us",
+        "launch_us", "launch_and_synchronise_us",
     },
     "correct, torch": {"float64 L2", "float64 KL", "float32 L2", "float32 KL", "gradient_relative"},
     "linear, torch": {"2 x 12", "1 x 20"},

@@ -1,10 +1,10 @@
-"""What the learned adversary does, and what holds it: mixtures, digits, and images.
+"""The learned adversary under several penalties: mixtures, digits, and images.
 
 Mixtures are measured as in `modes.py`. Samples of the digits are as wide as the data (20 principal
-axes), and come from an embedding of as many dimensions; they are turned by the orthogonal map that
-fits the model's own coupling best, and compared with digits that the fit has not seen. So are
-images in 50 principal axes, if `--images` names an archive as `skgw.datasets.load_images` reads it.
-How far the adversary's networks are from isometries at the end is given as their penalty;
+axes), and come from an embedding of as many dimensions. The orthogonal map that fits the model's
+coupling best is applied to the samples, which are then compared with held-out digits. Images in 50
+principal axes are measured likewise, if `--images` names an archive for
+`skgw.datasets.load_images`. "penalty" is the adversary's distance from isometries at the end;
 "divergence" is between training rows and a cloud of generated points, by plain distances.
 """
 

@@ -1,4 +1,4 @@
-"""How long an update takes, within a fit."""
+"""Time of an update within a fit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from skgw import GWGenerativeEmbedding
 
 
 class Clock:
-    """A callback that notes when reports came, one every 50 updates of a multiple of 50."""
+    """A callback that records the time of each report; training reports every 50 updates."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def seconds_per_update(self) -> float:
-        """Without the start and the projection; NaN below 51 updates."""
+        """Seconds of an update, without initialisation and projection; NaN below 51 updates."""
         updates = GWGenerativeEmbedding.report_every * (len(self.times) - 1)
         return (self.times[-1] - self.times[0]) / updates if updates > 0 else math.nan
 
@@ -27,9 +27,9 @@ class Clock:
         """Nothing to clean up."""
 
     def on_fit_task_begin(self, estimator: Any, context: Any, **about: Any) -> None:
-        """Of no interest."""
+        """Nothing to record."""
 
     def on_fit_task_end(self, estimator: Any, context: Any, **about: Any) -> None:
-        """Note the time of a report; the end of the fit is none."""
+        """Record the time of a report; the end of the fit is not a report."""
         if context.task_name == "training":
             self.times.append(time.perf_counter())

@@ -1,13 +1,12 @@
-"""What penalties and styles buy, and what they cost: five Gaussian modes in the plane.
+"""Effects of penalties and styles on five Gaussian modes in the plane.
 
-A style is a classifier of the plane that samples are to please. The structure of the data allows
-that they are all on the right of a line ("half plane", a logistic regression): the cloud has to
-move. It does not allow that they are all within a disc smaller than the data ("disc", a network):
-what pleases the style is taken from the distances. Penalties keep the cloud around the origin: the
-squared norm of its mean, or the mean l1 norm of its points, which also shrinks it. ("tv" is for
-images, see `images.py`.)
+A style is a classifier of the plane with a target class. A shift of all samples satisfies the
+first style, the right of a line ("half plane", a logistic regression), and keeps all distances. The
+second style is a disc smaller than the data ("disc", a network): samples in the disc have smaller
+distances than the data. Penalties keep the cloud around the origin: the squared norm of its mean,
+or the mean l1 norm of its points, which also shrinks it. Total variation is in `images.py`.
 
-"in style" is the share of fresh samples in the class that is asked for. Then, after a rigid
+"in style" is the share of fresh samples in the target class. Then, after a rigid
 transformation onto the true centres: samples near a mode and their width, as in `modes.py`; their
 size, which is the root mean square distance relative to the one of fresh data; and the error of the
 distribution of distances. "clusters" is the adjusted Rand index of the modes and five clusters
@@ -109,14 +108,20 @@ def measure(data: str, constraint: str, weight: float, max_iter: int | str, seed
     model.fit(X)
     seconds = time.perf_counter() - start
     samples = model.sample(N_FRESH, random_state=seed)
-    wish = params.get("style")
     return {
         "seconds": seconds,
-        "in_style": None if wish is None else float(np.mean(wish.predict(samples))),
+        "in_style": share_in_style(params["penalties"], samples),
         "divergence": model.gw_divergence_,
         **of_samples(samples, fresh, centers, seed),
         **of_rows(model, labels, fresh, fresh_labels),
     }
+
+
+def share_in_style(penalties: Penalties, samples: np.ndarray) -> float | None:
+    """Share of the samples in the target class; None without a style."""
+    if penalties.style is None:
+        return None
+    return float(np.mean(penalties.style.classifier.predict(samples)))
 
 
 def of_samples(samples: np.ndarray, fresh: np.ndarray, centers: np.ndarray, seed: int) -> Figures:
@@ -132,7 +137,7 @@ def of_samples(samples: np.ndarray, fresh: np.ndarray, centers: np.ndarray, seed
 def of_rows(
     model: GWGenerativeEmbedding, labels: np.ndarray, fresh: np.ndarray, fresh_labels: np.ndarray
 ) -> Figures:
-    """Whether embedded rows keep to their modes."""
+    """Agreement of clusters and neighbours of embedded rows with their modes."""
     Z = model.embedding_
     clusters = KMeans(labels.max() + 1, n_init=10, random_state=0).fit_predict(Z)
     nearest = KNeighborsClassifier(1).fit(Z, labels)

@@ -1,4 +1,4 @@
-"""Does `score` in a grid search choose an epsilon that other measures like as well?
+"""Quality of the epsilon that a grid search by `score` chooses, by other measures.
 
 `GridSearchCV` over epsilon and n_components, with three folds, best by the estimator's own score.
 The search does not see the measures, which are of the rows that each fold holds out: rank

@@ -1,4 +1,4 @@
-"""The methods that the embedding stands beside, and what they are measured by."""
+"""Baselines of the embedding, and a measure that all methods share."""
 
 from __future__ import annotations
 

@@ -19,14 +19,14 @@ TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}  # of archives, in
 def in_place(model: GWGenerativeEmbedding, samples: Array) -> Array:
     """Samples in the data's own space, by the orthogonal map that agrees with the coupling."""
     cloud = model.generated_
-    partners = model.inverse_transform(cloud)
-    width = max(cloud.shape[1], partners.shape[1])
+    matches = model.inverse_transform(cloud)
+    width = max(cloud.shape[1], matches.shape[1])
     one, other = (
-        np.pad(Z - Z.mean(0), ((0, 0), (0, width - Z.shape[1]))) for Z in (cloud, partners)
+        np.pad(Z - Z.mean(0), ((0, 0), (0, width - Z.shape[1]))) for Z in (cloud, matches)
     )
     rotation, _ = orthogonal_procrustes(one, other)
     moved = np.pad(samples - cloud.mean(0), ((0, 0), (0, width - samples.shape[1]))) @ rotation
-    return np.asarray(moved[:, : partners.shape[1]] + partners.mean(0))
+    return np.asarray(moved[:, : matches.shape[1]] + matches.mean(0))
 
 
 def sheet(path: Path, rows: list[tuple[Array, tuple[int, int, int]]]) -> None:

@@ -1,7 +1,7 @@
 """Time to solve a batch of small problems, beside a loop over POT and OTT's vmap, in float32.
 
 The problems are those of "noisy copy" in `families.py`, one seed for each. Runs are interleaved;
-times are medians, ratios are medians of the ratios within a round.
+times are medians, ratios are medians of the ratios within a repetition.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.solver.solvers import BATCH, quietly
 
 SIZES = 100, 200
 N_PROBLEMS = 64
-ROUNDS = 3
+N_REPETITIONS = 3
 
 
 def measure(n: int, n_problems: int, seed: int) -> Figures:
@@ -26,7 +26,7 @@ def measure(n: int, n_problems: int, seed: int) -> Figures:
     runs = {name: BATCH[name](Ca, Cb, REG) for name in names}
     plans = {name: quietly(solve) for name, solve in runs.items()}
     times = {name: [] for name in names}
-    for _ in range(ROUNDS):
+    for _ in range(N_REPETITIONS):
         for name in names:
             times[name].append(clock(lambda s=runs[name]: quietly(s)))
     values = {

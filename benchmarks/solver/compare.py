@@ -1,8 +1,8 @@
 """Time to a plan, and the plan's objective and marginal error, beside POT and OTT.
 
 All solvers of a group get the same problem, and their runs are interleaved; times are medians, and
-ratios are medians of the ratios within a round. In its turn a solver runs for at least 20 ms, again
-and again, and the mean counts: as in training, what it needs is then in the caches. The objective
+ratios are medians of the ratios within a repetition. In each repetition a solver runs for at least
+20 ms, and the mean of its runs counts: as in training, the caches then hold its data. The objective
 F = E - reg H is evaluated in float64 from every plan, once it is rounded to a coupling. The floor
 is the time of two products of matrices (one gradient) and of two of a matrix and a vector (one step
 of any inner solver), in the same process: the last column is the time over the sum of both. Needs
@@ -25,8 +25,8 @@ from benchmarks.solver.solvers import GROUPS, quietly
 
 SIZES = 100, 250, 500, 1000
 REG = 0.01
-TURN = 20.0  # milliseconds
-BUDGET = 4.0  # seconds of a solver per cell: rounds are as many as fit, 1 to 15
+MIN_RUN = 20.0  # milliseconds
+BUDGET = 4.0  # seconds of a solver per cell: repetitions are as many as fit, 1 to 15
 
 
 def objective(Ca: np.ndarray, Cb: np.ndarray, T: np.ndarray, reg: float) -> float:
@@ -51,7 +51,7 @@ def marginal_error(T: np.ndarray) -> float:
 
 
 def clock(run: Callable[[], object], at_least: float = 0.0) -> float:
-    """Milliseconds of a run; the mean of several, if they take `at_least` so many together."""
+    """Milliseconds of a run: the mean of as many runs as take `at_least` milliseconds."""
     start, n_runs, passed = time.perf_counter(), 0, 0.0
     while n_runs == 0 or passed < at_least:
         run()
@@ -66,11 +66,11 @@ def measure(family: str, n: int, group: str, seed: int) -> Figures:
     runs = {name: GROUPS[group][name](Ca, Cb, REG) for name in names}
     plans = {name: quietly(solve) for name, solve in runs.items()}
     slowest = max(clock(lambda s=solve: quietly(s)) for solve in runs.values())
-    rounds = int(np.clip(1e3 * BUDGET / slowest, 1, 15))
+    n_repetitions = int(np.clip(1e3 * BUDGET / slowest, 1, 15))
     times = {name: [] for name in names}
-    for _ in range(rounds):
+    for _ in range(n_repetitions):
         for name in names:
-            times[name].append(clock(lambda s=runs[name]: quietly(s), TURN))
+            times[name].append(clock(lambda s=runs[name]: quietly(s), MIN_RUN))
     dtype = torch.float64 if "64" in group else torch.float32
     A, B = (torch.tensor(C, dtype=dtype) for C in (Ca, Cb))
     T = torch.rand(len(A), len(B), dtype=dtype)

@@ -27,8 +27,8 @@ def mixture(n: int, rng: np.random.Generator) -> np.ndarray:
 def noisy_copy(n: int, rng: np.random.Generator) -> Pair:
     """A mixture, and its rotated and shuffled copy in space, with noise."""
     x = mixture(n, rng)
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    y = np.c_[x, np.zeros(n)] @ turn + 0.05 * rng.normal(size=(n, 3))
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    y = np.c_[x, np.zeros(n)] @ rotation + 0.05 * rng.normal(size=(n, 3))
     return distances(x), distances(rng.permutation(y))
 
 

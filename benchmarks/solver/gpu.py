@@ -1,4 +1,4 @@
-"""What `benchmarks.gpu_report` measures, section by section.
+"""The sections of `benchmarks.gpu_report`.
 
 Every function takes a torch device, and sizes small enough to try it out on a CPU; it returns
 figures that JSON can hold. Problems are those of `families.noisy_copy`, at an absolute `reg`.
@@ -73,7 +73,7 @@ def _version(package: str) -> str | None:
 
 
 def floor(device: str, n: int = 4000, batch: int = 132) -> Figures:
-    """What no solver can beat: products, exponentials, and the cost of asking for them."""
+    """Lower bounds of any solver: products, exponentials, kernel launches, synchronisations."""
     A, x = torch.rand(n, n, device=device), torch.rand(1, device=device)
     small = torch.rand(batch, 100, 100, device=device)
     many = 200
@@ -82,7 +82,7 @@ def floor(device: str, n: int = 4000, batch: int = 132) -> Figures:
         for _ in range(many):
             x.add_(1.0)
 
-    def looks() -> None:
+    def synchronisations() -> None:
         for _ in range(many):
             x.add_(1.0).item()
 
@@ -92,7 +92,7 @@ def floor(device: str, n: int = 4000, batch: int = 132) -> Figures:
         "exp_per_ns": n * n / clock(lambda: A.exp(), device) / 1e6,
         "vector_product_gbytes_per_s": 4 * n * n / clock(lambda: A @ A[0], device) / 1e6,
         "launch_us": 1e3 * clock(launches, device) / many,
-        "launch_and_look_us": 1e3 * clock(looks, device) / many,
+        "launch_and_synchronise_us": 1e3 * clock(synchronisations, device) / many,
     }
 
 

@@ -14,7 +14,7 @@ from skgw.spaces import graph_distances
 
 N_POINTS = 100
 NOISE = 0.3
-Trial = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # distances; true partners of columns
+Trial = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # distances; true matches of columns
 Sampler = Callable[[np.random.Generator], np.ndarray]
 
 
@@ -66,9 +66,9 @@ def copies(sample: Sampler, noise: float = 0.0) -> Callable[[np.random.Generator
 
     def draw(rng: np.random.Generator) -> Trial:
         x = sample(rng)
-        turn, _ = np.linalg.qr(rng.normal(size=(x.shape[1], x.shape[1])))
+        rotation, _ = np.linalg.qr(rng.normal(size=(x.shape[1], x.shape[1])))
         order = rng.permutation(len(x))
-        y = x @ turn + noise * rng.normal(size=x.shape)
+        y = x @ rotation + noise * rng.normal(size=x.shape)
         return distances(x), distances(y[order]), order
 
     return draw

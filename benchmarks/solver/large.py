@@ -1,7 +1,7 @@
 """Time, memory and quality of plans between thousands of points, without matrices.
 
 MNIST images, as 50 principal components of their own sample, against other images, whose components
-are turned by a random rotation, and of one class of which only a tenth is left. The solver sees
+are rotated at random, and of one class of which only a tenth is left. The solver sees
 distances within each side only. Labels tell how good a plan is: the share of images whose heaviest
 match has their label, and of those whose translation (the mean of their matches) is closest to
 an image with it. A mixture of Gaussians in the same number of dimensions stands for more points
@@ -86,7 +86,7 @@ def images(path: Path, n: int, m: int, seed: int) -> Sides:
     some, rest = order[:n], order[n:]
     rest = rest[(labels[rest] != THINNED) | (rng.random(len(rest)) < LEFT)][:m]
     sides = [components(X[i].reshape(len(i), -1) / np.float32(255), seed) for i in (some, rest)]
-    return sides[0], turned(sides[1], seed), labels[some], labels[rest]
+    return sides[0], rotated(sides[1], seed), labels[some], labels[rest]
 
 
 def components(X: np.ndarray, seed: int) -> np.ndarray:
@@ -94,7 +94,7 @@ def components(X: np.ndarray, seed: int) -> np.ndarray:
     return model.fit_transform(X).astype(np.float32)
 
 
-def turned(X: np.ndarray, seed: int) -> np.ndarray:
+def rotated(X: np.ndarray, seed: int) -> np.ndarray:
     return X @ ortho_group.rvs(X.shape[1], random_state=seed).astype(np.float32)
 
 
@@ -107,7 +107,7 @@ def clusters(n: int, m: int, seed: int) -> Sides:
         (centers[k] + 0.3 * rng.normal(size=(len(k), N_COMPONENTS))).astype(np.float32)
         for k in (x, y)
     )
-    return X, turned(Y, seed), x, y
+    return X, rotated(Y, seed), x, y
 
 
 def all_points(X: PointCloud, Y: PointCloud, reg: float, rank: int | None) -> dict[str, Any]:
@@ -182,7 +182,7 @@ ROUTES = {
 }
 
 
-def partners(plan: Any) -> np.ndarray:
+def matches(plan: Any) -> np.ndarray:
     if isinstance(plan, LazyPlan):
         return plan.argmax()
     left, right = plan
@@ -218,7 +218,7 @@ def solve(
     nearest = pairwise_distances_argmin(moved, Y)
     return {
         **figures,
-        "partner": float(np.mean(y[partners(plan)] == x)),
+        "partner": float(np.mean(y[matches(plan)] == x)),
         "translated": float(np.mean(y[nearest] == x)),
     }
 

@@ -1,11 +1,11 @@
-"""Value and gradient of the normalised discrepancy as a loss, beside that of bunnech/gwgan.
+"""Value and gradient of the normalised divergence as a loss, beside that of bunnech/gwgan.
 
 One call is three solves, forward and backward to the second matrix. The reference's solver is
 written down here from its description: the square loss of matrices over their maxima, ten outer
 steps from the product coupling, ten of Sinkhorn's iterations each, in float64, and no test of
 convergence. It leaves out what that code computes and does not use. `excess` is how far the
 cross term's plan is from the best objective of both, over reg, and `error` how far its marginals
-are off. Runs are interleaved; times are medians, ratios medians of the ratios within a round.
+are off. Runs are interleaved; times are medians, ratios medians of the ratios within a repetition.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import Figures, Rows, Table, parser, print_table, run, seeds, spread
-from benchmarks.solver.compare import TURN, clock, marginal_error, objective
+from benchmarks.solver.compare import MIN_RUN, clock, marginal_error, objective
 from benchmarks.solver.families import noisy_copy
 from benchmarks.solver.solvers import quietly
 from skgw.solvers import gw_divergence, solve_gromov
@@ -26,7 +26,7 @@ SIZES = 100, 256
 EPSILON = 5e-3
 TOLERANCE = 1e-2
 STEPS = 10
-ROUNDS = 15
+N_REPETITIONS = 15
 
 
 def reference_plan(D: Tensor, E: Tensor) -> Tensor:
@@ -86,9 +86,9 @@ def measure(n: int, seed: int) -> Figures:
     for solve in runs.values():
         quietly(solve)
     times = {name: [] for name in runs}
-    for _ in range(ROUNDS):
+    for _ in range(N_REPETITIONS):
         for name, solve in runs.items():
-            times[name].append(clock(lambda s=solve: quietly(s), TURN))
+            times[name].append(clock(lambda s=solve: quietly(s), MIN_RUN))
     return {
         name: {
             "ms": float(np.median(times[name])),

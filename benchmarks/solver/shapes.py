@@ -44,15 +44,15 @@ def shuffled_distances(Ca: np.ndarray, Cb: np.ndarray, rng: np.random.Generator)
     return uniform(Ca, Cb[np.ix_(order, order)], np.eye(len(Ca))[:, order] / len(Ca))
 
 
-def turned(x: np.ndarray, rng: np.random.Generator, noise: float = 0.05) -> np.ndarray:
+def rotated(x: np.ndarray, rng: np.random.Generator, noise: float = 0.05) -> np.ndarray:
     """A rotated copy in space, with noise."""
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    return np.c_[x, np.zeros(len(x))] @ turn + noise * rng.normal(size=(len(x), 3))
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    return np.c_[x, np.zeros(len(x))] @ rotation + noise * rng.normal(size=(len(x), 3))
 
 
 def copies(n: int, rng: np.random.Generator) -> Instance:
     x = mixture(n, rng)
-    return shuffled(x, turned(x, rng), rng)
+    return shuffled(x, rotated(x, rng), rng)
 
 
 def geodesic_copies(n: int, rng: np.random.Generator) -> Instance:
@@ -98,14 +98,14 @@ def outlier(n: int, rng: np.random.Generator) -> Instance:
     """One point a million times further out than the others."""
     x = mixture(n, rng)
     x[0] += FAR_OUT
-    return shuffled(x, turned(x, rng), rng)
+    return shuffled(x, rotated(x, rng), rng)
 
 
 def far_clusters(n: int, rng: np.random.Generator) -> Instance:
     """Two clusters, of two thirds and one third of the points, ten thousand times apart."""
     x = mixture(n, rng)
     x[: n // 3] += APART
-    return shuffled(x, turned(x, rng), rng)
+    return shuffled(x, rotated(x, rng), rng)
 
 
 def scaled(factor: float) -> Shape:

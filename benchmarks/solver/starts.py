@@ -1,4 +1,4 @@
-"""Which start finds the best known local minimum, and at what cost.
+"""Success and cost of each start, relative to the best known local minimum.
 
 A solve is a success where its objective is within 0.02 reg of the best that is known: the lowest of
 all solves in the table, of a pool of 96 starts with other random numbers and, where there is one,

@@ -1,4 +1,4 @@
-"""Whether results can be trusted: the same questions to every size, reg, type and shape.
+"""Soundness of results: the same checks for every size, reg, type and shape.
 
 A cell is one solve. A plan has to be finite, non-negative and of mass one, whatever went in; it has
 to be `converged` in float64 at reg >= 1e-3, and where it is not, there has to be one warning. Where

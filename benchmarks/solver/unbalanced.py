@@ -32,9 +32,9 @@ WIDTHS = np.array([0.5, 0.3, 0.7, 0.4, 0.5])
 SHARES = [0.3, 0.25, 0.2, 0.15, 0.1]
 LOSSES = {"4 missing, 1 cut": (4, 1), "3 missing, 0 cut": (3, 0), "0 missing, 2 cut": (0, 2)}
 REG = 0.005  # the default
-STRENGTHS = 0.02, 0.05, 0.1, 0.2
+PENALTIES = 0.02, 0.05, 0.1, 0.2
 SHOWN = {  # solvers and settings that the table of `docs/results` has
-    "skgw": ("balanced", "partial", *STRENGTHS),
+    "skgw": ("balanced", "partial", *PENALTIES),
     "POT": (0.05, 0.1),
 }
 TABLES = {
@@ -70,31 +70,31 @@ def incomplete_copy(n: int, missing: int, cut: int, rng: np.random.Generator) ->
     keep = component != missing
     keep[members[round(0.1 * len(members)) :]] = False
     order = rng.permutation(np.flatnonzero(keep))
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    y = np.c_[x, np.zeros(n)][order] @ turn + 0.05 * rng.normal(size=(len(order), 3))
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    y = np.c_[x, np.zeros(n)][order] @ rotation + 0.05 * rng.normal(size=(len(order), 3))
     return Pair(x, y, component, order)
 
 
 Solve = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
 
-def ours(Ca: np.ndarray, Cb: np.ndarray, strength: float) -> np.ndarray:
-    return solve_gromov(Ca, Cb, reg=REG, reg_scale=None, unbalanced=strength).plan
+def ours(Ca: np.ndarray, Cb: np.ndarray, rho: float) -> np.ndarray:
+    return solve_gromov(Ca, Cb, reg=REG, reg_scale=None, unbalanced=rho).plan
 
 
-def pot(Ca: np.ndarray, Cb: np.ndarray, strength: float) -> np.ndarray:
+def pot(Ca: np.ndarray, Cb: np.ndarray, rho: float) -> np.ndarray:
     import ot
 
-    return ot.solve_gromov(Ca, Cb, alpha=1.0, reg=REG, unbalanced=strength).plan
+    return ot.solve_gromov(Ca, Cb, alpha=1.0, reg=REG, unbalanced=rho).plan
 
 
-def ott(Ca: np.ndarray, Cb: np.ndarray, strength: float) -> np.ndarray:
+def ott(Ca: np.ndarray, Cb: np.ndarray, rho: float) -> np.ndarray:
     from ott.geometry.geometry import Geometry
     from ott.problems.quadratic.quadratic_problem import QuadraticProblem
     from ott.solvers.linear.sinkhorn import Sinkhorn
     from ott.solvers.quadratic.gromov_wasserstein import GromovWasserstein
 
-    tau = strength / (strength + REG)
+    tau = rho / (rho + REG)
     problem = QuadraticProblem(Geometry(Ca), Geometry(Cb), tau_a=tau, tau_b=tau)
     solver = GromovWasserstein(linear_solver=Sinkhorn(), epsilon=REG / 2)  # its convention
     return np.asarray(solver(problem).matrix, dtype=np.float64)
@@ -136,7 +136,7 @@ def scores(plan: np.ndarray, pair: Pair, missing: int, cut: int) -> Figures:
     has_copy = np.isin(np.arange(len(pair.x)), pair.order)
     rows = plan.sum(1)
     matched = len(pair.x) * rows
-    partners = pair.component[pair.order][plan.argmax(1)]
+    components = pair.component[pair.order][plan.argmax(1)]
     images = plan @ pair.x[pair.order] / np.maximum(rows, 1e-30)[:, None]
     size = np.sqrt(np.mean(cdist(pair.x, pair.x) ** 2))
     return {
@@ -145,18 +145,18 @@ def scores(plan: np.ndarray, pair: Pair, missing: int, cut: int) -> Figures:
         "missing": float(matched[is_missing].mean()),
         "cut": float(matched[is_cut].mean()),
         "rest": float(matched[rest].mean()),
-        "component": float((partners == pair.component)[rest].mean()),
+        "component": float((components == pair.component)[rest].mean()),
         "displacement": float(np.linalg.norm(images - pair.x, axis=1)[rest].mean() / size),
     }
 
 
-def objective(Ca: np.ndarray, Cb: np.ndarray, T: np.ndarray, strength: float) -> float:
+def objective(Ca: np.ndarray, Cb: np.ndarray, T: np.ndarray, rho: float) -> float:
     """The unbalanced objective, evaluated from the plan alone."""
     n, m = T.shape
     p, q = T.sum(1), T.sum(0)
     energy = p @ Ca**2 @ p + q @ Cb**2 @ q - 2 * np.sum((Ca @ T @ Cb) * T)
     ties = kl_of_squares(p, 1 / n) + kl_of_squares(q, 1 / m)
-    return float(energy + 0.5 * (strength * ties + REG * kl_of_squares(T, 1 / (n * m))))
+    return float(energy + 0.5 * (rho * ties + REG * kl_of_squares(T, 1 / (n * m))))
 
 
 def kl_of_squares(x: np.ndarray, weight: float) -> float:
@@ -173,7 +173,7 @@ def main() -> None:
     args = options.parse_args()
     solvers = [s for s in UNBALANCED if s != "OTT" or importlib.util.find_spec("ott")]
     settings = [("skgw", "balanced"), ("skgw", "partial"), ("skgw", "partial, 10 % less")]
-    settings += [(solver, strength) for strength in STRENGTHS for solver in solvers]
+    settings += [(solver, rho) for rho in PENALTIES for solver in solvers]
     cells = [
         {"loss": loss, "n": args.size, "solver": solver, "setting": setting, "seed": seed}
         for loss in args.losses

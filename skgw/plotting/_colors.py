@@ -1,6 +1,6 @@
 """Colours of points by their labels.
 
-The palette is that of :cite:t:`petroff2021`: ten colours that colour-blind readers can tell apart.
+The palette of :cite:t:`petroff2021` has ten colours that colour-blind readers can tell apart.
 The two greys are last because samples are drawn in grey.
 """
 

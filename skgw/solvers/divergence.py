@@ -13,6 +13,7 @@ from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
 from skgw.solvers.quadratic.descent import STATUS, attainable_tol, is_compiled
 from skgw.solvers.quadratic.envelope import given_gradients
+from skgw.solvers.quadratic.lazy import as_matrix
 from skgw.solvers.quadratic.package import warn_if_not_converged, warn_of
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
@@ -51,9 +52,10 @@ def gw_divergence(
 
     Parameters
     ----------
-    Ca : array of shape (n, n) or (batch, n, n)
-        Symmetric matrix of distances of the first space, numpy or torch.
-    Cb : array of shape (m, m) or (batch, m, m)
+    Ca : array of shape (n, n) or (batch, n, n), or PointCloud, or LowRank
+        Symmetric matrix of distances of the first space, numpy or torch. Of a `PointCloud` or
+        `LowRank` the matrix is computed.
+    Cb : array of shape (m, m) or (batch, m, m), or PointCloud, or LowRank
         The same for the second space.
     a : array of shape (n,) or (batch, n), optional
         Weights of the first space, of sum one; uniform by default.
@@ -118,6 +120,7 @@ def gw_divergence(
     True
     """
     check_options(loss, None, False, tol, max_iter)
+    Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     cross = shift_for_kl(read_inputs(Ca, Cb, None, a, b, loss), loss, kl_shift)
     scale = problem_scale(cross, loss)
     reg = absolute_reg(reg, reg_scale, scale)

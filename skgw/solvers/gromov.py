@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from skgw.solvers.inputs import read_inputs
-from skgw.solvers.options import check_n_init, check_options, check_plan
+from skgw.solvers.options import check_mass, check_n_init, check_options, check_plan
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
 from skgw.solvers.quadratic.lazy import as_matrix, solve_lazy
@@ -184,6 +184,7 @@ def solve_gromov(
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     check_plan(plan, rank, loss, M is not None, has_free_marginals)
     check_n_init(n_init, has_free_marginals)
+    check_mass(mass)
     if unbalanced is not None and mass is not None:
         raise ValueError("Give unbalanced or mass, not both: each frees the marginals.")
     common: dict[str, Any] = {"init": init, "max_iter": max_iter, "backend": backend}

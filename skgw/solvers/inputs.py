@@ -53,9 +53,10 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
         if x.shape[x.ndim - len(shape) :] != shape or x.ndim > len(shape) + 1:
             raise ValueError(f"{name} has shape {tuple(x.shape)}, expected {shape} (batch first).")
         if x.ndim > len(shape) and len(x) != n_problems:
+            found = f"the longer batch of matrices {n_problems}" if n_problems else "Ca and Cb none"
             raise ValueError(
-                f"{name} holds a batch of {len(x)}, the matrices {n_problems or 'none'}: give all "
-                "batches the same length; an array without a batch axis serves all problems."
+                f"{name} holds a batch of {len(x)}, {found}: give all batches the same length; an "
+                "array without a batch axis serves all problems."
             )
         return x.to(device=device, dtype=dtype).expand(max(n_problems, 1), *shape)
 

@@ -233,7 +233,7 @@ class LazyPlan(Plan):
 
 
 def as_index(index: Any) -> Any:
-    """A slice as it is, anything else as a tensor to index with."""
+    """Return a slice or a tensor unchanged, and other indices as a tensor."""
     if isinstance(index, slice | Tensor):
         return index
     return torch.from_numpy(np.array(index))

@@ -6,9 +6,7 @@ import numbers
 from typing import Any
 
 
-def check_options(
-    loss: str, alpha: float | None, fused: bool, tol: float | None, max_iter: int
-) -> float:
+def check_options(loss: str, alpha: float | None, fused: bool, tol: Any, max_iter: Any) -> float:
     """Validate loss, alpha, tolerance and budget; return the value of alpha."""
     if loss not in ("L2", "KL"):
         raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
@@ -19,8 +17,10 @@ def check_options(
             f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
             "0 <= alpha < 1, the plain one neither."
         )
-    if (tol is not None and not tol > 0) or max_iter < 1:
-        raise ValueError("tol must be positive and max_iter at least 1.")
+    if tol is not None and (not isinstance(tol, numbers.Real) or not float(tol) > 0):
+        raise ValueError(f"tol must be a positive number, got {tol!r}.")
+    if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:
+        raise ValueError(f"max_iter must be an integer of at least 1, got {max_iter!r}.")
     return alpha
 
 
@@ -43,3 +43,12 @@ def check_n_init(n_init: Any, unbalanced: bool) -> None:
         raise ValueError(f"n_init must be an integer of at least 1, got {n_init!r}.")
     if unbalanced and n_init != 1:
         raise ValueError("n_init must be 1 with unbalanced or mass: init='auto' is a multistart.")
+
+
+def check_mass(mass: Any) -> None:
+    """Raise a ValueError unless `mass` is None or a number in (0, 1]."""
+    if mass is not None and (not isinstance(mass, numbers.Real) or not 0 < float(mass) <= 1):
+        raise ValueError(
+            "mass must be a number above 0 and at most 1, the mass of a and b, for all problems of "
+            f"a batch, got {mass!r}."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +75,18 @@ class Plan(ABC):
         """The plan as a new array, (n, m)."""
 
     def to_sparse(self, k: int) -> sparse.csr_array:
-        """The plan with the k heaviest entries of each row only, (n, m)."""
+        """The plan with the k heaviest entries of each row only, (n, m).
+
+        Raises
+        ------
+        ValueError
+            For a batch of plans, and unless `k` is between 1 and m.
+        """
+        if len(self.shape) != 2:
+            raise ValueError(
+                f"The plans form a batch of shape {self.shape}, a sparse array holds one plan: "
+                "take each of them, DensePlan(plans[i]).to_sparse(k)."
+            )
         columns, masses = (torch.as_tensor(x).cpu().numpy() for x in self.topk(k))
         rows = np.repeat(np.arange(self.shape[0]), k)
         return sparse.csr_array((masses.ravel(), (rows, columns.ravel())), shape=self.shape)
@@ -195,7 +207,7 @@ class DensePlan(Plan):
 
 
 def as_plan(plan: Array | Plan, row_sums: Array | None = None) -> Plan:
-    """A plan as it is; an array as a `DensePlan`."""
+    """Return a plan unchanged, and an array as a `DensePlan`."""
     return plan if isinstance(plan, Plan) else DensePlan(plan, row_sums)
 
 
@@ -205,7 +217,9 @@ def check_axis(axis: int) -> None:
         raise ValueError(f"axis must be 0 or 1, got {axis!r}.")
 
 
-def check_k(k: int, n_columns: int) -> None:
-    """Raise a ValueError unless a row has `k` columns, and at least one is asked for."""
-    if not 1 <= k <= n_columns:
+def check_k(k: Any, n_columns: int) -> None:
+    """Raise an error unless `k` is an integer from 1 to `n_columns`."""
+    if not isinstance(k, numbers.Integral):
+        raise TypeError(f"k must be an integer, got {k!r}.")
+    if not 1 <= int(k) <= n_columns:
         raise ValueError(f"k must be between 1 and {n_columns}, got {k}.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from scipy import sparse
 from torch import Tensor
 
 from skgw.solvers.inputs import Array
@@ -76,6 +78,7 @@ class StartsReport:
 class GromovResult:
     r"""Plan and values of one entropic Gromov-Wasserstein problem, or of a batch.
 
+    Methods of plans apply to the result, as in ``result.topk(3)`` and ``np.asarray(result)``.
     Arrays have the kind, dtype and device of the input; a batch of problems adds a leading axis to
     each field.
 
@@ -190,6 +193,20 @@ class GromovResult:
             Zero for rows without mass, unless the plan is lazy. With a leading axis in a batch.
         """
         return self._plan.barycenter(Y)
+
+    def topk(self, k: int) -> tuple[Array, Array]:
+        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k).
+
+        With a leading axis in a batch.
+        """
+        return self._plan.topk(k)
+
+    def to_sparse(self, k: int) -> sparse.csr_array:
+        """The plan with the k heaviest entries of each row only, (n, m), of one problem."""
+        return self._plan.to_sparse(k)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self._plan, dtype=dtype, copy=copy)
 
     @property
     def _plan(self) -> Plan:

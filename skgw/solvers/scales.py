@@ -38,7 +38,9 @@ def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Te
     if reg.ndim > 1 or reg.numel() not in (1, len(scale)):
         raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
     if not all(0 < x < math.inf for x in reg.flatten().tolist()):
-        raise ValueError("reg must be positive; for the unregularised problem use POT's solver.")
+        raise ValueError(
+            "reg must be positive and finite; for the unregularised problem use POT's solver."
+        )
     reg = reg.expand_as(scale).clone()
     return reg * scale if reg_scale == "auto" else reg
 

@@ -59,7 +59,7 @@ class LowRankSettings(NamedTuple):
     max_corrections: int = 6  # by the exact gradient
     exact_interval: int = 4  # outer steps per step that is reserved for exact kernels
     annealing_min_size: int = 160  # points a side from which on annealing steps are of low rank
-    annealing_min_fall: float = 8.0  # smallest ratio of the first level to reg for such steps
+    annealing_min_ratio: float = 8.0  # smallest ratio of the first level to reg for such steps
     annealing_rank: int = 16
 
 

@@ -32,7 +32,7 @@ def any_of(mask: Tensor) -> bool:
 
 
 def most_of(mask: Tensor) -> bool:
-    """Whether a mask (B,) holds for more than half of the problems; True under a fixed one."""
+    """Whether a mask (B,) holds for more than half of the problems; True under a fixed schedule."""
     return _N_PRODUCTS.get() is not None or 2 * int(mask.sum()) > len(mask)
 
 

@@ -1,4 +1,4 @@
-"""The solve by a fixed schedule: it never looks at a value, and says whether that was enough."""
+"""The solve by a fixed schedule reads no value on the host, and reports whether it converged."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SYNCHRONISING = (
 
 
 class Recorder(TorchDispatchMode):
-    """The names and shapes of all operations, of which none may look at a value."""
+    """Record names and shapes of all operations; raise an error if one reads a value."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.__name__.split(".")[0]
         if name in SYNCHRONISING:
-            raise RuntimeError(f"{name} looks at a value")
+            raise RuntimeError(f"{name} reads a value")
         out = function(*args, **(kwargs or {}))
         shapes = [tuple(x.shape) for x in torch.utils._pytree.tree_leaves(out)]
         self.operations.append((str(function), shapes))
@@ -39,7 +39,7 @@ class Recorder(TorchDispatchMode):
 
 
 def arrays(pairs, dtype=torch.float64, device="cpu", weights=None):
-    """What `solve_fixed` takes, of some pairs of matrices."""
+    """The arguments of `solve_fixed` for pairs of matrices."""
     Ca, Cb = (
         torch.tensor(np.stack(C), dtype=dtype, device=device) for C in zip(*pairs, strict=True)
     )
@@ -61,7 +61,7 @@ def easy(noisy_copies):
 
 
 def test_synchronisations_are_refused():
-    with Recorder(), pytest.raises(RuntimeError, match="_local_scalar_dense looks"):
+    with Recorder(), pytest.raises(RuntimeError, match="_local_scalar_dense reads"):
         bool(torch.ones(2).any())
 
 

@@ -86,7 +86,7 @@ def test_some_steps_have_to_be_cut_short(monkeypatch):
     assert descend(problem, 0.05 * scale, max_iter=300).status == CONVERGED
     monkeypatch.setattr(outer_step, "_step_length", lambda *_: 1.0)
     without = descend(problem, 0.05 * scale, max_iter=300)
-    assert without.status == MAX_ITER  # it goes round in circles
+    assert without.status == MAX_ITER  # the iterates cycle
 
 
 @pytest.mark.parametrize("seeds", [(0, 1), (2, 3)])

@@ -1,4 +1,4 @@
-"""The compiled solve does what that in torch does, problem by problem."""
+"""The compiled solve agrees with the torch solve, problem by problem."""
 
 import networkx as nx
 import numpy as np

@@ -1,4 +1,4 @@
-"""The normalised discrepancy: zero for copies, positive otherwise, one reg for its three terms."""
+"""The divergence: zero for copies, positive otherwise, one reg for its three terms."""
 
 import warnings
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from skgw.exceptions import GWConvergenceWarning
-from skgw.solvers import gw_divergence, solve_gromov
+from skgw.solvers import PointCloud, gw_divergence, solve_gromov
 from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE
 
 
@@ -101,6 +101,12 @@ def test_kinds(noisy_copies):
     tensor = gw_divergence(torch.tensor(Ca, requires_grad=True), torch.tensor(Cb), reg=0.05)
     assert tensor.shape == ()
     assert tensor.requires_grad
+
+
+def test_spaces_of_points(mixture):
+    x, y = mixture(30, 0), mixture(25, 1)
+    value = gw_divergence(PointCloud(x), PointCloud(y), reg=0.02)
+    assert value == pytest.approx(gw_divergence(cdist(x, x), cdist(y, y), reg=0.02), abs=1e-5)
 
 
 def test_gradient_moves_points_onto_the_target(mixture):

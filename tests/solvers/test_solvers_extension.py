@@ -1,4 +1,4 @@
-"""Rows of a plan for new points: those of the reference points are the plan's own."""
+"""Rows of a plan for new points; the rows of the reference points are rows of the plan."""
 
 import numpy as np
 import pytest

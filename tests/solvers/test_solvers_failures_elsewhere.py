@@ -1,7 +1,7 @@
-"""What solvers of this problem are known to get wrong, each with what must hold instead.
+"""Known failures of solvers of this problem, and the property that must hold instead.
 
 Kernels underflow in float32, tolerances grow with the number of points, warm starts do nothing,
-marginals are off without a word, values are those of another objective.
+marginal errors are not reported, values belong to another objective.
 """
 
 import numpy as np
@@ -121,7 +121,7 @@ def test_values_do_not_turn_negative(noisy_copies):
 
 
 def test_kl_with_zero_diagonals_hardly_depends_on_the_shift(noisy_copies):
-    """A floor under one side alone moves the value by its logarithm, and below zero."""
+    """A shift of one matrix alone would change the value by a logarithm, and below zero."""
     Ca, Cb, _ = noisy_copies(60, noise=0.1)
     same = [solve_gromov(Ca, Ca, loss="KL", reg=1e-3, init="identity", kl_shift=s).value_quad
             for s in (1e-2, 1e-4)]  # fmt: skip

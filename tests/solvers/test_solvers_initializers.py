@@ -1,4 +1,4 @@
-"""Starts: the identity for self terms, the coupling of an earlier batch for the next one."""
+"""Starts: the identity for self terms, and warm starts from the coupling of an earlier batch."""
 
 import networkx as nx
 import numpy as np
@@ -51,7 +51,7 @@ def test_identity_with_other_weights_is_refused(mixture):
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
-def test_the_same_points_carry_over_to_their_own_plan(noisy_copies, loss):
+def test_a_warm_start_for_the_same_points_gives_their_plan(noisy_copies, loss):
     Ca, Cb, _ = noisy_copies(30, 20, noise=0.1)
     a, b = np.random.default_rng(0).uniform(0.5, 1.5, 30), np.full(20, 1 / 20)
     Ca, Cb, a, b = tensors(Ca + 0.1, Cb + 0.1, a / a.sum(), b)
@@ -70,7 +70,8 @@ def test_the_same_points_carry_over_to_their_own_plan(noisy_copies, loss):
 
 
 def test_new_points_keep_the_orientation(mixture):
-    # Two arms, mirror images of each other: a cold solve may exchange them, a carried one not.
+    # Two arms are mirror images of each other: a cold solve may exchange them, a warm-started solve
+    # keeps them.
     def arms(seed):
         t = np.random.default_rng(seed).random(40)
         return np.c_[np.r_[t, -t[:35]], np.zeros(75)]

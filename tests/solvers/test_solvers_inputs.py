@@ -126,7 +126,7 @@ def test_mixed_kinds(arrays):
         ({"Ca": np.full((12, 12), np.nan)}, ValueError, "Ca contains NaN.*remove or impute"),
         ({"M": np.full((12, 10), np.inf)}, ValueError, "M contains NaN or infinity"),
         ({"M": np.ones((10, 12))}, ValueError, r"M has shape \(10, 12\), expected \(12, 10\)"),
-        ({"M": np.ones((2, 12, 10))}, ValueError, "M holds a batch of 2, the matrices none"),
+        ({"M": np.ones((2, 12, 10))}, ValueError, "M holds a batch of 2, Ca and Cb none: give all"),
         ({"a": np.full(10, 0.1)}, ValueError, r"a has shape \(10,\), expected \(12,\)"),
         ({"a": np.full(12, 1.0)}, ValueError, "a must be non-negative and sum to 1; divide"),
         ({"b": np.r_[-0.5, 1.5, np.zeros(8)]}, ValueError, "b must be non-negative and sum to 1"),
@@ -153,7 +153,7 @@ def test_complex_and_half_tensors():
 
 def test_batches_of_different_length(arrays):
     Ca, Cb = np.stack([arrays["Ca"]] * 3), np.stack([arrays["Cb"]] * 2)
-    with pytest.raises(ValueError, match="Cb holds a batch of 2, the matrices 3: give all batches"):
+    with pytest.raises(ValueError, match="Cb holds a batch of 2, the longer batch of matrices 3"):
         solve_gromov(Ca, Cb)
     with pytest.raises(ValueError, match="a holds a batch of 2"):
         solve_gromov(Ca, arrays["Cb"], a=np.full((2, 12), 1 / 12))
@@ -199,11 +199,15 @@ def test_sparse_matrices(arrays, name, kind):
     ("options", "message"),
     [
         ({"loss": "l2"}, "loss must be 'L2' or 'KL', got 'l2'"),
-        ({"reg": 0}, "reg must be positive; for the unregularised problem use POT"),
+        ({"reg": 0}, "reg must be positive and finite; for the unregularised problem use POT"),
         ({"reg": float("nan")}, "reg must be positive"),
+        ({"reg": float("inf")}, "reg must be positive and finite"),
         ({"reg_scale": "mean"}, "reg_scale must be 'auto' or None, got 'mean'"),
-        ({"tol": 0}, "tol must be positive"),
-        ({"max_iter": 0}, "max_iter at least 1"),
+        ({"tol": 0}, "tol must be a positive number, got 0"),
+        ({"tol": "1e-3"}, "tol must be a positive number, got '1e-3'"),
+        ({"max_iter": 0}, "max_iter must be an integer of at least 1, got 0"),
+        ({"max_iter": 1.5}, "max_iter must be an integer of at least 1, got 1.5"),
+        ({"init": None}, "init must be 'auto', .* got None"),
         ({"init": "random"}, "init must be 'auto', .* got 'random'"),
         ({"init": "identity"}, "the same size and weights"),
         ({"init": np.ones((12, 10))}, "init must be non-negative and sum to 1; divide it"),

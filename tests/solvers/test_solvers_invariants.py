@@ -1,4 +1,4 @@
-"""Guesses from invariants: what they are exactly, and that they find a copy."""
+"""Starts from invariants equal their definitions, and find the matching of a copy."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_eccentricities_are_coupled_as_well_as_can_be(matrices, dtype):
 
 
 def test_profiles_are_compared_at_equal_quantiles():
-    # Profiles of 16 and of 8 points: 32 quantiles are all there is to know about either.
+    # 32 quantiles determine the profiles of 16 and of 8 points.
     rng = np.random.default_rng(0)
     Ca, Cb = (cdist(x, x) for x in (rng.normal(size=(16, 2)), rng.normal(size=(8, 2))))
     a, b = np.full(16, 1 / 16), np.full(8, 1 / 8)
@@ -88,7 +88,7 @@ def test_profiles_of_weighted_points_in_a_fused_problem(matrices, loss):
         for C, r in zip((Ca, Cb), rows, strict=True)
     )
     shapes = compared(x[:, None], y[None], loss).mean(2)
-    # The mean distances, which quantiles know only roughly, are the exact ones.
+    # Mean distances are exact; quantiles approximate them.
     h_a, h_b = parts(Ca, Cb, loss)[2:]
     h_x, h_y = parts(x, y, loss)[2:]
     means = np.outer(h_x.mean(1), h_y.mean(1)) - np.outer(h_a @ a, h_b @ b)
@@ -126,38 +126,39 @@ def test_sign_flips_are_the_symmetries_of_a_cloud():
 def test_a_pair_compares_the_distances_from_its_points(matrices, loss):
     Ca, Cb, a, b = matrices
     problem = quadratic_problem(*batched(*matrices), loss=loss)
-    partner = np.arange(32) % 24
+    match = np.arange(32) % 24
     prior = np.full((32, 24), 1e3)
-    prior[np.arange(32), partner] = 0  # leaves a single partner for each point
+    prior[np.arange(32), match] = 0  # leaves a single match for each point
     cost = pairs_cost(
         problem, *batched(Ca, Cb, prior), torch.ones(1, dtype=torch.float64),
         torch.Generator().manual_seed(0), n_pairs=1, loss=loss,
     )  # fmt: skip
-    pairs = [compared(Ca[:, i, None], Cb[None, :, j], loss) for i, j in enumerate(partner)]
+    pairs = [compared(Ca[:, i, None], Cb[None, :, j], loss) for i, j in enumerate(match)]
     errors = [abs(cost[0].numpy() - prior - centered(2 * L, a, b)).max() for L in pairs]
-    assert np.sum(np.array(errors) < 1e-8) == 1  # it is one of the pairs, and no other
+    assert np.sum(np.array(errors) < 1e-8) == 1  # the cost of exactly one of the pairs
 
 
 def test_pairs_are_consistent_with_each_other():
-    # All points of a ring look alike: the first pair turns it, the second may only reflect it.
+    # The points of a ring have equal profiles. The first pair fixes the rotation of the ring, and
+    # the second pair can only reflect the ring.
     n = 12
     steps = abs(np.arange(n)[:, None] - np.arange(n))
     C = np.minimum(steps, n - steps).astype(float)
     tensors = batched(C, C, np.full(n, 1 / n), np.full(n, 1 / n))
     problem = quadratic_problem(*tensors)
     reg = torch.full((1,), 0.01, dtype=torch.float64)
-    turns = set()
+    rotations = set()
     for seed in range(8):
         cost = pairs_cost(
             problem, *tensors[:2], problem.offset, reg, torch.Generator().manual_seed(seed),
             n_pairs=3, loss="L2",
         )  # fmt: skip
-        # Pairs that face each other leave both reflections: the tilt decides.
+        # Opposite pairs leave both reflections: the symmetry-breaking perturbation decides.
         start = State(cost + perturbation_cost(problem, reg))
         matched = solve_gromov(C, C, reg=1e-3, init=start).argmax()
         assert set(np.diff(matched) % n) in ({1}, {n - 1})
-        turns.add(matched[0])
-    assert len(turns) > 3
+        rotations.add(matched[0])
+    assert len(rotations) > 3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

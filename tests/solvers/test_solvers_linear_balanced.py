@@ -71,8 +71,8 @@ def test_linear_program_at_a_tiny_reg(solve):
     result = solve(cost, 1e-4, a, b)
     assert result.error < 1e-9
     # Entropy costs at most reg log(nm), and a coupling is never cheaper than the best one.
-    excess = (result.plan[0].numpy() * cost).sum() - exact
-    assert -1e-9 <= excess <= 1e-4 * np.log(n * m)
+    extra_cost = (result.plan[0].numpy() * cost).sum() - exact
+    assert -1e-9 <= extra_cost <= 1e-4 * np.log(n * m)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -70,7 +70,7 @@ def test_a_mixture_without_symmetries_is_not(noisy_copies, loss):
     assert (result.argmax(axis=0) == order).mean() > 0.9
     assert report.names == EXPECTED
     assert report.values.shape == report.distances.shape == (8,)
-    # Rough values are as good as those of converged plans.
+    # Values of coarse plans are close to the values of converged plans.
     assert report.values.min() == pytest.approx(result.value, abs=1e-2 * result.reg)
     best = report.values.argmin()
     assert report.distances[best] < 1e-3
@@ -127,10 +127,10 @@ def test_low_rank_kernels_give_exact_values(solve_with, noisy_copies):
     settings = DenseSettings(
         descent=DescentSettings(max_compiled_size=0), low_rank=LowRankSettings(min_size=50, rank=8)
     )
-    truncated = solve_with(settings, Ca, Cb, reg=0.02, n_init=5)
-    assert truncated.converged
-    assert truncated.value == pytest.approx(dense.value, abs=1e-3 * dense.reg)
-    assert truncated.starts.values.min() == pytest.approx(dense.value, abs=0.05 * dense.reg)
+    low_rank = solve_with(settings, Ca, Cb, reg=0.02, n_init=5)
+    assert low_rank.converged
+    assert low_rank.value == pytest.approx(dense.value, abs=1e-3 * dense.reg)
+    assert low_rank.starts.values.min() == pytest.approx(dense.value, abs=0.05 * dense.reg)
 
 
 @pytest.mark.parametrize("kind", ["name", "plan", "state"])

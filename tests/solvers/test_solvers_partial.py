@@ -72,7 +72,7 @@ def test_the_exact_plan_of_pot_for_little_entropy(copies):
     assert gaps[1] < 0.3 * gaps[0]
 
 
-def test_what_has_no_partner_is_left(copies):
+def test_points_without_a_match_lose_their_mass(copies):
     Ca, Cb, order = copies
     result = solve_gromov(Ca, Cb, mass=40 / 48, reg=1e-3)
     for matched in result.marginals:
@@ -130,7 +130,7 @@ def test_the_result_describes_the_plan(pair):
     assert again.plan == pytest.approx(r.plan, abs=1e-5)
 
 
-@pytest.mark.parametrize("mass", [0.0, -0.5, 1.5, np.nan])
+@pytest.mark.parametrize("mass", [0.0, -0.5, 1.5, np.nan, "half", np.full(2, 0.5)])
 def test_mass_out_of_range(pair, mass):
-    with pytest.raises(ValueError, match="mass must be above 0 and at most 1"):
+    with pytest.raises(ValueError, match="mass must be a number above 0 and at most 1"):
         solve_gromov(*pair, mass=mass)

@@ -62,6 +62,16 @@ def test_numbers_of_matches_that_make_no_sense(plan, k):
         plan.topk(k)
 
 
+def test_numbers_of_matches_are_integers(plan):
+    with pytest.raises(TypeError, match=r"k must be an integer, got 1\.5"):
+        plan.topk(1.5)
+
+
+def test_a_batch_is_no_sparse_array(array):
+    with pytest.raises(ValueError, match=r"batch of shape \(2, 30, 20\).*take each of them"):
+        DensePlan(np.stack([array, array])).to_sparse(2)
+
+
 def test_axes_and_shapes_that_make_no_sense(plan):
     with pytest.raises(ValueError, match="axis must be 0 or 1, got 2"):
         plan.argmax(2)

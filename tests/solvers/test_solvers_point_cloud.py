@@ -101,6 +101,10 @@ def test_errors(points):
         LowRank(np.array([[np.nan]]))
     with pytest.raises(ValueError, match=r"residual has shape \(3,\), expected \(400,\)"):
         LowRank(points, np.zeros(3))
+    with pytest.raises(ValueError, match="residual contains NaN or infinity"):
+        LowRank(points, [np.nan] * 400)
+    with pytest.raises(TypeError, match="points must hold real numbers, got dtype object"):
+        PointCloud(points.astype(object))
     with pytest.raises(ValueError, match=r"expected \(n, l\) and \(l,\)"):
         LowRank.from_landmarks(points, np.arange(5))
     with pytest.raises(ValueError, match="less than the number of landmarks, 8, got 8"):

@@ -36,7 +36,7 @@ def distances(*points):
 
 
 def guess(a, b):
-    """A plan to start from: the solver's own tilt goes by the order of the points."""
+    """A start that can be permuted with the points; the perturbation depends on their order."""
     plan = np.outer(a, b) * np.random.default_rng(0).random((len(a), len(b)))
     return plan / plan.sum()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import entr
 
-from skgw.solvers import solve_gromov
+from skgw.solvers import PointCloud, as_plan, solve_gromov
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,24 @@ def test_apply(result):
     np.testing.assert_allclose(result.apply(x[:, 0]), result.plan.T @ x[:, 0])
     np.testing.assert_allclose(result.apply(y, axis=1), result.plan @ y)
     np.testing.assert_allclose(result.apply(y[:, 0], axis=1), result.plan @ y[:, 0])
+
+
+def test_a_result_is_used_as_its_plan(result, batch):
+    plan = as_plan(result.plan)
+    np.testing.assert_array_equal(np.asarray(result), result.plan)
+    assert np.asarray(result, dtype=np.float32).dtype == np.float32
+    for found, expected in zip(result.topk(3), plan.topk(3), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result.to_sparse(3).toarray(), plan.to_sparse(3).toarray())
+    np.testing.assert_array_equal(np.asarray(batch), batch.plan)
+    assert batch.topk(3)[0].shape == (2, 12, 3)
+
+
+def test_a_lazy_result_is_used_as_its_plan():
+    cloud = PointCloud(np.random.default_rng(0).normal(size=(20, 2)))
+    result = solve_gromov(cloud, cloud, plan="lazy")
+    np.testing.assert_array_equal(np.asarray(result), result.plan.toarray())
+    np.testing.assert_array_equal(result.topk(2)[0], result.plan.topk(2)[0])
 
 
 def test_apply_to_a_batch(batch):

@@ -68,7 +68,7 @@ def test_potentials_and_moment(problem):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_columns_that_starve(problem, dtype):
+def test_underflowed_columns_are_recovered(problem, dtype):
     """From potentials that leave most columns without any mass in this precision."""
     problem = StreamedProblem(*(x.to(dtype) for x in problem))
     g = torch.zeros(M, dtype=dtype)

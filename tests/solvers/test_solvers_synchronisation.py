@@ -44,7 +44,7 @@ class Synchronisations(TorchFunctionMode):
 
 
 @pytest.mark.parametrize(
-    ("look", "count"),
+    ("read", "count"),
     [
         (lambda x: bool(x.any()), 1),
         (lambda x: [float(x[0]), int(x[1])], 2),
@@ -55,10 +55,10 @@ class Synchronisations(TorchFunctionMode):
         (lambda x: torch.where(x > 0, x, 0.0).amax(), 0),
     ],
 )
-def test_synchronisations_are_counted(look, count):
+def test_synchronisations_are_counted(read, count):
     x = torch.tensor([1.0, 2.0])
     with Synchronisations() as synchronisations:
-        look(x)
+        read(x)
     assert synchronisations.count == count
 
 

@@ -1,4 +1,4 @@
-"""What holds for spaces of every shape, size and type, and at every temperature.
+"""Properties of solutions for spaces of every shape, size and type, at every `reg`.
 
 Rows and columns of a problem are matched through `order`, where the two spaces are copies.
 """

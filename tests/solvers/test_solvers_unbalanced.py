@@ -20,7 +20,7 @@ def pair(mixture):
 
 @pytest.fixture(scope="module")
 def incomplete(mixture):
-    """A mixture, its turned copy without the last component, and who is missing."""
+    """Distances of 80 points and of a rotated copy of 72, which rows lack a copy, and the order."""
     x = mixture(80, 3, n_dims=3)
     missing = np.arange(80) >= 72
     order = np.random.default_rng(0).permutation(72)
@@ -83,8 +83,8 @@ def test_one_side_alone(pair):
     result = solve_gromov(*pair, reg=0.02, unbalanced=(np.inf, 0.0))
     assert result.marginals[0] == pytest.approx(np.full(30, 1 / 30), abs=1e-12)
     assert abs(result.marginals[1] - 1 / 25).max() > 1e-3
-    turned = solve_gromov(*pair[::-1], reg=0.02, unbalanced=(0.0, np.inf))
-    assert turned.plan == pytest.approx(result.plan.T, abs=1e-4)
+    exchanged = solve_gromov(*pair[::-1], reg=0.02, unbalanced=(0.0, np.inf))
+    assert exchanged.plan == pytest.approx(result.plan.T, abs=1e-4)
 
 
 def test_without_penalty_the_entropy_alone_ties_the_plan(pair):
@@ -219,10 +219,13 @@ def test_starts(pair):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unbalanced": -1.0}, "must be a number that is not negative"),
-        ({"unbalanced": (0.1, -1.0)}, "must be a number that is not negative"),
-        ({"unbalanced": (0.1, 0.1, 0.1)}, "or two of them"),
-        ({"unbalanced": np.nan}, "not negative"),
+        ({"unbalanced": -1.0}, "must be a non-negative number"),
+        ({"unbalanced": (0.1, -1.0)}, "must be a non-negative number"),
+        ({"unbalanced": (0.1, 0.1, 0.1)}, "or a pair of them"),
+        ({"unbalanced": (0.1, None)}, "infinity fixes a marginal"),
+        ({"unbalanced": "weak"}, "must be a non-negative number.*got 'weak'"),
+        ({"unbalanced": np.nan}, "non-negative"),
+        ({"unbalanced": 0.1, "init": None}, "init must be .* got None"),
         ({"unbalanced": 0.1, "mass": 0.5}, "not both"),
         ({"unbalanced": 0.1, "init": "identity"}, "same size and weights"),
         ({"unbalanced": 0.1, "init": "random"}, "init must be"),

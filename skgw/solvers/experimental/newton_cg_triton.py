@@ -120,11 +120,11 @@ def _solve(
             d = _direction(problem, v, columns, radius, flat)
             length = tl.max(tl.abs(d), 0)
             step = tl.minimum(radius / tl.maximum(length, SMALL), 1.0)
-            promised = step * tl.sum((b - columns) * d, 0)
+            predicted = step * tl.sum((b - columns) * d, 0)
             new_delta = delta + step * d
             new_v, new_columns, new_value, new_error = _evaluate(problem, new_delta)
             closer = new_error < tl.maximum(error * ERROR_REDUCTION, tol)
-            if closer | (new_value - value > promised * SUFFICIENT_GAIN):
+            if closer | (new_value - value > predicted * SUFFICIENT_GAIN):
                 radius = tl.minimum(
                     tl.where(step < 1.0, radius * RADIUS_GROWTH, radius), MAX_RADIUS
                 )

@@ -113,7 +113,8 @@ class LowRank:
     Raises
     ------
     ValueError
-        For factors that are not a finite (n, r) array, and for a residual of another length.
+        For factors that are not a finite (n, r) array, and for a residual that is not finite or
+        has another length.
 
     See Also
     --------
@@ -135,10 +136,13 @@ class LowRank:
 
     def __post_init__(self) -> None:
         _check_rows(self.factors, "factors")
-        if self.residual is not None and tuple(self.residual.shape) != (len(self),):
+        if self.residual is None:
+            return
+        if tuple(np.shape(self.residual)) != (len(self),):
             raise ValueError(
-                f"residual has shape {tuple(self.residual.shape)}, expected ({len(self)},)."
+                f"residual has shape {tuple(np.shape(self.residual))}, expected ({len(self)},)."
             )
+        _check_finite(self.residual, "residual")
 
     def __len__(self) -> int:
         return len(self.factors)
@@ -275,6 +279,12 @@ def low_rank(
 def _check_rows(x: Array, name: str) -> None:
     if getattr(x, "ndim", None) != 2 or 0 in x.shape:
         raise ValueError(f"{name} must be an array of shape (n, d), not empty.")
+    _check_finite(x, name)
+
+
+def _check_finite(x: Array, name: str) -> None:
+    if not isinstance(x, Tensor) and np.asarray(x).dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {np.asarray(x).dtype}.")
     finite = torch.isfinite(x) if isinstance(x, Tensor) else np.isfinite(x)
     if not finite.all():
         raise ValueError(f"{name} contains NaN or infinity; remove or impute those rows.")

@@ -39,7 +39,7 @@ class Start(NamedTuple):
 
 def read_start(init: Any, context: StartContext) -> Start:
     """The start for the option `init`."""
-    if isinstance(init, str):
+    if init is None or isinstance(init, str):
         return named_start(init, context)
     problem = context.problem
     if isinstance(init, State):
@@ -64,7 +64,7 @@ def check_identity(problem: Problem) -> None:
         raise ValueError("init='identity' needs two spaces of the same size and weights.")
 
 
-def named_start(name: str, context: StartContext) -> Start:
+def named_start(name: str | None, context: StartContext) -> Start:
     """The start with this name, see `solve_gromov`."""
     problem, inputs, reg, scale, loss = context
     if name in ("auto", "anneal"):

@@ -5,9 +5,9 @@ The two differ in two respects.
 - `balanced._solve` and `balanced._annealed` call each other; `_annealed` below is this recursion,
   unrolled: the same Newton steps, from the same potentials, in the same order. numba fails to load
   functions that call each other from its cache.
-- A symmetric problem stops, without Newton steps, at the first iterate of Sinkhorn's that is close
-  enough. `balanced` takes a fixed number of iterations, as each check of an error would be a
-  host-device synchronisation, and Newton steps after them.
+- A symmetric problem stops, without Newton steps, at the first Sinkhorn iterate of small error.
+  `balanced` takes a fixed number of iterations, as each check of an error would be a host-device
+  synchronisation, and Newton steps after them.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def solve_one(
     """Write the plan (n, m) after up to `max_iter` Newton steps; update the potential (m,)."""
     settings, as_type = problem.settings, problem.cost.dtype.type
     if symmetric:
-        # A plan that is just closer than `tol` may still be moving.
-        enough = as_type(settings.symmetric_accuracy) * tol
-        if _symmetric_sinkhorn(problem, reg, enough, plan, potential) <= enough:
+        # A plan with an error just below `tol` may still change in the next iterations.
+        accuracy = as_type(settings.symmetric_accuracy) * tol
+        if _symmetric_sinkhorn(problem, reg, accuracy, plan, potential) <= accuracy:
             return
     first = min(max_iter, settings.direct_steps)
     error = _newton_at(problem, reg, tol, first, plan, potential)
@@ -63,10 +63,10 @@ def _annealed(
     plan: Array,
     potential: Array,
 ) -> Scalar:
-    """Solve at higher and higher levels until one is easy, then back down to `reg`.
+    """Raise the annealing level until the error is below `annealing_error`, then lower it to `reg`.
 
-    On the way back each level keeps the better of what it reached then and before. Returns the
-    error.
+    On the way down each level keeps the potential of the smaller error, before or after the second
+    solve. Returns the error at `reg`.
     """
     cost, settings = problem.cost, problem.settings
     as_type = cost.dtype.type
@@ -107,8 +107,8 @@ def _symmetric_sinkhorn(
 ) -> Scalar:
     """Averaged Sinkhorn iterations; write the plan, update the potential, return the error.
 
-    The kernel is absorbed a second time only where the first iteration leads too far for the
-    scalings.
+    The potential is absorbed a second time only if the first iteration exceeds the absorption
+    threshold.
     """
     cost, weights, settings, exp2 = problem
     as_type = cost.dtype.type

@@ -80,12 +80,12 @@ def newton_steps(
             d = _direction(P, v, w, columns, radius, a, b, settings)
             length = np.abs(d).max()
             step = min(radius / max(length, as_type(SMALLEST_DIVISOR)), as_type(1))
-            promised = step * ((b - columns) * d).sum()
+            predicted = step * ((b - columns) * d).sum()
             new = delta + step * d
             new_v, new_w, new_columns, new_value = evaluate(P, new, a, b)
             new_error = np.abs(b - new_columns).sum()
             closer = new_error < max(as_type(settings.error_reduction) * error, tol)
-            if closer or new_value - value > as_type(settings.sufficient_gain) * promised:
+            if closer or new_value - value > as_type(settings.sufficient_gain) * predicted:
                 if step < 1:
                     grown = as_type(settings.radius_growth) * radius
                     radius = min(grown, as_type(settings.max_radius))

@@ -78,14 +78,14 @@ def newton_step(
     new = dual.evaluate(torch.addcmul(at.potential, step[:, None], direction))
     grown = torch.where(length > radius, settings.radius_growth * radius, radius)
     grown = grown.clamp_max(settings.max_radius)
-    # Two tests, as the error may stand still far from the solution, and differences of values are
-    # rounding errors close to it.
+    # Two tests: far from the solution the error may not fall, and close to the solution differences
+    # of values are rounding errors.
     doubtful = todo & ~(new.error < torch.maximum(settings.error_reduction * at.error, tol))
     if not any_of(doubtful):
         return new, grown
     predicted = step * (at.gradient * direction).sum(1)
-    enough = settings.sufficient_gain * predicted
-    rejected = doubtful & ~(dual.value(new) - dual.value(at) > enough)
+    least_gain = settings.sufficient_gain * predicted
+    rejected = doubtful & ~(dual.value(new) - dual.value(at) > least_gain)
     if not any_of(rejected):
         return new, grown
     safe = dual.fallback(at)

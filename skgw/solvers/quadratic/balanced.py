@@ -53,8 +53,8 @@ def solve_dense(
                 settings=settings,
             )  # fmt: skip
         tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
-        fall = float((start.first_reg / reg).amax())
-        is_far = n_init > 1 or fall > 1
+        first_ratio = float((start.first_reg / reg).amax())
+        is_far = n_init > 1 or first_ratio > 1
         if is_far and prefers_low_rank(problem, backend, settings):
             solution = minimize_low_rank(
                 problem, reg, start.state,
@@ -64,7 +64,7 @@ def solve_dense(
         else:
             solution = minimize(
                 problem, reg, start.state, first_reg=start.first_reg if is_far else None,
-                coarse=annealing_problem(problem, fall, settings.low_rank), tol=tol_used,
+                coarse=annealing_problem(problem, first_ratio, settings.low_rank), tol=tol_used,
                 max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
             )  # fmt: skip
     return _package(solution, problem, inputs, reg, tol_used, loss, report)

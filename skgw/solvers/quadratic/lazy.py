@@ -39,7 +39,7 @@ class LazyInputs(NamedTuple):
 
 
 def as_matrix(space: Any, name: str) -> Any:
-    """The matrix of a space of at most 5,000 points; other objects are returned as they are.
+    """The matrix of a space of at most 5,000 points; other objects are returned unchanged.
 
     Raises
     ------
@@ -50,8 +50,8 @@ def as_matrix(space: Any, name: str) -> Any:
         return space
     if len(space) > MAX_DENSE_SIZE:
         raise ValueError(
-            f"{name} has {len(space)} points: from {MAX_DENSE_SIZE} on use plan='lazy', or pass "
-            "its matrix, toarray(), if memory allows."
+            f"{name} has {len(space)} points: above {MAX_DENSE_SIZE} use solve_gromov with "
+            f"plan='lazy', or pass {name}.toarray() if memory allows."
         )
     return space.toarray()
 

@@ -34,15 +34,15 @@ def prefers_low_rank(
 
 
 def annealing_problem(
-    problem: QuadraticProblem, fall: float, settings: LowRankSettings = LOW_RANK
+    problem: QuadraticProblem, first_ratio: float, settings: LowRankSettings = LOW_RANK
 ) -> LowRankProblem | None:
-    """The low-rank problem for annealing from `fall` times `reg`; None if it saves no time.
+    """The low-rank problem for annealing from `first_ratio` times `reg`; None if it saves no time.
 
     On GPUs kernel launches dominate, and factors need more of them.
     """
     is_small = min(problem.offset.shape[1:]) < settings.annealing_min_size
     on_cpu = problem.offset.device.type == "cpu"
-    if not on_cpu or fall < settings.annealing_min_fall or is_small:
+    if not on_cpu or first_ratio < settings.annealing_min_ratio or is_small:
         return None
     return low_rank_problem(problem, settings.annealing_rank, settings.oversampling)
 

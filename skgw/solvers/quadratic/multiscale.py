@@ -78,7 +78,7 @@ class FactoredProblem(NamedTuple):
         return StreamedProblem(left, self.y.factors, self.x.weights, self.y.weights)
 
     def sample(self, size: int, noise: torch.Generator) -> FactoredProblem:
-        """At most `size` points of each space, centred as all points are.
+        """At most `size` points of each space, centred by the means of all points.
 
         A proper sample is drawn by weight, and its points have equal weights.
         """
@@ -123,7 +123,7 @@ class StreamedIterate(NamedTuple):
     f: Tensor  # (n,)
     g: Tensor  # (m,)
     columns: Tensor  # (m,), column sums
-    error: float  # L1, of them
+    error: float  # L1 error of the column sums
 
     def log_density(self, other: StreamedIterate, reg: float) -> float:
         """Mean of the log density of another plan, against ab', under this one."""

@@ -79,9 +79,9 @@ def pool(
     problem, inputs, reg, scale, loss = context
     profiles = named_start("tlb", context)
     others = (named_start("anneal", context), profiles)
-    known = [first, *(start for start in others if start.name != first.name)][:n_init]
-    yield from known
-    left = n_init - len(known)
+    named = [first, *(start for start in others if start.name != first.name)][:n_init]
+    yield from named
+    left = n_init - len(named)
     if not left:
         return
     level = torch.maximum(INVARIANT_START * scale, reg)
@@ -179,7 +179,7 @@ def _report(
     context: StartContext,
     settings: MultistartSettings,
 ) -> StartsReport:
-    """How far the starts, columns of `values` and `distances` (B, n_init), agree."""
+    """Agreement of the starts, the columns of `values` and `distances` (B, n_init)."""
     gap = values - values.amin(1, keepdim=True)
     as_good = gap < settings.value_margin * context.reg[:, None]
     ambiguous = (as_good & (distances > settings.distance_margin)).any(1)

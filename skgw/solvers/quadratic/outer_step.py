@@ -97,8 +97,8 @@ def anneal(
 ) -> Iterate:
     """One step at each annealing level, with gradients of `coarse`; the last one of `problem`."""
     for k, level in enumerate(levels):
-        of = problem if coarse is None or k == len(levels) - 1 else coarse
-        it = annealing_step(of, it, level, perturbation, linear, settings)
+        differentiated = problem if coarse is None or k == len(levels) - 1 else coarse
+        it = annealing_step(differentiated, it, level, perturbation, linear, settings)
     return it
 
 

@@ -75,8 +75,6 @@ def solve_partial(
     settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
     """`solve_gromov` with `mass`, on validated tensors, at an absolute `reg` (B,)."""
-    if not 0 < mass <= 1:
-        raise ValueError(f"mass must be above 0 and at most 1, the mass of a and b, got {mass!r}.")
     with torch.no_grad():
         free = torch.zeros_like(reg)
         points = unbalanced_problem(inputs, free, free, loss=loss, alpha=alpha)

@@ -37,14 +37,17 @@ class Iterate(NamedTuple):
     mixture: Array  # (n, m)
     potential: Array  # (m,)
     last: Array  # (n, m), plan of the step before
-    last_cost: Array  # (n, m), gradient of E at it
+    last_cost: Array  # (n, m), gradient of E at `last`
     plan: Array  # (n, m), plan of this step
-    gradient: Array  # (n, m), of E at it
+    gradient: Array  # (n, m), of E at `plan`
 
 
 @compiled()
 def differentiate(problem: DenseProblem, plan: Array, gradient: Array, symmetric: bool) -> None:
-    """Write the gradient of E at `plan` to `gradient` (n, m); both may be `symmetric`."""
+    """Write the gradient of E at `plan` to `gradient` (n, m).
+
+    `symmetric` says that plan and gradient are symmetric: one half is computed.
+    """
     n, m = plan.shape
     half = np.empty((m, n), plan.dtype)
     product(problem.kernel_b, plan, half, False)
@@ -130,16 +133,16 @@ def measure(problem: DenseProblem, it: Iterate) -> tuple[float, float, float]:
     columns = np.zeros_like(b)
     error = change = linear_cost = 0.0
     for i in range(len(a)):
-        mass = moved = paid = zero
+        mass = row_change = row_cost = zero
         for j in range(len(b)):
             plan = it.plan[i, j]
             mass += plan
             columns[j] += plan
-            moved += abs(plan - it.mixture[i, j])
-            paid += it.cost[i, j] * plan
+            row_change += abs(plan - it.mixture[i, j])
+            row_cost += it.cost[i, j] * plan
         error += abs(mass - a[i])
-        change += moved
-        linear_cost += paid
+        change += row_change
+        linear_cost += row_cost
     return error + np.abs(columns - b).sum(), change, linear_cost
 
 
@@ -153,14 +156,14 @@ def curvature_and_alignment(it: Iterate) -> tuple[float, float]:
     zero = it.plan.dtype.type(0)
     curvature = alignment = 0.0
     for i in range(len(it.plan)):
-        bent = onward = zero
+        row_curvature = row_alignment = zero
         for j in range(len(it.potential)):
             gradient = it.gradient[i, j]
-            bend = gradient - it.cost[i, j]
-            bent += bend * (it.plan[i, j] - it.mixture[i, j])
-            onward += bend * (gradient - it.last_cost[i, j])
-        curvature += bent
-        alignment += onward
+            difference = gradient - it.cost[i, j]
+            row_curvature += difference * (it.plan[i, j] - it.mixture[i, j])
+            row_alignment += difference * (gradient - it.last_cost[i, j])
+        curvature += row_curvature
+        alignment += row_alignment
     return 0.5 * curvature, alignment
 
 
@@ -183,9 +186,10 @@ def update(it: Iterate, share: Scalar, momentum: Scalar) -> None:
     for i in range(len(it.plan)):
         for j in range(len(it.potential)):
             plan, gradient = it.plan[i, j], it.gradient[i, j]
-            onward, slope = plan - it.last[i, j], gradient - it.last_cost[i, j]
-            it.mixture[i, j] = rest * it.mixture[i, j] + share * plan + momentum * onward
-            it.cost[i, j] = rest * it.cost[i, j] + share * gradient + momentum * slope
+            step = plan - it.last[i, j]
+            gradient_change = gradient - it.last_cost[i, j]
+            it.mixture[i, j] = rest * it.mixture[i, j] + share * plan + momentum * step
+            it.cost[i, j] = rest * it.cost[i, j] + share * gradient + momentum * gradient_change
             it.last[i, j], it.last_cost[i, j] = plan, gradient
 
 

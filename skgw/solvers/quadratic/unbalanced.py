@@ -45,10 +45,11 @@ from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 def absolute_penalties(unbalanced: Any, scale: Tensor) -> tuple[Tensor, Tensor]:
     """Penalties rho_a and rho_b, (B,), from one number or two in units of `scale` (B,)."""
-    rho = np.asarray(unbalanced, dtype=np.float64)
-    if rho.shape not in ((), (2,)) or not (rho >= 0).all():
+    rho = np.asarray(unbalanced)
+    if rho.dtype.kind not in "iuf" or rho.shape not in ((), (2,)) or not (rho >= 0).all():
         raise ValueError(
-            f"unbalanced must be a number that is not negative, or two of them, got {unbalanced!r}."
+            "unbalanced must be a non-negative number or a pair of them, where infinity fixes a "
+            f"marginal, got {unbalanced!r}."
         )
     rho_a, rho_b = np.broadcast_to(rho, 2)
     return float(rho_a) * scale, float(rho_b) * scale

@@ -45,7 +45,7 @@ def first_states(
     settings: DescentSettings,
 ) -> list[Start]:
     """The starts that `init` names; "auto" is a pool of them."""
-    if not isinstance(init, str):
+    if init is not None and not isinstance(init, str):
         return [Start(_given_state(init, problem))]
     if init == "identity":
         check_identity(problem)
