@@ -192,9 +192,14 @@ class Part(PartsMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter violates a constraint.
+            If a parameter violates a constraint, or if the part is of a subclass.
         """
         found = cls.expand(value)
+        if type(found) is not cls:
+            raise ValueError(
+                f"A {type(found).__name__} has parameters that have no effect here: use "
+                f"{cls.__name__}."
+            )
         validate_parameters(found)
         for name in parts_of(cls):
             inner = getattr(found, name)

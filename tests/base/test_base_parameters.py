@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
-from skgw import GWCoTrainedAutoencoders, GWGenerativeEmbedding
+from skgw import GWCoTrainedAutoencoders, GWGenerativeEmbedding, VariationalAutoencoder
 from skgw.base.parameters import POSITIVE, Part, param, part, parts_of, with_parameters
 from skgw.base.trained import Optimizer, TrainedEstimator
 from skgw.embedding import Adversary, Generator, GWOptimizer, Penalties, Prior, Style
@@ -90,6 +90,13 @@ def test_parts_are_read_from_short_forms():
     assert Wheel.read(wheel) is wheel
     with pytest.raises(ValueError, match="The 'size' parameter of Wheel must be"):
         Wheel.read(-1.0)
+
+
+def test_a_part_whose_parameters_have_no_effect_is_refused():
+    """An optimiser of the embedding says how its batches are drawn; others draw no such batches."""
+    model = VariationalAutoencoder(optimizer=GWOptimizer(stratified=False), max_iter=1)
+    with pytest.raises(ValueError, match=r"A GWOptimizer has parameters .* use Optimizer"):
+        model.fit([[0.0, 1.0], [1.0, 2.0]])
 
 
 def test_set_params_reaches_into_short_forms():
