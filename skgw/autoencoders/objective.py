@@ -15,6 +15,7 @@ from skgw.nn import (
     GaussianPrior,
     critic_loss,
     gaussian_kl,
+    gaussian_kl_of_rows,
     gradient_penalty,
     isometry_penalty,
     mlp,
@@ -187,7 +188,7 @@ class RegularizedAutoencoder(nn.Module):
         s2 = error.mean() / p if variance is None else error.new_tensor(variance)
         s2 = s2.clamp_min(torch.finfo(s2.dtype).tiny)
         reconstruction = 0.5 * (error / s2 + p * (2 * torch.pi * s2).log())
-        return reconstruction, gaussian_kl(mean, log_variance, reduce=False)
+        return reconstruction, gaussian_kl_of_rows(mean, log_variance)
 
     def validation_loss(self, x: Tensor) -> Tensor:
         """Loss of held-out rows, 0-d, with the same noise in every validation.

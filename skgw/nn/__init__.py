@@ -6,6 +6,7 @@ from skgw.nn.convolutions import conv_decoder, conv_encoder
 from skgw.nn.divergences import (
     critic_loss,
     gaussian_kl,
+    gaussian_kl_of_rows,
     gradient_penalty,
     mmd,
     non_saturating_loss,
@@ -43,6 +44,7 @@ __all__ = [
     "decode",
     "encode",
     "gaussian_kl",
+    "gaussian_kl_of_rows",
     "gradient_penalty",
     "isometry_penalty",
     "layerwise_penalty",

@@ -19,20 +19,38 @@ from skgw.nn.geometry import pairwise_distances
 KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the mean squared distance of two draws
 
 
-def gaussian_kl(mean: Tensor, log_variance: Tensor, *, reduce: bool = True) -> Tensor:
-    """KL divergence of normal distributions from the standard normal distribution.
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Mean KL divergence of normal distributions from the standard normal distribution.
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor of shape (n, k)
+        As for `gaussian_kl_of_rows`.
+
+    Returns
+    -------
+    Tensor of shape ()
+        In nats: the sum over the coordinates, averaged over the n distributions.
+
+    References
+    ----------
+    :cite:t:`kingma2014`, Appendix B.
+    """
+    return gaussian_kl_of_rows(mean, log_variance).mean()
+
+
+def gaussian_kl_of_rows(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence of each normal distribution from the standard normal distribution.
 
     Parameters
     ----------
     mean, log_variance : Tensor of shape (n, k)
         Means and logarithms of the variances of n normal distributions with independent
         coordinates.
-    reduce : bool, default=True
-        Whether to average over the n distributions.
 
     Returns
     -------
-    Tensor of shape (), or (n,) if not averaged
+    Tensor of shape (n,)
         In nats: the sum over the coordinates.
 
     References
@@ -40,8 +58,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, *, reduce: bool = True) -> T
     :cite:t:`kingma2014`, Appendix B.
     """
     variance_term = torch.expm1(log_variance) - log_variance  # var - 1 - log var, exact near 1
-    divergences = 0.5 * (mean.square() + variance_term).sum(1)
-    return divergences.mean() if reduce else divergences
+    return 0.5 * (mean.square() + variance_term).sum(1)
 
 
 def mmd(
