@@ -75,19 +75,78 @@ class Coupling:
         return self._plan_for(x).apply(x, axis)
 
     def barycenter(self, Y: Array) -> Array:
-        """Barycentric projection: for each row the mean of `Y` (m, k) under the row's masses."""
+        """Barycentric projection: for each row the mean of `Y` under the row's masses.
+
+        Parameters
+        ----------
+        Y : array of shape (m,) or (m, k)
+
+        Returns
+        -------
+        array of shape (n,) or (n, k)
+        """
         return self._plan_for(Y).barycenter(Y)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Position of the largest mass of each row (axis 1) or column (axis 0)."""
+        """Position of the largest mass of each row or column.
+
+        Parameters
+        ----------
+        axis : {0, 1}, default=1
+            1 for the largest mass of each row, 0 for the largest mass of each column.
+
+        Returns
+        -------
+        array of int of shape (n,) for axis 1, (m,) for axis 0
+
+        Raises
+        ------
+        ValueError
+            If `axis` is neither 0 nor 1.
+        """
         return self._plan.argmax(axis)
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """Columns and masses of the k largest entries of each row, in descending order, (n, k)."""
+        """The k largest entries of each row, in descending order.
+
+        Parameters
+        ----------
+        k : int
+            Between 1 and m.
+
+        Returns
+        -------
+        columns : array of int of shape (n, k)
+        masses : array of shape (n, k)
+
+        Raises
+        ------
+        TypeError
+            If `k` is not an integer.
+        ValueError
+            Unless `k` is between 1 and m.
+        """
         return self._plan.topk(k)
 
     def to_sparse(self, k: int) -> sparse.csr_array:
-        """The plan with the k largest entries of each row, (n, m)."""
+        """The plan with the k largest entries of each row only.
+
+        Parameters
+        ----------
+        k : int
+            Between 1 and m.
+
+        Returns
+        -------
+        csr_array of shape (n, m)
+
+        Raises
+        ------
+        TypeError
+            If `k` is not an integer.
+        ValueError
+            Unless `k` is between 1 and m.
+        """
         return self._plan.to_sparse(k)
 
     @property

@@ -147,7 +147,18 @@ class Domains:
         return Domains(X, Y, self.precomputed)
 
     def map(self, f: Callable[[Any], Any], g: Callable[[Any], Any]) -> Domains:
-        """Apply `f` to the first domain and `g` to the second."""
+        """Apply a function to each domain.
+
+        Parameters
+        ----------
+        f, g : callable
+            Functions of the first and of the second domain. They return arrays.
+
+        Returns
+        -------
+        Domains
+            With the same `precomputed`.
+        """
         return Domains(f(self.X), g(self.Y), self.precomputed)
 
 
@@ -187,7 +198,17 @@ class DomainKFold(BaseCrossValidator):
         self.random_state = random_state
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of folds."""
+        """Number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : None
+            Ignored.
+
+        Returns
+        -------
+        int
+        """
         return self.n_splits
 
     def split(self, X: Domains, y: Any = None, groups: Any = None) -> Iterator[tuple[Index, Index]]:

@@ -99,7 +99,17 @@ class LazyPlan(Plan):
         return self.left.dtype
 
     def rows(self, index: Any) -> Array:
-        """The rows at `index`, an array of integers or a slice, as an array (len(index), m)."""
+        """Rows of the plan.
+
+        Parameters
+        ----------
+        index : array of int or slice
+            Positions of r rows.
+
+        Returns
+        -------
+        array of shape (r, m)
+        """
         left, right, scores, a = self._tensors()
         index = as_index(index)
         left, a = left[index], a[index]

@@ -207,7 +207,18 @@ class DensePlan(Plan):
 
 
 def as_plan(plan: Array | Plan, row_sums: Array | None = None) -> Plan:
-    """Return a plan unchanged, and an array as a `DensePlan`."""
+    """Return a plan unchanged, and an array as a `DensePlan`.
+
+    Parameters
+    ----------
+    plan : Plan, or array of shape (n, m) or (batch, n, m)
+    row_sums : array of shape (n,) or (batch, n), optional
+        Row sums of an array, if they are known.
+
+    Returns
+    -------
+    Plan
+    """
     return plan if isinstance(plan, Plan) else DensePlan(plan, row_sums)
 
 

@@ -98,7 +98,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Weight of the distances relative to `pairs` and `labels`, at least 0 and less than 1.
     unbalanced : float or None, default=None
         Penalty rho on the marginals of the matching, relative to the median cost, for domains whose
-        kinds of rows have different shares or are missing in the other domain. A smaller penalty
+        clusters have different shares or are missing in the other domain. A smaller penalty
         gives such rows less mass in `plan_`; 0.05 is a good start. None: uniform marginals.
         `match` uses nearest rows in either case.
     warm_up : float, default=0.5
@@ -123,7 +123,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         It ranks rows and cannot reveal that the matching as a whole is wrong: see `margin_`.
     matched_mass_ : array of shape (n,)
         Matched mass of each row, relative to the mean: near 0 for rows without a counterpart, above
-        1 for kinds of rows that are rarer in the first domain, 1 with ``unbalanced=None``.
+        1 for rows of clusters that are rarer in the first domain, 1 with ``unbalanced=None``.
     margin_ : float
         Relative margin between the matching and the runner-up: the difference of their
         costs over the smaller cost, or over 15 % of the mean squared displacement between the two
