@@ -15,7 +15,7 @@ import skgw
 ROOT = Path(skgw.__file__).parent.parent
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "skgw").rglob("*.py"))
 
-BOTTOM = {"exceptions", "storable"}  # every part may import these
+BOTTOM = {"encoding", "exceptions", "storable"}  # every part may import these
 
 # What each part of skgw may import from skgw, besides itself and the bottom. From the top down.
 BELOW = {
@@ -34,6 +34,7 @@ BELOW = {
     "solvers": set(),
     "nn": set(),
     "spaces": set(),
+    "encoding": {"storable"},
     "storable": set(),
     "exceptions": set(),
     "_version": set(),
@@ -76,6 +77,7 @@ ARRAYS = {"numpy", "scipy", "torch"}
 OTHERS = {
     "exceptions": {"sklearn"},
     "storable": set(),
+    "encoding": {"numpy", "scipy"},
     "spaces": ARRAYS | {"sklearn", "networkx"},
     "datasets": ARRAYS | {"sklearn", "networkx"},
     "metrics": ARRAYS | {"sklearn", "ot"},
