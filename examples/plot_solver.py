@@ -41,7 +41,7 @@ Ca, Cb = pairwise_distances(flat), pairwise_distances(rotated)
 result = solve_gromov(Ca, Cb, reg=2e-3)
 print(f"converged: {result.converged}, after {result.n_iter} outer steps")
 print(f"marginal error {result.marginal_error:.1e}, relative to the total mass")
-print(f"cost of the plan {result.value_quad:.4f}, with the entropy term {result.value:.4f}")
+print(f"cost of the plan {result.cost:.4f}, with the entropy term {result.value:.4f}")
 
 # %%
 # The figure shows both shapes. A point on the right has the colour of its match, the point on the
@@ -74,7 +74,7 @@ figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), sharey=True, layout="constr
 for ax, reg in zip(axes, (1e-1, 2e-2, 2e-3, 2e-4), strict=True):
     solution = solve_gromov(Ca, Cb, reg=reg)
     ax.imshow(solution.plan[:, order] * 120, aspect="auto", cmap="magma_r", vmin=0, vmax=0.5)
-    ax.set_title(f"reg={reg:g}\n{solution.n_iter} steps, cost {solution.value_quad:.4f}")
+    ax.set_title(f"reg={reg:g}\n{solution.n_iter} steps, cost {solution.cost:.4f}")
     ax.set_xlabel("right, along the spiral")
 _ = axes[0].set_ylabel("left, along the spiral")
 

@@ -74,9 +74,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows.
         "auto" is "full" up to 2000 rows of either domain.
-    alpha : float in [0, 1), default=0.5
+    alpha : float in [0, 1], default=0.5
         Weight of the distances inside the domains; `pairs` and `shared` have the weight
-        ``1 - alpha``. Unused without `pairs` and `shared`.
+        ``1 - alpha``: 1 ignores them. Unused without `pairs` and `shared`.
     unbalanced : float, pair of floats or None, default=None
         Penalty on the marginals of the plan, one for both domains or one for each, relative to the
         mean squared distance. The smaller it is, the more rows without a counterpart stay
@@ -166,7 +166,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     epsilon: float | None = param(POSITIVE, None, default=None)
     n_init: int = param(POSITIVE_INTEGER, default=16)
     method: str = param(one_of("auto", "full", "reference"), default="auto")
-    alpha: float = param(Interval(Real, 0, 1, closed="left"), default=0.5)
+    alpha: float = param(Interval(Real, 0, 1, closed="both"), default=0.5)
     unbalanced: float | tuple[float, float] | None = param(
         POSITIVE, tuple, list, None, default=None
     )

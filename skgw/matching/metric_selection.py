@@ -225,7 +225,7 @@ def try_distances(
             A, B, cost, alpha=alpha, reg=max(settings.reg * product, settings.min_reg),
             n_init=n_init, tol=settings.tol, max_iter=settings.max_iter, random_state=seed,
         )  # fmt: skip
-    misfit, value = float(result.value_quad), float(result.value)
+    misfit, value = float(result.cost), float(result.value)
     product_value = product - float(result.reg) * np.log(len(A) * len(B))
     margin, far_margin = (
         max(min(_value_gap(result, distances), product_value - value), 0.0)

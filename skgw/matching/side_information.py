@@ -95,7 +95,10 @@ def read_side_information(
         If the side information does not fit the domains.
     """
     anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
-    return SideInformation(anchors, None if shared is None else _read_shared(shared, shape), alpha)
+    features = None if shared is None else _read_shared(shared, shape)
+    if alpha == 1:  # of weight zero
+        return SideInformation.none()
+    return SideInformation(anchors, features, alpha)
 
 
 def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:

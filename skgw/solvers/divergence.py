@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from skgw.solvers.inputs import Inputs, read_inputs
@@ -15,6 +14,7 @@ from skgw.solvers.quadratic.descent import STATUS, attainable_tol, is_compiled
 from skgw.solvers.quadratic.envelope import given_gradients
 from skgw.solvers.quadratic.lazy import as_matrix
 from skgw.solvers.quadratic.package import warn_if_not_converged, warn_of
+from skgw.solvers.quadratic.sensitivity import Parameters, differentiable, needs_gradient
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
@@ -85,7 +85,7 @@ def gw_divergence(
     -------
     value : 0-d array or array of shape (batch,)
         In units of L, of the kind of the input. For torch tensors that require gradients it is
-        differentiable in both matrices by the envelope theorem; no gradient flows through plans.
+        differentiable in the matrices, the weights and `reg`, as the value of `solve_gromov`.
     results : tuple of three GromovResult
         Cross term, self term of a, self term of b; only with `return_results`.
 
@@ -123,11 +123,12 @@ def gw_divergence(
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     cross = shift_for_kl(read_inputs(Ca, Cb, None, a, b, loss), loss, kl_shift)
     scale = problem_scale(cross, loss)
-    reg = absolute_reg(reg, reg_scale, scale)
+    regs, scale = absolute_reg(reg, reg_scale, scale), scale.detach()
     is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
-    if is_plain and not return_results and _are_compiled(cross, backend):
-        tols = attainable_tol(tol, reg, scale)
-        value, status = _compiled(cross, reg, scale, tols, max_iter)
+    is_compiled_whole = is_plain and not return_results and _are_compiled(cross, backend)
+    if is_compiled_whole and not needs_gradient(cross.a, cross.b):
+        tols = attainable_tol(tol, regs.detach(), scale)
+        value, status = _compiled(cross, regs, scale, tols, max_iter)
         warn_of([STATUS[k] for k in status.flatten().tolist()], float(tols.max()))
         return cross.restore(value)
     terms = (
@@ -137,13 +138,18 @@ def gw_divergence(
     )
     results: list[GromovResult] = [
         solve_dense(
-            inputs, reg, scale,
+            inputs.detach(), regs.detach(), scale,
             loss=loss, alpha=1.0, init=start, tol=tol, max_iter=max_iter,
             symmetric=loss == "L2" and inputs is not cross, backend=backend,
         )
         for inputs, start in terms
     ]  # fmt: skip
     warn_if_not_converged(*results)
+    parameters = Parameters(regs, None, None, loss, 1.0)
+    results = [
+        differentiable(result, inputs, parameters)
+        for result, (inputs, _) in zip(results, terms, strict=True)
+    ]
     value = 2 * results[0].value - results[1].value - results[2].value
     return (value, tuple(results)) if return_results else value
 
@@ -159,11 +165,12 @@ def _compiled(
     from skgw.solvers.quadratic.divergence_numba import divergence_numba
 
     Ca, Cb, _, a, b, _ = inputs
-    needed = tuple(torch.is_grad_enabled() and C.requires_grad for C in (Ca, Cb))
+    needed = tuple(needs_gradient(C) for C in (Ca, Cb))
     found = divergence_numba(
         Ca, Cb, a, b, reg=reg, scale=scale, tol=tol, max_iter=max_iter, needed=needed
     )
     value = found.value
-    if any(needed):
-        value = given_gradients(value, (Ca, Cb), (found.grad_a, found.grad_b))
+    if needs_gradient(Ca, Cb, reg):
+        gradients = (found.grad_a, found.grad_b, found.grad_reg)
+        value = given_gradients(value, (Ca, Cb, reg), gradients)
     return value, found.status

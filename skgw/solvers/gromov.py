@@ -10,9 +10,10 @@ from skgw.solvers.inputs import read_inputs
 from skgw.solvers.options import check_mass, check_n_init, check_options, check_plan
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
-from skgw.solvers.quadratic.lazy import as_matrix, solve_lazy
+from skgw.solvers.quadratic.lazy import as_matrix, solve_lazy, warn_of_gradients
 from skgw.solvers.quadratic.package import warn_if_not_converged
 from skgw.solvers.quadratic.partial import solve_partial
+from skgw.solvers.quadratic.sensitivity import Parameters, differentiable
 from skgw.solvers.quadratic.unbalanced import absolute_penalties, solve_unbalanced
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
@@ -74,7 +75,8 @@ def solve_gromov(
     loss : {"L2", "KL"}, default="L2"
         ``L(x, y)`` is ``(x - y)**2`` or ``x log(x / y) - x + y``.
     alpha : float in [0, 1], optional
-        Weight of the quadratic part: 1 without `M`, 0.5 with it by default.
+        Weight of the quadratic part: 1 without `M`, 0.5 with it by default. 1 ignores `M`, 0 is
+        the linear problem of `M`.
     reg : float or array of shape (batch,), default=5e-3
         Weight of the entropy, in the unit of `reg_scale`.
     reg_scale : {"auto", None}, default="auto"
@@ -83,8 +85,7 @@ def solve_gromov(
         matrices. None: one, as in POT.
     kl_shift : float, default=1e-2
         The KL loss compares ``x + s`` with ``y + s``, where s is `kl_shift` times the mean entry of
-        both matrices, because the loss is undefined at zero. The value depends on s, which is a
-        constant for gradients.
+        both matrices, because the loss is undefined at zero. The value depends on s.
     unbalanced : float or pair of floats, optional
         Penalty rho of the deviation of the marginals from `a` and `b`, for both spaces or for each,
         in the unit of `reg_scale`; 0 leaves a marginal free, infinity fixes it. See the notes.
@@ -158,6 +159,12 @@ def solve_gromov(
     of ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)``. As the penalties grow, the plan tends
     to the balanced plan, and the value to the balanced value plus ``reg * (H(a) + H(b))``.
 
+    Torch tensors that require gradients make ``result.value`` differentiable in the matrices, `M`,
+    the weights and `reg`, by the envelope theorem: the plan is held fixed, and second derivatives
+    are refused. A relative `reg`, a relative `unbalanced` and the shift of the KL loss move with
+    the matrices and weights, and the gradient follows them. As weights sum to one, the gradient in
+    them is defined up to a constant: its mean over the points is zero.
+
     With ``mass=s`` the objective is ``E(T) - s * reg * (H(T) + H(a - T1) + H(b - T'1))`` over the
     plans of mass s with row sums of at most `a` and column sums of at most `b` [4]_.
 
@@ -190,6 +197,7 @@ def solve_gromov(
     common: dict[str, Any] = {"init": init, "max_iter": max_iter, "backend": backend}
     pooled: dict[str, Any] = {"n_init": n_init, "random_state": random_state}
     if plan == "lazy":
+        warn_of_gradients(Ca, Cb, a, b, reg)
         result = solve_lazy(
             Ca, Cb, a, b, reg=reg, reg_scale=reg_scale, tol=tol, rank=rank, **pooled, **common
         )
@@ -198,16 +206,19 @@ def solve_gromov(
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
     scale = problem_scale(inputs, loss)
-    reg = absolute_reg(reg, reg_scale, scale)
-    common |= {"loss": loss, "alpha": alpha, "tol": DENSE_TOLERANCE if tol is None else tol}
+    regs = absolute_reg(reg, reg_scale, scale)
+    rho = None
     if unbalanced is not None:
-        rho = absolute_penalties(
-            unbalanced, scale if reg_scale == "auto" else torch.ones_like(scale)
-        )
-        result = solve_unbalanced(inputs, reg, scale, rho, **common)
+        unit = scale if reg_scale == "auto" else torch.ones_like(scale)
+        rho = absolute_penalties(unbalanced, unit)
+    parameters = Parameters(regs, rho, mass, loss, alpha)
+    common |= {"loss": loss, "alpha": alpha, "tol": DENSE_TOLERANCE if tol is None else tol}
+    fixed, reg, scale = inputs.detach(with_m=alpha < 1), regs.detach(), scale.detach()
+    if rho is not None:
+        result = solve_unbalanced(fixed, reg, scale, (rho[0].detach(), rho[1].detach()), **common)
     elif mass is not None:
-        result = solve_partial(inputs, reg, scale, mass, **common)
+        result = solve_partial(fixed, reg, scale, mass, **common)
     else:
-        result = solve_dense(inputs, reg, scale, **pooled, **common)
+        result = solve_dense(fixed, reg, scale, **pooled, **common)
     warn_if_not_converged(result)
-    return result
+    return differentiable(result, inputs, parameters)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Array = Any  # a numpy array or a torch tensor: the kind that the caller uses
 NumpyArray = NDArray[Any]
@@ -27,6 +28,12 @@ class Inputs(NamedTuple):
     a: Tensor  # (B, n)
     b: Tensor  # (B, m)
     restore: Callable[[Tensor], Any]  # drops an added batch axis; numpy for numpy input
+
+    def detach(self, *, with_m: bool = True) -> Inputs:
+        """The same arrays as constants; `M` may be left out."""
+        M = self.M.detach() if with_m and self.M is not None else None
+        Ca, Cb, a, b = (x.detach() for x in (self.Ca, self.Cb, self.a, self.b))
+        return Inputs(Ca, Cb, M, a, b, self.restore)
 
 
 def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
@@ -58,7 +65,8 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
                 f"{name} holds a batch of {len(x)}, {found}: give all batches the same length; an "
                 "array without a batch axis serves all problems."
             )
-        return x.to(device=device, dtype=dtype).expand(max(n_problems, 1), *shape)
+        x = first_order(x.to(device=device, dtype=dtype))
+        return x.expand(max(n_problems, 1), *shape)
 
     Ca, Cb = batched(tensors["Ca"], "Ca", (n, n)), batched(tensors["Cb"], "Cb", (m, m))
     if M is not None:
@@ -73,6 +81,24 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
         return x if is_torch else x.detach().cpu().numpy()[()]
 
     return Inputs(Ca, Cb, M, a, b, restore)
+
+
+class _FirstOrder(torch.autograd.Function):
+    """Identity that is differentiated once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def first_order(x: Tensor) -> Tensor:
+    """`x`, which has first derivatives only: the plan is held fixed, the second would be wrong."""
+    return _FirstOrder.apply(x) if x.requires_grad else x
 
 
 def are_tensors(*arrays: Any) -> bool:
@@ -154,11 +180,18 @@ def _is_nearly_symmetric(x: Tensor) -> bool:
 
 
 def read_weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Weights (size,) of sum one; uniform for None."""
+    """Weights (size,) of sum one; uniform for None.
+
+    On weights of sum one a gradient is defined up to a constant. The mean over the points is
+    subtracted.
+    """
     if w is None:
         return torch.full((size,), 1 / size, dtype=dtype, device=device)
     w = _finite(read_tensor(w, name), name).to(device=device, dtype=dtype)
-    total = w.sum(-1, keepdim=True)
+    total = w.detach().sum(-1, keepdim=True)
     if (w < 0).any() or ((total - 1).abs() > 1e-3).any():
         raise ValueError(f"{name} must be non-negative and sum to 1; divide it by its sum.")
-    return w / total
+    w = w / total
+    if w.requires_grad:
+        w.register_hook(lambda gradient: gradient - gradient.mean(-1, keepdim=True))
+    return w

@@ -12,11 +12,10 @@ def check_options(loss: str, alpha: float | None, fused: bool, tol: Any, max_ite
         raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
     if alpha is None:
         alpha = 0.5 if fused else 1.0
-    if not 0 <= alpha <= 1 or (alpha < 1) != fused:
-        raise ValueError(
-            f"alpha={alpha} {'with' if fused else 'without'} M: the fused problem needs M and "
-            "0 <= alpha < 1, the plain one neither."
-        )
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be a number from 0 to 1, got {alpha!r}.")
+    if alpha < 1 and not fused:
+        raise ValueError(f"alpha={alpha} without M: below 1 the problem is fused and needs M.")
     if tol is not None and (not isinstance(tol, numbers.Real) or not float(tol) > 0):
         raise ValueError(f"tol must be a positive number, got {tol!r}.")
     if not isinstance(max_iter, numbers.Integral) or int(max_iter) < 1:

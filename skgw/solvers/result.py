@@ -89,10 +89,13 @@ class GromovResult:
     value : 0-d array
         The objective at the plan, entropy term and penalties included. It is corrected to first
         order for the marginal error by the potentials, so that an inexact plan causes an error of
-        second order. For torch input that requires gradients it is differentiable in ``Ca``, ``Cb``
-        and ``M`` by the envelope theorem: at a fixed plan.
+        second order. For torch input that requires gradients it is differentiable, see the notes
+        of `solve_gromov`; the other fields are constants.
+    value_linear : 0-d array
+        The linear part of the cost, ``(1 - alpha) <M, T>``; zero in a problem without ``M``. With
+        `unbalanced` or `mass` it is multiplied by the mass of T, as it is quadratic there.
     value_quad : 0-d array
-        The cost of the plan: the objective without entropy term and without penalties.
+        The quadratic part of the cost, ``alpha * sum_ijkl L(Ca_ik, Cb_jl) T_ij T_kl``.
     potentials : tuple of arrays of shapes (n,) and (m,)
         Dual potentials f, g of the linearised problem, in units of its cost C = ``state.cost``:
 
@@ -139,6 +142,7 @@ class GromovResult:
 
     plan: Any
     value: Array
+    value_linear: Array
     value_quad: Array
     potentials: tuple[Array, Array]
     marginals: tuple[Array, Array]
@@ -150,6 +154,11 @@ class GromovResult:
     tol: Array
     state: State
     starts: StartsReport | None = None
+
+    @property
+    def cost(self) -> Array:
+        """The cost of the plan, without entropy and penalties: ``value_linear + value_quad``."""
+        return self.value_linear + self.value_quad
 
     def apply(self, x: Array, axis: int = 0) -> Array:
         """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.

@@ -3,25 +3,51 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from skgw.solvers.inputs import Inputs, as_like
-from skgw.solvers.problems.quadratic import mean, mean_of_both
+from skgw.solvers.inputs import Inputs, as_like, first_order
+from skgw.solvers.precision import full_precision
+from skgw.solvers.problems.quadratic import mean
 from skgw.solvers.result import Array
+
+
+class _Mean(torch.autograd.Function):
+    """As `mean`, with a gradient that autocast does not round."""
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor, p: Tensor) -> Tensor:
+        ctx.save_for_backward(f, p)
+        return mean(f, p)
+
+    @staticmethod
+    @once_differentiable
+    @full_precision()
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        f, p = ctx.saved_tensors
+        rows = torch.bmm(f + f.mT, p[:, :, None])[:, :, 0]
+        by_f = gradient[:, None, None] * p[:, :, None] * p[:, None, :]
+        return by_f, gradient[:, None] * rows
+
+
+def mean_of_both(f: Tensor, p: Tensor, g: Tensor, q: Tensor) -> Tensor:
+    """Average of the means of f (B, n, n) under p and of g (B, m, m) under q, (B,)."""
+    return 0.5 * (_Mean.apply(f, p) + _Mean.apply(g, q))
 
 
 def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
     """Add `kl_shift` times the mean entry to both matrices: the KL loss is undefined at zero.
 
-    The shift is a constant for gradients. If all points coincide it is `kl_shift` itself.
+    If all points coincide the shift is `kl_shift` itself.
     """
     if loss != "KL":
         return inputs
     if not kl_shift >= 0:
         raise ValueError(f"kl_shift must not be negative, got {kl_shift!r}.")
-    scale = mean_of_both(inputs.Ca.detach(), inputs.a, inputs.Cb.detach(), inputs.b)
+    scale = mean_of_both(inputs.Ca, inputs.a, inputs.Cb, inputs.b)
     shift = (kl_shift * torch.where(scale > 0, scale, 1.0))[:, None, None]
     Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
     if not ((Ca > 0).all() and (Cb > 0).all()):
@@ -29,12 +55,11 @@ def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
     return inputs._replace(Ca=Ca, Cb=Cb)
 
 
-@torch.no_grad()
 def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Tensor:
     """The absolute `reg` of each problem, (B,), from the scale of its entries (B,)."""
     if reg_scale not in ("auto", None):
         raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
-    reg = as_like(reg, scale)
+    reg = first_order(reg.to(scale)) if isinstance(reg, Tensor) else as_like(reg, scale)
     if reg.ndim > 1 or reg.numel() not in (1, len(scale)):
         raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
     if not all(0 < x < math.inf for x in reg.flatten().tolist()):
@@ -45,7 +70,6 @@ def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Te
     return reg * scale if reg_scale == "auto" else reg
 
 
-@torch.no_grad()
 def problem_scale(inputs: Inputs, loss: str) -> Tensor:
     """Average over both matrices of the mean squared entry (mean entry for the KL loss), (B,)."""
     parts = (C * C if loss == "L2" else C for C in (inputs.Ca, inputs.Cb))

@@ -95,7 +95,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     n_init : int, default=16
         Number of starts of each matching.
     alpha : float, default=0.5
-        Weight of the distances relative to `pairs` and `labels`, at least 0 and less than 1.
+        Weight of the distances relative to `pairs` and `labels`, from 0 to 1, which ignores them.
     unbalanced : float or None, default=None
         Penalty rho on the marginals of the matching, relative to the median cost, for domains whose
         clusters have different shares or are missing in the other domain. A smaller penalty
@@ -186,7 +186,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     translator: Any = part(TranslationNetwork, one_of("rotation", "network"), default="rotation")
     n_reference: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     n_init: int = param(POSITIVE_INTEGER, default=16)
-    alpha: float = param(Interval(Real, 0, 1, closed="left"), default=0.5)
+    alpha: float = param(Interval(Real, 0, 1, closed="both"), default=0.5)
     unbalanced: float | None = param(POSITIVE, None, default=None)
     warm_up: float = param(Interval(Real, 0, 1, closed="left"), default=0.5)
     transformer_x: Any = param(HasMethods(["fit", "transform"]), None, default=None)
@@ -232,6 +232,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         X, Y, _ = read_domains(self, X, y)
         run = TrainingRun(self)
         noise = seeded(draw_seed(run.rng))
+        if self.alpha == 1:  # of weight zero
+            pairs, labels = None, None
         anchors = read_anchors(pairs, labels, (len(X), len(Y)), run.rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")

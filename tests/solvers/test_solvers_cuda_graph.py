@@ -91,7 +91,7 @@ def test_agrees_with_the_usual_solve(noisy_copies, dtype, noise):
     assert (found.status == CONVERGED).all()
     assert (found.error < tol).all()
     assert (found.plan - expected.plan).abs().sum((1, 2)).max() < 5 * tol
-    torch.testing.assert_close(found.energy, expected.value_quad, rtol=1e-2, atol=1e-6)
+    torch.testing.assert_close(found.energy, expected.cost, rtol=1e-2, atol=1e-6)
 
 
 def test_batch_is_the_loop(easy):

@@ -83,7 +83,7 @@ def test_no_gradient_where_none_is_asked(instance):
     result = solve_gromov(Ca, Cb.clone().requires_grad_(), M, reg=0.1)
     assert result.value.requires_grad
     assert not result.plan.requires_grad
-    assert not result.value_quad.requires_grad
+    assert not result.cost.requires_grad
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])

@@ -155,6 +155,6 @@ def test_no_start_ends_at_the_product_of_alike_points(graph):
     # Perfect matchings are hard to find here; any local minimum is well below the saddle.
     D = graph_distances(graph)
     product = solve_gromov(D, D, reg=10)
-    assert product.value_quad > 0.9 * solve_gromov(D, D, reg=1e3).value_quad
+    assert product.cost > 0.9 * solve_gromov(D, D, reg=1e3).cost
     for init in ("anneal", "product"):
-        assert solve_gromov(D, D, init=init).value_quad < 0.5 * product.value_quad
+        assert solve_gromov(D, D, init=init).cost < 0.5 * product.cost

@@ -18,7 +18,7 @@ def arrays(noisy_copies):
 
 def fields(result):
     """All arrays of a result, by name."""
-    names = ("plan", "value", "value_quad", "marginal_error", "reg", "tol")
+    names = ("plan", "value", "value_linear", "value_quad", "cost", "marginal_error", "reg", "tol")
     found = {name: getattr(result, name) for name in names}
     found |= {f"potentials{i}": x for i, x in enumerate(result.potentials)}
     found |= {f"marginals{i}": x for i, x in enumerate(result.marginals)}
@@ -237,11 +237,24 @@ def test_negative_entries_under_the_kl_loss(arrays):
         solve_gromov(arrays["Ca"], -arrays["Cb"], loss="KL")
 
 
-@pytest.mark.parametrize(("alpha", "fused"), [(1, True), (1.5, True), (-0.1, True), (0.5, False)])
-def test_alpha_and_m_belong_together(arrays, alpha, fused):
+@pytest.mark.parametrize(
+    ("alpha", "fused", "message"),
+    [(1.5, True, "from 0 to 1"), (-0.1, True, "from 0 to 1"), (0.5, False, "needs M")],
+)
+def test_alpha_and_m_belong_together(arrays, alpha, fused, message):
     M = arrays["M"] if fused else None
-    with pytest.raises(ValueError, match="the fused problem needs M and 0 <= alpha < 1"):
+    with pytest.raises(ValueError, match=message):
         solve_gromov(arrays["Ca"], arrays["Cb"], M, alpha=alpha)
+
+
+@pytest.mark.parametrize("options", [{}, {"unbalanced": 0.3}, {"mass": 0.7}, {"n_init": 3}])
+def test_alpha_of_one_is_the_plain_problem(arrays, options):
+    arrays = arrays | {"M": 1e3 * arrays["M"]}
+    plain = fields(solve_gromov(**arrays | {"M": None}, reg=0.05, **options))
+    for name, field in fields(solve_gromov(**arrays, alpha=1, reg=0.05, **options)).items():
+        np.testing.assert_array_equal(field, plain[name], err_msg=name)
+    with pytest.raises(ValueError, match="M has shape"):
+        solve_gromov(**arrays | {"M": arrays["M"].T}, alpha=1)
 
 
 def test_each_matrix_of_a_batch_is_symmetric(arrays):

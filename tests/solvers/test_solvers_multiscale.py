@@ -38,7 +38,7 @@ def test_squared_distances_as_with_matrices(clouds):
     assert result.marginal_error < 1e-6
     assert result.reg == pytest.approx(float(expected.reg))
     assert result.value == pytest.approx(float(expected.value), rel=1e-6)
-    assert result.value_quad == pytest.approx(float(expected.value_quad), rel=1e-4)
+    assert result.cost == pytest.approx(float(expected.cost), rel=1e-4)
     assert l1(result.plan, expected.plan) < 1e-5
     for lazily, directly in zip(result.marginals, expected.marginals, strict=True):
         assert_allclose(lazily, directly, atol=1e-8)
@@ -78,7 +78,7 @@ def test_value_is_corrected_for_marginal_errors(clouds):
     exact = float(solve_gromov(X, Y, plan="lazy", tol=1e-7).value)
     coarse = solve_gromov(X, Y, plan="lazy", tol=2e-2)
     T = coarse.plan.toarray()
-    plain = coarse.value_quad + coarse.reg * np.sum(xlogy(T, T))
+    plain = coarse.cost + coarse.reg * np.sum(xlogy(T, T))
     assert abs(coarse.value - exact) < 0.1 * abs(plain - exact)
 
 

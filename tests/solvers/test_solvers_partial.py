@@ -59,7 +59,7 @@ def test_value_is_the_objective_at_the_plan(pair):
     r = solve_gromov(*pair, M, a, b, alpha=0.7, mass=0.6, reg=0.05, reg_scale=None)
     transport = 0.3 * 0.6 * np.sum(M * r.plan) + 0.7 * energy(*pair, r.plan)
     left = [(w - p).clip(0) for w, p in zip((a, b), r.marginals, strict=True)]
-    assert r.value_quad == pytest.approx(transport, rel=1e-4)
+    assert r.cost == pytest.approx(transport, rel=1e-4)
     all_entropy = entropy(r.plan) + sum(map(entropy, left))
     assert r.value == pytest.approx(transport - 0.6 * 0.05 * all_entropy, rel=1e-4)
 

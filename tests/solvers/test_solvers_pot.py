@@ -80,7 +80,7 @@ def test_plan_and_value(noisy_copies, n, m, loss, reg):
     assert result.converged
     assert abs(result.plan - plan).sum() < 1e-5
     assert result.value == pytest.approx(value, rel=1e-6)
-    assert result.value_quad == pytest.approx(quad, rel=1e-6)
+    assert result.cost == pytest.approx(quad, rel=1e-6)
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
@@ -96,7 +96,7 @@ def test_fused(noisy_copies, loss, alpha, n, m):
     assert result.converged
     assert abs(result.plan - plan).sum() < 1e-5
     assert result.value == pytest.approx(value, rel=1e-6)
-    assert result.value_quad == pytest.approx(quad, rel=1e-6)
+    assert result.cost == pytest.approx(quad, rel=1e-6)
 
 
 def test_alpha_zero_is_linear_transport(noisy_copies):
@@ -105,7 +105,7 @@ def test_alpha_zero_is_linear_transport(noisy_copies):
     plan = ot.sinkhorn(a, b, M, 0.05, method="sinkhorn_log", stopThr=1e-12, numItermax=10000)
     result = solve_gromov(Ca, Cb, M, a, b, alpha=0, reg=0.05, reg_scale=None, tol=1e-9)
     assert abs(result.plan - plan).sum() < 1e-7
-    assert result.value_quad == pytest.approx((plan * M).sum(), rel=1e-8)
+    assert result.cost == pytest.approx((plan * M).sum(), rel=1e-8)
 
 
 def test_a_relative_reg_is_that_times_the_mean_square(noisy_copies):

@@ -133,9 +133,9 @@ def test_what_every_result_is(one, other, loss, reg, single, backend):
     assert result.plan.min() >= 0
     assert abs(result.plan.sum(1) - a).sum() < 1e-5
     assert abs(result.plan.sum(0) - b).sum() < 1.1 * result.tol + 1e-6
-    assert result.value_quad > -1e-3 * result.reg / reg  # the loss is not negative
+    assert result.cost > -1e-3 * result.reg / reg  # the loss is not negative
     entropy, product = entr(result.plan).sum(), entr(a).sum() + entr(b).sum()
     assert entropy <= product + 1e-3  # the product coupling has the largest one
     slack = 1e-2 * result.reg / reg if single else 1e-3 * result.reg
-    assert result.value <= result.value_quad + slack
-    assert result.value >= result.value_quad - result.reg * product - slack
+    assert result.value <= result.cost + slack
+    assert result.value >= result.cost - result.reg * product - slack

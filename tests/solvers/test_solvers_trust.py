@@ -112,7 +112,7 @@ def check(spaces, dtype, reg, **options):
     assert np.isfinite(result.plan).all()
     assert result.plan.min() >= 0
     assert result.plan.sum(dtype=float) == pytest.approx(1, abs=1e-3)
-    assert np.isfinite([result.value, result.value_quad]).all()
+    assert np.isfinite([result.value, result.cost]).all()
     assert result.n_iter <= 100
     if result.converged:
         assert messages == []

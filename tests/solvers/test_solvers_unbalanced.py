@@ -59,7 +59,7 @@ def test_value_is_the_objective_at_the_plan():
     r = solve_gromov(Ca, Cb, M, a, b, alpha=0.7, reg=0.02, unbalanced=(0.1, 0.3), reg_scale=None)
     T = r.plan
     transport = 0.3 * T.sum() * np.sum(M * T) + 0.7 * distortion(Ca, Cb, T)
-    assert r.value_quad == pytest.approx(transport)
+    assert r.cost == pytest.approx(transport)
     penalties = 0.1 * kl2(T.sum(1), a) + 0.3 * kl2(T.sum(0), b) + 0.02 * kl2(T, np.outer(a, b))
     assert r.value == pytest.approx(transport + 0.5 * penalties)
     # The best mass for this shape of plan is the one it has.
@@ -76,7 +76,7 @@ def test_large_penalties_give_the_balanced_problem(pair, penalty):
     entropy_of_weights = float(balanced.reg) * np.log(30 * 25)
     assert result.plan == pytest.approx(balanced.plan, abs=1e-6)
     assert result.value == pytest.approx(balanced.value + entropy_of_weights, abs=1e-5)
-    assert result.value_quad == pytest.approx(balanced.value_quad, abs=1e-5)
+    assert result.cost == pytest.approx(balanced.cost, abs=1e-5)
 
 
 def test_one_side_alone(pair):

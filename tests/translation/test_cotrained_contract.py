@@ -377,7 +377,7 @@ def test_side_information_must_fit_the_domains(quick, X, Y, side_information, me
         ({"translator": "transformer"}, "translator"),
         ({"translator": TranslationNetwork(cycle_weight=-1.0)}, "cycle_weight"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
-        ({"alpha": 1.0}, "alpha"),
+        ({"alpha": 1.1}, "alpha"),
         ({"warm_up": 1.0}, "warm_up"),
         ({"device": "warp"}, "device='warp' is not supported"),
         ({"transformer_x": "pca"}, "transformer_x"),

@@ -17,7 +17,7 @@ from torch import Tensor
 from skgw.solvers.initializers.basic import ANNEALING_START, unit_perturbation
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 from skgw.solvers.precision import full_precision
-from skgw.solvers.problems.quadratic import Problem, mean_of_both, quadratic_problem
+from skgw.solvers.problems.quadratic import Problem, quadratic_problem
 from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution, attainable_tol
 from skgw.solvers.quadratic.outer_step import (
     anneal,
@@ -28,6 +28,7 @@ from skgw.solvers.quadratic.outer_step import (
     with_both_errors,
 )
 from skgw.solvers.result import State
+from skgw.solvers.scales import mean_of_both
 from skgw.solvers.settings import NEWTON
 from skgw.solvers.synchronisation import fixed_schedule
 

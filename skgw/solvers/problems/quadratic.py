@@ -148,11 +148,6 @@ def mean(f: Tensor, p: Tensor) -> Tensor:
     return (torch.bmm(f, p[:, :, None])[:, :, 0] * p).sum(1)
 
 
-def mean_of_both(f: Tensor, p: Tensor, g: Tensor, q: Tensor) -> Tensor:
-    """Average of the means of f (B, n, n) under p and of g (B, m, m) under q, (B,)."""
-    return 0.5 * (mean(f, p) + mean(g, q))
-
-
 def plan_cost(Ca: Any, Cb: Any, plan: Any) -> float:
     """E of a plan of any mass under the square loss; symmetric matrices, numpy or torch."""
     p, q = plan.sum(1), plan.sum(0)

@@ -13,7 +13,7 @@ from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic.descent import Solution, attainable_tol, entropic_value, minimize
 from skgw.solvers.quadratic.low_rank import annealing_problem, minimize_low_rank, prefers_low_rank
 from skgw.solvers.quadratic.multistart import best_of_pool
-from skgw.solvers.quadratic.package import differentiable, package_solution
+from skgw.solvers.quadratic.package import package_solution
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
 from skgw.solvers.scales import fused_scale
 from skgw.solvers.settings import DENSE, DenseSettings
@@ -67,7 +67,7 @@ def solve_dense(
                 coarse=annealing_problem(problem, first_ratio, settings.low_rank), tol=tol_used,
                 max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
             )  # fmt: skip
-    return _package(solution, problem, inputs, reg, tol_used, loss, report)
+    return _package(solution, problem, inputs, reg, tol_used, report)
 
 
 def _package(
@@ -76,15 +76,13 @@ def _package(
     inputs: Inputs,
     reg: Tensor,
     tol: Tensor,
-    loss: str,
     report: StartsReport | None,
 ) -> GromovResult:
     value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
     return package_solution(
         s, inputs,
-        plan=s.plan, value=differentiable(value, s.plan, inputs, problem.alpha, loss),
-        value_quad=s.energy, row_potential=_row_transform(problem, s, reg),
-        reg=reg, tol=tol, starts=report,
+        plan=s.plan, value=value, cost=s.energy, row_potential=_row_transform(problem, s, reg),
+        reg=reg, tol=tol, alpha=problem.alpha, starts=report,
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class Divergence(NamedTuple):
     value: Tensor  # (B,)
     grad_a: Tensor  # (B, n, n), or (B, 0, 0) where it is not needed
     grad_b: Tensor  # (B, m, m), or (B, 0, 0)
+    grad_reg: Tensor  # (B,)
     status: Tensor  # (3, B): of the cross term and of the self terms
 
 
@@ -70,18 +71,19 @@ def divergence_numba(
         np.empty(C.shape if is_needed else (len(C), 0, 0), C.dtype)
         for C, is_needed in zip((C1, C2), needed, strict=True)
     )
-    value, status = np.empty_like(regs), np.empty((3, len(regs)), int)
+    value, grad_reg = np.empty_like(regs), np.empty_like(regs)
+    status = np.empty((3, len(regs)), int)
 
     def solve(k: int) -> None:
         task = Task(float(regs[k]), float(tops[k]), float(tols[k]), max_iter, False, False)
-        value[k], status[0, k], status[1, k], status[2, k] = _divergence(
+        value[k], grad_reg[k], status[0, k], status[1, k], status[2, k] = _divergence(
             C1[k], C2[k], Weights(p[k], p[k], log_p[k]), Weights(q[k], q[k], log_q[k]),
             perturbation, task, settings, exp2_for(p[k]), exp2_for(q[k]), grad_a[k], grad_b[k],
         )  # fmt: skip
 
     solve_each(solve, len(regs))
     status[0, ~np.isfinite(value)] = NON_FINITE
-    return Divergence(*map(torch.from_numpy, (value, grad_a, grad_b, status)))
+    return Divergence(*map(torch.from_numpy, (value, grad_a, grad_b, grad_reg, status)))
 
 
 @compiled()
@@ -97,23 +99,27 @@ def _divergence(
     exp2_b: Exp2,
     grad_a: Array,
     grad_b: Array,
-) -> tuple[float, int, int, int]:
-    """One divergence and the statuses of its terms; writes the gradients unless they are empty."""
+) -> tuple[float, float, int, int, int]:
+    """One divergence, its derivative by reg, and the statuses of its terms.
+
+    Writes the gradients in the matrices, unless they are empty.
+    """
     x, y = _centred(Ca, a), _centred(Cb, b)
     grad_a[:], grad_b[:] = 0, 0
     problem = _problem(x, y)
     potential = np.zeros_like(b.a)
     it = _iterate(problem.offset.copy(), potential)
     _, cross, _ = find_plan(problem, _no_kernels(Ca), it, perturbation, task, settings, exp2_b)
-    value = 2 * _entropy(it, task.reg, b)
+    entropic = 2 * _entropy(it, task.reg, b)
     if len(grad_a):
         energy = _differentiate(y, x, it.plan, 2.0, grad_a)
     if len(grad_b) or not len(grad_a):
         energy = _differentiate(x, y, it.plan.T.copy(), 2.0, grad_b)
-    value += 2 * energy
-    value_a, status_a = _self_term(x, perturbation, task, settings, exp2_a, grad_a)
-    value_b, status_b = _self_term(y, perturbation, task, settings, exp2_b, grad_b)
-    return value - value_a - value_b, cross, status_a, status_b
+    entropy_a, energy_a, status_a = _self_term(x, perturbation, task, settings, exp2_a, grad_a)
+    entropy_b, energy_b, status_b = _self_term(y, perturbation, task, settings, exp2_b, grad_b)
+    entropic -= entropy_a + entropy_b
+    value = entropic + 2 * energy - energy_a - energy_b
+    return value, entropic / task.reg, cross, status_a, status_b
 
 
 @compiled()
@@ -124,8 +130,11 @@ def _self_term(
     settings: DescentSettings,
     exp2: Exp2,
     grad: Array,
-) -> tuple[float, int]:
-    """Value and status of a space with itself, from the identity; its gradient leaves `grad`."""
+) -> tuple[float, float, int]:
+    """Entropy term, energy and status of a space with itself, from the identity.
+
+    The gradient of their sum leaves `grad`.
+    """
     problem, as_type = _problem(x, x), x.C.dtype.type
     cost = np.empty_like(x.C)
     product(x.kernel * x.weights.a, x.kernel, cost, True)
@@ -135,7 +144,7 @@ def _self_term(
     itself = Task(task.reg, task.reg, task.tol, task.max_iter, True, False)
     _, status, _ = find_plan(problem, _no_kernels(cost), it, perturbation, itself, settings, exp2)
     energy = _differentiate(x, x, it.plan, -2.0, grad)
-    return _entropy(it, task.reg, x.weights) + energy, status
+    return _entropy(it, task.reg, x.weights), energy, status
 
 
 @compiled(fastmath=True)

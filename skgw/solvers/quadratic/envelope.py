@@ -89,14 +89,19 @@ class _GivenGradients(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Any, ...]:
-        scale, given = grad_value[:, None, None], ctx.saved_tensors
+        given = ctx.saved_tensors
         needed = ctx.needs_input_grad[1 : len(given) + 1]
-        gradients = (scale * g if n else None for n, g in zip(needed, given, strict=True))
-        return None, *gradients, *(None for _ in given)
+        scales = (grad_value.reshape(-1, *(1 for _ in g.shape[1:])) for g in given)
+        gradients = (s * g if n else None for n, s, g in zip(needed, scales, given, strict=True))
+        grad_of_value = grad_value if ctx.needs_input_grad[0] else None
+        return grad_of_value, *gradients, *(None for _ in given)
 
 
 def given_gradients(
-    value: Tensor, matrices: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
+    value: Tensor, arrays: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
 ) -> Tensor:
-    """Attach given gradients in `matrices` (B, n, n) to `value` (B,)."""
-    return _GivenGradients.apply(value, *matrices, *gradients)
+    """Attach given gradients in `arrays`, of any shapes (B, ...), to `value` (B,).
+
+    Gradients that `value` has already are kept.
+    """
+    return _GivenGradients.apply(value, *arrays, *gradients)

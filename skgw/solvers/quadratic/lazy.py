@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.exceptions import warn_user
 from skgw.solvers.geometry.point_cloud import LowRank, PointCloud, Space, low_rank
 from skgw.solvers.inputs import are_tensors, as_like, read_weights
 from skgw.solvers.lazy_plan import LazyPlan
@@ -23,6 +24,7 @@ from skgw.solvers.quadratic.multiscale import (
 from skgw.solvers.quadratic.multistart import generator_from
 from skgw.solvers.quadratic.outer_step import status_of
 from skgw.solvers.quadratic.package import package
+from skgw.solvers.quadratic.sensitivity import needs_gradient
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg
 from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
@@ -54,6 +56,17 @@ def as_matrix(space: Any, name: str) -> Any:
             f"plan='lazy', or pass {name}.toarray() if memory allows."
         )
     return space.toarray()
+
+
+def warn_of_gradients(*inputs: Any) -> None:
+    """Warn if one of the spaces or arrays requires a gradient, which a lazy plan does not give."""
+    arrays = (_array(x) if isinstance(x, PointCloud | LowRank) else x for x in inputs)
+    if needs_gradient(*(x for x in arrays if isinstance(x, Tensor))):
+        warn_user(
+            "plan='lazy' gives no gradients: use plan='dense', on a sample of the points if there "
+            "are too many, or detach the input.",
+            UserWarning,
+        )
 
 
 @torch.no_grad()
@@ -173,8 +186,9 @@ def _package(
     fields = (linear.left, linear.right, linear.scores(at.g), linear.a)
     return package(
         plan=LazyPlan(*(restore(x[None]) for x in fields)),
-        value=value, value_quad=number(energy), potentials=(reg * at.f[None], reg * at.g[None]),
+        value=value, value_linear=torch.zeros_like(value), value_quad=number(energy),
+        potentials=(reg * at.f[None], reg * at.g[None]),
         marginals=(linear.a[None], at.columns[None]), marginal_error=error,
         status=status_of(value, number(change), error, tols), n_iter=torch.tensor([n_iter]),
-        reg=number(reg), tol=tols, cost=at.moment[None], restore=restore,
+        reg=number(reg), tol=tols, gradient=at.moment[None], restore=restore,
     )  # fmt: skip

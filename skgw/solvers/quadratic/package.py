@@ -11,7 +11,6 @@ from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.quadratic.descent import CONVERGED, STATUS, Solution
-from skgw.solvers.quadratic.envelope import envelope_value
 from skgw.solvers.result import GromovResult, StartsReport, State
 
 BUDGETS = {
@@ -21,18 +20,11 @@ BUDGETS = {
 }
 
 
-def differentiable(energy: Tensor, plan: Tensor, inputs: Inputs, alpha: float, loss: str) -> Tensor:
-    """`energy` (B,), with its envelope gradient in the inputs that require a gradient."""
-    matrices = (inputs.Ca, inputs.Cb, inputs.M)
-    if not any(x is not None and x.requires_grad for x in matrices):
-        return energy
-    return envelope_value(*matrices, energy, plan, alpha, loss)
-
-
 def package(
     *,
     plan: Tensor | LazyPlan,
     value: Tensor,
+    value_linear: Tensor,
     value_quad: Tensor,
     potentials: tuple[Tensor, Tensor],
     marginals: tuple[Tensor, Tensor],
@@ -41,11 +33,14 @@ def package(
     n_iter: Tensor,
     reg: Tensor,
     tol: Tensor,
-    cost: Tensor,
+    gradient: Tensor,
     restore: Callable[[Tensor], Any],
     starts: StartsReport | None = None,
 ) -> GromovResult:
-    """The result in the kind of the input, from tensors with a batch axis."""
+    """The result in the kind of the input, from tensors with a batch axis.
+
+    `gradient` is the linearised cost at the plan.
+    """
     names = tuple(STATUS[k] for k in status.tolist())
     is_batch = restore(reg).ndim > 0
     f, g = map(restore, potentials)
@@ -53,6 +48,7 @@ def package(
     return GromovResult(
         plan=restore(plan) if isinstance(plan, Tensor) else plan,
         value=restore(value),
+        value_linear=restore(value_linear),
         value_quad=restore(value_quad),
         potentials=(f, g),
         marginals=(rows, columns),
@@ -62,7 +58,7 @@ def package(
         n_iter=restore(n_iter) if is_batch else int(n_iter[0]),
         reg=restore(reg),
         tol=restore(tol),
-        state=State(restore(cost), g),
+        state=State(restore(gradient), g),
         starts=starts,
     )
 
@@ -73,17 +69,22 @@ def package_solution(
     *,
     plan: Tensor,
     value: Tensor,
-    value_quad: Tensor,
+    cost: Tensor,
     row_potential: Tensor,
     reg: Tensor,
     tol: Tensor,
+    alpha: float,
+    mass: Tensor | float = 1.0,
     starts: StartsReport | None = None,
 ) -> GromovResult:
-    """The result of a dense solution, whose `plan` may be of another mass."""
+    """The result of a dense solution, whose `plan` and `cost` (B,) may be of another `mass`."""
+    linear = mass * _linear_cost(plan, inputs.M, alpha)
+    linear = cost if alpha == 0 else linear
     return package(
-        plan=plan, value=value, value_quad=value_quad, potentials=(row_potential, s.potential),
-        marginals=(plan.sum(2), plan.sum(1)), marginal_error=s.error, status=s.status,
-        n_iter=s.n_iter, reg=reg, tol=tol, cost=s.cost, restore=inputs.restore, starts=starts,
+        plan=plan, value=value, value_linear=linear, value_quad=(cost - linear).clamp_min(0.0),
+        potentials=(row_potential, s.potential), marginals=(plan.sum(2), plan.sum(1)),
+        marginal_error=s.error, status=s.status, n_iter=s.n_iter, reg=reg, tol=tol,
+        gradient=s.cost, restore=inputs.restore, starts=starts,
     )  # fmt: skip
 
 
@@ -96,20 +97,25 @@ def package_unbalanced(
     row_potential: Tensor,
     reg: Tensor,
     tol: Tensor,
-    loss: str,
     alpha: float,
 ) -> GromovResult:
     """The result of a solution of mass one, for the plan of `mass` (B,).
 
-    Its value is the transport cost, which depends on the matrices, plus `penalty` (B,), which does
-    not.
+    Its value is the cost of the plan plus `penalty` (B,).
     """
-    cost = mass**2 * differentiable(s.energy, s.plan, inputs, alpha, loss)
+    cost = mass**2 * s.energy
     return package_solution(
         s, inputs,
-        plan=mass[:, None, None] * s.plan, value=cost + penalty, value_quad=mass**2 * s.energy,
-        row_potential=row_potential, reg=reg, tol=tol,
+        plan=mass[:, None, None] * s.plan, value=cost + penalty, cost=cost,
+        row_potential=row_potential, reg=reg, tol=tol, alpha=alpha, mass=mass,
     )  # fmt: skip
+
+
+def _linear_cost(plan: Tensor, M: Tensor | None, alpha: float) -> Tensor:
+    """(1 - alpha) <M, T>, (B,)."""
+    if M is None:
+        return plan.new_zeros(len(plan))
+    return (1 - alpha) * (M * plan).sum((1, 2))
 
 
 def warn_if_not_converged(*results: GromovResult) -> None:

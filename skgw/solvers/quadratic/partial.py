@@ -101,7 +101,7 @@ def solve_partial(
         solution, inputs,
         mass=torch.full_like(reg, mass), penalty=-mass * reg * entropy,
         row_potential=f - (reg * torch.full_like(reg, mass).log())[:, None],
-        reg=reg, tol=tol_used, loss=loss, alpha=alpha,
+        reg=reg, tol=tol_used, alpha=alpha,
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def solve_unbalanced(
         penalty = value - mass**2 * solution.energy
     return package_unbalanced(
         solution, inputs,
-        mass=mass, penalty=penalty, row_potential=f, reg=reg, tol=tol_used, loss=loss, alpha=alpha,
+        mass=mass, penalty=penalty, row_potential=f, reg=reg, tol=tol_used, alpha=alpha,
     )  # fmt: skip
 
 
