@@ -48,8 +48,8 @@ INSIDE = {
         "inputs", "options", "precision", "quadratic", "result", "scales",
     },
     "experimental": {
-        "initializers", "linear", "precision", "problems", "quadratic", "result", "settings",
-        "synchronisation",
+        "initializers", "linear", "precision", "problems", "quadratic", "result", "scales",
+        "settings", "synchronisation",
     },
     "quadratic": {
         "compiled", "geometry", "initializers", "inputs", "lazy_plan", "linear", "precision",
@@ -57,7 +57,7 @@ INSIDE = {
     },
     "linear": {"compiled", "inputs", "lazy_plan", "precision", "settings", "synchronisation"},
     "initializers": {"inputs", "precision", "problems", "result"},
-    "scales": {"inputs", "problems", "result"},
+    "scales": {"inputs", "precision", "problems", "result"},
     "problems": {"inputs", "precision", "settings"},
     "geometry": {"inputs", "lazy_plan", "precision", "settings"},
     "result": {"inputs", "plan"},
