@@ -3,13 +3,20 @@
 A class marks itself with the decorator `storable`. Files name the class by its registered name,
 not by its module, so that a file outlives moves of the code; a class that is renamed keeps its
 old name in files with ``storable(name="OldName")``.
+
+An immutable object that exists is valid: the constructor compares the fields with their annotations
+(`skgw.fields`), whoever calls it, and then calls the method `_check`, if the class has one, for
+conditions on several fields. Parts of parameters are mutable and are checked where they are used.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
+
+from skgw.fields import check_fields
 
 T = TypeVar("T", bound=type)
 
@@ -27,7 +34,8 @@ def storable(cls: Any = None, /, *, name: str | None = None) -> Any:
     Parameters
     ----------
     cls : dataclass or named tuple
-        The constructor takes the fields by name and only stores them. A subclass is not storable
+        The constructor takes the fields by name. It raises a ValueError if a field of a named
+        tuple or a frozen dataclass is not what its annotation says. A subclass is not storable
         unless it is decorated, too.
     name : str, optional
         Name of the class in files; by default the name of the class itself.
@@ -50,7 +58,32 @@ def _register(cls: T, name: str) -> T:
     if known is not None and _path(known) != _path(cls):  # the same path: a module reloaded
         raise TypeError(f"{name!r} is the stored name of {_CLASS_OF[name]}; choose another one.")
     _CLASS_OF[name], _NAME_OF[cls] = cls, name
+    if not dataclasses.is_dataclass(cls):
+        setattr(cls, "__new__", staticmethod(_checked(cls.__new__)))  # noqa: B010
+    elif cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        setattr(cls, "__init__", _checked(cls.__init__))  # noqa: B010
     return cls
+
+
+def _checked(constructor: Callable[..., Any]) -> Callable[..., Any]:
+    """A constructor, `__new__` or `__init__`, that checks the fields of the object."""
+
+    @functools.wraps(constructor)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = constructor(self, *args, **kwargs)
+        _check_object(self if made is None else made)
+        return made
+
+    return checked
+
+
+def _check_object(value: Any) -> None:
+    """Raise a ValueError unless the fields of an object are what their annotations say."""
+    kind = type(value)
+    check_fields(kind, {name: getattr(value, name) for name in field_names(kind)})
+    check = getattr(value, "_check", None)
+    if check is not None:
+        check()
 
 
 def _path(cls: type) -> tuple[str, str]:

@@ -15,7 +15,7 @@ import skgw
 ROOT = Path(skgw.__file__).parent.parent
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "skgw").rglob("*.py"))
 
-BOTTOM = {"encoding", "exceptions", "storable"}  # every part may import these
+BOTTOM = {"encoding", "exceptions", "fields", "files", "storable"}  # every part may import these
 
 # What each part of skgw may import from skgw, besides itself and the bottom. From the top down.
 BELOW = {
@@ -35,7 +35,9 @@ BELOW = {
     "nn": set(),
     "spaces": set(),
     "encoding": {"storable"},
-    "storable": set(),
+    "files": {"_version"},
+    "storable": {"fields"},
+    "fields": set(),
     "exceptions": set(),
     "_version": set(),
 }  # fmt: skip
@@ -77,6 +79,8 @@ ARRAYS = {"numpy", "scipy", "torch"}
 OTHERS = {
     "exceptions": {"sklearn"},
     "storable": set(),
+    "fields": {"numpy"},
+    "files": {"numpy", "safetensors"},
     "encoding": {"numpy", "scipy"},
     "spaces": ARRAYS | {"sklearn", "networkx"},
     "datasets": ARRAYS | {"sklearn", "networkx"},

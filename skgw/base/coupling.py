@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from scipy import sparse
 
+from skgw.fields import Numbers, Shape
 from skgw.solvers import LazyPlan, Plan, as_plan
 from skgw.spaces.finite import Array
 from skgw.storable import storable
@@ -32,7 +33,7 @@ class Coupling:
     (array([0, 1]), array([0.7, 1.5]))
     """
 
-    plan: Array | LazyPlan
+    plan: Annotated[Array, Numbers("n", "m")] | Annotated[LazyPlan, Shape("n", "m")]
 
     @property
     def shape(self) -> tuple[int, int]:

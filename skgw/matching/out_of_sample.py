@@ -13,12 +13,13 @@ pairs enter T as a further plan, with a weight.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from scipy.special import logsumexp
 
+from skgw.fields import Logarithms, Numbers, Positions, Shape
 from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension, solve_linear
 from skgw.spaces.finite import Array
@@ -42,11 +43,19 @@ class PlanExtension(NamedTuple):
         Positions of the reference points among the training rows.
     """
 
-    plan: Array
-    potentials: tuple[Array, Array]
-    to_x: Extension
-    to_y: Extension
-    reference: tuple[Array, Array]
+    plan: Annotated[Array, Numbers("r", "s")]
+    potentials: tuple[Annotated[Array, Logarithms("r")], Annotated[Array, Logarithms("s")]]
+    to_x: Annotated[Extension, Shape("s", "n")]
+    to_y: Annotated[Extension, Shape("r", "m")]
+    reference: tuple[
+        Annotated[Array, Positions("r", below="n")], Annotated[Array, Positions("s", below="m")]
+    ]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Numbers n and m of training rows, and numbers r and s of reference points."""
+        (_, n), (_, m), (r, s) = self.to_x.shape, self.to_y.shape, self.plan.shape
+        return n, m, r, s
 
     def reversed(self) -> PlanExtension:
         """The extension from the second space to the first space."""

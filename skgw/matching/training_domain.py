@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from skgw.fields import Positions, Positive, Shape
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
 from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
 from skgw.spaces.build import check_finite_distances
@@ -76,9 +77,14 @@ class ReferenceDomain(NamedTuple):
         Positions of the reference rows among the training rows.
     """
 
-    space: Space
-    scale: float
-    rows: Index
+    space: Annotated[Space, Shape("p", "r")]
+    scale: Positive
+    rows: Annotated[Index, Positions("r")]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of columns of new rows, and number of reference rows."""
+        return self.space.shape
 
     @classmethod
     def of(cls, space: Space, rows: Index) -> ReferenceDomain:

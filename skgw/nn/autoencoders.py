@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skgw.fields import OneOf, PositiveInteger
 from skgw.nn.convolutions import (
-    ImageShape,
     check_image_shape,
     conv_decoder,
     conv_encoder,
 )
 from skgw.nn.networks import (
     NetworkFactory,
+    Shapes,
     check_layer_sizes,
+    check_name,
     custom_network,
     mlp,
     named_shape_errors,
     seeded_weights,
 )
+from skgw.nn.weight_shapes import conv_decoder_shapes, conv_encoder_shapes, mlp_shapes, prefixed
 from skgw.storable import storable
 
 CHUNK_SIZE = 2048  # rows per forward pass of `encode` and `decode`
@@ -154,13 +158,36 @@ class AutoencoderSpec:
     (torch.Size([5, 2]), torch.Size([5, 64]))
     """
 
-    n_features: int
-    latent_dim: int
+    n_features: PositiveInteger
+    latent_dim: PositiveInteger
     network: str | NetworkFactory | tuple[CustomNetwork, CustomNetwork] = "mlp"
-    hidden_layer_sizes: tuple[int, ...] = (256, 128)
+    hidden_layer_sizes: tuple[Any, ...] = (256, 128)
     stochastic: bool = False
-    image_shape: ImageShape | None = None
-    output_activation: str = "identity"
+    image_shape: tuple[int, ...] | None = None
+    output_activation: Annotated[str, OneOf(*OUTPUT_ACTIVATIONS)] = "identity"
+
+    def _check(self) -> None:
+        check_name(self.network)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dimensions of rows and codes."""
+        return self.n_features, self.latent_dim
+
+    def weight_shapes(self) -> Shapes | None:
+        """Names and shapes of all weights; None for modules and callables."""
+        if not isinstance(self.network, str):
+            return None
+        n, k, sizes = self.n_features, self.latent_dim, self.hidden_layer_sizes
+        n_codes = k * (1 + self.stochastic)
+        check_layer_sizes(sizes)
+        if self.network == "mlp":
+            encoder, decoder = mlp_shapes((n, *sizes, n_codes)), mlp_shapes((k, *sizes[::-1], n))
+        else:
+            shape = check_image_shape(self.image_shape, n, name="image_shape")
+            encoder = conv_encoder_shapes(shape, sizes, n_codes)
+            decoder = conv_decoder_shapes(k, sizes, shape)
+        return itertools.chain(prefixed("encoder", encoder), prefixed("decoder", decoder))
 
     def build(self, seed: int = 0) -> Autoencoder:
         """Build an autoencoder with fresh weights in float32.

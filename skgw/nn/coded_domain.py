@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skgw.nn.autoencoders import Autoencoder, decode, encode
+from skgw.fields import FloatType, Numbers, Positive, Shape
+from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
 from skgw.nn.networks import FittedNetwork
 from skgw.storable import storable
 
 Array = NDArray[Any]
+
+WEIGHT_TOLERANCE = 1e-4  # of the sum of weights; covers float32 rounding
 
 
 @storable
@@ -26,8 +29,13 @@ class Scaler(NamedTuple):
         Root of the mean variance of a feature; 1 if all rows are equal.
     """
 
-    mean: Array
-    scale: float
+    mean: Annotated[Array, Numbers("p")]
+    scale: Positive
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of features."""
+        return (len(self.mean),)
 
     @classmethod
     def of(cls, X: Array) -> Scaler:
@@ -48,14 +56,23 @@ class Scaler(NamedTuple):
 class CodedDomain(NamedTuple):
     """A trained autoencoder, with the scaler and the dtype of its rows."""
 
-    scaler: Scaler
-    autoencoder: FittedNetwork[Autoencoder]
-    dtype: str
+    scaler: Annotated[Scaler, Shape("p")]
+    autoencoder: Annotated[FittedNetwork[Autoencoder], Shape("p", "k")]
+    dtype: FloatType
+
+    def _check(self) -> None:
+        if not isinstance(self.autoencoder.spec, AutoencoderSpec):
+            raise ValueError("the network of a CodedDomain must be an autoencoder")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of columns of rows and of codes."""
+        return self.autoencoder.shape
 
     @property
     def latent_dim(self) -> int:
         """Number of columns of codes."""
-        return self.autoencoder.spec.latent_dim  # type: ignore[attr-defined]
+        return self.shape[1]
 
     def encode(self, X: Array, device: torch.device) -> Array:
         """Codes (n, k) of rows (n, p)."""
@@ -80,9 +97,19 @@ class NormalMixture(NamedTuple):
         Cholesky factors L of the covariances L L^T.
     """
 
-    weights: Array
-    means: Array
-    factors: Array
+    weights: Annotated[Array, Numbers("c")]
+    means: Annotated[Array, Numbers("c", "k")]
+    factors: Annotated[Array, Numbers("c", "k", "k")]
+
+    def _check(self) -> None:
+        if self.weights.min() < 0 or abs(self.weights.sum() - 1) > WEIGHT_TOLERANCE:
+            raise ValueError("the weights of a NormalMixture must be shares of 1")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of components, and number of columns of codes."""
+        n_components, k = self.means.shape
+        return n_components, k
 
     @classmethod
     def standard(cls, latent_dim: int) -> NormalMixture:

@@ -41,7 +41,7 @@ def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: in
     ValueError
         If there is no hidden layer, or if the hidden layers halve the image below one pixel.
     """
-    shapes = _shapes(image_shape, channels)
+    shapes = halved_shapes(image_shape, channels)
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for before, after in itertools.pairwise(shapes):
         layers += [nn.Conv2d(before[0], after[0], **CONVOLUTION), nn.ReLU()]
@@ -71,7 +71,7 @@ def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape
     ValueError
         If there is no hidden layer, or if the hidden layers halve the image below one pixel.
     """
-    shapes = _shapes(image_shape, channels)[::-1]
+    shapes = halved_shapes(image_shape, channels)[::-1]
     first = nn.Linear(n_inputs, math.prod(shapes[0]), dtype=torch.float32)
     layers: list[nn.Module] = [first, nn.ReLU(), nn.Unflatten(1, shapes[0])]
     for before, after in itertools.pairwise(shapes):
@@ -111,7 +111,7 @@ def check_image_shape(shape: Sequence[int] | None, n_values: int, *, name: str) 
     return channels, height, width
 
 
-def _shapes(image_shape: ImageShape, channels: Sequence[int]) -> list[ImageShape]:
+def halved_shapes(image_shape: ImageShape, channels: Sequence[int]) -> list[ImageShape]:
     """Shapes of the input and of each hidden layer of the encoder."""
     _, height, width = image_shape
     if not channels or min(height, width) < 2 ** len(channels):

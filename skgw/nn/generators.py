@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from skgw.fields import PositiveInteger
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_decoder
 from skgw.nn.networks import (
     NetworkFactory,
+    Shapes,
     check_layer_sizes,
+    check_name,
     custom_network,
     mlp,
     named_shape_errors,
     seeded_weights,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
+from skgw.nn.weight_shapes import conv_decoder_shapes, mlp_shapes, prefixed
 from skgw.storable import storable
 
 COMPONENT_STD = 0.5  # of a component of the prior, relative to the standard deviation of the means
@@ -92,12 +98,36 @@ class GeneratorSpec:
     torch.Size([5, 2])
     """
 
-    n_outputs: int
-    latent_dim: int
+    n_outputs: PositiveInteger
+    latent_dim: PositiveInteger
     network: str | nn.Module | NetworkFactory
-    hidden_layer_sizes: tuple[int, ...]
-    n_prior_components: int
+    hidden_layer_sizes: tuple[Any, ...]
+    n_prior_components: PositiveInteger
     output_shape: ImageShape | None = None
+
+    def _check(self) -> None:
+        check_name(self.network)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dimensions of noise and points."""
+        return self.latent_dim, self.n_outputs
+
+    def weight_shapes(self) -> Shapes | None:
+        """Names and shapes of all weights; None for a module or a callable."""
+        if not isinstance(self.network, str):
+            return None
+        own: list[tuple[str, tuple[int, ...]]] = [("scale", (self.n_outputs,))]
+        if self.n_prior_components > 1:
+            own.append(("prior.means", (self.n_prior_components, self.latent_dim)))
+        return itertools.chain(own, prefixed("network", self._network_shapes()))
+
+    def _network_shapes(self) -> Shapes:
+        check_layer_sizes(self.hidden_layer_sizes)
+        if self.network == "conv":
+            shape = check_image_shape(self.output_shape, self.n_outputs, name="output_shape")
+            return conv_decoder_shapes(self.latent_dim, self.hidden_layer_sizes, shape)
+        return mlp_shapes((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
 
     def build(self, seed: int = 0) -> Generator:
         """Build a generator with fresh weights in float32.

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skgw.storable import storable
 
+NETWORKS = "mlp", "conv"  # names of architectures
 NetworkFactory = Callable[[int, int], nn.Module]
 Network = TypeVar("Network", bound=nn.Module)
+Shapes = Iterable[tuple[str, tuple[int, ...]]]  # names of weights, and their shapes
 Built = TypeVar("Built", bound=nn.Module, covariant=True)
 
 
@@ -97,6 +100,12 @@ def check_layer_sizes(sizes: Sequence[Any]) -> None:
         raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
 
 
+def check_name(network: Any) -> None:
+    """Raise a ValueError for a string that names no architecture."""
+    if isinstance(network, str) and network not in NETWORKS:
+        raise ValueError(f"network must be one of {NETWORKS}, got {network!r}.")
+
+
 @contextlib.contextmanager
 def seeded_weights(seed: int) -> Iterator[None]:
     """Seed torch's CPU generator in the block, and restore the global state afterwards."""
@@ -105,8 +114,30 @@ def seeded_weights(seed: int) -> Iterator[None]:
         yield
 
 
+def check_shapes(expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise a ValueError unless exactly these weights have these shapes.
+
+    The comparison ends at the first difference, and expects no more weights than there are.
+    """
+    names = set()
+    for name, shape in expected:
+        if found.get(name) != shape:
+            raise ValueError(f"weights {name!r} must have shape {shape}, got {found.get(name)}")
+        names.add(name)
+    unknown = found.keys() - names
+    if unknown:
+        raise ValueError(f"the network has no weights {min(unknown)!r}")
+
+
 class Spec(Protocol[Built]):
     """Specification of a network as plain data."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of inputs and outputs."""
+
+    def weight_shapes(self) -> Shapes | None:
+        """Names and shapes of all weights; None if only the user's code knows them."""
 
     def build(self, seed: int = 0) -> Built:
         """Build the network with fresh weights."""
@@ -127,6 +158,20 @@ class FittedNetwork(Generic[Network]):
 
     spec: Spec[Network]
     weights: dict[str, NDArray[Any]]
+
+    def _check(self) -> None:
+        shapes = self.spec.weight_shapes()
+        if shapes is None:
+            return
+        check_shapes(shapes, {name: x.shape for name, x in self.weights.items()})
+        for name, x in self.weights.items():
+            if x.dtype.name != "float32" or not np.isfinite(x).all():
+                raise ValueError(f"weights {name!r} must be finite numbers in float32")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of inputs and outputs."""
+        return self.spec.shape
 
     @classmethod
     def of(cls, network: Network, spec: Spec[Network]) -> FittedNetwork[Network]:

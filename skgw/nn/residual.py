@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skgw.nn.networks import mlp, seeded_weights
+from skgw.fields import PositiveInteger
+from skgw.nn.networks import Shapes, check_layer_sizes, mlp, seeded_weights
+from skgw.nn.weight_shapes import mlp_shapes, prefixed
 from skgw.storable import storable
 
 
@@ -46,8 +48,20 @@ class ResidualSpec:
     True
     """
 
-    dim: int
+    dim: PositiveInteger
     hidden_layer_sizes: tuple[int, ...] = (128, 128)
+
+    def _check(self) -> None:
+        check_layer_sizes(self.hidden_layer_sizes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The dimension of the points, twice."""
+        return self.dim, self.dim
+
+    def weight_shapes(self) -> Shapes:
+        """Names and shapes of all weights."""
+        return prefixed("network", mlp_shapes((self.dim, *self.hidden_layer_sizes, self.dim)))
 
     def build(self, seed: int = 0) -> ResidualMap:
         """Build the map with fresh weights in float32."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from skgw.fields import Numbers
 from skgw.storable import storable
 
 Array = NDArray[Any]
@@ -48,8 +49,14 @@ class PrincipalCoordinates(NamedTuple):
         Principal axes, divided by the RMS distance of the projected training rows.
     """
 
-    mean: Array
-    axes: Array
+    mean: Annotated[Array, Numbers("p")]
+    axes: Annotated[Array, Numbers("k", "p")]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of features and of coordinates."""
+        k, p = self.axes.shape
+        return p, k
 
     @classmethod
     def of(cls, X: Array, seed: int, *, max_axes: int = 32) -> PrincipalCoordinates:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.fields import Logarithms, Numbers
 from skgw.solvers.inputs import Array, as_like
 from skgw.solvers.plan import Plan, check_axis, check_k
 from skgw.solvers.precision import full_precision
@@ -83,10 +84,14 @@ class LazyPlan(Plan):
     (2, 4)
     """
 
-    left: Array
-    right: Array
-    scores: Array
-    a: Array
+    left: Annotated[Array, Numbers("n", "k")]
+    right: Annotated[Array, Numbers("m", "k")]
+    scores: Annotated[Array, Logarithms("m")]
+    a: Annotated[Array, Numbers("n")]
+
+    def _check(self) -> None:
+        if len({x.dtype for x in (self.left, self.right, self.scores, self.a)}) > 1:
+            raise ValueError("the factors of a LazyPlan must have one dtype")
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
+from skgw.fields import Numbers, Positions, Positive, Shape
 from skgw.spaces.finite import Array, Index, Space
 from skgw.storable import storable
 
@@ -20,14 +22,23 @@ class ConsensusSpace(Space):
     of the graphs.
     """
 
-    spaces: tuple[Space, ...]
-    scales: tuple[float, ...]
-    anchors: Index
+    spaces: tuple[Annotated[Space, Shape("p", "r")], ...]
+    scales: tuple[Positive, ...]
+    anchors: Annotated[Index, Positions("r")]
+
+    def _check(self) -> None:
+        if not self.spaces or len(self.spaces) != len(self.scales):
+            raise ValueError("a ConsensusSpace needs a scale for each of its spaces")
 
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
         return self.spaces[0].n_rows
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of new points."""
+        return self.spaces[0].n_columns
 
     def distances(self, rows: Index, j: Index) -> Array:
         """Mean distances from training rows to the anchors at positions `j`."""
@@ -52,9 +63,14 @@ class ConsensusSpace(Space):
 class Preparation:
     """Affine scaling of features, and projection onto the unit sphere if `to_sphere`."""
 
-    shift: Array  # (d,)
-    scale: Array  # (d,)
+    shift: Annotated[Array, Numbers("d")]
+    scale: Annotated[Array, Numbers("d")]
     to_sphere: bool = False
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of features."""
+        return (len(self.shift),)
 
     def __call__(self, X: Array) -> Array:
         """Prepare features (n, d)."""
@@ -70,14 +86,19 @@ class Preparation:
 class PreparedSpace(Space):
     """Points under the distances between their prepared features."""
 
-    space: Space  # of the prepared points
-    preparation: Preparation
-    anchors: Index
+    space: Annotated[Space, Shape("p", "r")]  # of the prepared points
+    preparation: Annotated[Preparation, Shape("p")]
+    anchors: Annotated[Index, Positions("r")]
 
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
         return self.space.n_rows
+
+    @property
+    def n_columns(self) -> int:
+        """Number of features."""
+        return self.space.n_columns
 
     def distances(self, rows: Index, j: Index) -> Array:
         """Distances from training rows to the anchors at positions `j`, of prepared features."""
@@ -102,14 +123,19 @@ class SaturatedSpace(Space):
     order for d below the reach, and they exceed 0.95 for d above three times the reach.
     """
 
-    space: Space
-    reach: float
-    anchors: Index
+    space: Annotated[Space, Shape("p", "r")]
+    reach: Positive
+    anchors: Annotated[Index, Positions("r")]
 
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
         return self.space.n_rows
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of new points."""
+        return self.space.n_columns
 
     def distances(self, rows: Index, j: Index) -> Array:
         """Saturated distances from training rows to the anchors at positions `j`."""

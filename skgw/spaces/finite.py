@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from skgw.fields import Count, Numbers, Positions, Shape
 from skgw.storable import storable
 
 Array = NDArray[Any]
@@ -38,6 +39,16 @@ class Space(ABC):
     @abstractmethod
     def n_rows(self) -> int:
         """Number of training rows."""
+
+    @property
+    @abstractmethod
+    def n_columns(self) -> int:
+        """Number of columns of new points."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of columns of new points, and number of anchors."""
+        return self.n_columns, len(self.anchors)
 
     @abstractmethod
     def distances(self, rows: Index, j: Index) -> Array:
@@ -72,15 +83,20 @@ class Space(ABC):
 class FeatureSpace(Space):
     """Features under a metric of `sklearn.metrics.pairwise_distances`."""
 
-    points: Array  # (n_anchors, d), relative to `origin`
-    origin: Array  # (d,)
-    anchors: Index
+    points: Annotated[Array, Numbers("n", "d")]  # relative to `origin`
+    origin: Annotated[Array, Numbers("d")]
+    anchors: Annotated[Index, Positions("n", below="n")]  # all rows
     metric: Metric = "euclidean"
 
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
         return len(self.points)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of features."""
+        return int(self.points.shape[1])
 
     def distances(self, rows: Index, j: Index) -> Array:
         """Compute distances from training rows to the anchors at positions `j`."""
@@ -104,12 +120,17 @@ class FeatureSpace(Space):
 class MatrixSpace(Space):
     """Distances in a matrix, given by the user or computed from a graph."""
 
-    matrix: Array  # (n_rows, n_anchors)
-    anchors: Index
+    matrix: Annotated[Array, Numbers("n", "r")]  # from n training rows to r anchors
+    anchors: Annotated[Index, Positions("r", below="n")]
 
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
+        return len(self.matrix)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of training rows: new points are given by their distances to these."""
         return len(self.matrix)
 
     def distances(self, rows: Index, j: Index) -> Array:
@@ -139,7 +160,7 @@ class GraphSpace(MatrixSpace):
     to the training nodes. The matrix of the training graph stands for the training nodes.
     """
 
-    graph: sparse.csr_array  # (n_rows, n_rows), edge lengths
+    graph: Annotated[sparse.csr_array, Shape("n", "n")]  # edge lengths
 
     def from_new(self, X: Any) -> Array:
         """Compute distances to all anchors from dense rows of distances or sparse rows of edges."""
@@ -173,10 +194,15 @@ class GeodesicSpace(MatrixSpace):
     A path from a new point starts at one of its nearest training points, as in Isomap.
     """
 
-    points: Array  # (n_rows, d), relative to `origin`
-    origin: Array  # (d,)
-    n_neighbors: int
+    points: Annotated[Array, Numbers("n", "d")]  # relative to `origin`
+    origin: Annotated[Array, Numbers("d")]
+    n_neighbors: Annotated[int, Count(at_most="n")]
     hops: bool = False  # every edge has length 1
+
+    @property
+    def n_columns(self) -> int:
+        """Number of features."""
+        return int(self.points.shape[1])
 
     @cached_property
     def _neighbors(self) -> NearestNeighbors:

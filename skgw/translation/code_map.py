@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from skgw.fields import Numbers, Positive
 from skgw.spaces.finite import Array
 from skgw.storable import storable
 
@@ -26,9 +27,15 @@ class CodeMap(NamedTuple):
         Orthonormal rows or columns, times one scale.
     """
 
-    means: tuple[Array, Array]
-    scales: tuple[float, float]
-    rotation: Array
+    means: tuple[Annotated[Array, Numbers("kx")], Annotated[Array, Numbers("ky")]]
+    scales: tuple[Positive, Positive]
+    rotation: Annotated[Array, Numbers("kx", "ky")]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dimensions of the codes of the two domains."""
+        kx, ky = self.rotation.shape
+        return kx, ky
 
     def to_shared(self, codes: Array, domain: int) -> Array:
         """Points of the shared space (b, ky) from codes (b, k) of a domain, 0 or 1."""

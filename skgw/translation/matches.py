@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 from torch import Tensor
 
+from skgw.fields import Logarithms, Numbers, Positive
 from skgw.registration.procrustes import FINE_REG_SCHEDULE, entropic_transport
 from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array
@@ -42,9 +43,19 @@ class LatentMatches(NamedTuple):
         Entropic regularisation of the plan, in squared distances.
     """
 
-    points: tuple[Array, Array]
-    log_scalings: tuple[Array, Array]
-    reg: float
+    points: tuple[Annotated[Array, Numbers("n", "d")], Annotated[Array, Numbers("m", "d")]]
+    log_scalings: tuple[Annotated[Array, Logarithms("r")], Annotated[Array, Logarithms("s")]]
+    reg: Positive
+
+    def _check(self) -> None:
+        if any(len(f) > len(x) for f, x in zip(self.log_scalings, self.points, strict=True)):
+            raise ValueError("LatentMatches has more reference points than points")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of points of the two domains, and their dimension."""
+        x, y = self.points
+        return len(x), len(y), x.shape[1]
 
     @classmethod
     def of(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 
+from skgw.fields import Numbers, Positions, Shape
 from skgw.nn import FittedNetwork
 from skgw.nn.coded_domain import CodedDomain
 from skgw.nn.residual import ResidualMap
@@ -16,6 +17,7 @@ from skgw.storable import storable
 from skgw.translation.code_map import CodeMap
 from skgw.translation.matches import LatentMatches, assign_jointly
 
+Network = Annotated[FittedNetwork[ResidualMap], Shape("ky", "ky")]
 METHODS = ("auto", "decoded", "network", "barycentric", "greedy")
 
 
@@ -31,9 +33,18 @@ class RowMap(NamedTuple):
         The similarity from coordinates of the first domain to coordinates of the second domain.
     """
 
-    coordinates: tuple[PrincipalCoordinates, PrincipalCoordinates]
-    rotation: Array
-    offset: Array
+    coordinates: tuple[
+        Annotated[PrincipalCoordinates, Shape("p", "dx")],
+        Annotated[PrincipalCoordinates, Shape("q", "dy")],
+    ]
+    rotation: Annotated[Array, Numbers("dx", "dy")]
+    offset: Annotated[Array, Numbers("dy")]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of columns of the two domains, and the dimension of the shared space."""
+        x, y = self.coordinates
+        return x.shape[0], *y.shape
 
     def to_shared(self, X: Array, domain: int) -> Array:
         """Coordinates of the second domain (b, dy) of scaled rows (b, p) of a domain, 0 or 1."""
@@ -63,14 +74,26 @@ class Translator(NamedTuple):
         Maps from codes of either domain to codes of their matches, in the shared space.
     """
 
-    domains: tuple[CodedDomain, CodedDomain]
-    code_map: CodeMap
-    row_map: RowMap | None
-    matches: LatentMatches
-    rows: tuple[Array, Array]
-    points: tuple[Array, Array]
-    positions: tuple[Array, Array]
-    networks: tuple[FittedNetwork[ResidualMap], FittedNetwork[ResidualMap]] | None
+    domains: tuple[
+        Annotated[CodedDomain, Shape("p", "kx")], Annotated[CodedDomain, Shape("q", "ky")]
+    ]
+    code_map: Annotated[CodeMap, Shape("kx", "ky")]
+    row_map: Annotated[RowMap, Shape("p", "q", "d")] | None
+    matches: Annotated[LatentMatches, Shape("r", "s", "d")]
+    rows: tuple[Annotated[Array, Numbers("r", "p")], Annotated[Array, Numbers("s", "q")]]
+    points: tuple[Annotated[Array, Numbers("r", "ky")], Annotated[Array, Numbers("s", "ky")]]
+    positions: tuple[Annotated[Array, Positions("r")], Annotated[Array, Positions("s")]]
+    networks: tuple[Network, Network] | None
+
+    def _check(self) -> None:
+        if self.row_map is None and self.matches.shape[2] != self.code_map.shape[1]:
+            raise ValueError("the points of the matches must be codes in the shared space")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Numbers of columns of the two domains, and dimensions of their codes."""
+        (p, kx), (q, ky) = self.domains[0].shape, self.domains[1].shape
+        return p, q, kx, ky
 
     def shared_codes(self, X: Array, domain: int, device: torch.device) -> Array:
         """Codes of rows in the space that both domains share, (b, k)."""

@@ -12,12 +12,13 @@ are the rows of T.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from scipy.special import softmax
 from torch import Tensor
 
+from skgw.fields import Logarithms, Numbers, Positive
 from skgw.solvers.inputs import NumpyArray as Array
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.precision import full_precision
@@ -39,9 +40,15 @@ class Extension(NamedTuple):
         Weight of the entropy, in units of squared distances.
     """
 
-    transported_distances: Array
-    log_scaling: Array
-    reg: float
+    transported_distances: Annotated[Array, Numbers("r", "m")]
+    log_scaling: Annotated[Array, Logarithms("m")]
+    reg: Positive
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of reference points, and number m of points of the other space."""
+        n_reference, m = self.transported_distances.shape
+        return n_reference, m
 
     def rows(self, distances: Array) -> Array:
         """Conditional plan (b, m) of points at `distances` (b, n_reference); rows sum to 1."""
