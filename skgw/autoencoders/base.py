@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -18,9 +18,10 @@ from skgw.autoencoders.objective import (
 )
 from skgw.base.estimator import tensor_in_tensor_out
 from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
-from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, hold_out
+from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, TrainedState, hold_out
 from skgw.base.training_run import TrainingRun
 from skgw.base.validation import read_codes
+from skgw.fields import Shape
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
 
@@ -56,6 +57,13 @@ def check_network(network: Any) -> None:
         )
 
 
+class AutoencoderState(TrainedState):
+    """Fitted attributes for rows of p columns and codes of k columns."""
+
+    _domain: Annotated[CodedDomain, Shape("p", "k")]
+    _prior: Annotated[NormalMixture, Shape(None, "k")]
+
+
 @with_parameters
 class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
     """Base class of estimators that encode rows and generate rows from codes.
@@ -70,6 +78,8 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         "{autoencoder_parameters}": AUTOENCODER_PARAMETERS,
         "{training_parameters}": TRAINING_PARAMETERS,
     }
+
+    fitted_state: ClassVar[type] = AutoencoderState
 
     n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
     network: Any = param(one_of(*NETWORKS), callable, default="mlp")
@@ -170,7 +180,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
             network=self.network,
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             stochastic=stochastic,
-            image_shape=None if shape is None else tuple(shape),  # type: ignore[arg-type]
+            image_shape=None if shape is None else tuple(shape),
         )
 
     def _auto_updates(self, n_rows: int) -> int:

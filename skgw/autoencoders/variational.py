@@ -9,12 +9,19 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skgw.autoencoders.base import Array, AutoencoderEstimator
+from skgw.autoencoders.base import Array, AutoencoderEstimator, AutoencoderState
 from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
 from skgw.base.estimator import seeded, tensor_in_tensor_out
 from skgw.base.parameters import NON_NEGATIVE, POSITIVE, one_of, param, with_parameters
 from skgw.base.sklearn_compat import check_sample_weight
+from skgw.fields import Positive
 from skgw.nn.coded_domain import Scaler
+
+
+class VariationalState(AutoencoderState):
+    """Fitted attributes of `VariationalAutoencoder`."""
+
+    decoder_variance_: Positive
 
 
 @with_parameters
@@ -88,6 +95,7 @@ class VariationalAutoencoder(AutoencoderEstimator):
     ((150, 2), (5, 4))
     """
 
+    fitted_state: ClassVar[type] = VariationalState
     chunk_size: ClassVar[int] = 2048  # rows whose bound is evaluated at a time
     n_draws: ClassVar[int] = 8  # draws of the code of each row in `score`
 
@@ -120,6 +128,10 @@ class VariationalAutoencoder(AutoencoderEstimator):
         bounds = -self._negative_bounds(self._model(), rows, variance).sum(0) / p - np.log(scale)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
         return float(np.average(bounds, weights=weights))
+
+    def _check_state(self) -> None:
+        if not self._domain.autoencoder.spec.stochastic:  # type: ignore[attr-defined]
+            raise ValueError("the encoder of a VariationalAutoencoder must be stochastic")
 
     def _options(self, scaler: Scaler) -> AutoencodingOptions:
         variance = self.decoder_variance

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, NotRequired, Self, TypedDict
 
 import numpy as np
 import torch
@@ -16,14 +16,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skgw.base.serialization import load_state, save_state
-from skgw.base.sklearn_compat import check_sample_weight
+from skgw.base.parameters import Part
+from skgw.base.serialization import encode_state, load_state
+from skgw.base.sklearn_compat import check_sample_weight, validate_parameters
 from skgw.base.validation import as_array
+from skgw.fields import Count, OneOf, Strings, check_fields
+from skgw.files import errors_name, write_file
 from skgw.metrics import relative_distortion
 from skgw.registration.principal_axes import principal_axes
 from skgw.spaces.finite import Array
 from skgw.training.process_group import ProcessGroup
 
+UNSAVED_PARAMETERS = ("checkpoint",)  # a path of this machine, to which `fit` writes
+OUTPUT_FORMATS = ("default", "pandas", "polars")  # of `set_output`
 UNSAVED_ATTRIBUTES = ("_skl_callbacks", "_metadata_request")  # of scikit-learn, not fitted state
 
 
@@ -42,11 +47,7 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
     ValueError
         For an unavailable device that is required, and for a device of another kind.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise ValueError(
-            f"device={device!r} is not supported: use 'auto', 'cpu', 'cuda' or 'cuda:N'. "
-            "Devices of other kinds lack float64."
-        )
+    check_device_name(device)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -55,6 +56,15 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
         if not required:
             return torch.device("cpu")
         raise ValueError(f"device={device!r} is not available: {error}") from None
+
+
+def check_device_name(device: str) -> None:
+    """Raise a ValueError for a device of another kind than `resolve_device` takes."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", device):
+        raise ValueError(
+            f"device={device!r} is not supported: use 'auto', 'cpu', 'cuda' or 'cuda:N'. "
+            "Devices of other kinds lack float64."
+        )
 
 
 def draw_seed(random_state: Any) -> int:
@@ -145,14 +155,37 @@ def weighted_distortion(D: Array, E: Array, sample_weight: Any, X: Any) -> float
     return relative_distortion(D, E)
 
 
+class FittedState(TypedDict):
+    """Fitted attributes of an estimator, for `save` and `load`.
+
+    The base class of declarations: an estimator of p columns declares its attributes in a subclass,
+    its `fitted_state`, with the annotations of `skgw.fields`.
+    """
+
+    n_features_in_: Annotated[int, Count("p")]
+    feature_names_in_: NotRequired[Annotated[Array, Strings("p")]]
+    _sklearn_output_config: NotRequired[dict[str, Annotated[str, OneOf(*OUTPUT_FORMATS)] | None]]
+
+
 class PersistenceMixin:
-    """Methods `save` and `load`, without pickle."""
+    """Methods `save` and `load`, without pickle.
+
+    A class declares its fitted attributes as `fitted_state`, and may override `_check_state` for
+    conditions on attributes and parameters.
+    """
+
+    fitted_state: ClassVar[type] = FittedState
 
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a file.
 
-        The file holds plain arrays and parameters (safetensors). A machine without a GPU can read
-        it, and reading runs no code. Callbacks and metadata requests are not saved.
+        The file holds plain arrays and parameters (safetensors), the version of skgw and a
+        checksum. A machine without a GPU can read the file, and reading runs no code. Equal
+        estimators give equal files. The parameter `checkpoint`, callbacks and metadata requests are
+        not saved.
+
+        The file is complete or is not written: an error or an interruption leaves an old file of
+        the same name unchanged.
 
         Parameters
         ----------
@@ -164,16 +197,30 @@ class PersistenceMixin:
             If a parameter is a function, a module, another estimator (such as a transformer) or a
             random state object, which cannot be rebuilt without running code. Pickle such an
             estimator instead.
+        ValueError
+            If parameters or fitted attributes were changed to values that `load` would refuse.
+        OSError
+            If the file cannot be written: the folder is missing, or the disk is full.
         """
         check_is_fitted(self)
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
         excluded = {*params, *UNSAVED_ATTRIBUTES}
         state = {name: x for name, x in vars(self).items() if name not in excluded}
-        save_state(path, type(self).__name__, params, state)
+        saved = {name: x for name, x in params.items() if name not in UNSAVED_PARAMETERS}
+        content = encode_state(type(self).__name__, saved, state)
+        self._check_content(state)
+        self._check_state()
+        write_file(path, *content)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read an estimator written by `save`.
+
+        A file from an unknown source can be read and used. Reading runs no code, opens no other
+        file, and checks parameters and fitted attributes before anything is built from them: types,
+        shapes, positions in arrays, and the sizes of networks, so that the estimator needs no more
+        memory and time than a fitted estimator with arrays of these sizes. The checks do not tell
+        whether the numbers are right: an edited file may hold another model.
 
         Parameters
         ----------
@@ -185,10 +232,32 @@ class PersistenceMixin:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no file.
         ValueError
-            If the file does not hold an estimator of this class.
+            If the file does not hold an estimator of this class, was damaged, or holds what no
+            fitted estimator has, such as NaN among the weights; the message names the file.
         """
         params, state = load_state(path, cls.__name__)
-        estimator = cls(**params)
-        vars(estimator).update(state)
+        with errors_name(path):
+            for name in UNSAVED_PARAMETERS:
+                if name in params:
+                    raise ValueError(f"a file does not set {name}")
+            estimator = cls(**params)
+            estimator._check_content(state)
+            vars(estimator).update(state)
+            estimator._check_state()
         return estimator
+
+    def _check_content(self, state: dict[str, Any]) -> None:
+        """Raise a ValueError unless the parameters are valid, and the state is as declared."""
+        validate_parameters(self)
+        for name, value in self.get_params(deep=False).items():  # type: ignore[attr-defined]
+            if isinstance(value, Part):
+                type(value).read(value)
+            elif name == "device":
+                check_device_name(value)
+        check_fields(self.fitted_state, state)
+
+    def _check_state(self) -> None:
+        """Raise a ValueError if fitted attributes contradict each other or the parameters."""

@@ -1,65 +1,67 @@
-"""Serialization of fitted state without pickle: arrays in safetensors, other values in the header.
+"""Serialization of parameters and fitted state without pickle.
 
-Objects of classes marked as `storable` are rebuilt field by field. Loading a file runs no code from
-the file.
+Loading a file runs no code from the file. Objects of classes marked as `storable` are rebuilt field
+by field, and are checked as any object of these classes.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skgw.encoding import decode, encode
+from skgw.files import errors_name, read_file, shortened
 
-FORMAT = "1"  # version of the file format
+FORMAT = "2"  # version of the content of a file
 
 
-def save_state(path: str | Path, kind: str, params: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write parameters and fitted state of an estimator of class name `kind`.
+def encode_state(
+    kind: str, params: dict[str, Any], state: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Encode parameters and fitted state of an estimator of class name `kind`.
+
+    Returns
+    -------
+    header, arrays : dict
+        Content for `skgw.files.write_file`.
 
     Raises
     ------
     TypeError
         For a value that cannot be rebuilt without running code; the message names the value.
     """
-    from safetensors.numpy import save_file
-
     arrays: dict[str, np.ndarray] = {}
     header = {
         "format": FORMAT,
         "class": kind,
-        "params": json.dumps(encode(params, "params", arrays)),
-        "state": json.dumps(encode(state, "state", arrays)),
+        "params": encode(params, "params", arrays),
+        "state": encode(state, "state", arrays),
     }
-    save_file(arrays, Path(path), metadata=header)
+    return header, arrays
 
 
 def load_state(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read parameters and fitted state that `save_state` wrote for the class `kind`.
+    """Read parameters and fitted state of a file of the content of `encode_state`.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no file.
     ValueError
-        For a file of another class or format, and for a damaged file.
+        For a file of another class or format, and for a damaged file; the message names the file.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(Path(path), framework="numpy") as file:
-            header = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a file written by save(): {error}") from None
+    header, arrays = read_file(path)
     if header.get("class") != kind or header.get("format") != FORMAT:
         raise ValueError(
-            f"{path} holds a {header.get('class', 'foreign object')} in format "
-            f"{header.get('format', 'unknown')}, expected a {kind} in format {FORMAT}."
+            f"{path} holds a {shortened(header.get('class', 'foreign object'))} in format "
+            f"{shortened(header.get('format', 'unknown'))}, expected a {kind} in format {FORMAT}."
         )
-    try:
-        params = decode(json.loads(header["params"]), arrays)
-        return params, decode(json.loads(header["state"]), arrays)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged, or was not written by save(): {error}") from None
+    with errors_name(path):
+        params, state = decode(header["params"], arrays), decode(header["state"], arrays)
+        if arrays:
+            raise ValueError(f"nothing names the array {shortened(min(arrays))}")
+        if not isinstance(params, dict) or not isinstance(state, dict):
+            raise TypeError("parameters and state must be dictionaries")
+    return params, state

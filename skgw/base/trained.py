@@ -12,6 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from skgw.base.estimator import (
+    FittedState,
     PersistenceMixin,
     all_or_nothing,
     resolve_device,
@@ -30,6 +31,7 @@ from skgw.base.parameters import (
 )
 from skgw.base.sklearn_compat import CallbackSupportMixin, Interval, fit_context
 from skgw.base.training_run import TrainingRun
+from skgw.fields import PositiveInteger
 from skgw.spaces.finite import Index
 from skgw.storable import storable
 from skgw.training.optimizers import OPTIMIZERS
@@ -101,6 +103,14 @@ class Optimizer(Part):
     schedule: str = param(one_of("cosine", "constant"), default="cosine")
 
 
+class TrainedState(FittedState):
+    """Fitted attributes of all trained estimators."""
+
+    n_iter_: PositiveInteger
+    loss_curve_: list[float]
+    validation_curve_: list[float]
+
+
 def whole_fit(fit: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a `fit`.
 
@@ -124,6 +134,7 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
     - implements `_read`: validate rows;
     - implements `_fit`: build an `Objective`, call ``run.train(objective, ...)`` and store the
       fitted state as arrays and `FittedNetwork`, so that `save` and pickle work;
+    - declares the fitted state as a `fitted_state`, a subclass of `TrainedState`, for `load`;
     - implements `_auto_updates`: the number of updates for ``max_iter="auto"``;
     - implements its methods, such as `transform`, with `_device` for their computations.
 
@@ -132,6 +143,7 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
     """
 
     documented: ClassVar[dict[str, str]] = {"{training_parameters}": TRAINING_PARAMETERS}
+    fitted_state: ClassVar[type] = TrainedState
     shares_training: ClassVar[bool] = True  # whether the processes of torchrun share one fit
     report_every: ClassVar[int] = 50  # updates between reports, validations and checkpoints
 

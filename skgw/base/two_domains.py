@@ -6,7 +6,7 @@ Methods name a domain "x" or "y"; functions take its position, 0 or 1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
 from scipy import sparse
@@ -15,14 +15,28 @@ from sklearn.utils.validation import check_array
 from torch import Tensor
 
 from skgw.base.domains import Domains
+from skgw.base.estimator import FittedState
 from skgw.base.validation import as_array, read_points
 from skgw.exceptions import LabelsAsDomainWarning, warn_user
+from skgw.fields import Count, Strings
 from skgw.spaces import is_networkx
-from skgw.spaces.finite import Metric
+from skgw.spaces.finite import Array, Metric
 
 Metrics = tuple[Metric, Metric]
 
 EUCLIDEAN = ("euclidean", "euclidean")  # metrics of two domains with features
+
+
+class TwoDomainState(FittedState):
+    """Fitted attributes of estimators of two domains, of p and q columns.
+
+    Transformers cannot be saved.
+    """
+
+    n_features_y_in_: Annotated[int, Count("q")]
+    feature_names_y_in_: NotRequired[Annotated[Array, Strings("q")]]
+    transformer_x_: None
+    transformer_y_: None
 
 
 def position(name: str, parameter: str = "domain") -> int:

@@ -37,6 +37,7 @@ from skgw.embedding.builders import (
     generator_spec,
 )
 from skgw.embedding.cloud_coupling import couple_with_cloud
+from skgw.embedding.fitted_state import EmbeddingState
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties
@@ -190,6 +191,7 @@ class GWGenerativeEmbedding(
     ((60, 2), (5, 2))
     """
 
+    fitted_state: ClassVar[type] = EmbeddingState
     max_anchors: ClassVar[int] = 2048  # rows of a graph to which all distances are kept
     max_cached: ClassVar[int] = 4096  # rows whose distances are all kept during training
     max_reference: ClassVar[int] = 1000  # training rows to which `transform` measures distances
@@ -449,6 +451,10 @@ class GWGenerativeEmbedding(
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
+
+    def _check_state(self) -> None:
+        if (self.metric == "precomputed") == hasattr(self._reference_space, "features"):
+            raise ValueError(f"the fitted space is none of metric={self.metric!r}")
 
     def _last_generator(self) -> FittedNetwork[nn.Generator] | None:
         """The generator of the last fit for a warm start, else None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -35,7 +35,7 @@ from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.confidence import distances_of_means
 from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
 from skgw.matching.out_of_sample import PlanExtension
-from skgw.matching.result import Alignment
+from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces.finite import Metric
@@ -159,6 +159,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     >>> matcher.translate(X[:2]).shape
     (2, 4)
     """
+
+    fitted_state: ClassVar[type] = MatcherState
 
     metric: Metric | tuple[Metric, Metric] = param(str, callable, tuple, list, default="auto")
     n_neighbors: int | None = param(POSITIVE_INTEGER, None, default=None)

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from skgw.base.coupling import Coupling
+from skgw.base.two_domains import TwoDomainState
+from skgw.fields import Numbers, Positive, Shape
 from skgw.matching.metric_selection import Trial
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array, Metric
+
+
+class MatcherState(TwoDomainState):
+    """Fitted attributes of `GWMatcher`.
+
+    The domains have n and m rows of p and q columns, r and s of which are reference rows.
+    """
+
+    plan_: Annotated[Coupling, Shape("n", "m")]
+    gw_value_: float
+    epsilon_: Positive
+    metric_: tuple[Metric, Metric]
+    margin_: float
+    confidence_: Annotated[Array, Numbers("n")]
+    matched_mass_: Annotated[Array, Numbers("n")]
+    converged_: bool
+    _metric_y: Metric
+    _extension: Annotated[PlanExtension, Shape("n", "m", "r", "s")]
+    _domains: tuple[
+        Annotated[ReferenceDomain, Shape("p", "r")], Annotated[ReferenceDomain, Shape("q", "s")]
+    ]
+    _points: tuple[Annotated[Array, Numbers("r", None)], Annotated[Array, Numbers("s", None)]]
 
 
 class Alignment(NamedTuple):

@@ -42,6 +42,7 @@ from skgw.base.validation import read_codes
 from skgw.matching.side_information import read_anchors
 from skgw.nn.coded_domain import NormalMixture
 from skgw.spaces.finite import Array
+from skgw.translation.fitted_state import CoTrainedState
 from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.matches import nearest
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
@@ -170,6 +171,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     ((3, 5), (3, 2))
     """
 
+    fitted_state: ClassVar[type] = CoTrainedState
     shares_training: ClassVar[bool] = False
 
     n_components: int | tuple[int, int] = param(

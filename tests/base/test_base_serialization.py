@@ -1,8 +1,8 @@
 import enum
+import errno
 import json
 import math
 from collections import OrderedDict
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy import sparse
 
+import skgw
 from skgw.base.coupling import Coupling
-from skgw.base.serialization import load_state, save_state
+from skgw.base.serialization import encode_state, load_state
+from skgw.files import write_file
 from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec, encode
 from skgw.solvers import LazyPlan
 from skgw.spaces import MatrixSpace
@@ -30,6 +32,10 @@ class Colour(enum.IntEnum):
 
 
 Namesake = type("Coupling", (Coupling,), {})
+
+
+def save_state(path, kind, params, state):
+    write_file(path, *encode_state(kind, params, state))
 
 
 @pytest.fixture
@@ -58,7 +64,6 @@ def round_trip(tmp_path):
         [],
         {},
         {"a": {"b": (1,)}, "array": 2, "object": "Coupling"},
-        Path("some") / "file",
     ],
     ids=repr,
 )
@@ -129,12 +134,13 @@ def test_sparse_matrices_with_their_explicit_zeros(round_trip, kind):
 def test_classes_of_skgw_field_by_field(round_trip):
     space = MatrixSpace(matrix=np.eye(2), anchors=np.arange(2))
     spec = GeneratorSpec(2, 3, "mlp", (4, 5), 6)
-    generator = FittedNetwork(spec, {"network.0.weight": np.ones((4, 3))})
+    generator = FittedNetwork.of(spec.build(), spec)
     back, _ = round_trip({"space": space, "generator": generator, "plan": Coupling(np.eye(2))})
     assert type(back["space"]) is MatrixSpace
     assert_array_equal(back["space"].matrix, space.matrix)
     assert back["generator"].spec == spec
-    assert_array_equal(back["generator"].weights["network.0.weight"], np.ones((4, 3)))
+    for name, weights in generator.weights.items():
+        assert_array_equal(back["generator"].weights[name], weights)
     assert_array_equal(back["plan"].plan, np.eye(2))
 
 
@@ -191,34 +197,89 @@ def test_code_and_strange_objects_are_refused_by_name(tmp_path, value, message):
 def test_the_file_is_safetensors_with_a_json_header(tmp_path):
     save_state(tmp_path / "file", "Thing", {"a": 1}, {"x_": np.ones(2)})
     with safe_open(tmp_path / "file", framework="numpy") as file:
-        header = file.metadata()
+        entries = file.metadata()
         assert list(file.keys()) == ["0.state.x_"]
-    assert header["class"] == "Thing"
-    assert json.loads(header["params"]) == {"dict": {"a": 1}}
+    header = json.loads(entries["skgw"])["header"]
+    assert (header["class"], header["version"]) == ("Thing", skgw.__version__)
+    assert header["params"] == {"dict": {"a": 1}}
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    content = {f"x{i}_": np.full(3, i, dtype) for i, dtype in enumerate("bfdqi?BfdH")}
+    for name in ("one", "two"):
+        save_state(tmp_path / name, "Thing", {"a": 1, "b": "two"}, content)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_another_class_or_format_is_refused(tmp_path):
     save_state(tmp_path / "file", "Thing", {}, {})
-    with pytest.raises(ValueError, match="holds a Thing in format 1, expected a Other"):
+    with pytest.raises(ValueError, match="file holds a Thing in format 2, expected a Other"):
         load_state(tmp_path / "file", "Other")
-    save_file({}, tmp_path / "later", metadata={"class": "Thing", "format": "99"})
-    with pytest.raises(ValueError, match="in format 99, expected a Thing in format 1"):
+    write_file(tmp_path / "later", {"class": "Thing", "format": "99"}, {})
+    with pytest.raises(ValueError, match="later holds a Thing in format 99, expected"):
         load_state(tmp_path / "later", "Thing")
+
+
+def test_the_first_format_is_refused(tmp_path):
+    tree = json.dumps({"dict": {}})
+    header = {"class": "Thing", "format": "1", "params": tree, "state": tree}
+    save_file({}, tmp_path / "early", metadata=header)
+    with pytest.raises(ValueError, match="early is damaged, or was not written by this version"):
+        load_state(tmp_path / "early", "Thing")
 
 
 def test_a_truncated_file_is_refused(tmp_path):
     save_state(tmp_path / "file", "Thing", {}, {"x_": np.ones(100)})
     content = (tmp_path / "file").read_bytes()
-    (tmp_path / "file").write_bytes(content[:-10])
-    with pytest.raises(ValueError, match=r"not a file written by save\(\)"):
-        load_state(tmp_path / "file", "Thing")
+    for length in (0, 1, 8, 100, len(content) - 10, len(content) - 1):
+        (tmp_path / "file").write_bytes(content[:length])
+        with pytest.raises(ValueError, match="file is damaged"):
+            load_state(tmp_path / "file", "Thing")
 
 
-def forged(path, tree):
+def test_a_changed_byte_is_noticed(tmp_path):
+    save_state(tmp_path / "file", "Thing", {"a": 1}, {"x_": np.ones(3)})
+    content = bytearray((tmp_path / "file").read_bytes())
+    for position in (-1, -10, -24):  # of the numbers
+        changed = content.copy()
+        changed[position] ^= 1
+        (tmp_path / "file").write_bytes(changed)
+        with pytest.raises(ValueError, match=r"file is damaged.*checksum"):
+            load_state(tmp_path / "file", "Thing")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=f"{tmp_path} is damaged.*no file"):
+        load_state(tmp_path, "Thing")
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        load_state(tmp_path / "nothing", "Thing")
+
+
+@pytest.mark.parametrize("folder", ["missing", "file"])
+def test_a_folder_that_is_not_there_is_an_error_of_the_system(tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=f"{folder}/model"):
+        save_state(tmp_path / folder / "model", "Thing", {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    save_state(tmp_path / "file", "Thing", {"a": 1}, {})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(tmp_path / "file", "Thing", {"a": 2}, {})
+    assert load_state(tmp_path / "file", "Thing")[0] == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def forged(path, tree, **arrays):
     """A file that holds `tree`, as nobody's `save` would write it."""
-    text = tree if isinstance(tree, str) else json.dumps(tree)
-    header = {"class": "Thing", "format": "1", "params": text, "state": text}
-    save_file({}, path, metadata=header)
+    header = {"class": "Thing", "format": "2", "params": tree, "state": {"dict": {}}}
+    write_file(path, header, arrays)
     return path
 
 
@@ -236,6 +297,11 @@ def test_a_file_cannot_name_other_classes(tmp_path, name):
     "tree",
     [
         "{",
+        None,
+        [1],
+        2**70,
+        {"dict": {"a": 10**400}},
+        {"dict": {"a": [1, 2]}},
         {"array": "0.params.x"},
         {"scalar": 3},
         {"pickle": [1]},
@@ -256,6 +322,53 @@ def test_a_file_of_another_structure_is_refused_by_name(tmp_path, tree):
 
 
 def test_a_file_that_nests_without_end_is_refused_by_name(tmp_path):
-    path = forged(tmp_path / "file", '{"list": [' * 100_000 + "]}" * 100_000)
+    tree = {"list": []}
+    for _ in range(101):
+        tree = {"list": [tree]}
+    path = forged(tmp_path / "file", tree)
+    with pytest.raises(ValueError, match=f"{path} is damaged.*levels"):
+        load_state(path, "Thing")
+    text = '{"header": ' + '{"list": [' * 100_000 + "]}" * 100_000 + "}"
+    save_file({}, path, metadata={"skgw": text})
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        load_state(path, "Thing")
+
+
+def test_an_array_is_used_once(tmp_path):
+    tree = {"dict": {"a": {"array": "x"}, "b": {"array": "x"}}}
+    path = forged(tmp_path / "file", tree, x=np.ones(3))
+    with pytest.raises(ValueError, match=f"{path} is damaged.*'x'"):
+        load_state(path, "Thing")
+
+
+def test_every_array_is_used(tmp_path):
+    path = forged(tmp_path / "file", {"dict": {"a": {"array": "x"}}}, x=np.ones(3), y=np.ones(3))
+    with pytest.raises(ValueError, match=f"{path} is damaged.*nothing names the array y"):
+        load_state(path, "Thing")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"indptr": [0, 2, -(2**30), 3]},
+        {"indptr": [0, 2, 1, 3]},
+        {"indptr": [0, 1, 2, 9]},
+        {"indices": [0, 1, 3]},
+        {"indices": [0, -1, 2]},
+        {"indices": [0.0, 1.0, 2.0]},
+        {"indices": [0, 1]},
+        {"data": [1.0]},
+        {"shape": [3, 2]},
+        {"shape": [10**12, 3]},
+        {"shape": [3]},
+        {"shape": [-3, 3]},
+    ],
+    ids=str,
+)
+def test_a_sparse_matrix_with_indices_out_of_range_is_refused(tmp_path, parts):
+    """Such a matrix would be read, or sorted, outside of its memory."""
+    whole = {"data": [1.0, 2.0, 3.0], "indices": [0, 1, 2], "indptr": [0, 1, 2, 3], "shape": [3, 3]}
+    arrays = {name: np.array(x) for name, x in (whole | parts).items()}
+    path = forged(tmp_path / "file", {"csr": [{"array": name} for name in whole]}, **arrays)
     with pytest.raises(ValueError, match=f"{path} is damaged"):
         load_state(path, "Thing")

@@ -1,0 +1,33 @@
+"""Fitted attributes of `GWCoTrainedAutoencoders`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from skgw.base.coupling import Coupling
+from skgw.base.trained import TrainedState
+from skgw.base.two_domains import TwoDomainState
+from skgw.fields import Numbers, Positions, Shape
+from skgw.nn.coded_domain import NormalMixture
+from skgw.spaces.finite import Array
+from skgw.translation.translator import Translator
+
+
+class CoTrainedState(TrainedState, TwoDomainState):
+    """Fitted attributes for n and m rows of p and q columns, with codes of kx and ky columns."""
+
+    embedding_: Annotated[Array, Numbers("n", "kx")]
+    embedding_y_: Annotated[Array, Numbers("m", "ky")]
+    plan_: Annotated[Coupling, Shape("n", "m")]
+    confidence_: Annotated[Array, Numbers("n")]
+    matched_mass_: Annotated[Array, Numbers("n")]
+    margin_: float
+    diagnostics_: dict[str, float]
+    gw_curve_: list[float]
+    _fitted: Annotated[Translator, Shape("p", "q", "kx", "ky")]
+    _code_distributions: tuple[
+        Annotated[NormalMixture, Shape(None, "kx")], Annotated[NormalMixture, Shape(None, "ky")]
+    ]
+    _matches: tuple[
+        Annotated[Array, Positions("n", below="m")], Annotated[Array, Positions("m", below="n")]
+    ]
