@@ -76,7 +76,7 @@ class Numbers(Shape):
         if not isinstance(value, np.ndarray):
             if not getattr(value, "is_floating_point", lambda: False)():
                 raise ValueError(f"{name} must be an array, got {_kind(value)}")
-        elif value.dtype.kind != "f":
+        elif value.dtype.name not in ("float32", "float64"):
             raise ValueError(f"{name} must hold real numbers, got dtype {value.dtype}")
         super().check(name, value, sizes)
         if isinstance(value, np.ndarray) and not self._holds(value):
@@ -135,6 +135,8 @@ class Count(Marker):
 
     def check(self, name: str, value: Any, sizes: Sizes) -> None:
         """Compare the integer with the size."""
+        if value < 1:
+            raise ValueError(f"{name} must be an integer from 1, got {value}")
         sizes.match(name, (value,), (self.letter,))
         sizes.later.append(lambda: self._check_limit(name, value, sizes))
 
@@ -254,7 +256,8 @@ def _match_items(name: str, value: Any, kind: type, parts: tuple[Any, ...], size
             _match(f"{name}[{key!r}]", item, parts[1], sizes)
         return
     if kind is list or parts[-1:] == (...,):
-        parts = len(value) * parts[:1]
+        parts = () if parts[0] is Any else len(value) * parts[:1]
+        value = value if parts else ()
     _require(len(value) == len(parts), name, value, f"a {kind.__name__} of length {len(parts)}")
     for i, (item, hint) in enumerate(zip(value, parts, strict=True)):
         _match(f"{name}[{i}]", item, hint, sizes)

@@ -7,6 +7,7 @@ anchors are a random subset of the rows.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -87,6 +88,15 @@ class FeatureSpace(Space):
     origin: Annotated[Array, Numbers("d")]
     anchors: Annotated[Index, Positions("n", below="n")]  # all rows
     metric: Metric = "euclidean"
+
+    def _check(self) -> None:
+        if isinstance(self.metric, str) and self.metric != "euclidean":
+            point = self.points[:1]
+            if self.metric == "precomputed":
+                raise ValueError("metric='precomputed' is no distance between features")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of metrics that convert the features
+                pairwise_distances(point, point.copy(), metric=self.metric)
 
     @property
     def n_rows(self) -> int:

@@ -18,11 +18,13 @@ import torch
 from scipy.special import softmax
 from torch import Tensor
 
-from skgw.fields import Logarithms, Numbers, Positive
+from skgw.fields import Above, Logarithms, Numbers
 from skgw.solvers.inputs import NumpyArray as Array
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.precision import full_precision
 from skgw.storable import storable
+
+MIN_REG = 1e-300  # above it, distances over `reg` are finite
 
 
 @storable
@@ -42,7 +44,7 @@ class Extension(NamedTuple):
 
     transported_distances: Annotated[Array, Numbers("r", "m")]
     log_scaling: Annotated[Array, Logarithms("m")]
-    reg: Positive
+    reg: Annotated[float, Above(MIN_REG)]
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,0 +1,141 @@
+"""Small fitted estimators of every kind, and a call of each of their methods."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.metrics import pairwise_distances
+
+from skgw import (
+    GWCoTrainedAutoencoders,
+    GWGenerativeEmbedding,
+    GWMatcher,
+    VariationalAutoencoder,
+)
+from skgw.base.coupling import Coupling
+from skgw.embedding import Adversary, Generator, Penalties, Prior
+from skgw.solvers import LazyPlan
+from skgw.translation import TranslationNetwork
+
+N, M = 14, 11  # rows of the two domains
+NETWORKS = {"hidden_layer_sizes": (4,), "max_iter": 2, "batch_size": 8, "random_state": 0}
+GENERATOR = Generator(prior=Prior(3, n_components=2), n_init_updates=2)
+EMBEDDING = {**NETWORKS, "n_generated": 6, "generator": GENERATOR}
+IMAGES = {
+    **EMBEDDING,
+    "generator": Generator("conv", prior="normal", n_init_updates=2),
+    "output_shape": (1, 2, 2),
+    "penalties": Penalties(0.1, l1=0.1),
+    "adversary": Adversary(n_features=4),
+}
+PAIR = {
+    "autoencoder": "vae",
+    "translator": TranslationNetwork(n_updates=1),
+    "network": ("mlp", "conv"),
+    "image_shape": (None, (1, 2, 2)),
+}
+
+
+class Model(NamedTuple):
+    """A fitted estimator with its input."""
+
+    estimator: Any
+    X: Any
+    Y: Any = None
+
+
+def models() -> dict[str, Model]:
+    """Fitted estimators of every class, kind of space and network."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(N, 3)) * [3, 2, 1], rng.gamma(2.0, size=(M, 2))
+    images = rng.gamma(2.0, size=(M, 4))
+    D, graph = pairwise_distances(X), sparse.csr_array(np.eye(N, k=1) + np.eye(N, k=-1))
+    matcher = GWMatcher(metric="euclidean", n_init=1, random_state=0)
+    cotrained = GWCoTrainedAutoencoders(2, n_init=1, **NETWORKS)
+    found = {
+        "embedding": Model(GWGenerativeEmbedding(**EMBEDDING), X),
+        "embedding, distances": Model(GWGenerativeEmbedding(metric="precomputed", **EMBEDDING), D),
+        "embedding, graph": Model(GWGenerativeEmbedding(metric="precomputed", **EMBEDDING), graph),
+        "embedding, geodesic": Model(
+            GWGenerativeEmbedding(metric="geodesic", n_neighbors=4, **EMBEDDING), X
+        ),
+        "embedding, images": Model(GWGenerativeEmbedding(4, **IMAGES), X),
+        "matcher": Model(matcher, X, Y),
+        "matcher, automatic": Model(clone(matcher).set_params(metric="auto", n_neighbors=4), X, Y),
+        "matcher, graph": Model(
+            clone(matcher).set_params(metric=("precomputed", "geodesic"), n_neighbors=4), graph, Y
+        ),
+        "matcher, lazy plan": Model(clone(matcher), X, Y),
+        "co-trained": Model(cotrained, X, Y),
+        "co-trained, networks": Model(
+            clone(cotrained).set_params(n_components=(2, 1), **PAIR), X, images
+        ),
+        "variational": Model(VariationalAutoencoder(2, **NETWORKS), X),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for model in found.values():
+            model.estimator.fit(model.X, model.Y)
+    _make_lazy(found["matcher, lazy plan"].estimator)
+    return found
+
+
+def _make_lazy(matcher: GWMatcher) -> None:
+    """Give a matcher the plan that it has for many rows."""
+    extension = matcher._extension.to_y
+    left = np.random.default_rng(0).random((N, M))
+    a = np.full(N, 1 / N)
+    matcher.plan_ = Coupling(LazyPlan(left, np.eye(M), extension.log_scaling, a))
+
+
+def calls(model: Model) -> list[Callable[[], Any]]:
+    """A call of each method, and of each form of it."""
+    e, X, Y = model
+    common = [lambda: repr(e), lambda: clone(e)]
+    if isinstance(e, VariationalAutoencoder):
+        return [*common, *_codes(e, e.transform(X), {}), lambda: e.score(X)]
+    if isinstance(e, GWGenerativeEmbedding):
+        of_plan = _plan(e.plan_)
+        features = [] if e.metric == "precomputed" else [lambda: e.inverse_transform(e.embedding_)]
+        new = [lambda: e.transform(X), lambda: e.transform(X[:1]), lambda: e.score(X)]
+        return [*common, *of_plan, *features, *new, lambda: e.sample(3, random_state=0)]
+    between = [
+        lambda: e.match(),
+        lambda: e.match(domain="y"),
+        lambda: e.match(X),
+        lambda: e.match(X, Y),
+        lambda: e.match(Y, domain="y"),
+        lambda: e.translate(X),
+        lambda: e.translate(Y, domain="y"),
+        lambda: e.score(X, Y),
+    ]
+    if isinstance(e, GWMatcher):
+        return [*common, *_plan(e.plan_), *between]
+    codes = [
+        call
+        for domain, rows in (("x", X), ("y", Y))
+        for call in _codes(e, e.transform(rows, domain=domain), {"domain": domain})
+    ]
+    methods = [lambda m=m: e.translate(X, method=m) for m in ("decoded", "barycentric", "greedy")]
+    return [*common, *_plan(e.plan_), *between, *codes, *methods]
+
+
+def _codes(e: Any, Z: np.ndarray, domain: dict[str, str]) -> list[Callable[[], Any]]:
+    return [
+        lambda: e.inverse_transform(Z, **domain),
+        lambda: e.sample(3, random_state=0, **domain),
+    ]
+
+
+def _plan(plan: Coupling) -> list[Callable[[], Any]]:
+    return [
+        plan.toarray,
+        plan.argmax,
+        lambda: plan.topk(1),
+        lambda: plan.apply(np.ones(plan.shape[0])),
+    ]
