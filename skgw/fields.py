@@ -236,7 +236,7 @@ def _match(name: str, value: Any, hint: Any, sizes: Sizes) -> None:
 def _match_any(name: str, value: Any, alternatives: tuple[Any, ...], sizes: Sizes) -> None:
     if value is None and types.NoneType in alternatives:
         return
-    before, failure = dict(sizes.known), None
+    known, n_later, failure = dict(sizes.known), len(sizes.later), None
     for hint in alternatives:
         if hint is types.NoneType:
             continue
@@ -244,7 +244,8 @@ def _match_any(name: str, value: Any, alternatives: tuple[Any, ...], sizes: Size
             _match(name, value, hint, sizes)
             return
         except ValueError as error:
-            sizes.known, failure = dict(before), error
+            sizes.known, failure = dict(known), error
+            del sizes.later[n_later:]
     raise failure or ValueError(f"{name} must be None")
 
 

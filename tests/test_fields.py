@@ -169,3 +169,9 @@ def test_an_alternative_that_fails_leaves_no_sizes():
         Annotated[np.ndarray, Numbers("m")],
     ]
     check(hint, (np.ones((2, 3)), np.ones(3)))
+
+
+def test_an_alternative_that_fails_leaves_no_checks():
+    index = tuple[Annotated[np.ndarray, Positions("n", below="n")], str]
+    other = tuple[Annotated[np.ndarray, Positions("n")], int]
+    check(index | other, (np.array([7]), 1))

@@ -232,8 +232,8 @@ class PersistenceMixin:
 
         Raises
         ------
-        FileNotFoundError
-            If there is no file.
+        FileNotFoundError, OSError
+            If there is no file, or if the system cannot read it.
         ValueError
             If the file does not hold an estimator of this class, was damaged, or holds what no
             fitted estimator has, such as NaN among the weights; the message names the file.

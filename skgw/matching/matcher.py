@@ -346,6 +346,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         tags.target_tags.required = True
         return tags
 
+    def _check_state(self) -> None:
+        self._metrics()
+
     def _metrics(self) -> tuple[Metric, Metric]:
         """The parameter `metric` of either domain."""
         return of_domain(self.metric, 0, "metric"), of_domain(self.metric, 1, "metric")

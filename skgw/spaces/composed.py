@@ -29,6 +29,8 @@ class ConsensusSpace(Space):
     def _check(self) -> None:
         if not self.spaces or len(self.spaces) != len(self.scales):
             raise ValueError("a ConsensusSpace needs a scale for each of its spaces")
+        for space in self.spaces:
+            _check_anchors(self, space)
 
     @property
     def n_rows(self) -> int:
@@ -90,6 +92,9 @@ class PreparedSpace(Space):
     preparation: Annotated[Preparation, Shape("p")]
     anchors: Annotated[Index, Positions("r")]
 
+    def _check(self) -> None:
+        _check_anchors(self, self.space)
+
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
@@ -127,6 +132,9 @@ class SaturatedSpace(Space):
     reach: Positive
     anchors: Annotated[Index, Positions("r")]
 
+    def _check(self) -> None:
+        _check_anchors(self, self.space)
+
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
@@ -152,3 +160,9 @@ class SaturatedSpace(Space):
         """Restrict the space to the anchors at positions `j`."""
         space = self.space.restrict(j)
         return replace(self, space=space, anchors=space.anchors)
+
+
+def _check_anchors(space: Space, part: Space) -> None:
+    """Raise a ValueError unless a space has the anchors of the space that it derives from."""
+    if not np.array_equal(space.anchors, part.anchors):
+        raise ValueError(f"the anchors of a {type(space).__name__} must be those of its parts")
