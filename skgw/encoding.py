@@ -59,7 +59,7 @@ def _is_numeric(dtype: np.dtype) -> bool:
 def _add_array(array: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -> str:
     """Add an array and return its key, numbered because keys of dicts may contain dots."""
     unique = f"{len(arrays)}.{name}"
-    arrays[unique] = np.asarray(array, order="C")
+    arrays[unique] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     return unique
 
 

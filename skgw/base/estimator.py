@@ -185,7 +185,7 @@ class PersistenceMixin:
         not saved.
 
         The file is complete or is not written: an error or an interruption leaves an old file of
-        the same name unchanged.
+        the same name unchanged. A process that is killed may leave a file ``.skgw-*.partial``.
 
         Parameters
         ----------

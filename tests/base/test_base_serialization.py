@@ -85,7 +85,9 @@ def test_arrays(round_trip, dtype, shape):
 
 def test_arrays_in_any_order(round_trip):
     value = np.arange(24.0).reshape(2, 3, 4)
-    for view in (value.T, value[:, ::2], value[::-1], np.asfortranarray(value)):
+    for view in (
+        value.T, value[:, ::2], value[::-1], np.asfortranarray(value), value.astype(">f8"),
+    ):  # fmt: skip
         assert_array_equal(round_trip(view)[0], view)
 
 
