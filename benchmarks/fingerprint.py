@@ -59,6 +59,9 @@ def main() -> None:
     print_table(["case", "fingerprint", "figures", "s"], lines)
 
 
+HOPS = {"metric": "precomputed", "edge_length": "hops"}
+
+
 def use(tree: Path, *, compiled: bool) -> None:
     """Import skgw from this tree from now on; hide numba unless the solver may be compiled."""
     torch.set_num_threads(1)
@@ -78,8 +81,8 @@ def cases(data: Path | None) -> Iterator[tuple[str, Callable[[], Figures]]]:
     angles = np.pi / 2 * rng.integers(0, 4, 800)
     modes = 2 * np.c_[np.cos(angles), np.sin(angles)] + 0.2 * rng.normal(size=(800, 2))
     yield "4 modes", lambda: embedding(modes)
-    yield "karate club", lambda: embedding(nx.karate_club_graph(), metric="precomputed")
-    yield "Les Misérables", lambda: embedding(nx.les_miserables_graph(), metric="precomputed")
+    yield "karate club", lambda: embedding(nx.karate_club_graph(), **HOPS)
+    yield "Les Misérables", lambda: embedding(nx.les_miserables_graph(), **HOPS)
     yield "4 modes, adversary", lambda: embedding(modes, adversary="mlp", max_iter=120)
     images = load_digits().data[:300]
     order = np.random.default_rng(0).permutation(len(images))

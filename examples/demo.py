@@ -150,10 +150,11 @@ def grid_order(Z, n_rows, n_columns):
 def graph_tour():
     """Embed a graph, which has no coordinates."""
     graph = load_graph("les_miserables")
-    D = graph_distances(graph)
+    D = graph_distances(graph, edge_length="hops")
     print(f"\nLes Misérables: graph of {len(D)} characters, shortest paths to 2-D")
     start = time.perf_counter()
-    embedding = GWGenerativeEmbedding(metric="precomputed", random_state=0).fit(graph)
+    embedding = GWGenerativeEmbedding(metric="precomputed", edge_length="hops", random_state=0)
+    embedding.fit(graph)
     print(f"  fitted in {time.perf_counter() - start:.0f} s, {embedding.n_iter_} updates")
 
     train, test = train_test_split(np.arange(len(D)), test_size=0.2, random_state=0)

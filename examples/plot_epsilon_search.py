@@ -27,7 +27,7 @@ from skgw.plotting import EmbeddingDisplay
 from skgw.spaces import graph_distances
 
 graph = load_graph("grid")
-D = graph_distances(graph)
+D = graph_distances(graph, edge_length="hops")
 
 search = GridSearchCV(
     GWGenerativeEmbedding(

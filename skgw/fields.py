@@ -87,6 +87,30 @@ class Numbers(Shape):
             return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
+class SparseNumbers(Shape):
+    """A csr array of finite real numbers of floating point type."""
+
+    def check(self, name: str, value: Any, sizes: Sizes) -> None:
+        """Compare the shape, and the dtype and the values of the stored entries."""
+        super().check(name, value, sizes)
+        if value.data.dtype.kind != "f" or not np.isfinite(value.data).all():
+            raise ValueError(f"{name} must hold finite real numbers")
+
+
+class Names(Shape):
+    """A list of names, all hashable and distinct."""
+
+    def check(self, name: str, value: Any, sizes: Sizes) -> None:
+        """Compare the length and the names."""
+        sizes.match(name, (len(value),), self.shape)
+        try:
+            distinct = len(set(value)) == len(value)
+        except TypeError as error:
+            raise ValueError(f"{name} must hold names: {error}") from None
+        if not distinct:
+            raise ValueError(f"{name} must hold each name once")
+
+
 class Logarithms(Numbers):
     """Logarithms of finite non-negative numbers: minus infinity is allowed."""
 

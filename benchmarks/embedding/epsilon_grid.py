@@ -60,7 +60,7 @@ class Remembering(GWGenerativeEmbedding):
 
 def load(data: str, seed: int) -> tuple[np.ndarray, str]:
     if data != "digits":
-        return graph_distances(load_graph(data)), "precomputed"
+        return graph_distances(load_graph(data), edge_length="hops"), "precomputed"
     X, _ = load_digits(return_X_y=True)
     some = np.random.default_rng(seed).choice(len(X), 600, replace=False)
     return PCA(20, random_state=seed).fit_transform(X[some]), "euclidean"

@@ -80,9 +80,11 @@ TABLES = {
 
 def measure(graph: str, method: str, max_iter: int | str | None, seed: int) -> Figures:
     edges = load_graph(graph)
-    D = graph_distances(edges)
+    D = graph_distances(edges, edge_length="hops")
     if method == OURS:
-        model = GWGenerativeEmbedding(metric="precomputed", max_iter=max_iter, random_state=seed)
+        model = GWGenerativeEmbedding(
+            metric="precomputed", edge_length="hops", max_iter=max_iter, random_state=seed
+        )
     else:
         model = BASELINES[method]("precomputed", seed)
     X = nx.to_numpy_array(edges, weight=None) if method == "SpectralEmbedding" else D

@@ -81,7 +81,7 @@ def resamples(sample: Sampler) -> Callable[[np.random.Generator], Trial]:
 
 def shuffled(build: Callable[[], nx.Graph]) -> Callable[[np.random.Generator], Trial]:
     """Hop distances of a graph, and of the same graph with its nodes in another order."""
-    hops = cache(lambda: graph_distances(build()))
+    hops = cache(lambda: graph_distances(build(), edge_length="hops"))
 
     def draw(rng: np.random.Generator) -> Trial:
         order = rng.permutation(len(hops()))

@@ -95,9 +95,8 @@ def interactions(noise: int) -> Callable[[Path, int], Task]:
         )
         _, component = sparse.csgraph.connected_components(one, directed=False)
         kept = np.flatnonzero(component == np.bincount(component).argmax())
-        return _shuffled(
-            *(graph_distances(g[kept][:, kept]) for g in (one, other)), seed, metric="precomputed"
-        )
+        hops = [graph_distances(g[kept][:, kept], edge_length="hops") for g in (one, other)]
+        return _shuffled(*hops, seed, metric="precomputed")
 
     return load
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skgw.autoencoders.objective import (
@@ -20,7 +20,7 @@ from skgw.base.estimator import tensor_in_tensor_out
 from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
 from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, TrainedState, hold_out
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import read_codes
+from skgw.base.validation import read_codes, read_points
 from skgw.fields import Shape
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
@@ -167,7 +167,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         ).to(run.device)
         run.train(objective, X, self._n_updates(len(X)), run.noise(1))
         network = FittedNetwork.of(model.autoencoder, spec)
-        self._domain = CodedDomain(scaler, network, X.dtype.name)
+        self._domain = CodedDomain(scaler, network, self._dtype)
         self._prior = NormalMixture.standard(spec.latent_dim)
         self._describe(model, rows)
 
@@ -187,8 +187,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         return automatic_updates(n_rows, self.batch_size)
 
     def _read(self, X: Any, *, reset: bool) -> Array:
-        dtypes, min_samples = [np.float64, np.float32], 2 if reset else 1
-        return validate_data(self, X, reset=reset, dtype=dtypes, ensure_min_samples=min_samples)
+        return read_points(self, X, metric="euclidean", reset=reset)
 
     @property
     def _n_features_out(self) -> int:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, NotRequired, Self, TypedDict
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -20,7 +21,15 @@ from skgw.base.parameters import Part
 from skgw.base.serialization import encode_state, load_state
 from skgw.base.sklearn_compat import check_sample_weight, validate_parameters
 from skgw.base.validation import as_array
-from skgw.fields import Count, OneOf, Strings, check_fields
+from skgw.fields import (
+    Count,
+    FloatType,
+    Names,
+    OneOf,
+    SparseNumbers,
+    Strings,
+    check_fields,
+)
 from skgw.files import errors_name, write_file
 from skgw.metrics import relative_distortion
 from skgw.registration.principal_axes import principal_axes
@@ -164,6 +173,9 @@ class FittedState(TypedDict):
 
     n_features_in_: Annotated[int, Count("p")]
     feature_names_in_: NotRequired[Annotated[Array, Strings("p")]]
+    node_names_: NotRequired[Annotated[list, Names("p")]]
+    _graph: NotRequired[Annotated[sparse.csr_array, SparseNumbers("p", "p")]]
+    _dtype: FloatType
     _sklearn_output_config: NotRequired[dict[str, Annotated[str, OneOf(*OUTPUT_FORMATS)] | None]]
 
 

@@ -44,9 +44,17 @@ def validate_parameters(part: BaseEstimator) -> None:
     )
 
 
-def gives_data_frames(estimator: BaseEstimator) -> bool:
-    """Whether `set_output`, or scikit-learn's configuration, asks `transform` for data frames."""
-    return bool(_get_output_config("transform", estimator)["dense"] != "default")
+def gives_data_frames(estimator: BaseEstimator, kind: str | None = None) -> bool:
+    """Whether `set_output`, or scikit-learn's configuration, asks `transform` for data frames.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    kind : {"pandas", "polars"}, optional
+        Frames of this package only.
+    """
+    asked = _get_output_config("transform", estimator)["dense"]
+    return bool(asked != "default" if kind is None else asked == kind)
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> Any:

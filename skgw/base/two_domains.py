@@ -16,10 +16,12 @@ from torch import Tensor
 
 from skgw.base.domains import Domains
 from skgw.base.estimator import FittedState
-from skgw.base.validation import as_array, read_points
+from skgw.base.input_kinds import refuse_condensed_distances, refuse_foreign_kinds
+from skgw.base.validation import as_array, read_array, read_points
 from skgw.exceptions import LabelsAsDomainWarning, warn_user
-from skgw.fields import Count, Strings
+from skgw.fields import Count, FloatType, Names, SparseNumbers, Strings
 from skgw.spaces import is_networkx
+from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Metric
 
 Metrics = tuple[Metric, Metric]
@@ -35,6 +37,9 @@ class TwoDomainState(FittedState):
 
     n_features_y_in_: Annotated[int, Count("q")]
     feature_names_y_in_: NotRequired[Annotated[Array, Strings("q")]]
+    node_names_y_: NotRequired[Annotated[list, Names("q")]]
+    _graph_y: NotRequired[Annotated[sparse.csr_array, SparseNumbers("q", "q")]]
+    _dtype_y: FloatType
     transformer_x_: None
     transformer_y_: None
 
@@ -88,12 +93,17 @@ def read_domains(
     y: Any,
     *,
     metrics: Metrics = EUCLIDEAN,
-    edge_length: str = "hops",
+    edge_length: str = "auto",
+    sparse_features: bool = False,
 ) -> tuple[Any, Any, Metric]:
     """Validate both domains of a fit, given as `Domains` or as `X` and `y`.
 
-    Set `n_features_in_` and `n_features_y_in_`, and `feature_names_in_` and `feature_names_y_in_`
-    for domains with named features, on the estimator.
+    Features may be sparse if a transformer follows (`transformer_x`, `transformer_y`) or, with
+    `sparse_features`, if scikit-learn computes the metric between sparse rows.
+
+    Set on the estimator `n_features_in_` and `n_features_y_in_`; `feature_names_in_` and
+    `feature_names_y_in_` for domains with named features; `node_names_` and `node_names_y_` for
+    networkx graphs; `_graph`, `_graph_y`, `_dtype` and `_dtype_y`.
 
     Returns
     -------
@@ -103,8 +113,16 @@ def read_domains(
         Metric of the second domain: "euclidean" instead of "precomputed" for a one-dimensional `y`.
     """
     X, Y = _split(X, y, estimator)
-    X = read_points(estimator, X, metric=metrics[0], edge_length=edge_length, reset=True)
-    second = SecondDomain(metrics[1], edge_length)
+    transformers = estimator.transformer_x, estimator.transformer_y
+    accept_sparse = [
+        transformer is not None or (sparse_features and metric in SPARSE_METRICS)
+        for transformer, metric in zip(transformers, metrics, strict=True)
+    ]
+    X = read_points(
+        estimator, X, metric=metrics[0], edge_length=edge_length, reset=True,
+        accept_sparse=accept_sparse[0],
+    )  # fmt: skip
+    second = SecondDomain(metrics[1], edge_length, accept_sparse=accept_sparse[1])
     Y = second.read(Y, reset=True)
     second.describe_to(estimator)
     return X, Y, second.metric
@@ -116,14 +134,22 @@ def read_rows(
     domain: int,
     *,
     metrics: Metrics = EUCLIDEAN,
-    edge_length: str = "hops",
+    edge_length: str = "auto",
+    sparse_features: bool = False,
 ) -> Any:
     """Validate and transform rows of one domain, 0 or 1, of a fitted estimator."""
+    transformer = estimator.transformer_y_ if domain else estimator.transformer_x_
+    sparse_rows = sparse_features and metrics[domain] in SPARSE_METRICS
+    accept_sparse = transformer is not None or sparse_rows
     if domain == 0:
-        X = read_points(estimator, X, metric=metrics[0], edge_length=edge_length, reset=False)
-        return transformed(estimator.transformer_x_, X)
-    second = SecondDomain.of(estimator, metrics[1], edge_length)
-    return transformed(estimator.transformer_y_, second.read(X, reset=False))
+        X = read_points(
+            estimator, X, metric=metrics[0], edge_length=edge_length, reset=False,
+            accept_sparse=accept_sparse,
+        )  # fmt: skip
+    else:
+        second = SecondDomain.of(estimator, metrics[1], edge_length, accept_sparse=accept_sparse)
+        X = second.read(X, reset=False)
+    return transformed(transformer, X, accept_sparse=sparse_rows)
 
 
 def fit_transformer(transformer: Any, X: Any, name: str, metric: Metric = "euclidean") -> Any:
@@ -135,11 +161,24 @@ def fit_transformer(transformer: Any, X: Any, name: str, metric: Metric = "eucli
     return clone(transformer).fit(X)
 
 
-def transformed(transformer: Any, X: Any) -> Any:
-    """Transform validated rows; without a transformer they are returned as they are."""
+def transformed(transformer: Any, X: Any, *, accept_sparse: bool = False) -> Any:
+    """Transform validated rows; without a transformer they are returned as they are.
+
+    Parameters
+    ----------
+    transformer : fitted transformer or None
+    X : array or sparse matrix
+    accept_sparse : bool, default=False
+        Whether transformed rows may be sparse.
+
+    Returns
+    -------
+    array of float64 in C order, or csr array
+    """
     if transformer is None:
         return X
-    return check_array(transformer.transform(X), dtype=[np.float64, np.float32])
+    rows = transformer.transform(X)
+    return read_array(BaseEstimator(), rows, reset=False, accept_sparse=accept_sparse)
 
 
 def mean_score(
@@ -189,57 +228,81 @@ def _split(X: Any, y: Any, estimator: BaseEstimator) -> tuple[Any, Any]:
     return X, y
 
 
+# Fitted attributes of a domain, and their names on an estimator for its second domain.
+OF_SECOND_DOMAIN = {
+    "n_features_in_": "n_features_y_in_",
+    "feature_names_in_": "feature_names_y_in_",
+    "node_names_": "node_names_y_",
+    "_graph": "_graph_y",
+    "_dtype": "_dtype_y",
+}
+
+
 class SecondDomain(BaseEstimator):
-    """Column counts and names of the second domain, as scikit-learn's validation stores them.
+    """The second domain as `read_points` and scikit-learn's validation describe it.
 
     Parameters
     ----------
     metric : str or callable
     edge_length : str
         Length of the edges of a graph.
+    accept_sparse : bool, default=False
+        Whether features may be sparse.
     """
 
-    n_features_in_: int
-    feature_names_in_: Any
-
-    def __init__(self, metric: Metric, edge_length: str) -> None:
+    def __init__(self, metric: Metric, edge_length: str, *, accept_sparse: bool = False) -> None:
         self.metric = metric
         self.edge_length = edge_length
+        self.accept_sparse = accept_sparse
 
     @classmethod
-    def of(cls, estimator: BaseEstimator, metric: Metric, edge_length: str) -> SecondDomain:
-        """The second domain of a fitted estimator, with the number and names of its features."""
-        second = cls(metric, edge_length)
-        second.n_features_in_ = estimator.n_features_y_in_
-        if hasattr(estimator, "feature_names_y_in_"):
-            second.feature_names_in_ = estimator.feature_names_y_in_
+    def of(
+        cls, estimator: BaseEstimator, metric: Metric, edge_length: str, *, accept_sparse: bool
+    ) -> SecondDomain:
+        """The second domain of a fitted estimator."""
+        second = cls(metric, edge_length, accept_sparse=accept_sparse)
+        for name, name_y in OF_SECOND_DOMAIN.items():
+            if hasattr(estimator, name_y):
+                setattr(second, name, getattr(estimator, name_y))
         return second
 
     def describe_to(self, estimator: BaseEstimator) -> None:
-        """Set the number and the names of the features on an estimator."""
-        estimator.n_features_y_in_ = self.n_features_in_
-        vars(estimator).pop("feature_names_y_in_", None)
-        if hasattr(self, "feature_names_in_"):
-            estimator.feature_names_y_in_ = self.feature_names_in_
+        """Set the description on an estimator, and remove what a last fit has set."""
+        for name, name_y in OF_SECOND_DOMAIN.items():
+            vars(estimator).pop(name_y, None)
+            if hasattr(self, name):
+                setattr(estimator, name_y, getattr(self, name))
 
     def read(self, y: Any, *, reset: bool) -> Any:
         """Validate by `read_points`; a one-dimensional `y` is one feature."""
         y = as_array(y) if isinstance(y, Tensor) else y
-        if not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1:
-            y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-            if reset and y.dtype.kind in "biu":
-                warn_user(
-                    "y has one dimension and holds integers: is it labels? y is the second domain "
-                    "and is read as one feature. Reshape y to (-1, 1) if that is intended.",
-                    LabelsAsDomainWarning,
-                )
-            y = y.astype(np.float64).reshape(-1, 1)
-            if reset and self.metric == "precomputed":
-                self.metric = "euclidean"
         try:
+            refuse_foreign_kinds(y)
+            if _is_one_dimensional(y):
+                y = self._one_feature(y, reset=reset)
             return read_points(
-                self, y, metric=self.metric, edge_length=self.edge_length, reset=reset
-            )
+                self, y, metric=self.metric, edge_length=self.edge_length, reset=reset,
+                accept_sparse=self.accept_sparse,
+            )  # fmt: skip
         except (TypeError, ValueError) as error:  # the message names X, which is y
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"In the second domain, y: {error}") from error
+
+    def _one_feature(self, y: Any, *, reset: bool) -> Any:
+        """A one-dimensional array as one feature (m, 1), which is no matrix of distances."""
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        if reset and y.dtype.kind in "biu":
+            warn_user(
+                "y has one dimension and holds integers: is it labels? y is the second domain "
+                "and is read as one feature. Reshape y to (-1, 1) if that is intended.",
+                LabelsAsDomainWarning,
+            )
+        if reset and self.metric == "precomputed":
+            if y.dtype.kind == "f" and (y % 1 != 0).any():  # no labels
+                refuse_condensed_distances(y)
+            self.metric = "euclidean"
+        return y.astype(np.float64).reshape(-1, 1)
+
+
+def _is_one_dimensional(y: Any) -> bool:
+    return not (sparse.issparse(y) or is_networkx(y)) and np.asarray(y).ndim == 1

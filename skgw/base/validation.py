@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,19 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from skgw.base.input_kinds import explained, refuse_condensed_distances, refuse_foreign_kinds
+from skgw.base.sklearn_compat import gives_data_frames
 from skgw.spaces import Space, edge_lengths, is_networkx
-from skgw.spaces.build import check_distances, check_finite_distances
+from skgw.spaces.build import SPARSE_METRICS, check_distances, check_finite_distances
 from skgw.spaces.finite import Array, Metric
+from skgw.spaces.graphs import same_edges, stored_distances
+from skgw.spaces.node_names import (
+    edges_to_training_nodes,
+    has_attribute,
+    new_nodes,
+    node_names,
+    training_nodes,
+)
 
 
 def as_array(x: torch.Tensor) -> Array:
@@ -22,53 +33,182 @@ def as_array(x: torch.Tensor) -> Array:
 
 
 def read_points(
-    estimator: BaseEstimator, X: Any, *, metric: Metric, edge_length: str, reset: bool
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    metric: Metric,
+    edge_length: str = "auto",
+    reset: bool,
+    accept_sparse: bool = False,
 ) -> Any:
     """Validate features, distances or a graph.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Stores the number and names of the features in a fit, else they are compared.
+        A fit stores what later input is compared with: the number and names of the features, the
+        dtype of the output in `_dtype`, and of a graph the edges in `_graph` and the names of the
+        nodes in `node_names_`.
     X : array, sparse matrix or networkx graph
         A graph needs the metric "precomputed".
     metric : str or callable
-    edge_length : str
-        Length of the edges of a graph: "hops" (1 each), "weight", or an edge attribute.
+    edge_length : str, default="auto"
+        Length of the edges of a graph, as for `skgw.spaces.graph_distances`.
     reset : bool
         Whether `X` is the input of a fit.
+    accept_sparse : bool, default=False
+        Whether features may be sparse.
 
     Returns
     -------
-    array, or sparse array of edge lengths
-        Features or distances in float32 or float64.
+    array of float64 in C order, or csr array
+        Features, sparse if they were given so; distances; or edges: in a fit the edge lengths of
+        the graph, (n, n), else the lengths of the edges from new nodes to the training nodes, where
+        a training node has one edge of length zero to itself.
 
     Raises
     ------
     TypeError, ValueError
         For input that is not finite, or does not fit the metric; the message says what to do.
     """
-    precomputed = metric == "precomputed"
+    refuse_foreign_kinds(X)
+    if metric == "precomputed":
+        refuse_condensed_distances(X)
+        return read_relations(estimator, X, edge_length=edge_length, reset=reset)
     if is_networkx(X):
-        if not precomputed:
-            raise ValueError("X is a graph: set metric='precomputed'.")
-        X, edge_length = edge_lengths(X, edge_length), "weight"
+        raise ValueError("X is a graph: set metric='precomputed'.")
+    if sparse.issparse(X) and not accept_sparse:
+        other = "" if metric in SPARSE_METRICS else "choose metric='euclidean' or 'cosine', "
+        raise TypeError(
+            f"Sparse data was passed for X, but dense data is required: {other}reduce the features "
+            "by TruncatedSVD first, or use '.toarray()' to convert to a dense array."
+        )
+    try:
+        return read_array(estimator, X, reset=reset, accept_sparse=accept_sparse)
+    except (TypeError, ValueError) as error:
+        raise explained(error, metric) from error
+
+
+def read_array(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool,
+    accept_sparse: bool = False,
+    non_negative: bool = False,
+) -> Any:
+    """Validate an array (n, d) of any layout: the same numbers give the same result.
+
+    Returns
+    -------
+    array of float64 in C order, or canonical csr array
+    """
     X = validate_data(
         estimator,
         X,
         reset=reset,
         dtype=[np.float64, np.float32],
-        accept_sparse="csr" if precomputed else False,
+        order="C",
+        accept_sparse="csr" if accept_sparse else False,
         ensure_min_samples=2 if reset else 1,
-        ensure_non_negative=precomputed,
+        ensure_non_negative=non_negative,
     )
+    if reset:
+        estimator._dtype = X.dtype.name
+    if not sparse.issparse(X):
+        return X.astype(np.float64, order="C", copy=False)
+    X = sparse.csr_array(X, dtype=np.float64, copy=True)
+    X.sum_duplicates()
+    return X
+
+
+def read_relations(estimator: BaseEstimator, X: Any, *, edge_length: str, reset: bool) -> Any:
+    """Validate distances or a graph, as `read_points` with the metric "precomputed"."""
+    if reset:
+        for name in ("node_names_", "_graph"):
+            vars(estimator).pop(name, None)
+    names = None
+    if is_networkx(X):
+        if not reset:
+            return _read_nodes(estimator, X, edge_length)
+        names = node_names(X)
+        X, edge_length = edge_lengths(X, edge_length), "weight"
+    if reset and sparse.issparse(X) and X.shape[0] != X.shape[1]:
+        raise ValueError(
+            f"A graph's matrix must be square, got shape {X.shape}. For sparse features choose "
+            "metric='euclidean' or 'cosine'."
+        )
+    X = read_array(estimator, X, reset=reset, accept_sparse=True, non_negative=True)
     if not sparse.issparse(X):
         return X
-    if X.shape[0] == X.shape[1]:
-        return edge_lengths(X, edge_length)
-    if edge_length == "hops":  # rows of edges from new nodes
+    if not reset:
+        return _read_edges(estimator, X, edge_length)
+    lengths = edge_lengths(X, edge_length)
+    D = stored_distances(X, lengths) if edge_length == "auto" else None
+    if D is not None:
+        return D
+    estimator._graph = lengths
+    if names is not None:
+        estimator.node_names_ = names
+    return lengths
+
+
+def _read_edges(estimator: BaseEstimator, X: sparse.csr_array, edge_length: str) -> Any:
+    """Edges (b, n) from new nodes; those of the training graph become the training nodes.
+
+    A square matrix that differs from the training graph holds rows of edges, unless it is
+    symmetric: then it is another graph.
+    """
+    graph = getattr(estimator, "_graph", None)
+    if edge_length == "hops" or (edge_length == "auto" and hasattr(estimator, "node_names_")):
         X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+    if graph is None or X.shape != graph.shape:
+        return X
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of loops, which the fit has warned of
+        try:
+            lengths = edge_lengths(X, "auto")
+        except ValueError:  # edges from new nodes are not symmetric
+            return X
+    if same_edges(graph, lengths):
+        return training_nodes(np.arange(graph.shape[0]), graph.shape[0])
+    if same_edges(lengths, X):
+        raise ValueError(
+            "A square graph must be the training graph, with its nodes in the same order. Give new "
+            "nodes by rows of edges to the training nodes, or by rows of distances."
+        )
     return X
+
+
+def _read_nodes(estimator: BaseEstimator, graph: Any, edge_length: str) -> Any:
+    """Edges (b, n) of the nodes of a networkx graph to the training nodes."""
+    training = getattr(estimator, "_graph", None)
+    if training is None:
+        raise ValueError(
+            "The estimator was fitted to a matrix of distances, so that new rows are distances as "
+            "well. skgw.spaces.graph_distances computes distances from a graph."
+        )
+    names = getattr(estimator, "node_names_", None)
+    if edge_length == "auto":  # a matrix that networkx made has the weights as entries
+        edge_length = "hops" if names is not None else "weight"
+    if names is None:
+        names = list(range(training.shape[0]))
+        edge_length = edge_length if has_attribute(graph, edge_length) else "hops"
+    return edges_to_training_nodes(graph, names, training, edge_length)
+
+
+def with_node_names(estimator: BaseEstimator, rows: Any, X: Any) -> Any:
+    """Rows of the output as a data frame with the names of nodes as its index.
+
+    Other rows than those of a networkx graph `X`, and rows for other output than "pandas" of
+    `set_output`, are returned as they are.
+    """
+    if not is_networkx(X) or not gives_data_frames(estimator, "pandas"):
+        return rows
+    import pandas as pd
+
+    names = getattr(estimator, "node_names_", list(range(estimator.n_features_in_)))
+    return pd.DataFrame(rows, index=pd.Index(new_nodes(X, names), tupleize_cols=False))
 
 
 def read_codes(Z: Any, n_components: int, name: str) -> Array:
@@ -86,7 +226,7 @@ def read_codes(Z: Any, n_components: int, name: str) -> Array:
     ValueError
         If `Z` is not finite, or has another number of columns.
     """
-    Z = check_array(Z, dtype=[np.float64, np.float32])
+    Z = check_array(Z, dtype=np.float64, order="C")
     if Z.shape[1] != n_components:
         raise ValueError(f"Z has {Z.shape[1]} columns, {name} have {n_components}.")
     return Z

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
@@ -49,11 +48,8 @@ class BarycentricProjection(NamedTuple):
 
     def distances(self, X: Any) -> Iterator[Array]:
         """Scaled distances from validated rows to the r reference rows, in chunks (b, r)."""
-        if sparse.issparse(X):  # not split: the matrix may be the training graph
-            yield self.space.from_new(X) / self.scale
-            return
-        for chunk in gen_batches(X.shape[0], self.chunk_size):
-            yield self.space.from_new(X[chunk]) / self.scale
+        for chunk in self.space.chunks_from_new(X, self.chunk_size):
+            yield chunk / self.scale
 
     def conditional_plan(self, distances: Array) -> Array:
         """Conditional plan (n, m) over the cloud, from scaled distances (n, r)."""
@@ -91,8 +87,11 @@ class BarycentricProjection(NamedTuple):
         return plan, projections
 
     def features(self, Z: Array) -> Array:
-        """Features (b, d) of points of the embedding (b, k); the space must have features."""
-        reference: Array = self.space.features()  # type: ignore[attr-defined]
+        """Features (b, d) of points of the embedding (b, k); the space must have features.
+
+        The features are dense, also if the features of the training rows are sparse.
+        """
+        reference: Any = self.space.features()  # type: ignore[attr-defined]
         chunks = (
             euclidean_distances(Z[i], self.cloud) for i in gen_batches(len(Z), self.chunk_size)
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from skgw.base.coupling import Coupling
 from skgw.base.trained import TrainedState
-from skgw.fields import FloatType, Numbers, Positive, Shape
+from skgw.fields import Numbers, Positive, Shape
 from skgw.nn import FittedNetwork, Generator
 from skgw.solvers.linear import Extension
 from skgw.spaces import Space
@@ -23,7 +23,6 @@ class EmbeddingState(TrainedState):
     gw_divergence_: float
     _generator: Annotated[FittedNetwork[Generator], Shape(None, "k")]
     _scale: Positive
-    _dtype: FloatType
     _axes: tuple[Annotated[Array, Numbers("k")], Annotated[Array, Numbers("k", "k")]] | None
     _to_cloud: Annotated[Extension, Shape("r", "m")]
     _to_data: Annotated[Extension, Shape("m", "r")]

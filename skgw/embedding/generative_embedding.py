@@ -27,7 +27,7 @@ from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, part
 from skgw.base.sklearn_compat import Interval
 from skgw.base.trained import Optimizer, TrainedEstimator, hold_out, whole_fit
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import estimate_scale, read_codes, read_points
+from skgw.base.validation import estimate_scale, read_codes, read_points, with_node_names
 from skgw.embedding.barycentric_projection import BarycentricProjection
 from skgw.embedding.builders import (
     Layout,
@@ -45,6 +45,7 @@ from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.solvers import full_precision
 from skgw.spaces import Space, make_space
+from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index
 from skgw.training.batches import evenly_spaced
 from skgw.training.optimizers import OPTIMIZERS
@@ -90,8 +91,10 @@ class GWGenerativeEmbedding(
         `sklearn.metrics.pairwise_distances`.
     n_neighbors : int, default=15
         Number of neighbours of a row in the graph of ``metric="geodesic"``.
-    edge_length : str, default="hops"
-        Length of the edges of a graph: "hops" (1 each), "weight", or the name of an edge attribute.
+    edge_length : str, default="auto"
+        Length of the edges of a graph. "auto": the stored entries of a sparse matrix, and 1 in a
+        networkx graph. "hops": 1. "weight": the entries, or the edge attribute "weight". Other
+        names are edge attributes of a networkx graph.
     epsilon : float, default=0.005
         Weight of the entropy of the coupling, relative to the mean squared distance of the rows. A
         smaller epsilon gives sharper couplings and slower training.
@@ -151,6 +154,8 @@ class GWGenerativeEmbedding(
         Number of columns of `X`.
     feature_names_in_ : array of str
         Names of the columns of `X`, if all names are strings.
+    node_names_ : list
+        Names of the nodes of a networkx graph, in the order of the rows.
 
     See Also
     --------
@@ -201,7 +206,7 @@ class GWGenerativeEmbedding(
     n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
     metric: str | Callable[..., float] = param(str, callable, default="euclidean")
     n_neighbors: int = param(POSITIVE_INTEGER, default=15)
-    edge_length: str = param(str, default="hops")
+    edge_length: str = param(str, default="auto")
     epsilon: float = param(POSITIVE, default=5e-3)
     generator: Any = part(Generator, one_of("mlp", "conv"), callable, default="mlp")
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
@@ -258,7 +263,7 @@ class GWGenerativeEmbedding(
         history = run.train(
             objective, X, n_updates, run.noise(), curve="gw", initial_weights=weights
         )
-        self._scale, self._dtype = scale, X.dtype.name
+        self._scale = scale
         self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
         reference = np.sort(evenly_spaced(objective.order, self.max_reference).cpu().numpy())
@@ -336,7 +341,7 @@ class GWGenerativeEmbedding(
         array of shape (n_samples, n_components)
             An array or a tensor like `X`.
         """
-        return self.fit(X, y).embedding_
+        return with_node_names(self, self.fit(X, y).embedding_, X)
 
     @tensor_in_tensor_out
     def transform(self, X: Any) -> Any:
@@ -346,18 +351,21 @@ class GWGenerativeEmbedding(
         ----------
         X : array of shape (n_rows, n_features), or (n_rows, n_samples) for "precomputed"
             Features, or for "precomputed" distances to the training rows. After a fit to a graph:
-            this graph, or a sparse matrix of edges from new nodes to the training nodes. Numpy or
-            torch.
+            this graph, or a sparse matrix of edges from new nodes to the training nodes. After a
+            fit to a networkx graph, a networkx graph: nodes are matched by name; rows are its new
+            nodes, embedded by their edges to the training nodes, or without new nodes all nodes,
+            in the order of the graph. Numpy or torch.
 
         Returns
         -------
         array of shape (n_rows, n_components)
-            An array or a tensor like `X`.
+            An array or a tensor like `X`. With ``set_output(transform="pandas")`` the names of the
+            nodes of a networkx graph are the index.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
         projection = self._projection
-        return np.concatenate([projection.project(D) for D in projection.distances(X)])
+        distances = projection.distances(self._read(X, reset=False))
+        return with_node_names(self, np.concatenate([projection.project(D) for D in distances]), X)
 
     @available_if(_has_features)
     @tensor_in_tensor_out
@@ -441,7 +449,7 @@ class GWGenerativeEmbedding(
         precomputed = self.metric == "precomputed"
         tags.input_tags.pairwise = precomputed
         tags.input_tags.positive_only = precomputed
-        tags.input_tags.sparse = precomputed
+        tags.input_tags.sparse = precomputed or self.metric in SPARSE_METRICS
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -450,7 +458,10 @@ class GWGenerativeEmbedding(
         return int(self.generated_.shape[1])
 
     def _read(self, X: Any, *, reset: bool) -> Any:
-        return read_points(self, X, metric=self.metric, edge_length=self.edge_length, reset=reset)
+        return read_points(
+            self, X, metric=self.metric, edge_length=self.edge_length, reset=reset,
+            accept_sparse=self.metric in SPARSE_METRICS,
+        )  # fmt: skip
 
     def _check_state(self) -> None:
         if (self.metric == "precomputed") == hasattr(self._reference_space, "features"):

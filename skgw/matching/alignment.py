@@ -140,7 +140,7 @@ def _extend(
 ) -> _Extended:
     rows = domains[0].rows, domains[1].rows
     plan = result.plan.cpu().numpy()
-    distances = domains[0].distances(pair[0].X), domains[1].distances(pair[1].X)
+    distances = domains[0].distances(pair[0].rows), domains[1].distances(pair[1].rows)
     with_pairs, weights = side_information.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     extension, error = extend_reference_plan(
         distances, rows, with_pairs, float(result.reg), weights

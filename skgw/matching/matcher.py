@@ -38,6 +38,7 @@ from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
+from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Metric
 
 SETTINGS = MatchingSettings()  # settings of all matchers
@@ -63,8 +64,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     n_neighbors : int or None, default=None
         Number of neighbours in the graphs of shortest paths. None is 15 for "geodesic", and the
         mean over several numbers for "auto".
-    edge_length : str, default="hops"
-        Length of the edges of a graph: "hops" (1 each), "weight", or the name of an edge attribute.
+    edge_length : str, default="auto"
+        Length of the edges of a graph. "auto": the stored entries of a sparse matrix, and 1 in a
+        networkx graph. "hops": 1. "weight": the entries, or the edge attribute "weight". Other
+        names are edge attributes of a networkx graph.
     epsilon : float or None, default=None
         Entropic regularisation of the plan, relative to the mean squared distance. None chooses it
         in proportion to the discrepancy of the best matching.
@@ -127,6 +130,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Numbers of features of the two domains.
     feature_names_in_, feature_names_y_in_ : array of str
         Names of the features, for a domain whose names are all strings.
+    node_names_, node_names_y_ : list
+        Names of the nodes, for a domain that is a networkx graph. Graphs that the methods are given
+        are matched by these names, as by `GWGenerativeEmbedding.transform`.
 
     See Also
     --------
@@ -164,7 +170,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     metric: Metric | tuple[Metric, Metric] = param(str, callable, tuple, list, default="auto")
     n_neighbors: int | None = param(POSITIVE_INTEGER, None, default=None)
-    edge_length: str = param(str, default="hops")
+    edge_length: str = param(str, default="auto")
     epsilon: float | None = param(POSITIVE, None, default=None)
     n_init: int = param(POSITIVE_INTEGER, default=16)
     method: str = param(one_of("auto", "full", "reference"), default="auto")
@@ -217,7 +223,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             If the plan has not converged.
         """
         metrics = self._metrics()
-        X, Y, metric_y = read_domains(self, X, y, metrics=metrics, edge_length=self.edge_length)
+        X, Y, metric_y = read_domains(
+            self, X, y, metrics=metrics, edge_length=self.edge_length, sparse_features=True
+        )
         metric_x, self._metric_y = metrics[0], metric_y
         side_information = read_side_information(
             pairs, shared, (X.shape[0], Y.shape[0]), self.alpha
@@ -226,7 +234,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         seed = draw_seed(rng)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metric_x)
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y", metric_y)
-        rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
+        rows = (
+            transformed(self.transformer_x_, X, accept_sparse=metric_x in SPARSE_METRICS),
+            transformed(self.transformer_y_, Y, accept_sparse=metric_y in SPARSE_METRICS),
+        )
         domains = (
             TrainingDomain(rows[0], metric_x, self.n_neighbors, rng),
             TrainingDomain(rows[1], metric_y, self.n_neighbors, rng),
@@ -299,15 +310,16 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Returns
         -------
         translated : array of shape (b, n_features of the other domain)
-            Of the kind of `X`. If only distances of the other domain are known: weighted means of
-            the reference rows' distances to its training rows.
+            Of the kind of `X`; dense, also if the features of the other domain are sparse. If only
+            distances of the other domain are known: weighted means of the reference rows' distances
+            to its training rows.
         """
         check_is_fitted(self)
         source = position(domain)
         extension, points = self._plan_from(source).onto_reference(), self._points[1 - source]
         chunks = self._domains[source].chunks(self._read(X, source))
         translated = np.concatenate([extension.rows(D) @ points for D in chunks])
-        return translated.astype(points.dtype, copy=False)
+        return translated.astype(self._dtype if source else self._dtype_y, copy=False)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -342,7 +354,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         precomputed = first == "precomputed"
         tags.input_tags.pairwise = precomputed
         tags.input_tags.positive_only = precomputed
-        tags.input_tags.sparse = precomputed
+        tags.input_tags.sparse = precomputed or first in SPARSE_METRICS
         tags.target_tags.required = True
         return tags
 
@@ -383,7 +395,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     def _read(self, X: Any, domain: int) -> Any:
         """Validate and transform rows of a domain, 0 or 1."""
         metrics = self._metrics()[0], self._metric_y
-        return read_rows(self, X, domain, metrics=metrics, edge_length=self.edge_length)
+        return read_rows(
+            self, X, domain, metrics=metrics, edge_length=self.edge_length, sparse_features=True
+        )
 
     def _distortion(self, X: Any, source: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to the reference rows of their domain."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from skgw.base.coupling import Coupling
 from skgw.base.two_domains import TwoDomainState
-from skgw.fields import Numbers, Positive, Shape
+from skgw.fields import Numbers, Positive, Shape, SparseNumbers
 from skgw.matching.metric_selection import Trial
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.training_domain import ReferenceDomain
@@ -35,7 +36,12 @@ class MatcherState(TwoDomainState):
     _domains: tuple[
         Annotated[ReferenceDomain, Shape("p", "r")], Annotated[ReferenceDomain, Shape("q", "s")]
     ]
-    _points: tuple[Annotated[Array, Numbers("r", None)], Annotated[Array, Numbers("s", None)]]
+    _points: tuple[
+        Annotated[Array, Numbers("r", None)]
+        | Annotated[sparse.csr_array, SparseNumbers("r", None)],
+        Annotated[Array, Numbers("s", None)]
+        | Annotated[sparse.csr_array, SparseNumbers("s", None)],
+    ]
 
 
 class Alignment(NamedTuple):

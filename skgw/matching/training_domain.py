@@ -9,10 +9,11 @@ import numpy as np
 
 from skgw.fields import Positions, Positive, Shape
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
-from skgw.spaces import GeodesicSpace, MatrixSpace, Space, make_space
+from skgw.spaces import GeodesicSpace, GraphSpace, MatrixSpace, Space, make_space
 from skgw.spaces.build import check_finite_distances
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
+from skgw.spaces.node_names import training_nodes
 from skgw.storable import storable
 
 DEFAULT_NEIGHBORS = 15  # neighbours in the graph of metric="geodesic"
@@ -37,6 +38,14 @@ class TrainingDomain:
         self.X, self.n_neighbors, self.rng = X, n_neighbors, rng
         self.metrics: tuple[Metric, ...] = CANDIDATES if metric == "auto" else (metric,)
         self.whole = self._build(X, metric) if metric == "precomputed" else None
+
+    @property
+    def rows(self) -> Any:
+        """The training rows as `Space.from_new` takes them."""
+        if isinstance(self.whole, GraphSpace):
+            n = self.whole.n_rows
+            return training_nodes(np.arange(n), n)
+        return self.X
 
     def sample(self, size: int, always: Index) -> Index:
         """Training rows in order: all, or the rows `always` and random ones up to `size`."""
@@ -123,7 +132,7 @@ class ReferenceDomain(NamedTuple):
         """Distances between the reference rows, divided by the scale, (r, r)."""
         return all_distances(self.space) / self.scale
 
-    def points(self, X: Any) -> Array:
+    def points(self, X: Any) -> Any:
         """Features of the reference rows, or their distances to all training rows, (r, width).
 
         Distances stand for features where the features are unknown.
@@ -131,7 +140,7 @@ class ReferenceDomain(NamedTuple):
         space = self.plain.space
         if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
             return space.matrix.T
-        return np.asarray(X[self.rows])
+        return X[self.rows]
 
 
 def reference_domains(

@@ -12,7 +12,8 @@ Floats = NDArray[np.float64]
 
 def float_matrix(values: ArrayLike, name: str) -> Floats:
     """Return `values` as a finite two-dimensional float64 array; a ValueError names the fault."""
-    return np.asarray(check_array(values, dtype=np.float64, input_name=name), dtype=np.float64)
+    checked = check_array(values, dtype=np.float64, order="C", input_name=name)
+    return np.asarray(checked, dtype=np.float64, order="C")
 
 
 def square_distances(distances: ArrayLike, name: str, *, min_points: int = 2) -> Floats:

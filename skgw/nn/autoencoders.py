@@ -284,7 +284,8 @@ def _in_chunks(
     device, training = next(module.parameters()).device, module.training
     module.eval()
     try:
-        chunks = torch.as_tensor(rows, dtype=torch.float32).split(chunk_size)
+        own = np.array(rows, dtype=np.float32)  # rows may be read-only, which tensors cannot be
+        chunks = torch.from_numpy(own).split(chunk_size)
         return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
     finally:
         module.train(training)

@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 
+from skgw.exceptions import warn_user
+from skgw.spaces.duplicates import (
+    DIAGONAL_TOLERANCE,
+    MAX_INSPECTED_ROWS,
+    SYMMETRY_TOLERANCE,
+    duplicate_gaps,
+)
 from skgw.spaces.finite import (
     Array,
     FeatureSpace,
@@ -19,15 +26,16 @@ from skgw.spaces.finite import (
     MatrixSpace,
     Metric,
     Space,
+    distances_between,
 )
-from skgw.spaces.graphs import SYMMETRY_TOLERANCE, graph_distances
+from skgw.spaces.graphs import graph_distances, stores_all_distances
 
+# Metrics that scikit-learn computes between sparse rows.
+SPARSE_METRICS = ("euclidean", "l2", "sqeuclidean", "cosine", "cityblock", "l1", "manhattan")
 INNER_PRODUCT_METRICS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn expands the squares
 FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on all rows
 MAX_ANCHORS = 2048  # rows of shortest paths in a graph; memory grows with n times this number
-DIAGONAL_TOLERANCE = 1e-2  # of the largest distance; float32 rounding of squares gives about 1e-3
 TIE_TOLERANCE = 1e-6  # relative difference below which two distances are equal
-MAX_INSPECTED_ROWS = 1000  # rows with zeros that are tested for an adjacency matrix
 
 
 def make_space(
@@ -42,11 +50,12 @@ def make_space(
 
     Parameters
     ----------
-    X : array of shape (n, d) or (n, n), or sparse array of shape (n, n)
-        Features, distances, or the edge lengths of a graph.
+    X : array or sparse array of shape (n, d) or (n, n)
+        Features, or for "precomputed" distances, or the edge lengths of a graph as a sparse array.
+        A sparse array that stores every pair holds distances.
     metric : str or callable
-        "precomputed" for distances, "geodesic" for shortest paths between nearest neighbours, or a
-        metric of `sklearn.metrics.pairwise_distances`. Ignored for a graph.
+        "precomputed" for distances and graphs, "geodesic" for shortest paths between nearest
+        neighbours, or a metric of `sklearn.metrics.pairwise_distances`.
     n_neighbors : int
         Neighbours that "geodesic" links.
     rng : RandomState
@@ -61,8 +70,13 @@ def make_space(
     Raises
     ------
     ValueError
-        If distances are not square, zero on the diagonal and symmetric, if they look like an
-        adjacency matrix, if a graph is not connected, or if the metric has fitted parameters.
+        If distances are not square, zero on the diagonal and symmetric, if a graph is not
+        connected, or if the metric has fitted parameters.
+
+    Warns
+    -----
+    UserWarning
+        If distances look like an adjacency matrix.
 
     Examples
     --------
@@ -72,21 +86,24 @@ def make_space(
     >>> space.distances(np.array([0]), np.array([0, 1, 2]))
     array([[0., 2., 2.]])
     """
-    if sparse.issparse(X):
-        return graph_space(X, rng, max_anchors=max_anchors)
     if metric == "precomputed":
-        return matrix_space(X)
+        if not sparse.issparse(X):
+            return matrix_space(X)
+        if stores_all_distances(X):
+            return matrix_space(X.toarray())
+        return graph_space(X, rng, max_anchors=max_anchors)
     if metric == "geodesic":
         return geodesic_space(X, n_neighbors, rng, max_anchors=max_anchors)
     return feature_space(X, metric)
 
 
-def feature_space(X: Array, metric: Metric) -> FeatureSpace:
+def feature_space(X: Any, metric: Metric) -> FeatureSpace:
     """Build the space of features (n, d) under a metric of scikit-learn.
 
     Parameters
     ----------
-    X : array of shape (n, d)
+    X : array or csr array of shape (n, d)
+        A csr array needs a metric of `SPARSE_METRICS`, such as "euclidean" and "cosine".
     metric : str or callable
         Metric of `sklearn.metrics.pairwise_distances` without fitted parameters.
 
@@ -103,9 +120,12 @@ def feature_space(X: Array, metric: Metric) -> FeatureSpace:
         )
     if isinstance(metric, str):
         try:
-            pairwise_distances(X[:1], metric=metric)
+            distances_between(X[:1], X[:1], metric)
         except ValueError as error:
             raise ValueError(f"metric={metric!r} gives no distances: {error}.") from error
+    if sparse.issparse(X):
+        anchors = np.arange(X.shape[0])
+        return FeatureSpace(points=X.copy(), origin=np.zeros(1), anchors=anchors, metric=metric)
     expands = metric in INNER_PRODUCT_METRICS
     points, origin = _centered(X) if expands else (X.copy(), np.zeros_like(X[0]))
     return FeatureSpace(points=points, origin=origin, anchors=np.arange(len(X)), metric=metric)
@@ -117,11 +137,15 @@ def matrix_space(X: Array) -> MatrixSpace:
     Raises
     ------
     ValueError
-        If the matrix is not square, zero on the diagonal and symmetric, or if it looks like an
-        adjacency matrix.
+        If the matrix is not square, zero on the diagonal and symmetric.
+
+    Warns
+    -----
+    UserWarning
+        If the matrix looks like an adjacency matrix.
     """
     check_distances(X)
-    _refuse_adjacency(X)
+    _warn_of_adjacency(X)
     return MatrixSpace(matrix=X, anchors=np.arange(len(X)))
 
 
@@ -146,7 +170,7 @@ def graph_space(
     """
     anchors = choose_anchors(graph.shape[0], rng, max_anchors)
     matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
-    return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors, graph=graph)
+    return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors)
 
 
 def geodesic_space(
@@ -254,19 +278,17 @@ def check_distances(D: Array, name: str = "Precomputed distances") -> None:
         )
 
 
-def _refuse_adjacency(D: Array) -> None:
-    """Raise a ValueError if zeros in D mean "no edge" rather than "the same point"."""
-    rows = np.flatnonzero((D == 0).sum(1) > 1)[:MAX_INSPECTED_ROWS]
-    if not len(rows):
-        return
-    at_zero = D[rows] == 0
-    at_zero[np.arange(len(rows)), rows] = False
-    own, duplicate = D[rows], D[at_zero.argmax(1)]
-    # Two points at distance zero have the same distances to all points, up to rounding.
-    differ = abs(own - duplicate).max(1) > 0.5 * np.maximum(own, duplicate).max(1)
-    if np.mean(differ) > 0.5:
-        raise ValueError(
-            "Most points with a distance of zero to another point differ in their distances to the "
-            "rest: is X an adjacency matrix? Pass a graph as a sparse matrix, "
-            "scipy.sparse.csr_array(X), or compute distances with skgw.spaces.graph_distances."
+def _warn_of_adjacency(D: Array) -> None:
+    """Warn if zeros in D seem to mean "no edge" rather than "the same point".
+
+    Most rows then have a zero to a row that differs in a distance by more than half of the larger
+    one. Measured dissimilarities have such zeros as well, in few rows.
+    """
+    gaps, largest = duplicate_gaps(D)
+    if np.sum(gaps > 0.5 * largest) > 0.5 * min(len(D), MAX_INSPECTED_ROWS):
+        warn_user(
+            "Most points have a distance of zero to a point whose distances to the rest differ: is "
+            "X an adjacency matrix? Pass a graph as a sparse matrix, scipy.sparse.csr_array(X), or "
+            "compute distances with skgw.spaces.graph_distances(scipy.sparse.csr_array(X)).",
+            UserWarning,
         )

@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.metrics import pairwise_distances
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-from skgw.fields import Count, Numbers, Positions, Shape
+from skgw.fields import Count, Numbers, Positions, SparseNumbers
+from skgw.spaces.duplicates import SYMMETRY_TOLERANCE
 from skgw.storable import storable
 
 Array = NDArray[Any]
@@ -68,13 +70,7 @@ class Space(ABC):
         return self.distances(self.anchors[i], j)
 
     def chunks_from_new(self, X: Any, n_rows: int = 2048) -> Iterator[Array]:
-        """Distances from new points to all anchors, `n_rows` points at a time.
-
-        A sparse `X` is one chunk: it may be the training graph, which must stay whole.
-        """
-        if sparse.issparse(X):
-            yield self.from_new(X)
-            return
+        """Distances from new points to all anchors, `n_rows` points at a time."""
         for chunk in gen_batches(X.shape[0], n_rows):
             yield self.from_new(X[chunk])
 
@@ -82,26 +78,34 @@ class Space(ABC):
 @storable
 @dataclass(frozen=True)
 class FeatureSpace(Space):
-    """Features under a metric of `sklearn.metrics.pairwise_distances`."""
+    """Features under a metric of `sklearn.metrics.pairwise_distances`.
 
-    points: Annotated[Array, Numbers("n", "d")]  # relative to `origin`
-    origin: Annotated[Array, Numbers("d")]
+    Sparse features stay sparse, and are not relative to an origin.
+    """
+
+    points: (
+        Annotated[Array, Numbers("n", "d")] | Annotated[sparse.csr_array, SparseNumbers("n", "d")]
+    )
+    origin: Annotated[Array, Numbers(None)]  # (d,), or (1,) of zero for sparse features
     anchors: Annotated[Index, Positions("n", below="n")]  # all rows
     metric: Metric = "euclidean"
 
     def _check(self) -> None:
+        n_offsets = 1 if sparse.issparse(self.points) else self.n_columns
+        if len(self.origin) != n_offsets:
+            raise ValueError(f"FeatureSpace.origin must have length {n_offsets}")
         if isinstance(self.metric, str) and self.metric != "euclidean":
             point = self.points[:1]
             if self.metric == "precomputed":
                 raise ValueError("metric='precomputed' is no distance between features")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of metrics that convert the features
-                pairwise_distances(point, point.copy(), metric=self.metric)
+                distances_between(point, point.copy(), self.metric)
 
     @property
     def n_rows(self) -> int:
         """Number of training rows."""
-        return len(self.points)
+        return int(self.points.shape[0])
 
     @property
     def n_columns(self) -> int:
@@ -110,19 +114,30 @@ class FeatureSpace(Space):
 
     def distances(self, rows: Index, j: Index) -> Array:
         """Compute distances from training rows to the anchors at positions `j`."""
-        return pairwise_distances(self.points[rows], self.points[j], metric=self.metric)
+        return distances_between(self.points[rows], self.points[j], self.metric)
 
-    def from_new(self, X: Array) -> Array:
+    def from_new(self, X: Any) -> Array:
         """Compute distances from features (len(X), d) to all anchors."""
-        return pairwise_distances(X - self.origin, self.points, metric=self.metric)
+        if sparse.issparse(X) and not sparse.issparse(self.points):
+            X = X.toarray()
+        X = X if sparse.issparse(self.points) else X - self.origin
+        return distances_between(X, self.points, self.metric)
 
-    def features(self) -> Array:
-        """Coordinates of the anchors, (n_anchors, d)."""
-        return self.points[self.anchors] + self.origin
+    def features(self) -> Any:
+        """Coordinates of the anchors, array or csr array (n_anchors, d)."""
+        points = self.points[self.anchors]
+        return points if sparse.issparse(points) else points + self.origin
 
     def restrict(self, j: Index) -> FeatureSpace:
         """Keep the anchors at positions `j` as the only training rows."""
         return replace(self, points=self.points[self.anchors[j]], anchors=np.arange(len(j)))
+
+
+def distances_between(X: Any, Y: Any, metric: Metric) -> Array:
+    """Distances (b, n) between features (b, d) and (n, d), arrays or csr arrays."""
+    if sparse.issparse(Y) and metric == "sqeuclidean":  # scikit-learn leaves this metric to scipy
+        return euclidean_distances(X, Y, squared=True)
+    return pairwise_distances(X, Y, metric=metric)
 
 
 @storable
@@ -147,18 +162,28 @@ class MatrixSpace(Space):
         """Look up distances from training rows to the anchors at positions `j`."""
         return self.matrix[np.ix_(rows, j)]
 
-    def from_new(self, X: Array) -> Array:
-        """Select the anchors from distances (len(X), n_rows) to all training rows."""
-        if sparse.issparse(X):
-            raise ValueError(
-                "The estimator was fitted to a matrix of distances, so that new rows are distances "
-                "as well. skgw.spaces.graph_distances computes distances from a graph."
-            )
-        return X[:, self.anchors]
+    def from_new(self, X: Any) -> Array:
+        """Select the anchors from distances (len(X), n_rows) to all training rows.
+
+        Sparse rows store all distances except zeros.
+        """
+        if not sparse.issparse(X):
+            return np.take(X, self.anchors, axis=1)
+        D = X.toarray()
+        for own in D:  # a row at distance zero from a training row has the same distances
+            at_zero = np.flatnonzero(own == 0)
+            gaps = abs(self.matrix[at_zero] - own[self.anchors])
+            if len(at_zero) and gaps.max() > SYMMETRY_TOLERANCE * own.max():
+                raise ValueError(
+                    "The estimator was fitted to distances of all pairs, so that new rows are "
+                    "distances to all training rows, and sparse rows lack some of them. "
+                    "skgw.spaces.graph_distances computes distances from a graph."
+                )
+        return np.take(D, self.anchors, axis=1)
 
     def restrict(self, j: Index) -> MatrixSpace:
         """Keep the columns of the anchors at positions `j`."""
-        return replace(self, matrix=self.matrix[:, j], anchors=self.anchors[j])
+        return replace(self, matrix=np.take(self.matrix, j, axis=1), anchors=self.anchors[j])
 
 
 @storable
@@ -167,32 +192,26 @@ class GraphSpace(MatrixSpace):
     """Shortest paths in a graph.
 
     New nodes are given by dense rows of distances to all training nodes, or by sparse rows of edges
-    to the training nodes. The matrix of the training graph stands for the training nodes.
+    to the training nodes. An edge of length zero makes a row a training node.
     """
-
-    graph: Annotated[sparse.csr_array, Shape("n", "n")]  # edge lengths
 
     def from_new(self, X: Any) -> Array:
         """Compute distances to all anchors from dense rows of distances or sparse rows of edges."""
         if not sparse.issparse(X):
             return super().from_new(X)
         X = sparse.csr_array(X)
-        if X.shape == self.graph.shape:
-            if not _same_entries(self.graph, X):
-                raise ValueError(
-                    "A square graph must be the training graph. Give new nodes by rows of edges to "
-                    "the training nodes, fewer rows than training nodes, or by rows of distances."
-                )
-            return self.matrix
-        return np.stack([self._path_lengths(X[[i]]) for i in range(X.shape[0])])
-
-    def _path_lengths(self, edges: sparse.csr_array) -> Array:
-        """Distances from a new node to the anchors through its neighbours."""
-        if edges.nnz == 0:
+        n_edges = np.diff(X.indptr)
+        if (n_edges == 0).any():
             raise ValueError(
                 "A new node has no edge to the training nodes; add at least one edge. To "
                 "cross-validate on a graph, pass its graph_distances."
             )
+        if (n_edges == 1).all():
+            return self.matrix[X.indices] + X.data[:, None]
+        return np.stack([self._path_lengths(X[[i]]) for i in range(X.shape[0])])
+
+    def _path_lengths(self, edges: sparse.csr_array) -> Array:
+        """Distances from a new node to the anchors through its neighbours."""
         return (self.matrix[edges.indices] + edges.data[:, None]).min(0)
 
 
@@ -232,13 +251,3 @@ class GeodesicSpace(MatrixSpace):
         for k in range(self.n_neighbors):
             np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)
         return out
-
-
-def _same_entries(graph: sparse.csr_array, candidate: sparse.csr_array) -> bool:
-    """Whether two graphs have the same edges, including edges of length zero."""
-    for matrix in (graph, candidate):
-        matrix.sort_indices()
-    return all(
-        np.array_equal(getattr(graph, part), getattr(candidate, part))
-        for part in ("indptr", "indices", "data")
-    )

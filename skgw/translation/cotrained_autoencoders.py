@@ -275,8 +275,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             n_reference=self.n_reference,
             held_out_share=self._held_out_share,
         )
-        seeds = {"axes_seed": run.seed, "network_seed": run.seed + index}
-        return set_up_domain(rows, options, anchors, run.rng, **seeds)
+        return set_up_domain(
+            rows, options, anchors, run.rng, dtype=(self._dtype, self._dtype_y)[index],
+            axes_seed=run.seed, network_seed=run.seed + index,
+        )  # fmt: skip
 
     def _schedule(self, n_updates: int) -> CoTrainingOptions:
         """Train the autoencoders alone at first, then match them at regular intervals."""
@@ -508,7 +510,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """Undo the transformer of a domain, if it has an inverse."""
         transformer = (self.transformer_x_, self.transformer_y_)[source]
         inverse = getattr(transformer, "inverse_transform", None)
-        return rows if inverse is None else np.asarray(inverse(rows))
+        rows = rows if inverse is None else np.asarray(inverse(rows))
+        return rows.astype((self._dtype, self._dtype_y)[source], copy=False)
 
     def _distortion(self, X: Any, source: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""

@@ -75,6 +75,8 @@ class DomainSetup(NamedTuple):
     spec : AutoencoderSpec
     domain : AutoencodedDomain
         Holds the autoencoder.
+    dtype : str
+        Name of the dtype of codes and rows that the domain returns.
     """
 
     rows: Array
@@ -82,11 +84,12 @@ class DomainSetup(NamedTuple):
     axes: PrincipalCoordinates
     spec: AutoencoderSpec
     domain: AutoencodedDomain
+    dtype: str
 
     def coded_domain(self) -> CodedDomain:
         """The fitted domain: the current autoencoder as plain data."""
         network = FittedNetwork.of(self.domain.model.autoencoder, self.spec)
-        return CodedDomain(self.scaler, network, self.rows.dtype.name)
+        return CodedDomain(self.scaler, network, self.dtype)
 
 
 def set_up_domain(
@@ -95,6 +98,7 @@ def set_up_domain(
     anchors: Array,
     rng: np.random.RandomState,
     *,
+    dtype: str,
     axes_seed: int,
     network_seed: int,
 ) -> DomainSetup:
@@ -108,6 +112,8 @@ def set_up_domain(
         Positions of anchor rows; no anchor row is held out.
     rng : RandomState
         Source of the rows that are held out.
+    dtype : str
+        Name of the dtype of the rows that were given.
     axes_seed, network_seed : int
         Seeds of the principal axes and of the weights.
     """
@@ -126,7 +132,7 @@ def set_up_domain(
         normal, model, order=order, held_out=held_out, anchors=anchors,
         n_reference=options.n_reference, coordinates=axes.transform,
     )  # fmt: skip
-    return DomainSetup(rows, scaler, axes, spec, domain)
+    return DomainSetup(rows, scaler, axes, spec, domain, dtype)
 
 
 def image_shape_of(shape: Any, domain: int) -> tuple[int, int, int] | None:

@@ -28,8 +28,10 @@ def read():
     """Read for a fit, or for the same estimator later."""
     estimator = BaseEstimator()
 
-    def read(X, metric="precomputed", edge_length="hops", reset=True):
-        return read_points(estimator, X, metric=metric, edge_length=edge_length, reset=reset)
+    def read(X, metric="precomputed", edge_length="auto", reset=True, **options):
+        return read_points(
+            estimator, X, metric=metric, edge_length=edge_length, reset=reset, **options
+        )
 
     read.estimator = estimator
     return read
@@ -42,7 +44,9 @@ def test_features_are_validated(read, X):
     assert read(X, "euclidean") is X
     assert read.estimator.n_features_in_ == 3
     assert read(X.astype(int), "euclidean").dtype == np.float64
-    assert read(X.astype(np.float32), "euclidean").dtype == np.float32
+    assert read.estimator._dtype == "float64"
+    assert read(X.astype(np.float32), "euclidean").dtype == np.float64
+    assert read.estimator._dtype == "float32"  # of the output
     with pytest.raises(ValueError, match="expecting 3 features"):
         read(X[:, 1:], "euclidean", reset=False)
     with pytest.raises(ValueError, match="minimum of 2"):
@@ -55,6 +59,7 @@ def test_graphs_become_edge_lengths(read):
     graph.add_edge(0, 1, km=3.0)
     graph.add_edge(1, 2, km=0.0)
     hops, km = read(graph), read(graph, edge_length="km")
+    assert_array_equal(read.estimator.node_names_, [0, 1, 2])
     assert_array_equal(hops.toarray(), [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
     assert km.nnz == 4
     assert_array_equal(km.toarray(), [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
@@ -63,18 +68,38 @@ def test_graphs_become_edge_lengths(read):
 
 def test_sparse_matrices_are_completed_when_square(read):
     matrix = sparse.csr_array(([3, 2], ([0, 1], [1, 2])), shape=(3, 3))
-    assert_array_equal(read(matrix).toarray(), [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
-    lengths = read(matrix, edge_length="weight")
+    hops = read(matrix, edge_length="hops")
+    assert_array_equal(hops.toarray(), [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    lengths = read(matrix)
     assert_array_equal(lengths.toarray(), [[0, 3, 0], [3, 0, 2], [0, 2, 0]])
 
 
 def test_rows_of_edges_are_left_rectangular(read):
-    read(sparse.csr_array(np.ones((3, 3))))
+    path = sparse.diags_array([1.0, 1.0], offsets=1, shape=(3, 3), format="csr")
+    read(path)
     rows = sparse.csr_array(([3.0, 2.0], ([0, 1], [1, 2])), shape=(2, 3))
-    assert_array_equal(read(rows, reset=False).toarray(), [[0, 1, 0], [0, 0, 1]])
+    hops = read(rows, edge_length="hops", reset=False)
+    assert_array_equal(hops.toarray(), [[0, 1, 0], [0, 0, 1]])
     assert_array_equal(rows.data, [3, 2])
-    kept = read(rows, edge_length="weight", reset=False)
-    assert_array_equal(kept.toarray(), rows.toarray())
+    for edge_length in ("auto", "weight"):
+        kept = read(rows, edge_length=edge_length, reset=False)
+        assert_array_equal(kept.toarray(), rows.toarray())
+    read(nx.path_graph(3))  # whose edges are hops
+    assert_array_equal(read(rows, reset=False).toarray(), hops.toarray())
+
+
+def test_square_rows_of_edges(read):
+    """As many new nodes as training nodes, as in a fold of half of the rows."""
+    path = sparse.diags_array([1.0, 1.0], offsets=1, shape=(3, 3), format="csr")
+    read(path)
+    rows = sparse.csr_array(np.array([[1.0, 2, 0], [0, 1, 0], [0, 0, 5]]))
+    assert_array_equal(read(rows, reset=False).toarray(), rows.toarray())
+    nodes = read(path, reset=False)
+    assert_array_equal(nodes.indices, [0, 1, 2])
+    assert_array_equal(nodes.data, 0)
+    other = sparse.csr_array(np.array([[0.0, 2, 0], [2, 0, 1], [0, 1, 0]]))
+    with pytest.raises(ValueError, match="square graph must be the training graph"):
+        read(other, reset=False)
 
 
 # ----------------------------------------------------------------------------------------- space

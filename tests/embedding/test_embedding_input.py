@@ -57,9 +57,9 @@ def test_lengths_of_edges(quick, inputs):
     expected = quick(metric="precomputed").fit(D).embedding_
     assert_allclose(quick(**params).fit(graph).embedding_, expected, atol=1e-3)
     matrix = nx.to_scipy_sparse_array(graph, weight="km", dtype=float)
-    by_weight = quick(metric="precomputed", edge_length="weight").fit(matrix)
+    by_weight = quick(metric="precomputed").fit(matrix)
     assert_allclose(by_weight.embedding_, expected, atol=1e-3)
-    hops = quick(metric="precomputed").fit(matrix)
+    hops = quick(metric="precomputed", edge_length="hops").fit(matrix)
     assert not np.allclose(hops.embedding_, expected, atol=0.1)
     assert_allclose(hops.transform(5 * new), hops.transform(new))  # edges of any length are hops
     assert not np.allclose(by_weight.transform(5 * new), by_weight.transform(new))
@@ -168,7 +168,7 @@ def test_rounding_is_no_asymmetry(quick, D):
         (
             sparse.csr_array(np.ones((3, 3))),
             {"edge_length": "km"},
-            "sparse matrix has none; use 'hops' or 'weight'",
+            "sparse matrix has none; use 'auto', 'hops' or 'weight'",
         ),
         (sparse.csr_array(np.ones((3, 4))), {}, r"must be square, got shape \(3, 4\)"),
         (sparse.csr_array(-np.ones((3, 3))), {"edge_length": "weight"}, "Negative values"),
@@ -190,9 +190,10 @@ def test_graphs_must_have_distances(quick, graph, params, message):
         quick(**{"metric": "precomputed", **params}).fit(graph)
 
 
-def test_a_sparse_matrix_is_no_table_of_features(quick):
-    with pytest.raises(TypeError, match="Sparse data was passed"):
-        quick().fit(sparse.eye_array(5, format="csr"))
+@pytest.mark.parametrize("metric", ["geodesic", "chebyshev", lambda x, y: abs(x - y).sum()])
+def test_some_metrics_need_dense_features(quick, metric):
+    with pytest.raises(TypeError, match=r"Sparse data was passed.*'euclidean'.*TruncatedSVD"):
+        quick(metric=metric).fit(sparse.eye_array(5, format="csr"))
 
 
 def test_new_nodes_need_edges(quick, inputs):
@@ -204,8 +205,12 @@ def test_new_nodes_need_edges(quick, inputs):
 
 def test_another_graph_of_the_same_size_is_refused(quick, inputs):
     params, graph, _ = inputs["graph"]
-    with pytest.raises(ValueError, match="square graph must be the training graph"):
-        quick(**params).fit(graph).transform(nx.path_graph(len(graph)))
+    estimator = quick(**params).fit(graph)
+    other = nx.relabel_nodes(nx.path_graph(len(graph)), dict(enumerate(graph.nodes)))
+    with pytest.raises(ValueError, match="other edges between the training nodes"):
+        estimator.transform(other)
+    with pytest.raises(ValueError, match="no edge to the training nodes"):
+        estimator.transform(nx.path_graph(len(graph)))  # of other names
 
 
 def test_a_graph_after_distances_is_refused(quick, inputs, graph):

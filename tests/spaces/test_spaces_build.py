@@ -6,10 +6,22 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial.distance import cdist
 from sklearn.manifold import Isomap
+from sklearn.metrics import pairwise_distances
 
 from skgw.datasets import load_graph
-from skgw.spaces import geodesic_space, graph_distances, matrix_space
-from skgw.spaces.build import check_distances, choose_anchors, connected_neighbors
+from skgw.spaces import (
+    feature_space,
+    geodesic_space,
+    graph_distances,
+    make_space,
+    matrix_space,
+)
+from skgw.spaces.build import (
+    SPARSE_METRICS,
+    check_distances,
+    choose_anchors,
+    connected_neighbors,
+)
 
 
 @pytest.fixture
@@ -122,13 +134,13 @@ def test_all_distances_zero_are_accepted():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", ["karate", "grid", "balanced_tree", "les_miserables"])
-def test_adjacency_matrices_are_no_distances(rng, name, weighted):
+def test_adjacency_matrices_are_odd_distances(rng, name, weighted):
     A = nx.to_numpy_array(load_graph(name), weight=None)
     if weighted:
         weights = rng.uniform(0.5, 2, size=A.shape)
         A *= weights + weights.T
-    with pytest.raises(ValueError, match=r"adjacency matrix.*sparse\.csr_array"):
-        matrix_space(A)
+    with pytest.warns(UserWarning, match=r"adjacency matrix.*sparse\.csr_array"):
+        assert matrix_space(A).n_rows == len(A)
     assert matrix_space(graph_distances(sparse.csr_array(A))).n_rows == len(A)
 
 
@@ -138,9 +150,56 @@ def test_duplicates_are_no_adjacency_matrix(rng):
     assert matrix_space(noisy).n_rows == 80
 
 
-def test_a_sparse_matrix_is_no_row_of_distances():
-    with pytest.raises(ValueError, match="new rows are distances as well"):
-        matrix_space(np.zeros((3, 3))).from_new(sparse.csr_array((1, 3)))
+def test_ratings_with_some_zeros_are_distances(rng):
+    """People rate some pairs of different objects as equal."""
+    D = cdist(*[rng.normal(size=(50, 3))] * 2).round(1)
+    for i in range(0, 20, 2):
+        D[i, i + 1] = D[i + 1, i] = 0
+    assert matrix_space(D).n_rows == 50
+
+
+def test_rows_of_distances_may_be_sparse(rng):
+    X = rng.normal(size=(6, 2))
+    D = cdist(X, np.r_[X, X[:1]])  # rows 0 and 6 are equal
+    space = matrix_space(cdist(*[np.r_[X, X[:1]]] * 2))
+    assert_array_equal(space.from_new(sparse.csr_array(D)), D)
+    some = D[:2].copy()
+    some[1, 3] = 0  # not stored, although the points differ
+    with pytest.raises(ValueError, match="new rows are distances to all training rows"):
+        space.from_new(sparse.csr_array(some))
+
+
+@pytest.mark.parametrize("metric", SPARSE_METRICS)
+def test_sparse_features_stay_sparse(rng, metric):
+    X = rng.normal(size=(30, 8)) * (rng.uniform(size=(30, 8)) < 0.4) + np.eye(30, 8)
+    X[:, 0] += 1  # no row is zero, where the cosine is undefined
+    space = feature_space(sparse.csr_array(X), metric)
+    assert sparse.issparse(space.points)
+    expected = pairwise_distances(X, metric=metric)
+    every = np.arange(30)
+    assert_allclose(space.between(every, every), expected, atol=1e-7)
+    assert_allclose(space.from_new(sparse.csr_array(X[:4])), expected[:4], atol=1e-7)
+    assert_allclose(space.from_new(X[:4]), expected[:4], atol=1e-7)
+    part = space.restrict(np.array([3, 1]))
+    assert_array_equal(part.features().toarray(), X[[3, 1]])
+
+
+def test_sparse_matrices_of_all_distances_are_taken_as_they_are(rng):
+    D = cdist(*[rng.normal(size=(9, 2))] * 2)
+    D[0, 1] = D[1, 0] = 9.0  # longer than any path
+    space = make_space(sparse.csr_array(D), metric="precomputed", n_neighbors=2, rng=rng)
+    assert_array_equal(space.matrix, D)
+    assert_array_equal(graph_distances(sparse.csr_array(D)), D)
+    assert_array_equal(graph_distances(sparse.csr_array(D), sources=[2]), D[[2]])
+    assert graph_distances(sparse.csr_array(D), edge_length="weight")[0, 1] < 9
+
+
+def test_distances_of_duplicates_need_not_be_stored(rng):
+    X = rng.normal(size=(9, 2))
+    D = cdist(*[np.r_[X, X[:2]]] * 2)
+    matrix = sparse.csr_array(D)
+    assert matrix.nnz < D.size - len(D)
+    assert_array_equal(graph_distances(matrix), D)
 
 
 def test_rounding_on_the_diagonal_is_no_error():

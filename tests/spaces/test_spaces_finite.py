@@ -9,15 +9,17 @@ from skgw.spaces import (
     GeodesicSpace,
     GraphSpace,
     MatrixSpace,
-    edge_lengths,
     feature_space,
     geodesic_space,
     graph_distances,
     graph_space,
     matrix_space,
 )
+from skgw.spaces.node_names import training_nodes
 
 N = 30
+RING = sparse.csr_array((np.arange(1.0, N + 1), (np.arange(N), (np.arange(N) + 1) % N)))
+RING = sparse.csr_array(RING + RING.T)
 
 
 @pytest.fixture
@@ -29,12 +31,10 @@ def X():
 def spaces(X):
     """One space of each kind; spaces of graphs have 12 anchors."""
     rng = np.random.RandomState(0)
-    ring = sparse.csr_array((np.arange(1.0, N + 1), (np.arange(N), (np.arange(N) + 1) % N)))
-    ring = sparse.csr_array(ring + ring.T)
     return {
         "features": feature_space(X, "cityblock"),
         "matrix": matrix_space(cdist(X, X)),
-        "graph": graph_space(ring, rng, max_anchors=12),
+        "graph": graph_space(RING, rng, max_anchors=12),
         "geodesic": geodesic_space(X, 5, rng, max_anchors=12),
     }
 
@@ -45,7 +45,7 @@ KINDS = ["features", "matrix", "graph", "geodesic"]
 def training_input(space):
     """The training rows as input of `from_new`."""
     if isinstance(space, GraphSpace):
-        return space.graph
+        return training_nodes(np.arange(N), N)
     if isinstance(space, MatrixSpace) and not isinstance(space, GeodesicSpace):
         return space.matrix
     return space.points + space.origin
@@ -86,7 +86,7 @@ def test_distances_of_new_points_in_chunks(spaces, kind):
     space = spaces[kind]
     new = training_input(space)
     chunks = list(space.chunks_from_new(new, n_rows=7))
-    assert len(chunks) == (1 if kind == "graph" else 5)  # the training graph stays whole
+    assert len(chunks) == 5
     assert_allclose(np.concatenate(chunks), space.from_new(new), atol=1e-7)
 
 
@@ -155,19 +155,15 @@ def test_new_nodes_can_be_given_by_distances():
     assert_array_equal(space.from_new(np.arange(10.0).reshape(2, 5)), [[0, 3], [5, 8]])
 
 
-def test_graphs_with_different_edges_of_length_zero_differ():
-    data, (i, j) = [1.0, 0.0], ([0, 1], [1, 2])
-    lengths = edge_lengths(sparse.csr_array((data, (i, j)), shape=(3, 3)), "weight")
-    other = edge_lengths(sparse.csr_array((data, (i, [1, 0])), shape=(3, 3)), "weight")
-    space = graph_space(lengths, np.random.RandomState(0))
-    assert_array_equal(space.from_new(lengths), [[0, 1, 1], [1, 0, 0], [1, 0, 0]])
-    with pytest.raises(ValueError, match="must be the training graph"):
-        space.from_new(other)
+def test_an_edge_of_length_zero_makes_a_training_node(spaces):
+    space = spaces["graph"]
+    edges = sparse.csr_array(([0.0, 5.0, 0.0], ([0, 0, 1], [4, 5, 2])), shape=(2, N))
+    assert_allclose(space.from_new(edges), space.matrix[[4, 2]])
 
 
 def test_distances_of_a_graph_space_are_shortest_paths(spaces):
     space = spaces["graph"]
-    expected = graph_distances(space.graph, edge_length="weight")
+    expected = graph_distances(RING, edge_length="weight")
     assert_allclose(space.matrix, expected[:, space.anchors])
 
 

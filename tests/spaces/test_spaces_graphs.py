@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.neighbors import kneighbors_graph
 
 from skgw.spaces import edge_lengths, graph_distances, is_networkx
 
@@ -33,9 +34,43 @@ def test_shortest_paths(graph, edge_length, weight):
     assert D.dtype == np.float64
 
 
-def test_hops_are_the_default(graph):
-    assert_array_equal(graph_distances(graph), graph_distances(graph, edge_length="hops"))
-    assert not np.allclose(graph_distances(graph), graph_distances(graph, edge_length="weight"))
+def test_weights_are_ignored_with_a_warning_by_default(graph):
+    hops = graph_distances(graph, edge_length="hops")
+    with pytest.warns(UserWarning, match="weights that differ.*edge_length='weight'.*'hops'"):
+        assert_array_equal(graph_distances(graph), hops)
+    assert not np.allclose(hops, graph_distances(graph, edge_length="weight"))
+    nx.set_edge_attributes(graph, 2.0, "weight")  # weights that do not differ say nothing
+    assert_array_equal(graph_distances(graph), hops)
+    nx.set_edge_attributes(graph, {edge: str(edge) for edge in graph.edges}, "weight")
+    assert_array_equal(graph_distances(graph), hops)
+
+
+def test_stored_entries_are_lengths_by_default(graph):
+    matrix = nx.to_scipy_sparse_array(graph, weight="km")
+    assert_array_equal(graph_distances(matrix), graph_distances(graph, edge_length="km"))
+
+
+def test_nearest_neighbours_of_scikit_learn_are_lengths():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    neighbors = kneighbors_graph(X, 6, mode="distance")
+    assert (neighbors != neighbors.T).nnz  # an edge may have one direction
+    expected = graph_distances(neighbors, edge_length="weight")
+    assert_array_equal(graph_distances(neighbors), expected)
+    with_itself = kneighbors_graph(X, 7, mode="distance", include_self=True)
+    assert_array_equal(graph_distances(with_itself), expected)
+    hops = graph_distances(kneighbors_graph(X, 7, include_self=True))  # loops of length 1
+    assert_array_equal(hops, graph_distances(neighbors, edge_length="hops"))
+
+
+def test_similarities_are_no_lengths():
+    x = np.arange(6.0)[:, None]
+    similarities = np.exp(-np.abs(x - x.T))
+    with pytest.raises(ValueError, match=r"diagonal that is not zero.*are they similarities"):
+        graph_distances(sparse.csr_array(similarities))
+    local = sparse.csr_array(similarities * (similarities > 0.05))
+    with pytest.warns(UserWarning, match="Turn similarities into distances first; for loops"):
+        D = graph_distances(local)
+    assert_array_equal(D, graph_distances(local, edge_length="weight"))
 
 
 def test_rows_follow_the_order_of_the_nodes():
@@ -57,14 +92,15 @@ def test_the_shortest_parallel_edge_counts():
     graph.add_edge(1, 2, weight=1.0)
     expected = [[0, 2, 3], [2, 0, 1], [3, 1, 0]]
     assert_array_equal(graph_distances(graph, edge_length="weight"), expected)
-    assert_array_equal(graph_distances(graph), [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
+    hops = graph_distances(graph, edge_length="hops")
+    assert_array_equal(hops, [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
 
 
 def test_loops_do_not_matter(graph):
     expected = graph_distances(graph, edge_length="weight")
     graph.add_edge(3, 3, weight=0.5)
     assert_allclose(graph_distances(graph, edge_length="weight"), expected)
-    assert_array_equal(np.diag(graph_distances(graph)), 0)
+    assert_array_equal(np.diag(graph_distances(graph, edge_length="hops")), 0)
 
 
 def test_edges_of_length_zero_join_their_ends():
@@ -96,7 +132,8 @@ def test_old_sparse_matrices_and_whole_numbers():
 def test_explicit_zeros_are_edges():
     matrix = sparse.csr_array(([0.0, 2.0], ([0, 1], [1, 2])), shape=(3, 3))
     assert matrix.nnz == 2
-    assert_array_equal(graph_distances(matrix), [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
+    hops = graph_distances(matrix, edge_length="hops")
+    assert_array_equal(hops, [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
     expected = [[0, 0, 2], [0, 0, 2], [2, 2, 0]]
     assert_array_equal(graph_distances(matrix, edge_length="weight"), expected)
 
@@ -105,7 +142,8 @@ def test_two_directions_of_different_length_are_refused():
     matrix = sparse.csr_array(np.array([[0.0, 5.0, 0], [3.0, 0.0, 1.0], [0, 0, 0]]))
     with pytest.raises(ValueError, match=r"Edge \(0, 1\) has length 5 and .* length 3\."):
         graph_distances(matrix, edge_length="weight")
-    assert_array_equal(graph_distances(matrix), [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
+    hops = graph_distances(matrix, edge_length="hops")
+    assert_array_equal(hops, [[0, 1, 2], [1, 0, 1], [2, 1, 0]])
 
 
 def test_entries_stored_twice_add_up_in_every_format():
@@ -153,6 +191,7 @@ def test_networkx_graphs_are_recognised():
         (nx.DiGraph([(0, 1)]), "hops", r"undirected graph; pass graph.to_undirected\(\)"),
         (nx.empty_graph(1), "hops", r"has 1 sample\(s\); at least 2"),
         (nx.empty_graph(0), "hops", r"has 0 sample\(s\); at least 2"),
+        (nx.Graph([(0, 1, {"km": "far"})]), "km", "km='far', which is no number; a length"),
         (nx.path_graph(3), "weight", r"Edge \(0, 1\) has no attribute 'weight'; set it on every"),
         (sparse.csr_array((3, 3)), "hops", "3 connected components"),
         (sparse.csr_array(np.ones((2, 3))), "hops", r"square, got shape \(2, 3\)"),

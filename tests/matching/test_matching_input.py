@@ -1,0 +1,121 @@
+"""Graphs by the names of their nodes, and sparse features."""
+
+import networkx as nx
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.model_selection import cross_val_score
+
+from skgw import DomainKFold, Domains, GWMatcher
+from skgw.spaces import graph_distances
+
+pytestmark = pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
+
+
+@pytest.fixture(scope="module")
+def graphs():
+    """A graph, and the same graph with other names, its nodes and edges in another order."""
+    graph = nx.connected_watts_strogatz_graph(40, 4, 0.3, seed=0)
+    graph = nx.relabel_nodes(graph, {k: f"node {k}" for k in graph})
+    rng = np.random.default_rng(0)
+    for _, _, edge in graph.edges(data=True):
+        edge["km"] = float(rng.uniform(0.5, 2.0))
+    other = nx.Graph()
+    edges = list(graph.edges(data=True))[::-1]
+    other.add_edges_from([(v.upper(), u.upper(), data) for u, v, data in edges])
+    return graph, other
+
+
+def test_nodes_are_matched_by_name(quick, graphs):
+    graph, other = graphs
+    matcher = quick(metric="precomputed", edge_length="km").fit(graph, other)
+    matches = np.array(list(other.nodes))[matcher.match()]
+    right = [name.upper() == match for name, match in zip(graph.nodes, matches, strict=True)]
+    assert np.mean(right) > 0.9
+    assert list(matcher.node_names_) == list(graph.nodes)
+    assert list(matcher.node_names_y_) == list(other.nodes)
+    again = nx.Graph()
+    again.add_edges_from(list(graph.edges(data=True))[::-1])
+    order = [list(graph.nodes).index(name) for name in again.nodes]
+    assert_array_equal(matcher.match(again), matcher.match(graph)[order])
+    assert_array_equal(matcher.translate(again), matcher.translate(graph)[order])
+    assert matcher.score(again, other) == pytest.approx(matcher.score(graph, other), rel=1e-9)
+    reordered = nx.Graph()
+    reordered.add_edges_from(list(other.edges(data=True))[::-1])
+    order = [list(other.nodes).index(name) for name in reordered.nodes]
+    backward = matcher.match(other, domain="y")
+    assert_array_equal(matcher.match(reordered, domain="y"), backward[order])
+    assert_array_equal(matcher.match(graph, reordered), np.argsort(order)[matcher.match(graph)])
+
+
+def test_new_nodes_of_either_domain(quick, graphs):
+    graph, other = graphs
+    by_graph = quick(metric="precomputed", edge_length="km").fit(graph, other)
+    distances = [graph_distances(each, edge_length="km") for each in graphs]
+    by_distances = quick(metric="precomputed").fit(*distances)
+    new = nx.Graph([("NEW", "NODE 3", {"km": 1.0}), ("NEW", "NODE 30", {"km": 3.5})])
+    larger = nx.compose(other, new)
+    D = graph_distances(larger, edge_length="km")[40:, :40]
+    expected = by_distances.translate(D, domain="y")
+    assert_allclose(by_graph.translate(new, domain="y"), expected, atol=1e-6)
+    assert_allclose(by_graph.translate(larger, domain="y"), expected, atol=1e-6)
+
+
+def test_names_survive_files(quick, graphs, tmp_path):
+    graph, other = graphs
+    matcher = quick(metric="precomputed", edge_length="km").fit(graph, other)
+    matcher.save(tmp_path / "matcher")
+    copy = GWMatcher.load(tmp_path / "matcher")
+    assert_array_equal(copy.translate(other, domain="y"), matcher.translate(other, domain="y"))
+
+
+# ------------------------------------------------------------------------------ sparse features
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """Sparse rows of 20 features, and the same rows in another order and with other columns."""
+    rng = np.random.default_rng(0)
+    X = rng.gamma(1.0, size=(50, 20)) * np.linspace(4, 0.2, 20) * (rng.uniform(size=(50, 20)) < 0.4)
+    order = rng.permutation(50)
+    return X, X[order][:, rng.permutation(20)], np.argsort(order)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "cityblock", ("l2", "euclidean")])
+def test_sparse_features(quick, counts, metric):
+    X, Y, match = counts
+    dense = quick(metric=metric).fit(X, Y)
+    given = sparse.csc_array(X), sparse.coo_array(Y)
+    matcher = quick(metric=metric).fit(*given)
+    assert_array_equal(matcher.match(), dense.match())
+    assert (matcher.match() == match).mean() > 0.9
+    translated = matcher.translate(given[0])
+    assert type(translated) is np.ndarray
+    assert_allclose(translated, dense.translate(X), atol=1e-2 * X.max())
+    assert matcher.score(*given) == pytest.approx(dense.score(X, Y), abs=1e-2)
+
+
+def test_transformers_take_sparse_features(quick, counts):
+    X, Y, match = counts
+    reduce = {f"transformer_{d}": TruncatedSVD(15, random_state=0) for d in "xy"}
+    matcher = quick(metric="geodesic", **reduce).fit(sparse.csr_array(X), sparse.csr_array(Y))
+    assert (matcher.match(sparse.csr_array(X)) == match).mean() > 0.8
+    one = quick(metric="auto", transformer_y=TruncatedSVD(15)).fit(X, sparse.csr_array(Y))
+    assert one.translate(X).shape == (50, 20)
+
+
+def test_domains_keep_sparse_features(quick, counts):
+    X, Y, _ = counts
+    both = Domains(sparse.csr_array(X), sparse.csr_array(Y))
+    scores = cross_val_score(quick(), both, cv=DomainKFold(2, shuffle=True, random_state=0))
+    assert np.isfinite(scores).all()
+
+
+def test_metrics_that_need_dense_features(quick, counts):
+    X, Y, _ = counts
+    with pytest.raises(TypeError, match=r"In the second domain.*dense.*metric='euclidean'"):
+        quick(metric=("euclidean", "geodesic")).fit(sparse.csr_array(X), sparse.csr_array(Y))
+    with pytest.raises(TypeError, match=r"Sparse data was passed.*TruncatedSVD"):
+        GWMatcher().fit(sparse.csr_array(X), Y)
