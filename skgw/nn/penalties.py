@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from skgw.nn.geometry import polar_factor
+from skgw.nn.procrustes import closest_projection
 
 
 def centering_mean(y: Tensor) -> Tensor:
@@ -53,12 +55,12 @@ def isometry_penalty(Dz: Tensor, Dx: Tensor, *, scale: float | None = None) -> T
 
 
 def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
-    """Squared distance of a map from isometries, ``||y - x P^T||^2 / n`` for centred x and y.
+    """Squared distance of a map from isometries, the minimum of ``||y - x P^T||^2 / n`` over P.
 
-    P (d_y, d_x) is the polar factor of the cross product y^T x, the orthogonal matrix for which
-    x P^T is closest to y. The gradient holds P constant. If d_y < d_x, P has orthonormal rows and
-    projects x; if d_y > d_x, P has orthonormal columns. The singular value decomposition is of a
-    matrix with at most min(n, d_y) rows and min(n, d_x) columns.
+    P (d_y, d_x) has orthonormal rows or columns, and x and y are centred. If d_y is at least d_x,
+    P is orthogonal, the polar factor of the cross product y^T x. If d_y < d_x, P projects x, and
+    is found iteratively: see `skgw.nn.procrustes`. No projection preserves all distances, and the
+    penalty is zero for every projection of x. The gradient holds P constant, as it may at a minimum.
 
     Parameters
     ----------
@@ -91,9 +93,14 @@ def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _procrustes_fit(y: Tensor, x: Tensor) -> Tensor:
-    """``x P^T`` (n, d_y) for the polar factor P of y^T x, through QR: n may be below d."""
-    basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
+    """The closest ``x P^T`` (n, d_y) to y, through QR: n may be below d."""
     _, x_in_basis = torch.linalg.qr(x.T, mode="r")  # (s, n) with s = min(n, d_x)
+    if y.shape[1] < x.shape[1]:
+        # Directions in which x vanishes: the projection may use them, and needs at most d_y.
+        n_null = min(y.shape[1], x.shape[1] - len(x_in_basis))
+        x = pad(x_in_basis.T, (0, n_null))
+        return x @ closest_projection(x, y)
+    basis_y, y_in_basis = torch.linalg.qr(y.T)  # (d_y, r), (r, n) with r = min(n, d_y)
     return x_in_basis.T @ polar_factor(y_in_basis @ x_in_basis.T).T @ basis_y.T
 
 

@@ -4,7 +4,9 @@ Where distances agree, points are matched by a rigid transformation, which has f
 than a plan has entries: the transformation that fits a noisy plan best is closer to the truth than
 the plan. Plan and transformation are improved in turn. The plan is the entropic optimal transport
 between the transformed source points and the target points; the transformation takes the source
-points closest to the barycentric projections of the plan.
+points closest to the barycentric projections of the plan. Where the target has fewer dimensions
+than the source, it lies in the space of the source, with zeros as its further coordinates: a
+source point then keeps its norm, and directions of large variance are not given up for small ones.
 """
 
 from __future__ import annotations
