@@ -45,10 +45,11 @@ BELOW["__init__"] = set(BELOW)
 
 # The same inside the solvers: folders and files, from the top down.
 INSIDE = {
-    "gromov": {"inputs", "options", "precision", "quadratic", "result", "scales"},
+    "gromov": {"batches", "options", "pot", "precision", "quadratic", "result", "scales"},
     "divergence": {
-        "inputs", "options", "precision", "quadratic", "result", "scales",
+        "batches", "inputs", "options", "pot", "precision", "quadratic", "result", "scales",
     },
+    "batches": {"inputs", "plan", "result"},
     "experimental": {
         "initializers", "linear", "precision", "problems", "quadratic", "result", "scales",
         "settings", "synchronisation",
@@ -62,12 +63,14 @@ INSIDE = {
     "scales": {"inputs", "precision", "problems", "result"},
     "problems": {"inputs", "precision", "settings"},
     "geometry": {"inputs", "lazy_plan", "precision", "settings"},
-    "result": {"inputs", "plan"},
+    "result": {"inputs", "plan", "plan_list"},
+    "plan_list": {"plan"},
     "lazy_plan": {"inputs", "plan", "precision"},
     "plan": {"inputs", "precision"},
     "compiled": {"inputs"},
     "inputs": set(),
-    "options": set(),
+    "options": {"pot"},
+    "pot": set(),
     "settings": set(),
     "synchronisation": set(),
     "precision": set(),

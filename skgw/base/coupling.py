@@ -15,7 +15,7 @@ from skgw.storable import storable
 
 
 @storable
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Coupling:
     """Transport plan between the rows of one set and the rows of another.
 
@@ -34,6 +34,10 @@ class Coupling:
     """
 
     plan: Annotated[Array, Numbers("n", "m")] | Annotated[LazyPlan, Shape("n", "m")]
+
+    def __repr__(self) -> str:
+        kind = "lazy" if isinstance(self.plan, LazyPlan) else str(self.plan.dtype)
+        return f"Coupling(shape={self.shape}, {kind})"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,8 +89,12 @@ class Coupling:
         Returns
         -------
         array of shape (n,) or (n, k)
+            NaN for rows without mass: at most the rounding error of the mean row sum.
         """
-        return self._plan_for(Y).barycenter(Y)
+        means = self._plan_for(Y).barycenter(Y)
+        if not isinstance(self.plan, LazyPlan):  # in the plan's own dtype, which may be narrower
+            means[self._plan.argmax(1) < 0] = np.nan
+        return means
 
     def argmax(self, axis: int = 1) -> Array:
         """Position of the largest mass of each row or column.
@@ -99,6 +107,7 @@ class Coupling:
         Returns
         -------
         array of int of shape (n,) for axis 1, (m,) for axis 0
+            -1 for rows or columns without mass.
 
         Raises
         ------
@@ -118,6 +127,7 @@ class Coupling:
         Returns
         -------
         columns : array of int of shape (n, k)
+            -1 for rows without mass.
         masses : array of shape (n, k)
 
         Raises

@@ -271,7 +271,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Returns
         -------
         matches : array of int of shape (b,)
-            Position of the match of each row in `y`, or among the training rows.
+            Position of the match of each row in `y`, or among the training rows. -1 for a training
+            row that `unbalanced` or `mass` leaves unmatched; new rows always have a match.
 
         Raises
         ------

@@ -59,8 +59,9 @@ def procrustes_penalty(y: Tensor, x: Tensor) -> Tensor:
 
     P (d_y, d_x) has orthonormal rows or columns, and x and y are centred. If d_y is at least d_x,
     P is orthogonal, the polar factor of the cross product y^T x. If d_y < d_x, P projects x, and
-    is found iteratively: see `skgw.nn.procrustes`. No projection preserves all distances, and the
-    penalty is zero for every projection of x. The gradient holds P constant, as it may at a minimum.
+    is found iteratively, see `skgw.nn.procrustes`; the penalty is then zero for every projection of
+    x, although no projection preserves all distances. The gradient holds P constant, as it may at a
+    minimum.
 
     Parameters
     ----------

@@ -19,8 +19,8 @@ def closest_projection(x: Tensor, y: Tensor) -> Tensor:
 
     Q preserves the norm of no row where it has fewer columns than rows, so that ``||x Q||^2``
     depends on Q, and the polar factor of ``x.T @ y`` is not the minimiser. The quadratic term is
-    majorised at the last Q, whose successor is a polar factor [1]_. The steps are extrapolated, from
-    the better of the polar factors of ``x.T @ y`` and of the regression of y on x.
+    majorised at the last Q, whose successor is a polar factor [1]_. The steps are extrapolated.
+    They start from the better of the polar factors of ``x.T @ y`` and of the regression of y on x.
 
     Parameters
     ----------

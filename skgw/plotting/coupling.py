@@ -156,7 +156,9 @@ class CouplingDisplay:
         )
         order_x = np.arange(plan.shape[0]) if rows is None else np.argsort(rows, kind="stable")
         if columns is None:
-            order_y = np.argsort(np.argsort(order_x)[plan.argmax(0)], kind="stable")
+            matches, rank = plan.argmax(0), np.argsort(order_x)
+            # Columns without mass have no match, and come last.
+            order_y = np.argsort(np.where(matches < 0, len(rank), rank[matches]), kind="stable")
         else:
             order_y = np.argsort(columns, kind="stable")
         shares, boundaries = _blocks(plan, order_x, order_y)

@@ -6,8 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from skgw.solvers.inputs import Inputs, read_inputs
+from skgw.solvers.batches import Shapes, cropped, padded_plans, read_problems
+from skgw.solvers.inputs import Inputs
 from skgw.solvers.options import check_options
+from skgw.solvers.pot import names_from_pot
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
 from skgw.solvers.quadratic.descent import STATUS, attainable_tol, is_compiled
@@ -19,6 +21,7 @@ from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
 
+@names_from_pot
 @full_precision()
 def gw_divergence(
     Ca: Array,
@@ -52,10 +55,11 @@ def gw_divergence(
 
     Parameters
     ----------
-    Ca : array of shape (n, n) or (batch, n, n), or PointCloud, or LowRank
+    Ca : array of shape (n, n) or (batch, n, n), list of arrays, PointCloud, or LowRank
         Symmetric matrix of distances of the first space, numpy or torch. Of a `PointCloud` or
-        `LowRank` the matrix is computed.
-    Cb : array of shape (m, m) or (batch, m, m), or PointCloud, or LowRank
+        `LowRank` the matrix is computed. Matrices of a list may have different sizes, see
+        `solve_gromov`.
+    Cb : array of shape (m, m) or (batch, m, m), list of arrays, PointCloud, or LowRank
         The same for the second space.
     a : array of shape (n,) or (batch, n), optional
         Weights of the first space, of sum one; uniform by default.
@@ -121,7 +125,9 @@ def gw_divergence(
     """
     check_options(loss, None, False, tol, max_iter)
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
-    cross = shift_for_kl(read_inputs(Ca, Cb, None, a, b, loss), loss, kl_shift)
+    cross, shapes = read_problems(Ca, Cb, None, a, b, loss)
+    cross = shift_for_kl(cross, loss, kl_shift)
+    init = padded_plans(init, cross, shapes)
     scale = problem_scale(cross, loss)
     regs, scale = absolute_reg(reg, reg_scale, scale), scale.detach()
     is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
@@ -151,7 +157,10 @@ def gw_divergence(
         for result, (inputs, _) in zip(results, terms, strict=True)
     ]
     value = 2 * results[0].value - results[1].value - results[2].value
-    return (value, tuple(results)) if return_results else value
+    if not return_results:
+        return value
+    sides = (shapes, Shapes(shapes.n, shapes.n), Shapes(shapes.m, shapes.m))
+    return value, tuple(map(cropped, results, sides))
 
 
 def _are_compiled(inputs: Inputs, backend: str) -> bool:

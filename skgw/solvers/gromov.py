@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from skgw.solvers.inputs import read_inputs
+from skgw.solvers.batches import cropped, padded_plans, read_problems
 from skgw.solvers.options import check_mass, check_n_init, check_options, check_plan
+from skgw.solvers.pot import names_from_pot
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
 from skgw.solvers.quadratic.lazy import as_matrix, solve_lazy, warn_of_gradients
@@ -21,6 +22,7 @@ from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 DENSE_TOLERANCE = 1e-5  # default of `tol`, L1
 
 
+@names_from_pot
 @full_precision()
 def solve_gromov(
     Ca: Array,
@@ -61,10 +63,11 @@ def solve_gromov(
 
     Parameters
     ----------
-    Ca : array of shape (n, n) or (batch, n, n), or PointCloud, or LowRank
+    Ca : array of shape (n, n) or (batch, n, n), list of arrays, PointCloud, or LowRank
         Symmetric matrix of distances or other relations of the first space, numpy or torch. Of a
-        `PointCloud` or `LowRank` the matrix is computed, unless `plan` is "lazy".
-    Cb : array of shape (m, m) or (batch, m, m), or PointCloud, or LowRank
+        `PointCloud` or `LowRank` the matrix is computed, unless `plan` is "lazy". A list of
+        matrices (n_k, n_k) is a batch whose problems may have different sizes: see the notes.
+    Cb : array of shape (m, m) or (batch, m, m), list of arrays, PointCloud, or LowRank
         The same for the second space.
     M : array of shape (n, m) or (batch, n, m), optional
         Cost between the spaces, in units of L: a fused problem.
@@ -159,6 +162,11 @@ def solve_gromov(
     of ``ot.solve_gromov(alpha=1, unbalanced=..., reg=...)``. As the penalties grow, the plan tends
     to the balanced plan, and the value to the balanced value plus ``reg * (H(a) + H(b))``.
 
+    In a batch a list of arrays is the same as the stacked array. If the matrices of a list have
+    different sizes, `a` or `b` and `M` are lists, too, or None; smaller problems are padded with
+    points of weight zero, at the cost of the largest one. ``result.plan``, ``potentials`` and
+    ``marginals`` are then lists of arrays of the problems' own sizes.
+
     Torch tensors that require gradients make ``result.value`` differentiable in the matrices, `M`,
     the weights and `reg`, by the envelope theorem: the plan is held fixed, and second derivatives
     are refused. A relative `reg`, a relative `unbalanced` and the shift of the KL loss move with
@@ -204,7 +212,9 @@ def solve_gromov(
         warn_if_not_converged(result)
         return result
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
-    inputs = shift_for_kl(read_inputs(Ca, Cb, M, a, b, loss), loss, kl_shift)
+    inputs, shapes = read_problems(Ca, Cb, M, a, b, loss)
+    inputs = shift_for_kl(inputs, loss, kl_shift)
+    common["init"] = padded_plans(init, inputs, shapes)
     scale = problem_scale(inputs, loss)
     regs = absolute_reg(reg, reg_scale, scale)
     rho = None
@@ -221,4 +231,4 @@ def solve_gromov(
     else:
         result = solve_dense(fixed, reg, scale, **pooled, **common)
     warn_if_not_converged(result)
-    return differentiable(result, inputs, parameters)
+    return cropped(differentiable(result, inputs, parameters), shapes)

@@ -52,7 +52,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
     dtype = torch.promote_types(tensors["Ca"].dtype, tensors["Cb"].dtype)
     device = tensors["Ca"].device
     for name, x in tensors.items():
-        _check_square(x, name, loss)
+        check_square(x, name, loss)
     n_problems = max((len(x) for x in tensors.values() if x.ndim == 3), default=0)
     n, m = tensors["Ca"].shape[-1], tensors["Cb"].shape[-1]
 
@@ -70,7 +70,13 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
 
     Ca, Cb = batched(tensors["Ca"], "Ca", (n, n)), batched(tensors["Cb"], "Cb", (m, m))
     if M is not None:
-        M = batched(_finite(read_tensor(M, "M"), "M"), "M", (n, m))
+        M = _finite(read_tensor(M, "M"), "M")
+        if M.ndim == 1:
+            raise ValueError(
+                f"M has shape {tuple(M.shape)}, expected {(n, m)}: M is the cost between the "
+                "spaces, weights are a= and b=."
+            )
+        M = batched(M, "M", (n, m))
     a, b = (
         batched(read_weights(w, size, name, dtype, device), name, (size,))
         for w, size, name in ((a, n, "a"), (b, m, "b"))
@@ -113,7 +119,7 @@ def read_tensor(x: Any, name: str) -> Tensor:
     """A float32 or float64 tensor; integers become float64."""
     refuse_sparse(x, name)
     if not isinstance(x, Tensor):
-        x = np.asarray(x)
+        x = _as_array(x, name)
         if x.dtype.kind not in "biuf":
             raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
         if x.dtype.kind != "f":
@@ -127,6 +133,16 @@ def read_tensor(x: Any, name: str) -> Tensor:
     if x.is_floating_point():
         raise TypeError(f"{name} is {x.dtype}: the solver needs float32 or float64, convert it.")
     return x.to(torch.float64)
+
+
+def _as_array(x: Any, name: str) -> NumpyArray:
+    try:
+        return np.asarray(x)
+    except ValueError as error:  # numpy names no argument
+        raise ValueError(
+            f"{name} is a list of unequal parts: give one array, or a list of square matrices, "
+            "which may have different sizes."
+        ) from error
 
 
 def refuse_sparse(x: Any, name: str) -> None:
@@ -161,7 +177,8 @@ def _finite(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def _check_square(x: Tensor, name: str, loss: str) -> None:
+def check_square(x: Tensor, name: str, loss: str) -> None:
+    """Raise a ValueError unless x is a symmetric matrix, or a batch, that the loss takes."""
     if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2] or x.numel() == 0:
         raise ValueError(
             f"{name} must be a square matrix (n, n) or a batch of them (batch, n, n), not empty, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from skgw.fields import Logarithms, Numbers
 from skgw.solvers.inputs import Array, as_like
-from skgw.solvers.plan import Plan, check_axis, check_k
+from skgw.solvers.plan import Plan, check_axis, check_k, marked, unmatched
 from skgw.solvers.precision import full_precision
 from skgw.storable import storable
 
@@ -46,7 +47,7 @@ def conditional_blocks(
 
 
 @storable
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LazyPlan(Plan):
     r"""Transport plan that is computed from factors, in blocks of rows, whenever it is needed.
 
@@ -97,6 +98,10 @@ class LazyPlan(Plan):
     def shape(self) -> tuple[int, int]:
         """Numbers of rows and columns."""
         return len(self.left), len(self.right)
+
+    def __repr__(self) -> str:
+        kind = "torch" if isinstance(self.left, Tensor) else "numpy"
+        return f"LazyPlan(shape={self.shape}, rank={self.left.shape[1]}, {kind})"
 
     @property
     def dtype(self) -> Any:
@@ -156,9 +161,6 @@ class LazyPlan(Plan):
     def barycenter(self, Y: Array) -> Array:
         """Barycentric projection: for each row the mean of `Y` under the row's masses.
 
-        Rows without mass get the mean under their conditional distribution, which the factors
-        define.
-
         Parameters
         ----------
         Y : array of shape (m,) or (m, k)
@@ -166,30 +168,44 @@ class LazyPlan(Plan):
         Returns
         -------
         array of shape (n,) or (n, k)
+            NaN for rows without mass.
         """
-        return self._like(self._means(self._given(Y, 1)))
+        means = self._means(self._given(Y, 1))
+        empty = unmatched(self._tensors()[-1])
+        return self._like(marked(means, empty if means.ndim == 1 else empty[:, None], math.nan))
 
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0.
+
+        It is -1 for rows or columns without mass.
+        """
         check_axis(axis)
         if axis == 1:
             return self.topk(1)[0][:, 0]
         left, right, scores, a = self._tensors()
         best, match = torch.full_like(scores, -1.0), torch.zeros_like(scores, dtype=torch.long)
+        columns = torch.zeros_like(scores)
         for rows, block in conditional_blocks(left, right, scores):
-            mass, row = (block * a[rows, None]).max(0)
+            block *= a[rows, None]
+            columns += block.sum(0)
+            mass, row = block.max(0)
             better = mass > best
             best = torch.where(better, mass, best)
             match = torch.where(better, row + rows.start, match)
-        return self._like(match)
+        return self._like(marked(match, unmatched(columns), -1))
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k)."""
+        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k).
+
+        Rows without mass have the columns -1 and the masses 0.
+        """
         check_k(k, self.shape[1])
         *factors, a = self._tensors()
         parts = [block.topk(k, 1) for _, block in conditional_blocks(*factors)]
         shares, columns = (torch.cat(part) for part in zip(*parts, strict=True))
-        return self._like(columns), self._like(shares * a[:, None])
+        empty = unmatched(a)[:, None]
+        masses = marked(shares * a[:, None], empty, 0)
+        return self._like(marked(columns, empty, -1)), self._like(masses)
 
     def marginals(self) -> tuple[Array, Array]:
         """Row and column sums, (n,) and (m,)."""

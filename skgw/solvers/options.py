@@ -5,11 +5,15 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
+from skgw.solvers.pot import LOSSES
+
 
 def check_options(loss: str, alpha: float | None, fused: bool, tol: Any, max_iter: Any) -> float:
     """Validate loss, alpha, tolerance and budget; return the value of alpha."""
     if loss not in ("L2", "KL"):
-        raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}.")
+        here = LOSSES.get(loss) if isinstance(loss, str) else None
+        hint = f", which is {here!r} here" if here else ""
+        raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}{hint}.")
     if alpha is None:
         alpha = 0.5 if fused else 1.0
     if not 0 <= alpha <= 1:

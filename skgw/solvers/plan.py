@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -60,15 +61,22 @@ class Plan(ABC):
         Returns
         -------
         array of shape (n,) or (n, k)
+            NaN for rows without mass, see `unmatched`.
         """
 
     @abstractmethod
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0.
+
+        It is -1 for rows or columns without mass, see `unmatched`.
+        """
 
     @abstractmethod
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k)."""
+        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k).
+
+        Rows without mass have the columns -1 and the masses 0, see `unmatched`.
+        """
 
     @abstractmethod
     def toarray(self) -> Array:
@@ -76,6 +84,8 @@ class Plan(ABC):
 
     def to_sparse(self, k: int) -> sparse.csr_array:
         """The plan with the k heaviest entries of each row only, (n, m).
+
+        Rows without mass are empty.
 
         Raises
         ------
@@ -89,13 +99,20 @@ class Plan(ABC):
             )
         columns, masses = (torch.as_tensor(x).cpu().numpy() for x in self.topk(k))
         rows = np.repeat(np.arange(self.shape[0]), k)
-        return sparse.csr_array((masses.ravel(), (rows, columns.ravel())), shape=self.shape)
+        kept = columns.ravel() >= 0
+        entries = masses.ravel()[kept], (rows[kept], columns.ravel()[kept])
+        return sparse.csr_array(entries, shape=self.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.asarray(self.toarray(), dtype=dtype)
+        if copy is False:
+            raise ValueError("The entries are computed: an array of them is a copy.")
+        return as_numpy(self.toarray(), dtype)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.shape})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DensePlan(Plan):
     """A plan, or a batch of plans, that is held as an array.
 
@@ -170,21 +187,36 @@ class DensePlan(Plan):
         Returns
         -------
         array of shape (n,) or (n, k)
-            Zero for rows without mass. With a leading axis in a batch.
+            NaN for rows without mass, see `unmatched`. With a leading axis in a batch.
         """
         sums = self.apply(Y, axis=1)
-        mass = self.plan.sum(-1) if self.row_sums is None else self.row_sums
-        mass = mass.clip(torch.finfo(torch.float32).tiny)
-        return sums / (mass if sums.ndim == mass.ndim else mass[..., None])
+        mass, empty = self._row_sums, unmatched(self._row_sums)
+        mass = marked(mass, empty, 1)
+        if sums.ndim > mass.ndim:
+            mass, empty = mass[..., None], empty[..., None]
+        return marked(sums / mass, empty, math.nan)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0.
+
+        It is -1 for rows or columns without mass, see `unmatched`.
+        """
         check_axis(axis)
-        return self.plan.argmax(-1 if axis == 1 else -2)
+        mass = self._row_sums if axis == 1 else self.plan.sum(-2)
+        return marked(self.plan.argmax(-1 if axis == 1 else -2), unmatched(mass), -1)
 
     def topk(self, k: int) -> tuple[Array, Array]:
-        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k)."""
+        """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k).
+
+        Rows without mass have the columns -1 and the masses 0, see `unmatched`.
+        """
         check_k(k, self.shape[-1])
+        columns, masses = self._largest(k)
+        empty = unmatched(self._row_sums)[..., None]
+        return marked(columns, empty, -1), marked(masses, empty, 0)
+
+    def _largest(self, k: int) -> tuple[Array, Array]:
+        """Positions and values of the k largest entries of each row, in descending order."""
         if isinstance(self.plan, Tensor):
             return self.plan.topk(k, -1)[::-1]
         columns = np.argpartition(-self.plan, k - 1, axis=-1)[..., :k]
@@ -197,13 +229,46 @@ class DensePlan(Plan):
         return self.plan.clone() if isinstance(self.plan, Tensor) else self.plan.copy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.array(self.plan, dtype=dtype, copy=copy)
+        return as_numpy(self.plan, dtype, copy)
+
+    @property
+    def _row_sums(self) -> Array:
+        return self.plan.sum(-1) if self.row_sums is None else self.row_sums
 
     def _like_plan(self, x: Array) -> Array:
         """`x`, which may be a list, as an array of the plan's kind and dtype."""
         if isinstance(self.plan, Tensor):
             return torch.as_tensor(x, dtype=self.plan.dtype, device=self.plan.device)
         return np.asarray(x, dtype=self.plan.dtype)
+
+
+def unmatched(mass: Array) -> Array:
+    """Whether points have no mass: at most the rounding error of the mean mass.
+
+    Parameters
+    ----------
+    mass : array of shape (..., n)
+        Row sums or column sums of a plan.
+
+    Returns
+    -------
+    bool array of shape (..., n)
+    """
+    mass = 1.0 * mass
+    finfo = torch.finfo if isinstance(mass, Tensor) else np.finfo
+    return mass <= finfo(mass.dtype).eps * mass.mean(-1)[..., None]
+
+
+def marked(x: Array, where: Array, mark: float) -> Array:
+    """`x` with `mark` where a condition holds."""
+    return x.masked_fill(where, mark) if isinstance(x, Tensor) else np.where(where, mark, x)
+
+
+def as_numpy(x: Array, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    """`x` as numpy's protocol asks for: a copy is made if `copy` is True, or where it must be."""
+    if isinstance(x, Tensor):
+        x = x.numpy(force=copy is not False)
+    return np.array(x, dtype=dtype, copy=copy)
 
 
 def as_plan(plan: Array | Plan, row_sums: Array | None = None) -> Plan:

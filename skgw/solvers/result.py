@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +11,9 @@ from torch import Tensor
 
 from skgw.solvers.inputs import Array
 from skgw.solvers.plan import Plan, as_plan
+from skgw.solvers.plan_list import PlanList
+
+MAX_SHOWN = 4  # items of an array in a `repr`
 
 
 class State(NamedTuple):
@@ -38,8 +41,12 @@ class State(NamedTuple):
     cost: Tensor
     potential: Tensor | None = None
 
+    def __repr__(self) -> str:
+        potential = None if self.potential is None else tuple(self.potential.shape)
+        return f"State(cost of shape {tuple(self.cost.shape)}, potential of shape {potential})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class StartsReport:
     r"""Agreement of the starts of a multistart solve, see `n_init` of `solve_gromov`.
 
@@ -73,18 +80,25 @@ class StartsReport:
     agreement: Any
     ambiguous: Any
 
+    def __repr__(self) -> str:
+        return (
+            f"StartsReport({len(self.names)} starts, agreement={_brief(self.agreement)}, "
+            f"ambiguous={_brief(self.ambiguous)})"
+        )
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class GromovResult:
     r"""Plan and values of one entropic Gromov-Wasserstein problem, or of a batch.
 
-    Methods of plans apply to the result, as in ``result.topk(3)`` and ``np.asarray(result)``.
-    Arrays have the kind, dtype and device of the input; a batch of problems adds a leading axis to
-    each field.
+    Methods of plans apply to the result, as in ``result.topk(3)``, and ``np.asarray(result)`` is
+    its plan. Arrays have the kind, dtype and device of the input; a batch of problems adds a
+    leading axis to each field. If the problems have different sizes, plans, potentials and
+    marginals are lists with one array for each problem, and so is what the methods return.
 
     Attributes
     ----------
-    plan : array of shape (n, m), or LazyPlan
+    plan : array of shape (n, m), LazyPlan, or list of arrays
         The coupling T.
     value : 0-d array
         The objective at the plan, entropy term and penalties included. It is corrected to first
@@ -124,7 +138,8 @@ class GromovResult:
     tol : 0-d array
         The tolerance, raised to the resolution of the floating point type.
     state : State
-        The start of a later solve, see `init` of `solve_gromov`.
+        The start of a later solve, see `init` of `solve_gromov`. Problems of different sizes are
+        padded to the largest one.
     starts : StartsReport or None
         Agreement of the starts, with ``n_init`` above 1.
 
@@ -185,7 +200,10 @@ class GromovResult:
         return self._plan.apply(x, axis)
 
     def argmax(self, axis: int = 1) -> Array:
-        """Index of the heaviest match: of each row for axis 1, of each column for axis 0."""
+        """Index of the heaviest match: of each row for axis 1, of each column for axis 0.
+
+        It is -1 for rows or columns without mass.
+        """
         return self._plan.argmax(axis)
 
     def barycenter(self, Y: Array) -> Array:
@@ -199,14 +217,15 @@ class GromovResult:
         Returns
         -------
         array of shape (n,) or (n, k)
-            Zero for rows without mass, unless the plan is lazy. With a leading axis in a batch.
+            NaN for rows without mass, at most the rounding error of the mean row sum: zero weights,
+            and rows that `unbalanced` or `mass` leaves unmatched. With a leading axis in a batch.
         """
         return self._plan.barycenter(Y)
 
     def topk(self, k: int) -> tuple[Array, Array]:
         """The k heaviest matches of each row, heaviest first: columns and masses, both (n, k).
 
-        With a leading axis in a batch.
+        Rows without mass have the columns -1 and the masses 0. With a leading axis in a batch.
         """
         return self._plan.topk(k)
 
@@ -215,8 +234,38 @@ class GromovResult:
         return self._plan.to_sparse(k)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.array(self._plan, dtype=dtype, copy=copy)
+        return self._plan.__array__(dtype, copy)
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            "A GromovResult is no pair (plan, log): take result.plan, and the fields of the log "
+            "from the result, as in result.value, result.potentials and result.status."
+        )
+
+    def __repr__(self) -> str:
+        status, shape = self.status, self._plan.shape
+        if not isinstance(status, str):
+            n_converged = sum(s == "converged" for s in status)
+            status = f"{n_converged} of {len(status)} converged"
+        return (
+            f"GromovResult(plan of shape {_brief(shape)}, {status},\n"
+            f"    value={_brief(self.value)}, cost={_brief(self.cost)}, reg={_brief(self.reg)}, "
+            f"n_iter={_brief(self.n_iter)})"
+        )
 
     @property
     def _plan(self) -> Plan:
+        if isinstance(self.plan, list):
+            plans = zip(self.plan, self.marginals[0], strict=True)
+            return PlanList(tuple(as_plan(plan, rows) for plan, rows in plans))
         return as_plan(self.plan, self.marginals[0])
+
+
+def _brief(x: Any) -> str:
+    """The first items of an array or a tuple, or a number, at four digits."""
+    items = x.tolist() if hasattr(x, "tolist") else x
+    if isinstance(items, list | tuple):
+        shown = [_brief(item) for item in items[:MAX_SHOWN]]
+        shown += ["..."] * (len(items) > MAX_SHOWN)
+        return f"({', '.join(shown)})" if isinstance(items, tuple) else f"[{', '.join(shown)}]"
+    return f"{items:.4g}" if isinstance(items, float) else str(items)

@@ -87,3 +87,73 @@ def test_given_row_sums_are_used(array):
 def test_as_plan(lazy, array):
     assert as_plan(lazy) is lazy
     assert as_plan(array).plan is array
+
+
+@pytest.fixture(scope="module")
+def with_gaps():
+    """A plan whose rows 0 and 2, and whose column 1, have no mass, up to rounding."""
+    return np.array([[0, 0, 0], [0.3, 0, 0.2], [1e-20, 1e-30, 0], [0.1, 0, 0.4]])
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_without_mass_have_no_match(with_gaps, kind, dtype):
+    plan = DensePlan(kind(with_gaps.astype(dtype)))
+    for Y in (np.arange(3.0), np.arange(6.0).reshape(3, 2) + 50):
+        moved = np.asarray(plan.barycenter(Y))
+        assert moved.dtype == dtype
+        assert np.isnan(moved[[0, 2]]).all()
+        expected = with_gaps[[1, 3]] @ Y / 0.5
+        assert_allclose(moved[[1, 3]], expected, rtol=1e-6)
+    assert_array_equal(plan.argmax(), [-1, 0, -1, 2])
+    assert_array_equal(plan.argmax(0), [1, -1, 3])
+    columns, masses = plan.topk(2)
+    assert_array_equal(columns, [[-1, -1], [0, 2], [-1, -1], [2, 0]])
+    assert_allclose(masses, [[0, 0], [0.3, 0.2], [0, 0], [0.4, 0.1]], rtol=1e-6)
+    assert_allclose(plan.to_sparse(2).toarray(), np.where(with_gaps < 1e-3, 0, with_gaps))
+    batch = DensePlan(kind(np.stack([with_gaps, with_gaps + 1])))
+    assert_array_equal(batch.argmax()[0], [-1, 0, -1, 2])
+    assert (np.asarray(batch.argmax()[1]) >= 0).all()
+    assert np.isnan(np.asarray(batch.barycenter(np.ones((3, 2))))).any((1, 2)).tolist() == [1, 0]
+
+
+def test_lazy_rows_without_mass_have_no_match(lazy, array):
+    a = np.where(np.arange(N) % 3 == 0, 0, lazy.a)
+    scores = np.where(np.arange(M) == 4, -np.inf, 0)
+    plan = LazyPlan(lazy.left, lazy.right, scores, a)
+    dense = DensePlan(plan.toarray())
+    Y = np.random.default_rng(0).normal(size=(M, 2))
+    assert np.isnan(plan.barycenter(Y)).all(1).tolist() == (a == 0).tolist()
+    assert_allclose(plan.barycenter(Y), dense.barycenter(Y))
+    assert_allclose(plan.barycenter(Y[:, 0]), dense.barycenter(Y[:, 0]))
+    for axis in (0, 1):
+        assert_array_equal(plan.argmax(axis), dense.argmax(axis))
+    assert plan.argmax(0)[4] == -1
+    for found, expected in zip(plan.topk(3), dense.topk(3), strict=True):
+        assert_allclose(found, expected)
+    assert_allclose(plan.to_sparse(3).toarray(), dense.to_sparse(3).toarray())
+
+
+def test_very_small_weights_have_matches():
+    """A weight is small against the mean, and not against its rounding error."""
+    plan = np.eye(3) * [[1e-12], [0.5], [0.5]]
+    assert_array_equal(DensePlan(plan).argmax(), [0, 1, 2])
+    assert_allclose(DensePlan(plan).barycenter(np.arange(3.0)), np.arange(3.0))
+
+
+def test_plans_are_shown_by_their_shapes(plan):
+    assert len(repr(plan)) < 60
+    assert "30, 20" in repr(plan)
+
+
+def test_copies_that_numpy_asks_for(plan, array):
+    assert np.asarray(plan, dtype=np.float32).dtype == np.float32
+    copied = np.array(plan, copy=True)
+    copied[:] = 0
+    assert_allclose(np.asarray(plan), array)
+    if isinstance(plan, LazyPlan):
+        with pytest.raises(ValueError, match="is a copy"):
+            np.array(plan, copy=False)
+    elif isinstance(plan.plan, np.ndarray):
+        assert np.array(plan, copy=False) is not None
+        assert np.shares_memory(np.array(plan, copy=False), plan.plan)

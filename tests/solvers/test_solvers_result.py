@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from scipy.special import entr
 
 from skgw.solvers import PointCloud, as_plan, solve_gromov
@@ -111,7 +112,7 @@ def test_barycenter_of_a_point_without_mass(noisy_copies):
     Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
     a = np.r_[0, np.full(11, 1 / 11)]
     points = solve_gromov(Ca, Cb, a=a, reg=0.02).barycenter(np.ones((10, 2)))
-    np.testing.assert_allclose(points, np.r_[[[0, 0]], np.ones((11, 2))])
+    np.testing.assert_allclose(points, np.r_[[[np.nan] * 2], np.ones((11, 2))])
 
 
 @pytest.mark.parametrize("axis", [2, -1, None])
@@ -161,3 +162,66 @@ def test_frozen_and_compared_by_identity(result):
         result.plan = None
     assert result == result
     assert result != dataclasses.replace(result)
+
+
+@pytest.mark.parametrize("options", [{"mass": 0.5, "reg": 1e-3}, {"unbalanced": 1e-3, "reg": 1e-4}])
+def test_rows_that_are_left_out_have_no_match(options):
+    """Three outliers, far from the origin: their projection is not the origin in silence."""
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(30, 2)) * [3, 1] + 50
+    source = np.r_[target, rng.normal(size=(3, 2)) + 400]
+    result = solve_gromov(cdist(source, source), cdist(target, target), **options)
+    left_out = result.marginals[0] < 1e-20
+    assert left_out[-3:].all()
+    np.testing.assert_array_equal(np.isnan(result.barycenter(target)).all(1), left_out)
+    np.testing.assert_array_equal(result.argmax(axis=1) == -1, left_out)
+    np.testing.assert_array_equal(result.topk(2)[0][:, 0] == -1, left_out)
+    assert (result.barycenter(target)[~left_out] > 40).all()
+
+
+def test_parts_of_the_cost(noisy_copies):
+    Ca, Cb, _ = noisy_copies(12, 10, noise=0.1)
+    M = np.random.default_rng(0).random((12, 10)) - 0.5
+    for options in ({}, {"unbalanced": 0.3}, {"mass": 0.6}):
+        r = solve_gromov(Ca, Cb, M, alpha=0.3, reg=0.02, **options)
+        mass = r.plan.sum()
+        assert r.value_linear == pytest.approx(0.7 * mass * (M * r.plan).sum(), rel=1e-5)
+        p, q = r.plan.sum(1), r.plan.sum(0)
+        distortion = p @ Ca**2 @ p + q @ Cb**2 @ q - 2 * ((Ca @ r.plan @ Cb) * r.plan).sum()
+        assert r.value_quad == pytest.approx(0.3 * distortion, rel=1e-3, abs=1e-6)
+        assert r.cost == r.value_linear + r.value_quad
+    assert solve_gromov(Ca, Cb, reg=0.02).value_linear == 0
+    assert solve_gromov(Ca, Cb, M, alpha=0, reg=0.02).value_quad == 0
+
+
+def test_a_result_is_shown_in_two_lines(result, batch):
+    assert repr(result).count("\n") == batch.__repr__().count("\n") == 1
+    for part in ("(12, 10)", "converged", f"value={float(result.value):.4g}", "n_iter="):
+        assert part in repr(result)
+    for part in ("(2, 12, 10)", "2 of 2 converged", f"value=[{float(batch.value[0]):.4g}"):
+        assert part in repr(batch)
+    assert repr(result.state) == "State(cost of shape (12, 10), potential of shape (10,))"
+    assert len(repr(batch)) < 200
+
+
+def test_many_problems_are_shown_in_two_lines(noisy_copies):
+    Ca, Cb, _ = noisy_copies(6, 5)
+    result = solve_gromov(np.stack([Ca] * 50), Cb, reg=0.1, n_init=3)
+    assert len(repr(result)) < 250
+    assert len(repr(result.starts)) < 120
+    assert "3 starts" in repr(result.starts)
+    assert "..." in repr(result)
+
+
+def test_a_result_is_not_unpacked(result):
+    with pytest.raises(TypeError, match=r"take result\.plan"):
+        _plan, _log = result
+
+
+@pytest.mark.parametrize("copy", [None, True, False])
+def test_numpy_asks_for_the_plan(result, batch, copy):
+    for found in (result, batch):
+        array = np.array(found, copy=copy)
+        np.testing.assert_array_equal(array, np.asarray(found.plan))
+        assert np.shares_memory(array, np.asarray(found.plan)) != bool(copy)
+    assert np.array(result, dtype=np.float32, copy=True).dtype == np.float32

@@ -43,11 +43,15 @@ class LazyInputs(NamedTuple):
 def as_matrix(space: Any, name: str) -> Any:
     """The matrix of a space of at most 5,000 points; other objects are returned unchanged.
 
+    A list of spaces gives a list of matrices.
+
     Raises
     ------
     ValueError
         For a space of more than 5,000 points.
     """
+    if isinstance(space, list | tuple):
+        return [as_matrix(part, f"{name}[{k}]") for k, part in enumerate(space)]
     if not isinstance(space, PointCloud | LowRank):
         return space
     if len(space) > MAX_DENSE_SIZE:
@@ -130,8 +134,8 @@ def read_spaces(
     for name, space in (("Ca", Ca), ("Cb", Cb)):
         if not isinstance(space, PointCloud | LowRank):
             raise TypeError(
-                f"plan='lazy' takes spaces, PointCloud(X) or LowRank(F), but {name} is a "
-                f"{type(space).__name__}. Matrices take plan='dense'."
+                f"plan='lazy' takes one pair of spaces, PointCloud(X) or LowRank(F), but {name} is "
+                f"a {type(space).__name__}. Matrices and batches take plan='dense'."
             )
     is_torch = are_tensors(_array(Ca), _array(Cb), a, b)
     parts = [low_rank(space, rank, noise, n_landmarks) for space in (Ca, Cb)]
