@@ -228,3 +228,32 @@ def test_points_that_coincide_are_no_trouble(quick):
     assert caught[0].filename == __file__
     assert_allclose(matcher.translate(X), 1)
     assert np.isfinite(matcher.confidence_).all()
+
+
+@pytest.mark.parametrize("kind", ["shared", "pairs"])
+def test_alpha_from_zero_to_one(quick, kind):
+    """At 1 the side information has no weight; below it has."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(25, 2)), rng.normal(size=(20, 2))
+    known = {"shared": (X, Y)} if kind == "shared" else {"pairs": (np.arange(3), np.arange(3))}
+    values = [quick(alpha=alpha).fit(X, Y, **known).gw_value_ for alpha in (0, 0.5, 1)]
+    assert np.isfinite(values).all()
+    plain = quick(alpha=1).fit(X, Y)
+    given = quick(alpha=1).fit(X, Y, **known)
+    np.testing.assert_array_equal(given.plan_.toarray(), plain.plan_.toarray())
+    np.testing.assert_array_equal(given.translate(X), plain.translate(X))
+    assert values[2] == plain.gw_value_ != values[1]
+
+
+def test_rows_that_are_left_out_have_no_match(quick):
+    """`match` says so of training rows; `translate` gives the limit for rows of little mass."""
+    rng = np.random.default_rng(0)
+    Y = rng.normal(size=(30, 2)) * [3, 1] + 50
+    X = np.r_[Y, rng.normal(size=(3, 2)) + 400]
+    matcher = quick(mass=0.5, epsilon=1e-3).fit(X, Y)
+    left_out = matcher.matched_mass_ < 1e-7
+    assert left_out[-3:].all()
+    np.testing.assert_array_equal(matcher.match() == -1, left_out)
+    assert np.isnan(matcher.plan_.barycenter(Y)[left_out]).all()
+    assert np.isfinite(matcher.translate(X)).all()
+    assert (matcher.match(X) >= 0).all()
