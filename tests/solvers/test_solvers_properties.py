@@ -137,5 +137,6 @@ def test_what_every_result_is(one, other, loss, reg, single, backend):
     entropy, product = entr(result.plan).sum(), entr(a).sum() + entr(b).sum()
     assert entropy <= product + 1e-3  # the product coupling has the largest one
     slack = 1e-2 * result.reg / reg if single else 1e-3 * result.reg
+    slack += result.marginal_error * np.ptp(result.state.cost)  # of the cost of an inexact plan
     assert result.value <= result.cost + slack
     assert result.value >= result.cost - result.reg * product - slack
