@@ -435,3 +435,12 @@ def test_clones_are_not_fitted(quick, X, Y):
     copied = clone(quick().fit(X, Y))
     with pytest.raises(NotFittedError):
         copied.match()
+
+
+def test_alpha_of_one_ignores_pairs_and_labels(quick, X, Y):
+    plain = quick(alpha=1).fit(X, Y).translate(X)
+    known = np.arange(5), np.arange(5)
+    labels = np.arange(len(X)) % 3, np.arange(len(Y)) % 3
+    np.testing.assert_array_equal(quick(alpha=1).fit(X, Y, pairs=known).translate(X), plain)
+    np.testing.assert_array_equal(quick(alpha=1).fit(X, Y, labels=labels).translate(X), plain)
+    assert not np.array_equal(quick(alpha=0).fit(X, Y, pairs=known).translate(X), plain)
