@@ -23,6 +23,7 @@ from skgw.fields import Count, FloatType, Names, SparseNumbers, Strings
 from skgw.spaces import is_networkx
 from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Metric
+from skgw.spaces.node_names import node_names
 
 Metrics = tuple[Metric, Metric]
 
@@ -236,6 +237,22 @@ OF_SECOND_DOMAIN = {
     "_graph": "_graph_y",
     "_dtype": "_dtype_y",
 }
+
+
+def row_names(X: Any, y: Any = None) -> tuple[Any, Any]:
+    """Names of the rows of two domains, given as to `fit`; None for rows without names.
+
+    The rows of a data frame have the names of its index, the nodes of a networkx graph their own.
+    """
+    x_names, y_names = map(_names, X.parts if isinstance(X, Domains) else (X, y))
+    return x_names, y_names
+
+
+def _names(X: Any) -> Any:
+    if is_networkx(X):
+        return node_names(X)
+    index = getattr(X, "index", None)
+    return list(index) if hasattr(index, "get_indexer") else None
 
 
 class SecondDomain(BaseEstimator):

@@ -28,6 +28,7 @@ from skgw.base.two_domains import (
     position,
     read_domains,
     read_rows,
+    row_names,
     transformed,
 )
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
@@ -198,8 +199,11 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             both domains.
         y : array of shape (m, q), or (m, m) for "precomputed", default=None
             The second domain, of any length and width. A one-dimensional array is one feature.
-        pairs : pair of arrays of int of shape (k,), default=None
-            Anchor pairs: row ``pairs[0][i]`` of `X` matches row ``pairs[1][i]`` of `y`.
+        pairs : tuple of two sequences, array or list of pairs, default=None
+            Anchor pairs. A tuple of two sequences of length k holds rows of `X` and the matching
+            rows of `y`. An array or a list of shape (k, 2) holds k pairs, of shape (2, k) rows of
+            `X` and rows of `y`; shape (2, 2) is an error. Rows are positions, or names in the index
+            of a data frame or of the nodes of a networkx graph.
         shared : pair of arrays of shapes (n, d) and (m, d), default=None
             Features that are measured in both domains, in the same units.
 
@@ -222,13 +226,13 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         GWConvergenceWarning
             If the plan has not converged.
         """
-        metrics = self._metrics()
+        metrics, names = self._metrics(), row_names(X, y)
         X, Y, metric_y = read_domains(
             self, X, y, metrics=metrics, edge_length=self.edge_length, sparse_features=True
         )
         metric_x, self._metric_y = metrics[0], metric_y
         side_information = read_side_information(
-            pairs, shared, (X.shape[0], Y.shape[0]), self.alpha
+            pairs, shared, (X.shape[0], Y.shape[0]), self.alpha, names
         )
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)

@@ -14,12 +14,10 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, column_or_1d
 
+from skgw.matching.pairs import Names, no_pairs, read_pairs
 from skgw.spaces.finite import Array
 
 ANCHOR_PENALTY = 1.0  # cost of a wrong match for a row of an anchor pair, in mean squared distances
-PAIRS_MESSAGE = (
-    "pairs must be two arrays of int of the same length: rows of X, and their matches in y."
-)
 
 
 class SideInformation(NamedTuple):
@@ -79,13 +77,12 @@ class SideInformation(NamedTuple):
         return np.searchsorted(rows, i), np.searchsorted(columns, j)
 
 
-def no_pairs() -> tuple[Array, Array]:
-    """An empty list of pairs."""
-    return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
-
-
 def read_side_information(
-    pairs: Any, shared: Any, shape: tuple[int, int], alpha: float
+    pairs: Any,
+    shared: Any,
+    shape: tuple[int, int],
+    alpha: float,
+    names: tuple[Names, Names] = (None, None),
 ) -> SideInformation:
     """Validate the side information of a user on domains of `shape` (n, m) rows.
 
@@ -94,32 +91,11 @@ def read_side_information(
     ValueError
         If the side information does not fit the domains.
     """
-    anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
+    anchors = no_pairs() if pairs is None else read_pairs(pairs, shape, names)
     features = None if shared is None else _read_shared(shared, shape)
     if alpha == 1:  # of weight zero
         return SideInformation.none()
     return SideInformation(anchors, features, alpha)
-
-
-def read_pairs(pairs: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Validate anchor pairs: rows (k,) and (k,) of domains of `shape` rows.
-
-    Raises
-    ------
-    ValueError
-        If the pairs are not two index arrays of one length without repetitions.
-    """
-    i, j = (np.asarray(index) for index in _two(pairs, PAIRS_MESSAGE))
-    if i.size == j.size == 0:  # an empty list has no type
-        return no_pairs()
-    for index, n in zip((i, j), shape, strict=True):
-        if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(i):
-            raise ValueError(PAIRS_MESSAGE)
-        if len(index) and not (index.min() >= 0 and index.max() < n):
-            raise ValueError(f"pairs names rows outside of a domain of {n}.")
-        if len(np.unique(index)) < len(index):
-            raise ValueError("pairs names a row twice.")
-    return i, j
 
 
 def read_anchors(
@@ -128,18 +104,22 @@ def read_anchors(
     shape: tuple[int, int],
     rng: np.random.RandomState,
     *,
+    names: tuple[Names, Names] = (None, None),
     max_pairs_of_class: int = 10,
 ) -> tuple[Array, Array]:
     """Anchor rows (k,) and (k,): the pairs of a user, and random pairs of rows of one class.
 
     Parameters
     ----------
-    pairs : pair of arrays of int of shape (k,), or None
+    pairs : object or None
+        As for `read_pairs`.
     labels : pair of arrays of shapes (n,) and (m,), or None
         Classes of the rows; -1 stands for an unknown class.
     shape : tuple of int
         Numbers of rows of both domains.
     rng : RandomState
+    names : pair of sequences or None
+        Names of the rows of both domains.
     max_pairs_of_class : int, default=10
         Largest number of random pairs of each class.
 
@@ -148,7 +128,7 @@ def read_anchors(
     ValueError
         If pairs or labels do not fit the domains.
     """
-    anchors = no_pairs() if pairs is None else read_pairs(pairs, shape)
+    anchors = no_pairs() if pairs is None else read_pairs(pairs, shape, names)
     if labels is None:
         return anchors
     parts = _two(labels, "labels must be two arrays, one for each domain.")

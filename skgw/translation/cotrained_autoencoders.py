@@ -36,6 +36,7 @@ from skgw.base.two_domains import (
     position,
     read_domains,
     read_rows,
+    row_names,
     transformed,
 )
 from skgw.base.validation import read_codes
@@ -206,9 +207,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             The first domain, or both domains.
         y : array of shape (m, q)
             The second domain, of any length and width. A one-dimensional array is one feature.
-        pairs : pair of arrays of int of shape (k,), optional
-            Anchor pairs: positions of rows of `X` and of `y` that belong together, or are of one
-            kind. Anchor pairs decide between matchings; the rows of a pair need not be matched.
+        pairs : tuple of two sequences, array or list of pairs, optional
+            Anchor pairs: rows of `X` and of `y` that belong together, or are of one kind, in the
+            forms that `GWMatcher.fit` takes. Anchor pairs decide between matchings; the rows of a
+            pair need not be matched.
         labels : pair of arrays of int of shapes (n,) and (m,), optional
             Classes of rows, -1 where unknown. Rows of one class become anchor pairs.
 
@@ -231,12 +233,13 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         """
+        names = row_names(X, y)
         X, Y, _ = read_domains(self, X, y)
         run = TrainingRun(self)
         noise = seeded(draw_seed(run.rng))
         if self.alpha == 1:  # of weight zero
             pairs, labels = None, None
-        anchors = read_anchors(pairs, labels, (len(X), len(Y)), run.rng)
+        anchors = read_anchors(pairs, labels, (len(X), len(Y)), run.rng, names=names)
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")
         rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)

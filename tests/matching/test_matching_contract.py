@@ -193,10 +193,10 @@ def test_mistakes_are_named(quick, copies):
     with pytest.raises(ValueError, match="one value or a pair"):
         quick(metric=("euclidean",) * 3).fit(X, Y)
     for pairs, message in [
-        (([0, 1], [0]), "same length"),
+        (([0, 1], [0]), "of one length"),
         (([0], [60]), "outside of a domain of 60"),
         (([0, 0], [0, 1]), "twice"),
-        (3, "two arrays of int"),
+        (3, "a tuple of two sequences"),
     ]:
         with pytest.raises(ValueError, match=message):
             quick().fit(X, Y, pairs=pairs)
