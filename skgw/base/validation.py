@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_array, validate_data
 from skgw.base.input_kinds import explained, refuse_condensed_distances, refuse_foreign_kinds
 from skgw.base.sklearn_compat import gives_data_frames
 from skgw.spaces import Space, edge_lengths, is_networkx
-from skgw.spaces.build import SPARSE_METRICS, check_distances, check_finite_distances
+from skgw.spaces.build import (
+    SPARSE_METRICS,
+    check_distances,
+    check_finite_distances,
+    scaled_root_mean_square,
+)
 from skgw.spaces.finite import Array, Metric
 from skgw.spaces.graphs import same_edges, stored_distances
 from skgw.spaces.node_names import (
@@ -24,6 +29,8 @@ from skgw.spaces.node_names import (
     node_names,
     training_nodes,
 )
+
+MIN_MAGNITUDE, MAX_MAGNITUDE = 1e-100, 1e100  # largest value of X, in any unit
 
 
 def as_array(x: torch.Tensor) -> Array:
@@ -116,10 +123,31 @@ def read_array(
     if reset:
         estimator._dtype = X.dtype.name
     if not sparse.issparse(X):
-        return X.astype(np.float64, order="C", copy=False)
+        X = X.astype(np.float64, order="C", copy=False)
+        check_magnitude(X, training=reset)
+        return X
     X = sparse.csr_array(X, dtype=np.float64, copy=True)
     X.sum_duplicates()
+    check_magnitude(X.data, training=reset)
     return X
+
+
+def check_magnitude(values: Array, *, training: bool) -> None:
+    """Raise a ValueError for values whose squares leave the range of float64.
+
+    Parameters
+    ----------
+    values : array of float64
+    training : bool
+        Whether the largest value must not be too small either; all values may be zero.
+    """
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if largest > MAX_MAGNITUDE or (training and 0 < largest < MIN_MAGNITUDE):
+        raise ValueError(
+            f"The largest magnitude in X is {largest:.3g}, and squares of such numbers leave the "
+            f"range of float64: it must be between {MIN_MAGNITUDE:g} and {MAX_MAGNITUDE:g}. "
+            "Rescale X, for instance X / np.abs(X).max()."
+        )
 
 
 def read_relations(estimator: BaseEstimator, X: Any, *, edge_length: str, reset: bool) -> Any:
@@ -253,7 +281,4 @@ def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int
     D = space.between(sample, sample)
     check_finite_distances(D)
     check_distances(D, "Distances by the metric")
-    largest = float(D.max())
-    if largest == 0:
-        return 1.0
-    return largest * float(np.sqrt(np.mean(np.square(D / largest, dtype=np.float64))))
+    return scaled_root_mean_square(D) or 1.0

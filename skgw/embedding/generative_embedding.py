@@ -52,6 +52,7 @@ from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
 ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
+MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
 CLOUD_SEED, INITIALIZATION_SEED, ADVERSARY_SEED = 1, 2, 3  # offsets from the seed of the fit
 
 
@@ -255,6 +256,8 @@ class GWGenerativeEmbedding(
             max_anchors=self.max_anchors,
         )
         scale = estimate_scale(space, run.rng)
+        if scale > MAX_RELATIVE_SCALE * float(np.finfo(self._dtype).max):
+            raise ValueError(f"Distances leave the range of {self._dtype}; pass float64 rows.")
         n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
         objective, spec = self._build(space, scale, n_updates, last, run)
         if last is None:

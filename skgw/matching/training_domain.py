@@ -10,7 +10,7 @@ import numpy as np
 from skgw.fields import Positions, Positive, Shape
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
 from skgw.spaces import GeodesicSpace, GraphSpace, MatrixSpace, Space, make_space
-from skgw.spaces.build import check_finite_distances
+from skgw.spaces.build import check_finite_distances, scaled_root_mean_square
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.spaces.node_names import training_nodes
@@ -174,4 +174,4 @@ def root_mean_square(D: Array) -> float:
         If a distance is negative or not finite.
     """
     check_finite_distances(D)
-    return float(np.sqrt(np.mean(np.square(D, dtype=np.float64)))) or 1.0
+    return scaled_root_mean_square(D) or 1.0

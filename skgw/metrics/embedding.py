@@ -93,8 +93,8 @@ def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> 
     Returns
     -------
     distortion : float
-        0 for an isometry and 1 if the embedding is one point. If all `distances` are zero, it is 0
-        if all embedded distances are zero, too, and infinite otherwise (the limit of the ratio).
+        0 for an isometry and 1 if the embedding is one point. If all `distances` are zero, there is
+        no unit: it is 0 if all embedded distances are zero, too, and 1 otherwise.
 
     Raises
     ------
@@ -118,11 +118,19 @@ def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> 
             "distances and embedded_distances must be about the same pairs, got shapes "
             f"{given.shape} and {embedded.shape}."
         )
-    error = float(np.linalg.norm(given - embedded))
-    norm = float(np.linalg.norm(given))
+    unit, norm = _unit_and_norm(given)
+    error_unit, error = _unit_and_norm(given - embedded)
     if norm == 0:
-        return 0.0 if error == 0 else float("inf")
-    return error / norm
+        return 0.0 if error == 0 else 1.0
+    with np.errstate(over="ignore"):
+        ratio = np.float64(error_unit) / unit * (error / norm)
+    return float(min(ratio, np.finfo(float).max))
+
+
+def _unit_and_norm(D: Floats) -> tuple[float, float]:
+    """Largest magnitude, and the Frobenius norm over it, whose squares cannot overflow."""
+    unit = float(abs(D).max(initial=0.0)) or 1.0
+    return unit, float(np.linalg.norm(D / unit))
 
 
 def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike) -> float:

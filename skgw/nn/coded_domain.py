@@ -40,8 +40,11 @@ class Scaler(NamedTuple):
     @classmethod
     def of(cls, X: Array) -> Scaler:
         """Fit the scaler to training rows (n, p)."""
-        mean = X.mean(0)
-        return cls(mean, float(np.sqrt(np.mean(np.square(X - mean, dtype=np.float64)))) or 1.0)
+        unit = float(abs(X).max(initial=0.0)) or 1.0
+        Z = np.asarray(X / unit, dtype=np.float64)
+        mean = Z.mean(0)
+        centre = (unit * mean).astype(X.dtype)
+        return cls(centre, unit * float(np.sqrt(np.mean(np.square(Z - mean)))) or 1.0)
 
     def transform(self, X: Array) -> Array:
         """Scaled rows (n, p)."""
@@ -49,7 +52,7 @@ class Scaler(NamedTuple):
 
     def inverse_transform(self, rows: Array) -> Array:
         """Rows (n, p) from scaled rows."""
-        return np.asarray(rows * self.scale + self.mean)
+        return np.asarray(rows.astype(np.float64) * self.scale + self.mean)
 
 
 @storable
@@ -81,8 +84,10 @@ class CodedDomain(NamedTuple):
 
     def decode(self, Z: Array, device: torch.device) -> Array:
         """Rows (n, p) of codes (n, k)."""
-        rows = decode(self.autoencoder.build(device), Z)
-        return self.scaler.inverse_transform(rows).astype(self.dtype, copy=False)
+        rows = self.scaler.inverse_transform(decode(self.autoencoder.build(device), Z))
+        if rows.size and abs(rows).max() > np.finfo(self.dtype).max:
+            raise ValueError(f"Decoded rows leave the range of {self.dtype}; fit to float64 rows.")
+        return rows.astype(self.dtype, copy=False)
 
 
 @storable

@@ -259,6 +259,14 @@ def check_finite_distances(D: Array) -> None:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")
 
 
+def scaled_root_mean_square(D: Array) -> float:
+    """Root mean square of distances; the squares neither overflow nor underflow."""
+    largest = float(D.max(initial=0.0))
+    if largest == 0:
+        return 0.0
+    return largest * float(np.sqrt(np.mean(np.square(D / largest, dtype=np.float64))))
+
+
 def check_distances(D: Array, name: str = "Precomputed distances") -> None:
     """Raise a ValueError unless D (n, n) is zero on the diagonal and symmetric."""
     if D.shape[0] != D.shape[1]:
