@@ -252,7 +252,7 @@ def _names(X: Any) -> Any:
     if is_networkx(X):
         return node_names(X)
     index = getattr(X, "index", None)
-    return list(index) if hasattr(index, "get_indexer") else None
+    return list(index) if index is not None and hasattr(index, "get_indexer") else None
 
 
 class SecondDomain(BaseEstimator):

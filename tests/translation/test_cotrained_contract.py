@@ -341,8 +341,8 @@ def test_samples_are_seeded(quick, X, Y):
 @pytest.mark.parametrize(
     ("side_information", "message"),
     [
-        ({"pairs": ([0, 1], [0])}, "same length"),
-        ({"pairs": ([0.5], [0.5])}, "arrays of int"),
+        ({"pairs": ([0, 1], [0])}, "of one length"),
+        ({"pairs": ([0.5], [0.5])}, "Rows are positions, or names"),
         ({"pairs": ([0], [30])}, "outside of a domain of 30"),
         ({"pairs": ([-1], [0])}, "outside of a domain of 40"),
         ({"pairs": ([0, 0], [0, 1])}, "twice"),
