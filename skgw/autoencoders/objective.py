@@ -23,7 +23,7 @@ from skgw.nn import (
     non_saturating_loss,
     pairwise_distances,
 )
-from skgw.nn.networks import seeded_weights
+from skgw.nn.networks import weight_source
 from skgw.training.batches import draw_batch
 from skgw.training.objective import Objective, Phase
 
@@ -117,8 +117,7 @@ class RegularizedAutoencoder(nn.Module):
         self.prior = GaussianPrior(autoencoder.latent_dim).float()
         self.critic: nn.Module | None = None
         if options.kind == "wae-gan":
-            with seeded_weights(seed):
-                self.critic = mlp((autoencoder.latent_dim, *CRITIC_WIDTHS, 1))
+            self.critic = mlp((autoencoder.latent_dim, *CRITIC_WIDTHS, 1), weight_source(seed))
 
     def forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean codes and losses of a batch of rows.

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from skgw.embedding.objective import GenerativeObjective
-from skgw.nn import MixturePrior
+from skgw.nn import Generator, MixturePrior
 from skgw.nn.convolutions import ImageShape
+from skgw.nn.global_generator import seeded_global
 from skgw.solvers import full_precision
 from skgw.training.batches import evenly_spaced
 
@@ -43,7 +44,8 @@ def smooth_axes(image_shape: ImageShape, n: int) -> Tensor:
     images gives the smoothest images among all rotations.
     """
     bases = [_cosines(size) for size in image_shape]
-    steps = [2 - 2 * torch.cos(torch.pi * torch.arange(size) / size) for size in image_shape]
+    index = [torch.arange(size, dtype=torch.float32) for size in image_shape]
+    steps = [2 - 2 * torch.cos(torch.pi * i / len(i)) for i in index]
     squared_differences = steps[0][:, None, None] + steps[1][:, None] + steps[2]  # (c, h, w)
     chosen = squared_differences.flatten().argsort(stable=True)[:n]
     channel, row, column = torch.unravel_index(chosen, tuple(image_shape))
@@ -105,11 +107,25 @@ def initialize_by_scaling(
     widths = targets.square().mean(0).sqrt()
     if widths.any() and image_shape is None:
         model.scale.copy_(widths.clamp_min(MIN_RELATIVE_WIDTH * widths.max()))
-    model.eval()  # dropout would draw from the global random state
+    model.eval()  # without dropout
+    with seeded_global(generator.initial_seed(), model):
+        _regress(model, prior, targets, objective.n_points, n_updates, generator)
+
+
+def _regress(
+    model: Generator,
+    prior: MixturePrior,
+    targets: Tensor,
+    n_points: int,
+    n_updates: int,
+    generator: torch.Generator,
+) -> None:
+    """Train the generator on targets (n, k), ordered as the components of the prior are."""
+    n = len(targets)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for step in range(n_updates):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / n_updates)
-        component, deviation = prior.draw(objective.n_points, generator, stratified=True)
+        component, deviation = prior.draw(n_points, generator, stratified=True)
         within = torch.special.ndtr(deviation[:, 0])  # uniform, and continuous in the noise
         run = ((component + within) * (n / len(prior.means))).long().clamp_max(n - 1)
         error = model.points(prior.place(component, deviation)) - targets[run]

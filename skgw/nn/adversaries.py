@@ -17,7 +17,7 @@ from skgw.nn.networks import (
     custom_network,
     mlp,
     named_shape_errors,
-    seeded_weights,
+    weight_source,
 )
 
 
@@ -124,21 +124,21 @@ def adversary_network(
     >>> adversary_network("mlp", 2, 3, hidden_layer_sizes=(8,))(x).norm(dim=1) == x.norm(dim=1)
     tensor([True, True, True, True])
     """
-    with seeded_weights(seed):
-        if isinstance(network, str):
-            check_layer_sizes(hidden_layer_sizes)
-            if network == "conv":
-                shape = check_image_shape(image_shape, n_inputs, name="image_shape")
-                made: nn.Module = conv_encoder(shape, hidden_layer_sizes, n_features)
-            else:
-                made = mlp((n_inputs, *hidden_layer_sizes, n_features))
+    source = weight_source(seed)
+    if isinstance(network, str):
+        check_layer_sizes(hidden_layer_sizes)
+        if network == "conv":
+            shape = check_image_shape(image_shape, n_inputs, name="image_shape")
+            made: nn.Module = conv_encoder(shape, hidden_layer_sizes, n_features, source)
         else:
-            made = custom_network(network, n_inputs, n_features, name="adversary").float()
-        if residual:
-            return NearIsometry(made, n_features, axes)
-        for name, weights in made.named_parameters():
-            if weights.ndim > 1:
-                nn.init.orthogonal_(weights)
-            elif name.endswith("bias"):
-                nn.init.zeros_(weights)
-        return made
+            made = mlp((n_inputs, *hidden_layer_sizes, n_features), source)
+    else:
+        made = custom_network(network, n_inputs, n_features, source, name="adversary").float()
+    if residual:
+        return NearIsometry(made, n_features, axes)
+    for name, weights in made.named_parameters():
+        if weights.ndim > 1:
+            nn.init.orthogonal_(weights, generator=source)
+        elif name.endswith("bias"):
+            nn.init.zeros_(weights)
+    return made

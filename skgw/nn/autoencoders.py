@@ -26,7 +26,7 @@ from skgw.nn.networks import (
     custom_network,
     mlp,
     named_shape_errors,
-    seeded_weights,
+    weight_source,
 )
 from skgw.nn.weight_shapes import conv_decoder_shapes, conv_encoder_shapes, mlp_shapes, prefixed
 from skgw.storable import storable
@@ -192,7 +192,7 @@ class AutoencoderSpec:
     def build(self, seed: int = 0) -> Autoencoder:
         """Build an autoencoder with fresh weights in float32.
 
-        The global random state is left unchanged.
+        The global random state is left unchanged, also by threads that build at the same time.
 
         Parameters
         ----------
@@ -211,29 +211,30 @@ class AutoencoderSpec:
         TypeError
             If a callable returns anything but a module.
         """
-        with seeded_weights(seed):
-            encoder, decoder = self._networks()
-            return Autoencoder(
-                encoder,
-                decoder,
-                n_features=self.n_features,
-                latent_dim=self.latent_dim,
-                stochastic=self.stochastic,
-            ).float()
+        encoder, decoder = self._networks(weight_source(seed))
+        return Autoencoder(
+            encoder,
+            decoder,
+            n_features=self.n_features,
+            latent_dim=self.latent_dim,
+            stochastic=self.stochastic,
+        ).float()
 
-    def _networks(self) -> tuple[nn.Module, nn.Module]:
+    def _networks(self, source: torch.Generator) -> tuple[nn.Module, nn.Module]:
         n, k, n_codes = self.n_features, self.latent_dim, self.latent_dim * (1 + self.stochastic)
         if not isinstance(self.network, str):
             pair = self.network if isinstance(self.network, tuple) else 2 * (self.network,)
-            encoder = custom_network(pair[0], n, n_codes, name="network")
-            return encoder, custom_network(pair[1], k, n, name="network")
+            encoder = custom_network(pair[0], n, n_codes, source, name="network")
+            return encoder, custom_network(pair[1], k, n, source, name="network")
         sizes = self.hidden_layer_sizes
         check_layer_sizes(sizes)
         if self.network == "mlp":
-            encoder, decoder = mlp((n, *sizes, n_codes)), mlp((k, *sizes[::-1], n))
+            encoder = mlp((n, *sizes, n_codes), source)
+            decoder = mlp((k, *sizes[::-1], n), source)
         else:
             shape = check_image_shape(self.image_shape, self.n_features, name="image_shape")
-            encoder, decoder = conv_encoder(shape, sizes, n_codes), conv_decoder(k, sizes, shape)
+            encoder = conv_encoder(shape, sizes, n_codes, source)
+            decoder = conv_decoder(k, sizes, shape, source)
         return encoder, decoder.append(OUTPUT_ACTIVATIONS[self.output_activation]())
 
 

@@ -14,12 +14,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from skgw.nn.networks import new_layer
+
 # Settings of a convolution that halves height and width, rounding down.
-CONVOLUTION: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
+CONVOLUTION: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
-def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: int) -> nn.Sequential:
+def conv_encoder(
+    image_shape: ImageShape,
+    channels: Sequence[int],
+    n_outputs: int,
+    generator: torch.Generator | None = None,
+) -> nn.Sequential:
     """Build a convolutional network from images to vectors, in float32.
 
     Parameters
@@ -30,6 +37,8 @@ def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: in
         Channels of the hidden layers.
     n_outputs : int
         Dimension of the vectors.
+    generator : torch.Generator, optional
+        Source of the weights; by default the global generator of torch.
 
     Returns
     -------
@@ -44,12 +53,18 @@ def conv_encoder(image_shape: ImageShape, channels: Sequence[int], n_outputs: in
     shapes = halved_shapes(image_shape, channels)
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for before, after in itertools.pairwise(shapes):
-        layers += [nn.Conv2d(before[0], after[0], **CONVOLUTION), nn.ReLU()]
-    last = nn.Linear(math.prod(shapes[-1]), n_outputs, dtype=torch.float32)
+        sizes = before[0], after[0]
+        layers += [new_layer(nn.Conv2d, *sizes, generator=generator, **CONVOLUTION), nn.ReLU()]
+    last = new_layer(nn.Linear, math.prod(shapes[-1]), n_outputs, generator=generator)
     return nn.Sequential(*layers, nn.Flatten(), last)
 
 
-def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape) -> nn.Sequential:
+def conv_decoder(
+    n_inputs: int,
+    channels: Sequence[int],
+    image_shape: ImageShape,
+    generator: torch.Generator | None = None,
+) -> nn.Sequential:
     """Build a convolutional network from vectors to images, in float32.
 
     Parameters
@@ -60,6 +75,8 @@ def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape
         Channels of the hidden layers of the mirrored encoder, in the encoder's order.
     image_shape : (int, int, int)
         Channels, height and width in pixels.
+    generator : torch.Generator, optional
+        Source of the weights; by default the global generator of torch.
 
     Returns
     -------
@@ -72,11 +89,14 @@ def conv_decoder(n_inputs: int, channels: Sequence[int], image_shape: ImageShape
         If there is no hidden layer, or if the hidden layers halve the image below one pixel.
     """
     shapes = halved_shapes(image_shape, channels)[::-1]
-    first = nn.Linear(n_inputs, math.prod(shapes[0]), dtype=torch.float32)
+    first = new_layer(nn.Linear, n_inputs, math.prod(shapes[0]), generator=generator)
     layers: list[nn.Module] = [first, nn.ReLU(), nn.Unflatten(1, shapes[0])]
     for before, after in itertools.pairwise(shapes):
         rest = after[1] % 2, after[2] % 2  # pixels lost by rounding down in the encoder
-        doubling = nn.ConvTranspose2d(before[0], after[0], output_padding=rest, **CONVOLUTION)
+        doubling = new_layer(
+            nn.ConvTranspose2d, before[0], after[0], generator=generator,
+            output_padding=rest, **CONVOLUTION,
+        )  # fmt: skip
         layers += [doubling, nn.ReLU()]
     return nn.Sequential(*layers[:-1], nn.Flatten())
 

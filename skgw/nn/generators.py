@@ -19,7 +19,7 @@ from skgw.nn.networks import (
     custom_network,
     mlp,
     named_shape_errors,
-    seeded_weights,
+    weight_source,
 )
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 from skgw.nn.weight_shapes import conv_decoder_shapes, mlp_shapes, prefixed
@@ -46,7 +46,7 @@ class Generator(nn.Module):
     def __init__(self, prior: Prior, network: nn.Module, n_outputs: int) -> None:
         super().__init__()
         self.prior, self.network = prior, network
-        self.register_buffer("scale", torch.ones(n_outputs))
+        self.register_buffer("scale", torch.ones(n_outputs, dtype=torch.float32))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw points (n, k); `stratified` noise lowers the variance of the batch."""
@@ -132,7 +132,7 @@ class GeneratorSpec:
     def build(self, seed: int = 0) -> Generator:
         """Build a generator with fresh weights in float32.
 
-        The global random state is left unchanged.
+        The global random state is left unchanged, also by threads that build at the same time.
 
         Parameters
         ----------
@@ -151,20 +151,20 @@ class GeneratorSpec:
         TypeError
             If a callable returns anything but a module.
         """
-        with seeded_weights(seed):
-            return Generator(self._prior(), self._network(), self.n_outputs).float()
+        source = weight_source(seed)
+        return Generator(self._prior(source), self._network(source), self.n_outputs).float()
 
-    def _prior(self) -> Prior:
+    def _prior(self, source: torch.Generator) -> Prior:
         if self.n_prior_components == 1:
             return GaussianPrior(self.latent_dim)
-        return MixturePrior(self.latent_dim, self.n_prior_components, COMPONENT_STD)
+        return MixturePrior(self.latent_dim, self.n_prior_components, COMPONENT_STD, source)
 
-    def _network(self) -> nn.Module:
+    def _network(self, source: torch.Generator) -> nn.Module:
         if not isinstance(self.network, str):
             dims = self.latent_dim, self.n_outputs
-            return custom_network(self.network, *dims, name="generator")
+            return custom_network(self.network, *dims, source, name="generator")
         check_layer_sizes(self.hidden_layer_sizes)
         if self.network == "conv":
             shape = check_image_shape(self.output_shape, self.n_outputs, name="output_shape")
-            return conv_decoder(self.latent_dim, self.hidden_layer_sizes, shape)
-        return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
+            return conv_decoder(self.latent_dim, self.hidden_layer_sizes, shape, source)
+        return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs), source)

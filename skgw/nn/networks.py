@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -15,22 +16,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skgw.nn.global_generator import lent
 from skgw.storable import storable
 
 NETWORKS = "mlp", "conv"  # names of architectures
 NetworkFactory = Callable[[int, int], nn.Module]
 Network = TypeVar("Network", bound=nn.Module)
 Shapes = Iterable[tuple[str, tuple[int, ...]]]  # names of weights, and their shapes
+Layer = TypeVar("Layer", bound=nn.Module)
 Built = TypeVar("Built", bound=nn.Module, covariant=True)
 
 
-def mlp(sizes: Sequence[int]) -> nn.Sequential:
+def mlp(sizes: Sequence[int], generator: torch.Generator | None = None) -> nn.Sequential:
     """Build a multilayer perceptron with ReLU activations and a linear output, in float32.
 
     Parameters
     ----------
     sizes : sequence of int
         Widths of input, hidden layers and output.
+    generator : torch.Generator, optional
+        Source of the weights; by default the global generator of torch.
 
     Returns
     -------
@@ -38,20 +43,57 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for width_in, width_out in itertools.pairwise(sizes):
-        layers += [nn.Linear(width_in, width_out, dtype=torch.float32), nn.ReLU()]
+        layers += [new_layer(nn.Linear, width_in, width_out, generator=generator), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
+def new_layer(
+    kind: Callable[..., Layer], *sizes: int, generator: torch.Generator | None, **options: Any
+) -> Layer:
+    """Build a linear or convolutional layer in float32, with the initial weights of torch.
+
+    Parameters
+    ----------
+    kind : type
+        `torch.nn.Linear`, or a convolution of torch.
+    *sizes : int
+        Numbers of inputs and outputs.
+    generator : torch.Generator or None
+        Source of the weights; None: the global generator of torch.
+    **options : object
+        Other arguments of the layer.
+
+    Returns
+    -------
+    Module
+        The layer that ``kind(...)`` returns if the global generator has the state of `generator`.
+    """
+    layer = nn.utils.skip_init(kind, *sizes, dtype=torch.float32, **options)
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(layer.weight[0].numel())
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer
+
+
 def custom_network(
-    network: nn.Module | NetworkFactory, n_inputs: int, n_outputs: int, *, name: str
+    network: nn.Module | NetworkFactory,
+    n_inputs: int,
+    n_outputs: int,
+    generator: torch.Generator,
+    *,
+    name: str,
 ) -> nn.Module:
     """Copy a module, or call a factory with (n_inputs, n_outputs).
+
+    The factory draws weights from the global generator of torch, which continues `generator`.
 
     Parameters
     ----------
     network : Module or callable
     n_inputs, n_outputs : int
         Dimensions of the network.
+    generator : torch.Generator
+        Source of the weights.
     name : str
         Name of the user's parameter, for the error message.
 
@@ -62,7 +104,8 @@ def custom_network(
     """
     if isinstance(network, nn.Module):
         return copy.deepcopy(network)
-    made = network(n_inputs, n_outputs)
+    with lent(generator):
+        made = network(n_inputs, n_outputs)
     if not isinstance(made, nn.Module):
         raise TypeError(f"{name} returned a {type(made).__name__}, expected a torch.nn.Module.")
     return made
@@ -106,12 +149,9 @@ def check_name(network: Any) -> None:
         raise ValueError(f"network must be one of {NETWORKS}, got {network!r}.")
 
 
-@contextlib.contextmanager
-def seeded_weights(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator in the block, and restore the global state afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+def weight_source(seed: int) -> torch.Generator:
+    """A new CPU generator for initial weights."""
+    return torch.Generator().manual_seed(seed)
 
 
 def check_shapes(expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> None:

@@ -133,10 +133,10 @@ def layerwise_penalty(network: nn.Module) -> Tensor:
     (0.0, 0.0)
     """
     matrices = [w.flatten(1) for w in network.parameters() if w.ndim > 1]
-    return sum((_orthogonality_error(w) for w in matrices), torch.zeros(()))
+    return sum((_orthogonality_error(w) for w in matrices), torch.zeros((), dtype=torch.float32))
 
 
 def _orthogonality_error(w: Tensor) -> Tensor:
     w = w if w.shape[0] >= w.shape[1] else w.T
     gram = w.T @ w
-    return (gram - torch.eye(len(gram)).to(gram)).square().sum()
+    return (gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).square().sum()

@@ -33,7 +33,7 @@ class GaussianPrior(Prior):
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
-        self.register_buffer("origin", torch.zeros(dim), persistent=False)
+        self.register_buffer("origin", torch.zeros(dim, dtype=torch.float32), persistent=False)
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); the distribution has no strata, so `stratified` has no effect."""
@@ -56,12 +56,20 @@ class MixturePrior(Prior):
         Number of Gaussians. The means are drawn from the standard normal distribution.
     scale : float
         Standard deviation of each Gaussian.
+    generator : torch.Generator, optional
+        Source of the means; by default the global generator of torch.
     """
 
-    def __init__(self, dim: int, n_components: int, scale: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        n_components: int,
+        scale: float,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__(dim)
         self.scale = scale
-        self.means = nn.Parameter(_normal(n_components, dim))
+        self.means = nn.Parameter(_normal(n_components, dim, generator))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); the strata are the components."""
@@ -85,6 +93,6 @@ class MixturePrior(Prior):
         return self.means[component] + self.scale * deviation
 
 
-def _normal(n: int, dim: int, generator: torch.Generator | None = None) -> Tensor:
+def _normal(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
     """Draw standard normal noise (n, dim) in float32, whatever torch's default dtype is."""
     return torch.randn(n, dim, generator=generator, dtype=torch.float32)

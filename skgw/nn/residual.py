@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.fields import PositiveInteger
-from skgw.nn.networks import Shapes, check_layer_sizes, mlp, seeded_weights
+from skgw.nn.networks import Shapes, check_layer_sizes, mlp, weight_source
 from skgw.nn.weight_shapes import mlp_shapes, prefixed
 from skgw.storable import storable
 
@@ -65,5 +65,5 @@ class ResidualSpec:
 
     def build(self, seed: int = 0) -> ResidualMap:
         """Build the map with fresh weights in float32."""
-        with seeded_weights(seed):
-            return ResidualMap(mlp((self.dim, *self.hidden_layer_sizes, self.dim)))
+        sizes = self.dim, *self.hidden_layer_sizes, self.dim
+        return ResidualMap(mlp(sizes, weight_source(seed)))

@@ -200,10 +200,11 @@ class BasinHopping:
 
     def refit(self, match: UnbalancedMatch, share: float) -> Similarity[Tensor]:
         """Fit the similarity to the matches of a random share of the groups."""
-        kept = torch.rand(int(self.groups.max()) + 1, generator=self.generator) < share
-        weights = torch.where(
-            kept.to(self.groups.device)[self.groups], 1.0, self.settings.dropped_weight
-        )
+        n_groups = int(self.groups.max()) + 1
+        kept = torch.rand(n_groups, generator=self.generator, dtype=torch.float32) < share
+        kept = kept.to(self.groups.device)[self.groups]
+        dropped = torch.full_like(kept, self.settings.dropped_weight, dtype=torch.float32)
+        weights = dropped.masked_fill(kept, 1.0)
         plan = weights[:, None].to(match.plan) * match.plan
         return similarity_of_plan(
             self.source, self.target, plan, max_scale=self.settings.unbalanced.max_scale
@@ -212,10 +213,10 @@ class BasinHopping:
     def rotate(self, similarity: Similarity[Tensor], noise: float) -> Similarity[Tensor]:
         """Perturb the rotation by Gaussian noise, of this norm relative to unit vectors."""
         rotation = similarity.rotation
-        gaussian = torch.randn(rotation.shape, generator=self.generator).to(rotation)
+        gaussian = torch.randn(rotation.shape, generator=self.generator, dtype=torch.float32)
         k = max(rotation.shape)
         scale = rotation.norm() / min(rotation.shape) ** 0.5
-        perturbed = polar_factor(rotation / scale + noise / k**0.5 * gaussian)
+        perturbed = polar_factor(rotation / scale + noise / k**0.5 * gaussian.to(rotation))
         return similarity._replace(rotation=scale * perturbed)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from skgw.nn.global_generator import seeded_global
 from skgw.solvers import full_precision
 from skgw.training.checkpoint import Checkpoint
 from skgw.training.objective import Objective, Phase
@@ -140,8 +141,8 @@ def _run(
     """Run the active phases of each step and return their losses, which stay on the device."""
     losses: dict[str, list[Tensor]] = {}
     processes = current_process_group()
-    with _seeded_global_noise(objective, generator):
-        objective.train()
+    objective.train()
+    with _global_noise(objective, optimizers, generator):
         for step in steps:
             for phase, optimizer in zip(phases, optimizers, strict=True):
                 if not phase.is_active(step):
@@ -159,16 +160,14 @@ def _run(
     return losses
 
 
-@contextlib.contextmanager
-def _seeded_global_noise(objective: Objective, generator: torch.Generator) -> Iterator[None]:
-    """Seed a copy of the global random state, which layers such as dropout use, by `generator`."""
-    devices = sorted({p.device.index or 0 for p in objective.parameters() if p.is_cuda})
-    with torch.random.fork_rng(devices=devices):
-        seed = int(torch.randint(2**62, (), generator=generator))
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
-        for device in devices:
-            torch.cuda.default_generators[device].manual_seed(seed)
-        yield
+def _global_noise(
+    objective: Objective,
+    optimizers: Sequence[torch.optim.Optimizer],
+    generator: torch.Generator,
+) -> contextlib.AbstractContextManager[None]:
+    """Seed the global generator by `generator`, if layers such as dropout may draw from it."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return seeded_global(seed, objective, *optimizers)
 
 
 def _set_learning_rate(
@@ -228,7 +227,8 @@ def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
 def _validate(state: TrainingState, processes: ProcessGroup) -> None:
     """Append the validation loss to the history, and keep the weights if the loss is the best."""
     history = state.history
-    loss = processes.broadcast(state.objective.validation_loss())
+    with seeded_global(history.n_iter, state.objective):
+        loss = processes.broadcast(state.objective.validation_loss())
     if loss is None:
         history.best_iter = history.n_iter
         return

@@ -74,7 +74,7 @@ class AutoencodedDomain(nn.Module):
             self.register_buffer(name, values, persistent=False)
         n_reference = max(len(anchors), min(n_reference, len(pool)))
         self.register_buffer("reference", torch.zeros(n_reference, dtype=torch.long))
-        self.register_buffer("scale", torch.zeros(()))
+        self.register_buffer("scale", torch.zeros((), dtype=torch.float32))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw the rows of a batch, (n, p)."""

@@ -86,8 +86,8 @@ class StoredSimilarity(nn.Module):
 
     def __init__(self, kx: int, ky: int) -> None:
         super().__init__()
-        self.register_buffer("rotation", torch.zeros(kx, ky))
-        self.register_buffer("offset", torch.zeros(ky))
+        self.register_buffer("rotation", torch.zeros(kx, ky, dtype=torch.float32))
+        self.register_buffer("offset", torch.zeros(ky, dtype=torch.float32))
 
     @property
     def value(self) -> Similarity[Tensor]:
@@ -136,9 +136,9 @@ class CoTrainingObjective(Objective):
         self.row_similarity = StoredSimilarity(x.coordinates.shape[1], y.coordinates.shape[1])
         n_pool = len(x.pool) + len(y.pool)
         self.register_buffer("matches", torch.zeros(n_pool, 2, dtype=torch.long))
-        self.register_buffer("mass", torch.ones(n_pool))
-        self.register_buffer("margin", torch.zeros(()))
-        self.register_buffer("cost_ratio", torch.zeros(()))
+        self.register_buffer("mass", torch.ones(n_pool, dtype=torch.float32))
+        self.register_buffer("margin", torch.zeros((), dtype=torch.float32))
+        self.register_buffer("cost_ratio", torch.zeros((), dtype=torch.float32))
         self.register_buffer("matched_by_code", torch.tensor(int(MatchedBy.NOTHING)))
         self.register_buffer("n_updates", torch.tensor(0))
 

@@ -108,7 +108,8 @@ def _subsample(space: CentredSpace, size: int, noise: torch.Generator) -> Centre
     # Systematic resampling, which repeats no point if weights are equal.
     order = torch.randperm(n, generator=noise)
     ends = space.weights.cpu()[order].double().cumsum(0)
-    grid = (torch.arange(size) + torch.rand(1, generator=noise)) / size * ends[-1]
+    offset = torch.rand(1, generator=noise, dtype=torch.float32)
+    grid = (torch.arange(size) + offset) / size * ends[-1]
     index = order[torch.searchsorted(ends, grid.double()).clamp_max(n - 1)].to(space.weights.device)
     weights = torch.full_like(space.weights[:size], 1 / size)
     return space._replace(factors=space.factors[index], weights=weights)
