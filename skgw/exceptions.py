@@ -5,7 +5,12 @@ import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["AmbiguousMatchingWarning", "GWConvergenceWarning", "LabelsAsDomainWarning"]
+__all__ = [
+    "AmbiguousMatchingWarning",
+    "CheckpointWarning",
+    "GWConvergenceWarning",
+    "LabelsAsDomainWarning",
+]
 
 # Packages on the call stack between the user's line and the warning.
 INTERMEDIATE_PACKAGES = {"skgw", "sklearn", "torch", "contextlib", "joblib"}
@@ -68,6 +73,28 @@ class AmbiguousMatchingWarning(UserWarning):
     ...     matcher = GWMatcher(random_state=0).fit(square, square)
     >>> caught[0].category.__name__
     'AmbiguousMatchingWarning'
+    """
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint cannot be used, and training begins anew.
+
+    The message names the file and what is wrong: the file is damaged, belongs to another run or
+    version, or its state does not fit.
+
+    Examples
+    --------
+    >>> import tempfile, warnings
+    >>> from pathlib import Path
+    >>> from skgw.training import Checkpoint
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "run.safetensors"
+    ...     _ = path.write_bytes(b"of another program")
+    ...     with warnings.catch_warnings(record=True) as caught:
+    ...         warnings.simplefilter("always")
+    ...         restored = Checkpoint(path).restore(state=None)
+    >>> restored, caught[0].category.__name__
+    (False, 'CheckpointWarning')
     """
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from skgw._version import __version__
 
 ENTRY = "skgw"  # the one entry of the metadata
+DRAFT_SUFFIX = ".partial"
 
 
 def write_file(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
@@ -47,7 +48,13 @@ def write_file(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str,
     text = json.dumps({"header": header, "checksum": checksum(header, arrays)})
     content = save(dict(arrays), metadata={ENTRY: text})
     path = Path(os.path.realpath(path))
-    draft = path.with_name(f".skgw-{secrets.token_hex(8)}.partial")
+    while not _replace(path, content):  # until no other process has removed the draft
+        pass
+
+
+def _replace(path: Path, content: bytes) -> bool:
+    """Write a draft and let it take the place of the file; False if the draft has vanished."""
+    draft = path.with_name(f"{_draft_prefix(path)}{secrets.token_hex(8)}{DRAFT_SUFFIX}")
     try:
         with draft.open("xb") as file:
             file.write(content)
@@ -55,10 +62,47 @@ def write_file(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str,
             os.fsync(file.fileno())
         draft.replace(path)
     except BaseException as error:
+        if isinstance(error, FileNotFoundError) and path.parent.is_dir():
+            return False
         with contextlib.suppress(OSError):
             draft.unlink()
         if isinstance(error, OSError):
             error.filename, error.filename2 = str(path), None  # not the draft
+        raise
+    return True
+
+
+def remove_drafts(path: str | Path) -> None:
+    """Delete the drafts of a file, which killed processes have left.
+
+    A process that is writing one of them writes another one.
+    """
+    path = Path(os.path.realpath(path))
+    for draft in path.parent.glob(f"{_draft_prefix(path)}*{DRAFT_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
+def _draft_prefix(path: Path) -> str:
+    """Beginning of the names of the drafts of a file, shorter than the longest names of files."""
+    return f".skgw-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
+
+
+def check_folder(folder: str | Path) -> None:
+    """Create a folder unless it exists, and try to write to it.
+
+    Raises
+    ------
+    OSError
+        If no file can be written to the folder; the message names the folder.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        trial = Path(folder) / f".skgw-{secrets.token_hex(8)}{DRAFT_SUFFIX}"
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        error.filename, error.filename2 = str(folder), None
         raise
 
 

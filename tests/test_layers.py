@@ -29,7 +29,7 @@ BELOW = {
     "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},
     "metrics": {"registration", "solvers", "spaces"},
     "registration": {"nn", "solvers"},
-    "training": {"nn", "solvers"},
+    "training": {"_version", "nn", "solvers"},
     "datasets": {"spaces"},
     "solvers": set(),
     "nn": set(),

@@ -58,7 +58,8 @@ tol : float, default={tol}
 checkpoint : str, Path or None, default={checkpoint}
     Folder for checkpoints, written every 50 updates. An interrupted fit resumes when `fit` is
     called again with the same parameters and data. With an integer `random_state` the resumed fit
-    ends with the same result. `fit` deletes the file when it is complete.
+    ends with the same result. `fit` deletes the file when it is complete. A file that is damaged is
+    not used: `fit` warns (`CheckpointWarning`) and begins anew. Loading a file runs no code.
 device : str, default={device}
     "cpu", "cuda", "cuda:N" or "auto": CUDA if it is available, else the CPU.
 verbose : int, default={verbose}
@@ -181,6 +182,8 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
             For rows that are not finite numbers.
         FloatingPointError
             If training diverges.
+        OSError
+            If `checkpoint` is a folder that cannot be written to.
         """
         return self._run_fit(X)
 

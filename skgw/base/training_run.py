@@ -15,6 +15,7 @@ from skgw._version import __version__
 from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random_state
 from skgw.base.parameters import Part, parts_of
 from skgw.base.sklearn_compat import CallbackTask
+from skgw.files import check_folder
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
 from skgw.training.process_group import current_process_group, join_process_group
 
@@ -51,6 +52,8 @@ class TrainingRun:
         self.seed = draw_seed(self.rng)
         self.task: CallbackTask | None = None
         self.checkpoint: Checkpoint | None = None
+        if estimator.checkpoint is not None and self.process_group.is_first:
+            check_folder(estimator.checkpoint)  # before any work
 
     def noise(self, offset: int = 0) -> torch.Generator:
         """A CPU generator for one purpose of the fit; each purpose has its own offset."""
@@ -107,7 +110,16 @@ class TrainingRun:
             n_iter_no_change=params.n_iter_no_change if params.early_stopping else None,
             tol=params.tol,
         )
-        history = train(objective, options, noise, report=self._report, checkpoint=self.checkpoint)
+        if self.checkpoint is not None and self.process_group.is_first:
+            self.checkpoint.prepare()
+        history = train(
+            objective,
+            options,
+            noise,
+            report=self._report,
+            checkpoint=self.checkpoint,
+            report_resumed=self._report_resumed,
+        )
         params.n_iter_ = history.n_iter
         params.loss_curve_ = history.losses[curve]
         params.validation_curve_ = history.validation
@@ -132,6 +144,11 @@ class TrainingRun:
             print(f"[{name}] {history.n_iter}/{self.max_iter}", *recent)
         return self.task is not None and self.task.step()
 
+    def _report_resumed(self, history: History) -> None:
+        """Print the iteration at which training resumes."""
+        if self.estimator.verbose:
+            print(f"[{type(self.estimator).__name__}] resumed at iteration {history.n_iter}")
+
     def _checkpoint(self, data: Any, initial_weights: Any) -> Checkpoint | None:
         """The checkpoint of this fit: its name depends on parameters, data and version."""
         folder = self.estimator.checkpoint
@@ -146,7 +163,7 @@ class TrainingRun:
                 "checkpoint names its file after the parameters, and a lambda or local function "
                 "has no unique name: use functions defined in a module."
             ) from None
-        return Checkpoint(Path(folder) / f"{type(self.estimator).__name__}-{name}.pt")
+        return Checkpoint(Path(folder) / f"{type(self.estimator).__name__}-{name}.safetensors")
 
     def _parameters(self) -> dict[str, Any]:
         """Parameters that change the result, in hashable form."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,6 +66,7 @@ def train(
     *,
     report: Callable[[History], bool] | None = None,
     checkpoint: Checkpoint | None = None,
+    report_resumed: Callable[[History], None] | None = None,
 ) -> History:
     """Train `objective` in place.
 
@@ -80,6 +82,8 @@ def train(
     checkpoint : Checkpoint, optional
         File that the state is saved to at every report. If the file exists, training resumes from
         its state, and ends with the same weights as an uninterrupted training.
+    report_resumed : callable, optional
+        Called with the history if training resumes.
 
     Returns
     -------
@@ -90,14 +94,21 @@ def train(
     In a group of several processes, each process draws its own batches and noise, and all processes
     step along the mean of their gradients. The weights are the same on all processes; so are the
     returned history, which is the history of the first process, and the final buffers. The first
-    process calls `report` and saves the states of all processes.
+    process calls `report` and `report_resumed`, and saves the states of all processes.
 
     Raises
     ------
     FloatingPointError
         If a loss or a weight is not finite.
+    OSError
+        If the checkpoint cannot be written.
     TypeError, ValueError
         If the optimiser is not a torch optimiser, or needs a closure.
+
+    Warns
+    -----
+    CheckpointWarning
+        If the checkpoint cannot be used; training begins anew.
     """
     processes = current_process_group()
     processes.sync_parameters(objective)
@@ -109,9 +120,11 @@ def train(
     ]
     state = TrainingState(objective, optimizers, generator, History())
     states = DistributedState(state, processes)
-    if checkpoint is not None:
-        states.restore(checkpoint)
     history = state.history
+    if checkpoint is not None:
+        resumed = states.restore(checkpoint)
+        if resumed and processes.is_first and report_resumed is not None:
+            report_resumed(history)
     stopped = _has_stalled(history, options)
     while history.n_iter < options.max_iter and not stopped:
         end = min(history.n_iter + options.report_every, options.max_iter)
@@ -148,10 +161,11 @@ def _run(
                 if not phase.is_active(step):
                     continue
                 _set_learning_rate(optimizer, phase, options, step)
-                updates = [
-                    _update(objective, phase, optimizer, options, generator, processes)
-                    for _ in range(phase.n_steps)
-                ]
+                with _divergence_named(objective, step):
+                    updates = [
+                        _update(objective, phase, optimizer, options, generator, processes)
+                        for _ in range(phase.n_steps)
+                    ]
                 prefix = "" if phase is phases[0] else f"{phase.name}."
                 for name in updates[0]:
                     mean = torch.stack([update[name] for update in updates]).mean()
@@ -209,6 +223,22 @@ def _record(history: History, pending: dict[str, list[Tensor]], n_iter: int) -> 
     history.n_iter = n_iter
 
 
+@contextlib.contextmanager
+def _divergence_named(objective: Objective, n_iter: int) -> Iterator[None]:
+    """Turn an error of the block into a FloatingPointError, if diverging training is its cause."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:  # those of linear algebra are of either kind
+        try:
+            _check_weights(objective, n_iter)
+        except FloatingPointError as cause:
+            raise cause from error
+        overflow = "overflow" in str(error)  # a learning rate beyond the dtype of the weights
+        if overflow or isinstance(error, (torch.linalg.LinAlgError, np.linalg.LinAlgError)):
+            raise _divergence(f"a computation failed ({error})", n_iter) from error
+        raise
+
+
 def _check_weights(objective: Objective, n_iter: int) -> None:
     """Raise an error for weights that are not finite, before a loss depends on them."""
     for name, weights in objective.named_parameters():
@@ -218,16 +248,21 @@ def _check_weights(objective: Objective, n_iter: int) -> None:
 def _check_finite(name: str, losses: Sequence[float], n_iter: int) -> None:
     """Raise an error for values that are not finite."""
     if not all(map(math.isfinite, losses)):
-        raise FloatingPointError(
-            f"Training diverged: {name!r} is not finite after {n_iter} iterations. "
-            "Lower the learning rate or raise epsilon."
-        )
+        raise _divergence(f"{name!r} is not finite", n_iter)
+
+
+def _divergence(reason: str, n_iter: int) -> FloatingPointError:
+    return FloatingPointError(
+        f"Training diverged: {reason} after {n_iter} iterations. "
+        "Lower the learning rate or raise epsilon."
+    )
 
 
 def _validate(state: TrainingState, processes: ProcessGroup) -> None:
     """Append the validation loss to the history, and keep the weights if the loss is the best."""
     history = state.history
-    with seeded_global(history.n_iter, state.objective):
+    seeded = seeded_global(history.n_iter, state.objective)
+    with seeded, _divergence_named(state.objective, history.n_iter):
         loss = processes.broadcast(state.objective.validation_loss())
     if loss is None:
         history.best_iter = history.n_iter

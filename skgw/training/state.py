@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,13 +82,44 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Restore a saved state."""
+        """Restore a saved state.
+
+        Raises
+        ------
+        Exception
+            If the state does not fit, or has weights that are not finite.
+        """
+        for weights in (saved["objective"], saved["best"]):
+            self._check_weights(weights)
+        history = History(**saved["history"])
         self.objective.load_state_dict(saved["objective"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+            if any(x.isnan().any() for x in _tensors(optimizer.state)):
+                raise ValueError("the state of an optimiser is not a number")
         self.generator.set_state(saved["generator"])
-        vars(self.history).update(saved["history"])
+        vars(self.history).update(vars(history))
         self.best = saved["best"]
+
+    def _check_weights(self, weights: dict[str, Tensor] | None) -> None:
+        """Raise an error for weights that training would not have kept."""
+        if weights is None:
+            return
+        for name, tensor in self.objective.state_dict().items():
+            if isinstance(tensor, Tensor) and weights[name].dtype != tensor.dtype:
+                raise ValueError(f"{name!r} has dtype {weights[name].dtype}, not {tensor.dtype}")
+        for name, _ in self.objective.named_parameters():
+            if not weights[name].isfinite().all():
+                raise ValueError(f"the weights {name!r} are not finite")
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """All tensors in nested dictionaries."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, Mapping):
+        for value in state.values():
+            yield from _tensors(value)
 
 
 @dataclass
@@ -118,18 +149,27 @@ class DistributedState:
             checkpoint.save(self)
         self.saved = []
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Give each process its state from the file, if there is one."""
+    def restore(self, checkpoint: Checkpoint) -> bool:
+        """Give each process its state from the file; False if there is none that can be used."""
         if self.process_group.is_first:
             checkpoint.restore(self)
         saved, self.saved = self.process_group.broadcast(self.saved), []
         if saved:
             self.state.load_state_dict(saved[self.process_group.rank])
+        return bool(saved)
 
     def state_dict(self) -> dict[str, Any]:
         """Content of the file."""
         return {"ranks": self.saved}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Read the states of all processes, without restoring them yet."""
+        """Try the states of all processes, and keep them if they fit."""
+        before = copy.deepcopy(self.state.state_dict())
+        try:
+            for state in saved["ranks"]:
+                self.state.load_state_dict(state)
+            if len(saved["ranks"]) != self.process_group.size:
+                raise ValueError(f"it holds the states of {len(saved['ranks'])} processes")
+        finally:
+            self.state.load_state_dict(before)
         self.saved = saved["ranks"]

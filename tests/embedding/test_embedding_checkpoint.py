@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from skgw.embedding import Prior
+from skgw.exceptions import CheckpointWarning
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,38 @@ def test_checkpoints_know_equal_modules(quick, X, frequent, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             estimator.set_callbacks(Recorder(interrupt_at=1)).fit(X)
         assert len(list(tmp_path.iterdir())) == n_files
+
+
+def test_a_resumed_fit_says_so(quick, X, frequent, tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        quick(checkpoint=tmp_path).set_callbacks(Recorder(interrupt_at=1)).fit(X)
+    quick(checkpoint=tmp_path, verbose=1).fit(X)
+    assert "[GWGenerativeEmbedding] resumed at iteration 2\n" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_is_not_used(quick, X, frequent, tmp_path):
+    expected = quick().fit(X)
+    with pytest.raises(KeyboardInterrupt):
+        quick(checkpoint=tmp_path).set_callbacks(Recorder(interrupt_at=2)).fit(X)
+    (path,) = tmp_path.iterdir()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(CheckpointWarning, match=f"training begins anew: {path} is damaged") as seen:
+        found = quick(checkpoint=tmp_path).fit(X)
+    assert seen[0].filename == __file__
+    assert_array_equal(found.embedding_, expected.embedding_)
+    assert found.loss_curve_ == expected.loss_curve_
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error_at_once(quick, X, tmp_path):
+    (tmp_path / "file").write_text("")
+    recorder = Recorder()
+    estimator = quick(checkpoint=tmp_path / "file").set_callbacks(recorder)
+    with pytest.raises(OSError, match=str(tmp_path / "file")):
+        estimator.fit(X)
+    assert recorder.tasks == []
 
 
 def test_a_lambda_has_no_checkpoint(quick, X, tmp_path):

@@ -258,3 +258,13 @@ def test_a_constant_rate_goes_further(quick, X):
     ]
     moved = [np.abs(end.generated_ - start.generated_).max() for end in ends]
     assert moved[1] > 3 * moved[0]
+
+
+@pytest.mark.parametrize("learning_rate", [1e2, 1e30, 1e200])
+@pytest.mark.parametrize("adversary", [None, "mlp"])
+def test_any_divergence_is_a_floating_point_error(quick, X, frequent, learning_rate, adversary):
+    estimator = quick(adversary=adversary, max_iter=40, learning_rate_init=learning_rate)
+    if adversary is None and learning_rate == 1e2:
+        estimator.set_params(optimizer="sgd", learning_rate_init=1e10)
+    with pytest.raises(FloatingPointError, match="Lower the learning rate"):
+        estimator.fit(X)

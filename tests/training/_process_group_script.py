@@ -71,7 +71,7 @@ def resume(processes, folder):
         train(objective, options, noise, report=report, checkpoint=checkpoint)
         return objective
 
-    whole, checkpoint = run(None), Checkpoint(Path(folder) / "run.pt")
+    whole, checkpoint = run(None), Checkpoint(Path(folder) / "run.safetensors")
     run(checkpoint, stop_at=4)
     resumed = run(checkpoint)
     return {

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -205,12 +206,67 @@ def test_a_gradient_that_is_not_finite_ends_the_training(tmp_path, bad, update):
             return {"loss": (self.x - 3).nan_to_num().square().sum() + spike}
 
     objective = Diverging(phases=[("critic", 3)], validation=lambda objective: 0.0)
-    checkpoint = Checkpoint(tmp_path / "run.pt")
+    checkpoint = Checkpoint(tmp_path / "run.safetensors")
     options = TrainingOptions(max_iter=4, report_every=2)
     with pytest.raises(FloatingPointError, match="'x' is not finite after 2 iterations"):
         train(objective, options, seeded(), checkpoint=checkpoint)
     assert False not in objective.modes  # it was not validated
     assert not checkpoint.path.exists()
+
+
+class Failing(Bowl):
+    """Linear algebra fails in the fifth update, with weights of this value."""
+
+    def __init__(self, weights, error, where):
+        def validation(objective):
+            return 0.0 if where == "losses" else self.fail()
+
+        super().__init__(validation=validation)
+        self.weights, self.error, self.where = weights, error, where
+
+    def losses(self, phase, generator):
+        losses = super().losses(phase, generator)
+        if self.where == "losses" and len(self.asked) == 5:
+            self.fail()
+        return losses
+
+    def fail(self):
+        with torch.no_grad():
+            self.x.fill_(self.weights)
+        raise self.error
+
+
+@pytest.mark.parametrize("where", ["losses", "validation"])
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (math.nan, torch.linalg.LinAlgError("svd failed"), "'x' is not finite after 4 iterations"),
+        (math.inf, ValueError("NaN"), "'x' is not finite after 4 iterations"),
+        (
+            1e10,
+            torch.linalg.LinAlgError("svd failed"),
+            r"computation failed \(svd failed\) after 4",
+        ),
+        (1e10, np.linalg.LinAlgError("svd failed"), r"computation failed \(svd failed\) after 4"),
+    ],
+)
+def test_an_error_of_diverged_weights_names_the_divergence(weights, error, message, where):
+    options = TrainingOptions(max_iter=8, report_every=4)
+    with pytest.raises(FloatingPointError, match=f"{message}.*Lower the learning rate") as caught:
+        train(Failing(weights, error, where), options, seeded())
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [ValueError("of another cause"), RuntimeError("of another")])
+def test_other_errors_remain(error):
+    with pytest.raises(type(error), match="of another"):
+        train(Failing(1.0, error, "losses"), TrainingOptions(max_iter=8), seeded())
+
+
+def test_a_learning_rate_beyond_the_dtype_is_a_divergence():
+    options = TrainingOptions(max_iter=8, learning_rate=1e200)
+    with pytest.raises(FloatingPointError, match="Lower the learning rate"):
+        train(Bowl(), options, seeded())
 
 
 def test_a_validation_that_is_not_finite_ends_the_training():
@@ -343,7 +399,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     options = TrainingOptions(max_iter=11, report_every=2, optimizer=optimizer, learning_rate=0.1)
     whole, parts, resumed = objective(), objective(), objective()
     expected = train(whole, options, seeded())
-    checkpoint = Checkpoint(tmp_path / "run.pt")
+    checkpoint = Checkpoint(tmp_path / "run.safetensors")
     with pytest.raises(Interrupt):
         train(parts, options, seeded(), report=interrupting, checkpoint=checkpoint)
     history = train(resumed, options, seeded(99), checkpoint=checkpoint)
@@ -355,7 +411,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(
 
 def test_a_stalled_training_is_not_taken_up_again(tmp_path):
     options = TrainingOptions(max_iter=9, report_every=1, n_iter_no_change=1)
-    checkpoint = Checkpoint(tmp_path / "run.pt")
+    checkpoint = Checkpoint(tmp_path / "run.safetensors")
     first, second = (Bowl(validation=lambda objective: 1.0) for _ in range(2))
     for objective in (first, second):
         assert train(objective, options, seeded(), checkpoint=checkpoint).n_iter == 2
