@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from skgw.matching.confidence import confidence
+from skgw.matching.contradiction import pair_costs
 from skgw.matching.metric_selection import SelectionSettings, sample_rows, select_metrics
 from skgw.matching.out_of_sample import PlanExtension, extend_reference_plan
 from skgw.matching.reference import CouplingSettings, PartialPlan, choose_epsilon, couple
@@ -72,6 +73,8 @@ class AlignmentOptions:
     device : torch.device
     epsilon, unbalanced, mass, refine
         Parameters of `GWMatcher`.
+    check_pairs : bool
+        Whether to compare the matching with a matching without the anchor pairs.
     settings : MatchingSettings
     """
 
@@ -82,6 +85,7 @@ class AlignmentOptions:
     unbalanced: Any = None
     mass: float | None = None
     refine: bool = False
+    check_pairs: bool = False
     settings: MatchingSettings = field(default_factory=MatchingSettings)
 
 
@@ -117,12 +121,14 @@ def align(
         extended = _extend(pair, domains, side_information, result)
         # Global and local distances reveal different errors.
         certainty = np.sqrt(certainty * extended.confidence)
+    costs = pair_costs(pair, side_information, selected, seed) if options.check_pairs else None
     plan = result.plan.cpu().numpy()
     return Alignment(
         metrics, trial, epsilon, domains, extended.extension, extended.distances, plan,
         value=_discrepancy(domains, plan),
         confidence=certainty,
         converged=bool(result.converged) and extended.error < settings.max_extension_error,
+        pair_costs=costs,
     )  # fmt: skip
 
 

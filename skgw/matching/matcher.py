@@ -34,6 +34,7 @@ from skgw.base.two_domains import (
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.confidence import distances_of_means
+from skgw.matching.contradiction import warn_of_contradiction
 from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
@@ -223,6 +224,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             If `margin_` is below 0.2.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
+        UserWarning
+            If `pairs` contradict the distances: they double the discrepancy, and a matching without
+            them gives their rows to other rows.
         GWConvergenceWarning
             If the plan has not converged.
         """
@@ -247,7 +251,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             TrainingDomain(rows[1], metric_y, self.n_neighbors, rng),
         )
         options = self._options(max(X.shape[0], Y.shape[0]))
-        self._store(align(domains, side_information, options, seed))
+        found = align(domains, side_information, options, seed)
+        self._store(found)
+        warn_of_contradiction(found.pair_costs)
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
         if self.margin_ < AMBIGUOUS_MARGIN:
             warn_user(
@@ -381,6 +387,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             unbalanced=self.unbalanced,
             mass=self.mass,
             refine=self.refine and free,
+            check_pairs=True,
             settings=SETTINGS,
         )
 

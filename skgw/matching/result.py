@@ -10,6 +10,7 @@ from scipy import sparse
 from skgw.base.coupling import Coupling
 from skgw.base.two_domains import TwoDomainState
 from skgw.fields import Numbers, Positive, Shape, SparseNumbers
+from skgw.matching.contradiction import PairCosts
 from skgw.matching.metric_selection import Trial
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.training_domain import ReferenceDomain
@@ -65,6 +66,8 @@ class Alignment(NamedTuple):
         Gromov-Wasserstein discrepancy of the plan, without entropy.
     confidence : array of shape (n,)
     converged : bool
+    pair_costs : PairCosts or None
+        Of the anchor pairs, if they were checked.
     """
 
     metrics: tuple[Metric, Metric]
@@ -77,6 +80,7 @@ class Alignment(NamedTuple):
     value: float
     confidence: Array
     converged: bool
+    pair_costs: PairCosts | None
 
     def whole_plan(self) -> Array | LazyPlan:
         """The plan between all training rows, (n, m).

@@ -176,7 +176,8 @@ def test_pairs_decide_between_symmetric_matchings(square, quick):
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_pairs_hold_against_the_distances(copies, quick):
     wrong = copies.match[[1, 0]]
-    matcher = quick().fit(copies.X, copies.Y, pairs=([0, 1], wrong))
+    with pytest.warns(UserWarning, match="pairs contradict the distances"):
+        matcher = quick().fit(copies.X, copies.Y, pairs=([0, 1], wrong))
     assert_array_equal(matcher.match()[:2], wrong)
 
 

@@ -120,3 +120,32 @@ def test_graphs_know_names(quick):
     matcher = quick(metric="precomputed").fit(graph, graph, pairs=(["00", "22"], ["40", "22"]))
     match = dict(zip(graph, np.array(list(graph))[matcher.match()], strict=True))
     assert match == {f"{i}{j}": f"{4 - i}{j}" for i in range(5) for j in range(3)}
+
+
+# ---------------------------------------------------------------- pairs against the distances
+
+
+@pytest.fixture(scope="module")
+def isometric():
+    """Distances that match every row: rows, and partners of the first domain's rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4)) * [4, 2, 0.2, 0.1]
+    order = rng.permutation(80)
+    Y = (X @ np.linalg.qr(rng.normal(size=(6, 4)))[0].T)[order]
+    return X, Y, np.argsort(order)
+
+
+@pytest.mark.parametrize("k", [1, 2, 6])
+def test_right_pairs_agree_with_the_distances(quick, isometric, k):
+    X, Y, match = isometric
+    rows = np.arange(3, 3 + k)
+    matcher = quick().fit(X, Y, pairs=(rows, match[rows]))  # a warning would be an error
+    assert (matcher.match() == match).mean() > 0.95
+
+
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
+@pytest.mark.parametrize("rows", [[3, 9], [3, 9, 20, 31]])
+def test_wrong_pairs_contradict_the_distances(quick, isometric, rows):
+    X, Y, match = isometric
+    with pytest.warns(UserWarning, match=r"pairs contradict the distances.*alpha"):
+        quick().fit(X, Y, pairs=(rows, np.roll(match[rows], 1)))
