@@ -41,12 +41,12 @@ OUTPUT_FORMATS = ("default", "pandas", "polars")  # of `set_output`
 UNSAVED_ATTRIBUTES = ("_skl_callbacks", "_metadata_request")  # of scikit-learn, not fitted state
 
 
-def resolve_device(device: str, *, required: bool = True) -> torch.device:
+def resolve_device(device: str | torch.device, *, required: bool = True) -> torch.device:
     """The torch device of a name.
 
     Parameters
     ----------
-    device : str
+    device : str or torch.device
         "cpu", "cuda", "cuda:N" or "auto": CUDA if it is available, else the CPU.
     required : bool, default=True
         Whether an unavailable device is an error; otherwise the CPU replaces the device.
@@ -56,7 +56,7 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
     ValueError
         For an unavailable device that is required, and for a device of another kind.
     """
-    check_device_name(device)
+    device = check_device_name(device)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -67,13 +67,15 @@ def resolve_device(device: str, *, required: bool = True) -> torch.device:
         raise ValueError(f"device={device!r} is not available: {error}") from None
 
 
-def check_device_name(device: str) -> None:
-    """Raise a ValueError for a device of another kind than `resolve_device` takes."""
+def check_device_name(device: str | torch.device) -> str:
+    """The name of a device; a ValueError for a device of a kind that `resolve_device` refuses."""
+    device = str(device)
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", device):
         raise ValueError(
             f"device={device!r} is not supported: use 'auto', 'cpu', 'cuda' or 'cuda:N'. "
             "Devices of other kinds lack float64."
         )
+    return device
 
 
 def draw_seed(random_state: Any) -> int:
@@ -218,7 +220,11 @@ class PersistenceMixin:
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
         excluded = {*params, *UNSAVED_ATTRIBUTES}
         state = {name: x for name, x in vars(self).items() if name not in excluded}
-        saved = {name: x for name, x in params.items() if name not in UNSAVED_PARAMETERS}
+        saved = {
+            name: str(x) if isinstance(x, torch.device) else x
+            for name, x in params.items()
+            if name not in UNSAVED_PARAMETERS
+        }
         content = encode_state(type(self).__name__, saved, state)
         self._check_content(state)
         self._check_state()

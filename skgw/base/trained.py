@@ -60,7 +60,7 @@ checkpoint : str, Path or None, default={checkpoint}
     called again with the same parameters and data. With an integer `random_state` the resumed fit
     ends with the same result. `fit` deletes the file when it is complete. A file that is damaged is
     not used: `fit` warns (`CheckpointWarning`) and begins anew. Loading a file runs no code.
-device : str, default={device}
+device : str or torch.device, default={device}
     "cpu", "cuda", "cuda:N" or "auto": CUDA if it is available, else the CPU.
 verbose : int, default={verbose}
     Print the losses every 50 updates. Progress bars: `set_callbacks` of scikit-learn.
@@ -157,7 +157,7 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
     n_iter_no_change: int = param(POSITIVE_INTEGER, default=10)
     tol: float = param(NON_NEGATIVE, default=1e-4)
     checkpoint: str | Path | None = param(str, Path, None, default=None)
-    device: str = param(str, default="auto")
+    device: str | torch.device = param(str, torch.device, default="auto")
     verbose: int = param("verbose", default=0)
     random_state: Any = param("random_state", default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,11 @@ def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
     """
     shape, prior = layout.output_shape, Prior.read(generator.prior)
     if shape is not None:
+        if len(shape) == 3 and math.prod(shape) != layout.n_components:
+            raise ValueError(
+                f"output_shape={tuple(shape)} has {math.prod(shape)} values, and n_components is "
+                f"{layout.n_components}: set n_components={math.prod(shape)}."
+            )
         shape = check_image_shape(shape, layout.n_components, name="output_shape")
     return nn.GeneratorSpec(
         n_outputs=layout.n_components,

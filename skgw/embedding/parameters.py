@@ -136,10 +136,11 @@ class Style(Part):
     ----------
     classifier : callable, Module or fitted classifier, default=None
         Required. A callable maps points, a tensor (n, n_components), to a differentiable penalty
-        for each point. A module maps points to logits. A fitted scikit-learn classifier is
-        linear, an `MLPClassifier`, or a pipeline of affine transformers and such a classifier; in a
-        search, wrap the classifier in `sklearn.frozen.FrozenEstimator`. Points are in the
-        coordinates of the generator, which the embedding then keeps.
+        for each point, or to one number for all points. A module maps points to logits. A fitted
+        scikit-learn classifier is linear, an `MLPClassifier`, or a pipeline of affine transformers
+        and such a classifier; in a search, wrap the classifier in
+        `sklearn.frozen.FrozenEstimator`. Points are in the coordinates of the generator, which the
+        embedding then keeps.
     target : label or None, default=None
         Class of the points: a label of a scikit-learn classifier, or the position of a logit of a
         module (None: 0).

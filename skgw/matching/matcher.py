@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -95,7 +96,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     transformer_x, transformer_y : transformer or None, default=None
         Cloned and fitted to the features of either domain before distances are computed.
         Translated rows have the features before the transformation.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         Device of the solves: "auto" (CUDA if available, else the CPU), "cpu" or "cuda:N".
     random_state : int, RandomState or None, default=None
         Seed of the starts and subsamples. On a CPU one seed gives one result.
@@ -184,7 +185,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     refine: bool = param("boolean", default=True)
     transformer_x: Any = param(HasMethods(["fit", "transform"]), None, default=None)
     transformer_y: Any = param(HasMethods(["fit", "transform"]), None, default=None)
-    device: str = param(str, default="auto")
+    device: str | torch.device = param(str, torch.device, default="auto")
     random_state: Any = param("random_state", default=None)
 
     @all_or_nothing
