@@ -13,6 +13,7 @@ from skgw.embedding import Generator
 
 # The contract is checked with these, not the quality of a fit.
 QUICK = {"max_iter": 3, "n_generated": 50, "generator": Generator(n_init_updates=3)}
+QUICK_TRANSLATION = {"hidden_layer_sizes": (8,), "max_iter": 4, "n_init": 2}
 ESTIMATORS = {
     "features": GWGenerativeEmbedding(**QUICK),
     "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
@@ -21,7 +22,11 @@ ESTIMATORS = {
     "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
     "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
     "variational": VariationalAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
-    "co-trained": GWCoTrainedAutoencoders(1, hidden_layer_sizes=(8,), max_iter=4, n_init=2),
+    "co-trained": GWCoTrainedAutoencoders(1, **QUICK_TRANSLATION),
+    "co-trained, geodesic": GWCoTrainedAutoencoders(1, metric="geodesic", **QUICK_TRANSLATION),
+    "co-trained, precomputed": GWCoTrainedAutoencoders(
+        1, metric="precomputed", **QUICK_TRANSLATION
+    ),
 }
 TRAINED = {
     name: estimator

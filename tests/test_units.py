@@ -12,7 +12,10 @@ from skgw.metrics import relative_distortion
 from skgw.nn.coded_domain import Scaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
-NAMES = ("features", "geodesic", "precomputed", "matcher", "variational", "co-trained")
+NAMES = (
+    "features", "geodesic", "precomputed", "matcher", "variational", "co-trained",
+    "co-trained, geodesic",
+)  # fmt: skip
 
 
 def fitted(name, X, Y, unit, **params):

@@ -31,3 +31,8 @@ def normal_mixture(codes: NDArray[Any], rng: np.random.RandomState) -> NormalMix
         mixture.fit(codes)
     factors = np.linalg.cholesky(mixture.covariances_)
     return NormalMixture(mixture.weights_, mixture.means_, factors)
+
+
+def code_distribution(kind: str, codes: NDArray[Any], rng: np.random.RandomState) -> NormalMixture:
+    """The prior of codes (n, k) of a kind of autoencoder; for "ae", without prior, a mixture."""
+    return normal_mixture(codes, rng) if kind == "ae" else NormalMixture.standard(codes.shape[1])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, validate_data
 
 from skgw.base.input_kinds import explained, refuse_condensed_distances, refuse_foreign_kinds
@@ -237,6 +238,19 @@ def with_node_names(estimator: BaseEstimator, rows: Any, X: Any) -> Any:
 
     names = getattr(estimator, "node_names_", list(range(estimator.n_features_in_)))
     return pd.DataFrame(rows, index=pd.Index(new_nodes(X, names), tupleize_cols=False))
+
+
+def describe_input(tags: Tags, metric: Any, *, sparse_features: bool) -> None:
+    """Set the tags of input under a metric, or under the first metric of a pair.
+
+    Precomputed distances are pairwise and non-negative, and a sparse matrix is a graph. With
+    `sparse_features` features may be sparse if the metric takes sparse rows.
+    """
+    first = metric[0] if isinstance(metric, tuple | list) else metric
+    precomputed = isinstance(first, str) and first == "precomputed"
+    tags.input_tags.pairwise = precomputed
+    tags.input_tags.positive_only = precomputed
+    tags.input_tags.sparse = precomputed or (sparse_features and first in SPARSE_METRICS)
 
 
 def read_codes(Z: Any, n_components: int, name: str) -> Array:

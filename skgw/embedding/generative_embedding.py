@@ -27,7 +27,13 @@ from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, part
 from skgw.base.sklearn_compat import Interval
 from skgw.base.trained import Optimizer, TrainedEstimator, hold_out, whole_fit
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import estimate_scale, read_codes, read_points, with_node_names
+from skgw.base.validation import (
+    describe_input,
+    estimate_scale,
+    read_codes,
+    read_points,
+    with_node_names,
+)
 from skgw.embedding.barycentric_projection import BarycentricProjection
 from skgw.embedding.builders import (
     Layout,
@@ -449,10 +455,7 @@ class GWGenerativeEmbedding(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        precomputed = self.metric == "precomputed"
-        tags.input_tags.pairwise = precomputed
-        tags.input_tags.positive_only = precomputed
-        tags.input_tags.sparse = precomputed or self.metric in SPARSE_METRICS
+        describe_input(tags, self.metric, sparse_features=True)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -9,6 +9,7 @@ from skgw.embedding.objective import GenerativeObjective
 from skgw.nn import Generator, MixturePrior
 from skgw.nn.convolutions import ImageShape
 from skgw.nn.global_generator import seeded_global
+from skgw.registration.landmark_scaling import centred_gram
 from skgw.solvers import full_precision
 from skgw.training.batches import evenly_spaced
 
@@ -27,9 +28,7 @@ def classical_scaling(D: Tensor, k: int) -> Tensor:
     ----------
     :cite:t:`torgerson1952`.
     """
-    squared = D * D
-    gram = -0.5 * (squared - squared.mean(0) - squared.mean(1, keepdim=True) + squared.mean())
-    values, vectors = torch.linalg.eigh(gram)
+    values, vectors = torch.linalg.eigh(centred_gram(D * D))
     top = values.argsort(descending=True)[:k]
     out = D.new_zeros(len(D), k)
     out[:, : len(top)] = vectors[:, top] * values[top].clamp_min(0).sqrt()

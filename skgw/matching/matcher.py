@@ -32,6 +32,7 @@ from skgw.base.two_domains import (
     row_names,
     transformed,
 )
+from skgw.base.validation import describe_input
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.confidence import distances_of_means
@@ -362,11 +363,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        first = self.metric[0] if isinstance(self.metric, tuple | list) else self.metric
-        precomputed = first == "precomputed"
-        tags.input_tags.pairwise = precomputed
-        tags.input_tags.positive_only = precomputed
-        tags.input_tags.sparse = precomputed or first in SPARSE_METRICS
+        describe_input(tags, self.metric, sparse_features=True)
         tags.target_tags.required = True
         return tags
 

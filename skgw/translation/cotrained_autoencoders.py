@@ -7,13 +7,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgw.autoencoders.base import automatic_updates
-from skgw.autoencoders.mixture import normal_mixture
-from skgw.autoencoders.objective import KINDS, AutoencodingOptions
+from skgw.autoencoders.mixture import code_distribution
+from skgw.autoencoders.objective import KINDS
 from skgw.base.coupling import Coupling
 from skgw.base.domains import Domains
 from skgw.base.estimator import draw_seed, seeded, tensor_in_tensor_out, weighted_distortion
@@ -39,20 +38,22 @@ from skgw.base.two_domains import (
     row_names,
     transformed,
 )
-from skgw.base.validation import read_codes
+from skgw.base.validation import describe_input, read_codes, with_node_names
 from skgw.matching.side_information import read_anchors
-from skgw.nn.coded_domain import NormalMixture
 from skgw.spaces.finite import Array
+from skgw.translation.domain_rows import DomainRows, check_kind, read_domain
 from skgw.translation.fitted_state import CoTrainedState
 from skgw.translation.latent_matching import LatentMatcher
-from skgw.translation.matches import nearest
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
 from skgw.translation.parameters import TranslationNetwork
-from skgw.translation.result import CoTrained, conclude, diagnostics, warn_of_doubts
-from skgw.translation.setup import DomainOptions, DomainSetup, image_shape_of, set_up_domain
-
-N_MATCHINGS = 10  # during the second part of the training
-MAX_COMPARED = 1000  # training rows that `score` measures distances to
+from skgw.translation.result import (
+    CoTrained,
+    conclude,
+    describe_rows,
+    diagnostics,
+    warn_of_doubts,
+)
+from skgw.translation.setup import DomainOptions, DomainSetup, check_reads_images, set_up_domain
 
 
 @with_parameters
@@ -62,12 +63,27 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     Each autoencoder compresses the rows of its domain. A Gromov-Wasserstein loss makes the
     distances between codes agree across the domains: the codes of the two domains then differ by a
     rotation. The estimator finds the rotation, matches rows by their rotated codes, and translates
-    a row by decoding the mean code of its matched rows in the other domain.
+    a row by decoding the mean code of its matched rows in the other domain. A domain is given by
+    features, distances or a graph.
 
     Parameters
     ----------
     n_components : int, or pair of int, default=8
         Dimension of the codes, of both domains or of each.
+    metric : str, callable or pair of these, default="euclidean"
+        Metric of both domains, or one for each: "precomputed" (distances, or a graph), "geodesic"
+        (shortest paths in the graph of nearest neighbours), or a metric of
+        `sklearn.metrics.pairwise_distances`. The autoencoder reads features with "euclidean". With
+        another metric it reads coordinates that landmark scaling computes from the distances to
+        `n_landmarks` training rows.
+    n_neighbors : int, default=15
+        Number of neighbours of a row in the graph of ``metric="geodesic"``.
+    edge_length : str, default="auto"
+        Length of the edges of a graph. "auto": the stored entries of a sparse matrix, and 1 in a
+        networkx graph. "hops": 1. "weight": the entries, or the edge attribute "weight". Other
+        names are edge attributes of a networkx graph.
+    n_landmarks : int, default=256
+        Largest number of landmarks of a domain, random training rows. Unused with "euclidean".
     autoencoder : {"ae", "vae", "wae-mmd", "wae-gan"}, default="ae"
         Penalty on the difference between the distribution of the codes and the standard normal
         distribution: none, the Kullback-Leibler divergence of a variational autoencoder, the
@@ -148,6 +164,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Numbers of columns of the two domains.
     feature_names_in_, feature_names_y_in_ : array of str
         Names of the columns, for a domain whose names are all strings.
+    node_names_, node_names_y_ : list
+        Names of the nodes, for a domain that is a networkx graph. Graphs that the methods are given
+        are matched by these names, as by `GWGenerativeEmbedding.transform`.
 
     See Also
     --------
@@ -155,7 +174,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     Notes
     -----
-    Memory grows with ``(n + m) * (p + q)`` and ``n_reference ** 2``.
+    Memory grows with ``(n + m) * (p + q)`` and ``n_reference ** 2``. A fitted estimator keeps a
+    copy of precomputed distances, and the distances from up to 2048 nodes of a graph to all nodes.
 
     References
     ----------
@@ -178,6 +198,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     n_components: int | tuple[int, int] = param(
         POSITIVE_INTEGER, tuple, list, default=8, kw_only=False
     )
+    metric: Any = param(str, callable, tuple, list, default="euclidean")
+    n_neighbors: int = param(POSITIVE_INTEGER, default=15)
+    edge_length: str = param(str, default="auto")
+    n_landmarks: int = param(Interval(Integral, 2, None, closed="left"), default=256)
     autoencoder: str = param(one_of(*KINDS), default="ae")
     network: Any = param(one_of("mlp", "conv"), callable, tuple, list, default="mlp")
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(256, 128))
@@ -203,9 +227,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         Parameters
         ----------
-        X : array of shape (n, p), or Domains
-            The first domain, or both domains.
-        y : array of shape (m, q)
+        X : array of shape (n, p), or (n, n) for "precomputed", or Domains
+            The first domain: features, or for "precomputed" distances or a graph (sparse matrix or
+            networkx). `Domains` holds both domains.
+        y : array of shape (m, q), or (m, m) for "precomputed"
             The second domain, of any length and width. A one-dimensional array is one feature.
         pairs : tuple of two sequences, array or list of pairs, optional
             Anchor pairs: rows of `X` and of `y` that belong together, or are of one kind, in the
@@ -221,7 +246,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Raises
         ------
         ValueError
-            For input that cannot be encoded; the message says what to do.
+            For rows without finite distances, such as an asymmetric matrix or a graph that is not
+            connected, for a transformer of distances, and for ``network="conv"`` with another
+            metric than "euclidean"; the message says what to do.
         FloatingPointError
             If training diverges.
 
@@ -234,30 +261,41 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             If `y` looks like labels of `X`.
         """
         names = row_names(X, y)
-        X, Y, _ = read_domains(self, X, y)
+        metrics = of_domain(self.metric, 0, "metric"), of_domain(self.metric, 1, "metric")
+        X, Y, second = read_domains(self, X, y, metrics=metrics, edge_length=self.edge_length)
+        self._metrics = metrics = metrics[0], second
         run = TrainingRun(self)
         noise = seeded(draw_seed(run.rng))
         if self.alpha == 1:  # of weight zero
             pairs, labels = None, None
-        anchors = read_anchors(pairs, labels, (len(X), len(Y)), run.rng, names=names)
-        self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x")
-        self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y")
-        rows = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
+        anchors = read_anchors(pairs, labels, (X.shape[0], Y.shape[0]), run.rng, names=names)
+        self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metrics[0])
+        self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y", metrics[1])
+        inputs = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
+        self._domains = self._read_domain(inputs[0], 0, run), self._read_domain(inputs[1], 1, run)
+        x, y = self._domains
+        rows = x.training_coordinates(inputs[0]), y.training_coordinates(inputs[1])
         domains = (
             self._set_up(rows[0], 0, anchors[0], run),
             self._set_up(rows[1], 1, anchors[1], run),
         )
-        n_updates = self._n_updates(max(len(X), len(Y)))
+        n_updates = self._n_updates(max(map(len, rows)))
         matcher = LatentMatcher(len(anchors[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
-        pair = domains[0].domain, domains[1].domain
-        objective = CoTrainingObjective(pair, self._schedule(n_updates), matcher).to(run.device)
+        pair, schedule = (
+            (domains[0].domain, domains[1].domain),
+            CoTrainingOptions.of(self, n_updates),
+        )
+        objective = CoTrainingObjective(pair, schedule, matcher).to(run.device)
         history = run.train(
             objective, Domains(X, Y), n_updates, noise, checkpoint_key=(rows, anchors)
         )
         self.gw_curve_ = history.losses.get("gw", [])
+        network = (
+            None if self.translator == "rotation" else TranslationNetwork.read(self.translator)
+        )
         found = conclude(
             objective, domains, noise, n_reference=self.n_reference,
-            unbalanced=self.unbalanced is not None, network=self._translation_network(),
+            unbalanced=self.unbalanced is not None, network=network,
         )  # fmt: skip
         self._fitted, self.margin_ = found.translator, found.margin
         self._describe(rows, found, run.rng)
@@ -265,39 +303,19 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         run.finish()
         return self
 
+    def _read_domain(self, X: Any, index: int, run: TrainingRun) -> DomainRows:
+        """Read the validated and transformed training rows of one domain, 0 or 1."""
+        metric = self._metrics[index]
+        check_reads_images(of_domain(self.network, index, "network"), metric)
+        return read_domain(X, metric, self.n_neighbors, self.n_landmarks, run.rng)
+
     def _set_up(self, rows: Array, index: int, anchors: Array, run: TrainingRun) -> DomainSetup:
         """Set up one domain, 0 or 1, for the training."""
-        n_components = of_domain(self.n_components, index, "n_components")
-        check_scalar(n_components, "n_components", Integral, min_val=1)
-        options = DomainOptions(
-            n_components=int(n_components),
-            network=of_domain(self.network, index, "network"),
-            hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            image_shape=image_shape_of(self.image_shape, index),
-            loss=AutoencodingOptions(self.autoencoder, self.prior_weight, self.isometry_weight),
-            n_reference=self.n_reference,
-            held_out_share=self._held_out_share,
-        )
+        options = DomainOptions.of(self, index, held_out_share=self._held_out_share)
         return set_up_domain(
             rows, options, anchors, run.rng, dtype=(self._dtype, self._dtype_y)[index],
             axes_seed=run.seed, network_seed=run.seed + index,
         )  # fmt: skip
-
-    def _schedule(self, n_updates: int) -> CoTrainingOptions:
-        """Train the autoencoders alone at first, then match them at regular intervals."""
-        n_alone = round(self.warm_up * n_updates)
-        return CoTrainingOptions(
-            gw_weight=self.gw_weight,
-            epsilon=self.epsilon,
-            batch_size=self.batch_size,
-            n_alone=n_alone,
-            match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
-        )
-
-    def _translation_network(self) -> TranslationNetwork | None:
-        if self.translator == "rotation":
-            return None
-        return TranslationNetwork.read(self.translator)
 
     def _auto_updates(self, n_rows: int) -> int:
         return automatic_updates(n_rows, self.batch_size)
@@ -309,7 +327,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         X : array of shape (b, p), or (b, q) for the second domain
-            Numpy or torch.
+            Numpy or torch. For "precomputed": distances to all training rows (b, n). After a fit to
+            a graph also this graph, or a sparse matrix of edges from new nodes to training nodes.
         domain : {"x", "y"}, default="x"
             Domain that the rows belong to.
 
@@ -333,11 +352,12 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 f"set_output names the {self._n_features_out} components of the first domain, but "
                 f"codes of domain {domain!r} have {k}: take set_output(transform='default')."
             )
-        return self._fitted.domains[source].encode(self._read_rows(X, source), self._device())
+        codes = self._fitted.domains[source].encode(self._read_rows(X, source), self._device())
+        return codes if source else with_node_names(self, codes, X)
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any, *, domain: str = "x") -> Any:
-        """Decode codes of a domain.
+        """Decode codes of a domain to rows: features, or for "precomputed" distances.
 
         Parameters
         ----------
@@ -349,7 +369,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Returns
         -------
         array of shape (b, p), or (b, q) for the second domain
-            Of the kind of `Z`.
+            Of the kind of `Z`. For "precomputed": distances to all training rows, from which
+            `transform` computes the decoded point again. For features with another metric than
+            "euclidean": weighted means of the training rows nearest to the decoded point.
         """
         check_is_fitted(self)
         source = position(domain)
@@ -364,7 +386,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         X : array of shape (b, p), or (b, q) for the second domain
-            Numpy or torch.
+            As for `transform`.
         domain : {"x", "y"}, default="x"
             Domain that the rows belong to.
         method : {"auto", "decoded", "network", "barycentric", "greedy"}, default="auto"
@@ -377,12 +399,19 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Returns
         -------
         array of shape (b, q), or (b, p) for the second domain
-            Of the kind of `X`.
+            Of the kind of `X`. Features, or for "precomputed" distances to all training rows of the
+            other domain, as `inverse_transform` decodes them.
         """
         check_is_fitted(self)
         source = position(domain)
-        rows = self._fitted.translate(self._read_rows(X, source), source, method, self._device())
-        return self._inverse(rows, 1 - source)
+        points, fitted, target = self._read_rows(X, source), self._fitted, 1 - source
+        if method == "greedy":
+            k = fitted.match(points, source, self._device())
+            rows = self._domains[target].training_rows(
+                fitted.positions[target][k], fitted.rows[target][k]
+            )
+            return self._undo_transformer(rows, target)
+        return self._inverse(fitted.translate(points, source, method, self._device()), target)
 
     @tensor_in_tensor_out
     def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
@@ -436,6 +465,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Returns
         -------
         array of shape (n_samples, p), or (n_samples, q) for the second domain
+            As `inverse_transform` returns them.
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
@@ -447,15 +477,16 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the relative distortion of distances by the translation.
 
-        ``-||D - D'|| / ||D||``: D are the Euclidean distances from rows to (up to 1000) training
-        rows of their domain, D' the distances between their translations, each over the RMS
+        ``-||D - D'|| / ||D||``: D are the distances from rows to (up to 1000) training rows of
+        their domain, or to its landmarks if the metric is not "euclidean"; D' are the Euclidean
+        distances between the translations as the decoder returns them. Each is divided by the RMS
         distance of its domain. The score is the mean over both directions. Higher is better, 0 is
         perfect; a translation to a single point has -1.
 
         Parameters
         ----------
-        X : array of shape (b, p), or Domains
-            Rows of the first domain, or of both domains.
+        X : array of shape (b, p), graph or Domains
+            Rows of the first domain, as for `transform`, or of both domains.
         y : array of shape (b', q), optional
             Rows of the second domain. None: the score of the first direction only.
         sample_weight : array of shape (b,), optional
@@ -470,6 +501,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        describe_input(tags, self.metric, sparse_features=False)
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -479,37 +511,37 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self._fitted.domains[0].latent_dim
 
     def _describe(
-        self, rows: tuple[Array, Array], found: CoTrained, rng: np.random.RandomState
+        self, points: tuple[Array, Array], found: CoTrained, rng: np.random.RandomState
     ) -> None:
         """Store codes, plan, confidence and diagnostics of the training rows."""
-        device, fitted, matches = self._device(), self._fitted, self._fitted.matches
-        self.embedding_, self.embedding_y_ = codes = (
-            fitted.domains[0].encode(rows[0], device),
-            fitted.domains[1].encode(rows[1], device),
+        rows = describe_rows(found, points, self._device(), unbalanced=bool(self.unbalanced))
+        self.embedding_, self.embedding_y_ = rows.codes
+        self._code_distributions = tuple(
+            code_distribution(self.autoencoder, codes, rng) for codes in rows.codes
         )
-        self._code_distributions = tuple(self._code_distribution(z, rng) for z in codes)
-        x, y = (fitted.in_common_space(X, domain, device) for domain, X in enumerate(rows))
-        self.matched_mass_ = found.mass[0][nearest(x, matches.points[0])]
-        mass = self.matched_mass_ if self.unbalanced else None
-        self.plan_ = Coupling(matches.plan(x, y, 0, mass))
-        self.confidence_ = matches.confidence(x, 0)
-        self._matches = (
-            fitted.positions[1][matches.nearest(x, 0)],
-            fitted.positions[0][matches.nearest(y, 1)],
-        )
-        self.diagnostics_ = diagnostics(found, codes)
+        self.matched_mass_, self.plan_ = rows.mass, Coupling(rows.plan)
+        self.confidence_, self._matches = rows.confidence, rows.matches
+        self.diagnostics_ = diagnostics(found, rows.codes)
 
-    def _code_distribution(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
-        """The prior of the codes; for an "ae", which has none, a fitted mixture."""
-        if self.autoencoder == "ae":
-            return normal_mixture(codes, rng)
-        return NormalMixture.standard(codes.shape[1])
+    def _check_state(self) -> None:
+        for domain, metric, positions in zip(
+            self._domains, self._metrics, self._fitted.positions, strict=True
+        ):
+            check_kind(domain, metric, positions)
+
+    def _validated(self, X: Any, source: int) -> Any:
+        """Validate and transform rows of a domain."""
+        return read_rows(self, X, source, metrics=self._metrics, edge_length=self.edge_length)
 
     def _read_rows(self, X: Any, source: int) -> Array:
-        """Validate and transform rows of a domain."""
-        return read_rows(self, X, source)
+        """What the encoder of a domain reads of rows, which are validated and transformed."""
+        return self._domains[source].coordinates(self._validated(X, source))
 
-    def _inverse(self, rows: Array, source: int) -> Array:
+    def _inverse(self, points: Array, source: int) -> Array:
+        """Rows of what the decoder of a domain returns."""
+        return self._undo_transformer(self._domains[source].rows(points), source)
+
+    def _undo_transformer(self, rows: Array, source: int) -> Array:
         """Undo the transformer of a domain, if it has an inverse."""
         transformer = (self.transformer_x_, self.transformer_y_)[source]
         inverse = getattr(transformer, "inverse_transform", None)
@@ -518,15 +550,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _distortion(self, X: Any, source: int, weight: Any) -> float:
         """Relative distortion of the distances from rows to training rows of their domain."""
-        X = self._read_rows(X, source)
-        fitted, device, target = self._fitted, self._device(), 1 - source
-        reference = fitted.rows[source][:MAX_COMPARED]
-        translated = (fitted.translate(Z, source, "auto", device) for Z in (X, reference))
-        D = euclidean_distances(X, reference) / _rms_distance(reference)
-        E = euclidean_distances(*translated) / _rms_distance(fitted.rows[target])
+        X = self._validated(X, source)
+        fitted, domain = self._fitted, self._domains[source]
+        D, reference = domain.to_reference(X, fitted.rows[source])
+        E = fitted.translated_distances(domain.coordinates(X), reference, source, self._device())
         return weighted_distortion(D, E, weight, X)
-
-
-def _rms_distance(X: Array) -> float:
-    """RMS distance of rows."""
-    return float(np.sqrt(2 * X.var(0).sum())) or 1.0

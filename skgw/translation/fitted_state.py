@@ -10,11 +10,15 @@ from skgw.base.two_domains import TwoDomainState
 from skgw.fields import Numbers, Positions, Shape
 from skgw.nn.coded_domain import NormalMixture
 from skgw.spaces.finite import Array
+from skgw.translation.domain_rows import DomainRows
 from skgw.translation.translator import Translator
 
 
 class CoTrainedState(TrainedState, TwoDomainState):
-    """Fitted attributes for n and m rows of p and q columns, with codes of kx and ky columns."""
+    """Fitted attributes for n and m rows of p and q columns.
+
+    The autoencoders read v and w coordinates of the rows; the codes have kx and ky columns.
+    """
 
     embedding_: Annotated[Array, Numbers("n", "kx")]
     embedding_y_: Annotated[Array, Numbers("m", "ky")]
@@ -24,7 +28,9 @@ class CoTrainedState(TrainedState, TwoDomainState):
     margin_: float
     diagnostics_: dict[str, float]
     gw_curve_: list[float]
-    _fitted: Annotated[Translator, Shape("p", "q", "kx", "ky")]
+    _metrics: tuple[str, str]
+    _domains: tuple[Annotated[DomainRows, Shape("p", "v")], Annotated[DomainRows, Shape("q", "w")]]
+    _fitted: Annotated[Translator, Shape("v", "w", "kx", "ky")]
     _code_distributions: tuple[
         Annotated[NormalMixture, Shape(None, "kx")], Annotated[NormalMixture, Shape(None, "ky")]
     ]

@@ -105,7 +105,7 @@ class LatentMatches(NamedTuple):
             squares = euclidean_distances(z, others, squared=True)
             return np.asarray(softmax(-squares / squared_width, axis=1) @ values)
 
-        return _in_chunks(Z, means)
+        return in_chunks(Z, means)
 
     def plan(
         self, points: Array, others: Array, source: int, mass: Array | None = None
@@ -122,7 +122,7 @@ class LatentMatches(NamedTuple):
             return -np.asarray(logsumexp(log_scaling - squares / self.reg, axis=1))
 
         mass = np.ones(len(points)) if mass is None else mass
-        linear = _in_chunks(others, potential) - (others * others).sum(1) / self.reg
+        linear = in_chunks(others, potential) - (others * others).sum(1) / self.reg
         return LazyPlan((2 / self.reg) * points, others, linear, mass / mass.sum())
 
     def confidence(self, Z: Array, source: int, *, near: int = 200, far: int = 20) -> Array:
@@ -141,7 +141,7 @@ class LatentMatches(NamedTuple):
             distances = np.partition(euclidean_distances(z, others), (first, second), axis=1)
             return np.asarray(distances[:, first] / np.maximum(distances[:, second], MIN_SCALE))
 
-        return 1 - _in_chunks(Z, ratio)
+        return 1 - in_chunks(Z, ratio)
 
 
 def assign_jointly(points: Array, others: Array) -> Array:
@@ -157,5 +157,6 @@ def nearest(points: Points, others: Points) -> Points:
     return found if isinstance(points, Tensor) else found.numpy()
 
 
-def _in_chunks(points: Array, function: Callable[[Array], Array]) -> Array:
+def in_chunks(points: Array, function: Callable[[Array], Array]) -> Array:
+    """Values of a function of points (b, d), computed for `CHUNK_SIZE` points at a time."""
     return np.concatenate([function(points[i]) for i in gen_batches(len(points), CHUNK_SIZE)])

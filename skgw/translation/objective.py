@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ from skgw.translation.autoencoded_domain import MIN_RMS_DISTANCE, AutoencodedDom
 from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.matches import nearest
 
+N_MATCHINGS = 10  # during the second part of the training
 MIN_MASS = 1e-6  # mass of a row in the drawing of batches, relative to the mean
 
 
@@ -68,6 +69,21 @@ class CoTrainingOptions:
     match_every: int
     scale_weight: float = 1.0
     n_gw_steps: int = 2
+
+    @classmethod
+    def of(cls, params: Any, n_updates: int) -> CoTrainingOptions:
+        """The parameters of a `GWCoTrainedAutoencoders`, for a number of updates.
+
+        The autoencoders learn alone at first. Then the domains are matched at regular intervals.
+        """
+        n_alone = round(params.warm_up * n_updates)
+        return cls(
+            gw_weight=params.gw_weight,
+            epsilon=params.epsilon,
+            batch_size=params.batch_size,
+            n_alone=n_alone,
+            match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
+        )
 
 
 class MatchedBy(IntEnum):

@@ -13,11 +13,12 @@ from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
 from skgw.nn import FittedNetwork
 from skgw.nn.residual import ResidualMap, ResidualSpec
 from skgw.registration.split_half import POOR_COST_RATIO
+from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array
 from skgw.training import TrainingOptions, train
 from skgw.translation.autoencoded_domain import rms_distance
 from skgw.translation.code_map import CodeMap
-from skgw.translation.matches import LatentMatches
+from skgw.translation.matches import LatentMatches, nearest
 from skgw.translation.objective import CoTrainingObjective, MatchedBy
 from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.setup import DomainSetup
@@ -102,6 +103,50 @@ def conclude(
         objective.cost(codes),
         float(objective.cost_ratio),
         float(objective.margin),
+    )
+
+
+class RowDescription(NamedTuple):
+    """Codes and matches of the training rows.
+
+    Attributes
+    ----------
+    codes : tuple of arrays of shapes (n, kx) and (m, ky)
+    mass : array of shape (n,)
+        Matched mass of each row of the first domain, relative to the mean.
+    plan : LazyPlan of shape (n, m)
+    confidence : array of shape (n,)
+        Confidence in the match of each row of the first domain.
+    matches : tuple of arrays of int of shapes (n,) and (m,)
+        Positions among the training rows of the other domain.
+    """
+
+    codes: ArrayPair
+    mass: Array
+    plan: LazyPlan
+    confidence: Array
+    matches: ArrayPair
+
+
+def describe_rows(
+    found: CoTrained, points: ArrayPair, device: torch.device, *, unbalanced: bool
+) -> RowDescription:
+    """Encode and match all training rows, given by what the encoders read of the rows."""
+    fitted, matches = found.translator, found.translator.matches
+    x, y = (fitted.in_common_space(Z, domain, device) for domain, Z in enumerate(points))
+    mass = found.mass[0][nearest(x, matches.points[0])]
+    return RowDescription(
+        codes=(
+            fitted.domains[0].encode(points[0], device),
+            fitted.domains[1].encode(points[1], device),
+        ),
+        mass=mass,
+        plan=matches.plan(x, y, 0, mass if unbalanced else None),
+        confidence=matches.confidence(x, 0),
+        matches=(
+            fitted.positions[1][matches.nearest(x, 0)],
+            fitted.positions[0][matches.nearest(y, 1)],
+        ),
     )
 
 

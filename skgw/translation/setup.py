@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from skgw.autoencoders.base import check_network
 from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
 from skgw.base.trained import hold_out
+from skgw.base.two_domains import of_domain
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import CodedDomain, Scaler
 from skgw.registration.principal_axes import PrincipalCoordinates
-from skgw.spaces.finite import Array
+from skgw.spaces.finite import Array, Metric
 from skgw.translation.autoencoded_domain import AutoencodedDomain
 
 
@@ -42,6 +45,29 @@ class DomainOptions:
     loss: AutoencodingOptions
     n_reference: int
     held_out_share: float
+
+    @classmethod
+    def of(cls, params: Any, index: int, *, held_out_share: float) -> DomainOptions:
+        """The parameters of a `GWCoTrainedAutoencoders` for one domain, 0 or 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `n_components` or `image_shape` has no valid value for the domain.
+        """
+        n_components = of_domain(params.n_components, index, "n_components")
+        check_scalar(n_components, "n_components", Integral, min_val=1)
+        return cls(
+            n_components=int(n_components),
+            network=of_domain(params.network, index, "network"),
+            hidden_layer_sizes=tuple(params.hidden_layer_sizes),
+            image_shape=image_shape_of(params.image_shape, index),
+            loss=AutoencodingOptions(
+                params.autoencoder, params.prior_weight, params.isometry_weight
+            ),
+            n_reference=params.n_reference,
+            held_out_share=held_out_share,
+        )
 
     def spec(self, n_features: int) -> AutoencoderSpec:
         """The autoencoder of rows with this number of features.
@@ -133,6 +159,15 @@ def set_up_domain(
         n_reference=options.n_reference, coordinates=axes.transform,
     )  # fmt: skip
     return DomainSetup(rows, scaler, axes, spec, domain, dtype)
+
+
+def check_reads_images(network: Any, metric: Metric) -> None:
+    """Raise a ValueError if "conv" would read coordinates that are no image."""
+    if isinstance(network, str) and network == "conv" and metric != "euclidean":
+        raise ValueError(
+            f'network="conv" reads images. With metric={metric!r} the encoder reads coordinates '
+            'that distances give: use network="mlp" for this domain.'
+        )
 
 
 def image_shape_of(shape: Any, domain: int) -> tuple[int, int, int] | None:

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import euclidean_distances
 
 from skgw.fields import Numbers, Positions, Shape
 from skgw.nn import FittedNetwork
@@ -15,6 +16,7 @@ from skgw.registration.principal_axes import PrincipalCoordinates
 from skgw.spaces.finite import Array
 from skgw.storable import storable
 from skgw.translation.code_map import CodeMap
+from skgw.translation.domain_rows import rms_distance_of_rows
 from skgw.translation.matches import LatentMatches, assign_jointly
 
 Network = Annotated[FittedNetwork[ResidualMap], Shape("ky", "ky")]
@@ -110,7 +112,7 @@ class Translator(NamedTuple):
         return self.domains[domain].decode(self.code_map.from_shared(codes, domain), device)
 
     def translate(self, X: Array, source: int, method: str, device: torch.device) -> Array:
-        """Translate rows of a domain, 0 or 1, to the other domain.
+        """Translate rows of a domain, 0 or 1, to the other domain by any method but "greedy".
 
         Raises
         ------
@@ -120,8 +122,6 @@ class Translator(NamedTuple):
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
         target = 1 - source
-        if method == "greedy":
-            return np.asarray(self.rows[target][self.match(X, source, device)])
         if method == "network" or (method == "auto" and self.networks is not None):
             return self.decode(self._apply_network(X, source, device), target, device)
         if method == "decoded":
@@ -130,6 +130,13 @@ class Translator(NamedTuple):
             points = self.in_common_space(X, source, device)
             codes = self.matches.means(points, self.points[target], source)
         return self.decode(codes, target, device)
+
+    def translated_distances(
+        self, X: Array, reference: Array, source: int, device: torch.device
+    ) -> Array:
+        """Distances (b, r) between translations, over the RMS distance of the other domain."""
+        translated = (self.translate(Z, source, "auto", device) for Z in (X, reference))
+        return euclidean_distances(*translated) / rms_distance_of_rows(self.rows[1 - source])
 
     def match(self, X: Array, source: int, device: torch.device) -> Array:
         """Positions of the matches of rows among `rows` of the other domain, (b,)."""
