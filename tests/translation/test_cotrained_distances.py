@@ -116,7 +116,7 @@ def test_the_order_of_the_rows_does_not_matter(by_input, copies):
 def test_units_of_distances_do_not_matter(quick, X, Y):
     D, E = distances(X), distances(Y)
     one = quick(metric="precomputed").fit(D, E)
-    for unit in (1e-100, 1e100):
+    for unit in (1e-90, 1e90):
         other = quick(metric="precomputed").fit(unit * D, E)
         assert_allclose(other.embedding_, one.embedding_, atol=1e-3 * one.embedding_.std())
         assert_allclose(other.translate(unit * D), one.translate(D), atol=1e-2 * E.std())
