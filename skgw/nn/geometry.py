@@ -61,6 +61,11 @@ def polar_factor(cross: Matrix) -> Matrix:
     tensor([[ 1.,  0.],
             [ 0., -1.]])
     """
-    svd = torch.linalg.svd if isinstance(cross, Tensor) else np.linalg.svd
-    left, _, right = svd(cross, full_matrices=False)
-    return left @ right
+    if not isinstance(cross, Tensor):
+        left, _, right = np.linalg.svd(cross, full_matrices=False)
+        return left @ right
+    try:
+        left, _, right = torch.linalg.svd(cross, full_matrices=False)
+    except torch.linalg.LinAlgError:  # in float32, of nearly equal singular values
+        left, _, right = torch.linalg.svd(cross.double(), full_matrices=False)
+    return (left @ right).to(cross.dtype)

@@ -11,6 +11,7 @@ from skgw.nn import (
     pairwise_distances,
     procrustes_penalty,
 )
+from skgw.nn.procrustes import closest_projection
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -215,3 +216,17 @@ def test_a_convolution_is_a_matrix_with_a_row_per_channel():
     with torch.no_grad():
         layer.weight.copy_(3 * torch.eye(4).view(4, 1, 2, 2))
     assert layerwise_penalty(layer) == 4 * 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 5])
+def test_a_wide_projection_in_float32_survives_decompositions_that_fail(seed):
+    """LAPACK may fail on a well-conditioned matrix in float32; here it did after 40 steps."""
+    noise = torch.Generator().manual_seed(seed)
+    scale = torch.logspace(0, -2, 784)
+    x = torch.randn(256, 784, generator=noise) * scale
+    axes = torch.linalg.qr(torch.randn(784, 300, generator=noise))[0]
+    y = x @ axes
+    y = y + 0.3 * y.std() * torch.randn(256, 300, generator=noise)
+    Q = closest_projection(x - x.mean(0), y - y.mean(0))
+    assert_close(Q.T @ Q, torch.eye(300), atol=1e-5, rtol=0)
