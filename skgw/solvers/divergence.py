@@ -12,11 +12,13 @@ from skgw.solvers.options import check_options
 from skgw.solvers.pot import names_from_pot
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
-from skgw.solvers.quadratic.descent import STATUS, attainable_tol, is_compiled
+from skgw.solvers.quadratic.descent import STATUS, is_compiled
 from skgw.solvers.quadratic.envelope import given_gradients
 from skgw.solvers.quadratic.lazy import as_matrix
+from skgw.solvers.quadratic.outer_step import judged
 from skgw.solvers.quadratic.package import warn_if_not_converged, warn_of
 from skgw.solvers.quadratic.sensitivity import Parameters, differentiable, needs_gradient
+from skgw.solvers.resolution import Accuracy, attainable
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
 
@@ -34,7 +36,7 @@ def gw_divergence(
     reg_scale: str | None = "auto",
     kl_shift: float = 1e-2,
     init: str | Array | State = "auto",
-    tol: float = 1e-5,
+    tol: float | None = None,
     max_iter: int = 100,
     backend: str = "auto",
     return_results: bool = False,
@@ -51,7 +53,9 @@ def gw_divergence(
 
     The divergence is 0, up to `tol`, between isometric spaces whose matching is found. It is
     positive if the cross term stops at a worse minimum, as it may on spaces with many symmetries.
-    It may be negative, as the terms are local minima of non-convex problems.
+    It may be negative: by the rounding errors and the tolerance of three terms, between isometric
+    spaces, and further below 0 where a self term stops at a worse minimum than the cross term. Take
+    the root of ``max(value, 0)`` for a distance.
 
     Parameters
     ----------
@@ -76,8 +80,8 @@ def gw_divergence(
         Shift of the entries under the KL loss, see `solve_gromov`.
     init : str, array of shape (n, m), or State, default="auto"
         Start of the cross term, see `solve_gromov`.
-    tol : float, default=1e-5
-        L1 norm of changes of the plan and of marginal errors, see `solve_gromov`.
+    tol : float, optional
+        L1 norm of changes of the plan and of marginal errors, 1e-5 by default, see `solve_gromov`.
     max_iter : int, default=100
         Outer steps of each term.
     backend : {"auto", "torch", "numba", "triton"}, default="auto"
@@ -124,6 +128,7 @@ def gw_divergence(
     True
     """
     check_options(loss, None, False, tol, max_iter)
+    tol, max_iter = None if tol is None else float(tol), int(max_iter)
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     cross, shapes = read_problems(Ca, Cb, None, a, b, loss)
     cross = shift_for_kl(cross, loss, kl_shift)
@@ -133,9 +138,10 @@ def gw_divergence(
     is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
     is_compiled_whole = is_plain and not return_results and _are_compiled(cross, backend)
     if is_compiled_whole and not needs_gradient(cross.a, cross.b):
-        tols = attainable_tol(tol, regs.detach(), scale)
-        value, status = _compiled(cross, regs, scale, tols, max_iter)
-        warn_of([STATUS[k] for k in status.flatten().tolist()], float(tols.max()))
+        accuracy = attainable(tol, regs.detach(), scale)
+        value, status = _compiled(cross, regs, scale, accuracy, max_iter)
+        names = [STATUS[k] for k in judged(status, accuracy).flatten().tolist()]
+        warn_of(names, tol or float(accuracy.tol.max()))
         return cross.restore(value)
     terms = (
         (cross, init),
@@ -150,7 +156,7 @@ def gw_divergence(
         )
         for inputs, start in terms
     ]  # fmt: skip
-    warn_if_not_converged(*results)
+    warn_if_not_converged(*results, tol=tol)
     parameters = Parameters(regs, None, None, loss, 1.0)
     results = [
         differentiable(result, inputs, parameters)
@@ -168,7 +174,7 @@ def _are_compiled(inputs: Inputs, backend: str) -> bool:
 
 
 def _compiled(
-    inputs: Inputs, reg: Tensor, scale: Tensor, tol: Tensor, max_iter: int
+    inputs: Inputs, reg: Tensor, scale: Tensor, accuracy: Accuracy, max_iter: int
 ) -> tuple[Tensor, Tensor]:
     """Value (B,) and status of the terms (3, B), by compiled code."""
     from skgw.solvers.quadratic.divergence_numba import divergence_numba
@@ -176,7 +182,15 @@ def _compiled(
     Ca, Cb, _, a, b, _ = inputs
     needed = tuple(needs_gradient(C) for C in (Ca, Cb))
     found = divergence_numba(
-        Ca, Cb, a, b, reg=reg, scale=scale, tol=tol, max_iter=max_iter, needed=needed
+        Ca,
+        Cb,
+        a,
+        b,
+        reg=accuracy.reg,
+        scale=scale,
+        tol=accuracy.tol,
+        max_iter=max_iter,
+        needed=needed,
     )
     value = found.value
     if needs_gradient(Ca, Cb, reg):

@@ -7,7 +7,13 @@ from typing import Any
 import torch
 
 from skgw.solvers.batches import cropped, padded_plans, read_problems
-from skgw.solvers.options import check_mass, check_n_init, check_options, check_plan
+from skgw.solvers.options import (
+    check_mass,
+    check_n_init,
+    check_options,
+    check_plan,
+    check_seed,
+)
 from skgw.solvers.pot import names_from_pot
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.balanced import solve_dense
@@ -18,8 +24,6 @@ from skgw.solvers.quadratic.sensitivity import Parameters, differentiable
 from skgw.solvers.quadratic.unbalanced import absolute_penalties, solve_unbalanced
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
-
-DENSE_TOLERANCE = 1e-5  # default of `tol`, L1
 
 
 @names_from_pot
@@ -81,7 +85,8 @@ def solve_gromov(
         Weight of the quadratic part: 1 without `M`, 0.5 with it by default. 1 ignores `M`, 0 is
         the linear problem of `M`.
     reg : float or array of shape (batch,), default=5e-3
-        Weight of the entropy, in the unit of `reg_scale`.
+        Weight of the entropy, in the unit of `reg_scale`. The solver works with at least one ulp of
+        the largest cost; below that the status is "precision".
     reg_scale : {"auto", None}, default="auto"
         Unit of `reg` and `unbalanced`. "auto": the average over both spaces of the mean squared
         entry (mean entry for the KL loss), so that results do not depend on the unit of the
@@ -117,8 +122,9 @@ def solve_gromov(
     tol : float, optional
         L1 norm, 1e-5 by default, 1e-2 for lazy plans. A problem has converged if a step changes the
         plan by less, and the marginal error is below it. As the plan has mass one, `tol` does not
-        depend on n and m. It is raised to the resolution of the floating point type, see
-        ``result.tol``.
+        depend on n and m. The default is raised to the resolution of the floating point type, up to
+        0.1, see ``result.tol``. An explicit `tol` below the resolution is not reached: the status
+        is then "precision".
     max_iter : int, default=100
         Outer steps of a start, annealing included.
     rank : int, optional
@@ -197,19 +203,21 @@ def solve_gromov(
     """
     has_free_marginals = unbalanced is not None or mass is not None
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
+    tol, max_iter = None if tol is None else float(tol), int(max_iter)
     check_plan(plan, rank, loss, M is not None, has_free_marginals)
     check_n_init(n_init, has_free_marginals)
-    check_mass(mass)
+    mass = check_mass(mass)
+    check_seed(random_state)
     if unbalanced is not None and mass is not None:
         raise ValueError("Give unbalanced or mass, not both: each frees the marginals.")
     common: dict[str, Any] = {"init": init, "max_iter": max_iter, "backend": backend}
-    pooled: dict[str, Any] = {"n_init": n_init, "random_state": random_state}
+    pooled: dict[str, Any] = {"n_init": int(n_init), "random_state": random_state}
     if plan == "lazy":
         warn_of_gradients(Ca, Cb, a, b, reg)
         result = solve_lazy(
             Ca, Cb, a, b, reg=reg, reg_scale=reg_scale, tol=tol, rank=rank, **pooled, **common
         )
-        warn_if_not_converged(result)
+        warn_if_not_converged(result, tol=tol)
         return result
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
     inputs, shapes = read_problems(Ca, Cb, M, a, b, loss)
@@ -222,7 +230,7 @@ def solve_gromov(
         unit = scale if reg_scale == "auto" else torch.ones_like(scale)
         rho = absolute_penalties(unbalanced, unit)
     parameters = Parameters(regs, rho, mass, loss, alpha)
-    common |= {"loss": loss, "alpha": alpha, "tol": DENSE_TOLERANCE if tol is None else tol}
+    common |= {"loss": loss, "alpha": alpha, "tol": tol}
     fixed, reg, scale = inputs.detach(with_m=alpha < 1), regs.detach(), scale.detach()
     if rho is not None:
         result = solve_unbalanced(fixed, reg, scale, (rho[0].detach(), rho[1].detach()), **common)
@@ -230,5 +238,5 @@ def solve_gromov(
         result = solve_partial(fixed, reg, scale, mass, **common)
     else:
         result = solve_dense(fixed, reg, scale, **pooled, **common)
-    warn_if_not_converged(result)
+    warn_if_not_converged(result, tol=tol)
     return cropped(differentiable(result, inputs, parameters), shapes)

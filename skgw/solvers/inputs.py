@@ -118,10 +118,15 @@ def are_tensors(*arrays: Any) -> bool:
 def read_tensor(x: Any, name: str) -> Tensor:
     """A float32 or float64 tensor; integers become float64."""
     refuse_sparse(x, name)
+    refuse_hidden(x, name)
     if not isinstance(x, Tensor):
         x = _as_array(x, name)
         if x.dtype.kind not in "biuf":
             raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}.")
+        if x.dtype.kind == "f" and x.dtype.itemsize > 8:
+            raise TypeError(
+                f"{name} is {x.dtype}: the solver needs float32 or float64, convert it."
+            )
         if x.dtype.kind != "f":
             x = x.astype(np.float64)
         # A copy: numpy's memory may be read-only, reversed, or of another byte order.
@@ -154,6 +159,18 @@ def refuse_sparse(x: Any, name: str) -> None:
         )
 
 
+def refuse_hidden(x: Any, name: str) -> None:
+    """Raise a TypeError for arrays whose entries are masked, quantized, or not there."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.getmaskarray(x).any():
+        raise TypeError(
+            f"{name} is a masked array: fill the masked entries by {name}.filled(value), or leave "
+            "out their rows and columns."
+        )
+    if isinstance(x, Tensor) and (x.is_meta or x.is_quantized or x.is_nested):
+        kind = "on the meta device" if x.is_meta else "quantized" if x.is_quantized else "nested"
+        raise TypeError(f"{name} is {kind}: the solver needs a dense tensor of float32 or float64.")
+
+
 def as_like(x: Any, reference: Tensor) -> Tensor:
     """`x` with the dtype and on the device of `reference`."""
     x = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, dtype=np.float64, order="C"))
@@ -163,6 +180,7 @@ def as_like(x: Any, reference: Tensor) -> Tensor:
 def given(x: Any, reference: Tensor, name: str) -> Tensor:
     """An array of `init`, validated and expanded to the batch of `reference`."""
     refuse_sparse(x, name)
+    refuse_hidden(x, name)
     x = as_like(x, reference)
     one, each = tuple(reference.shape[1:]), tuple(reference.shape)
     if tuple(x.shape) not in (one, (1, *one), each):

@@ -129,14 +129,15 @@ class GromovResult:
         Whether the last step changed the plan by less than ``tol`` in L1 norm, and
         ``marginal_error`` is below ``tol``.
     status : str or tuple of str
-        "converged", or the budget that ran out: "max_iter" (outer steps), "inner" (Newton steps of
-        the linear problem), or "non_finite".
+        "converged", or the budget that ran out: "max_iter" (outer steps) or "inner" (Newton steps
+        of the linear problem); "precision" (the floating point type does not resolve the tolerance
+        at this reg), "empty" (the penalties leave a plan without mass), or "non_finite".
     n_iter : int or int array
         Outer steps, annealing included; with several starts the steps from the best start on.
     reg : 0-d array
-        The weight of the entropy, absolute.
+        The weight of the entropy, absolute; at least one ulp of the largest cost.
     tol : 0-d array
-        The tolerance, raised to the resolution of the floating point type.
+        The tolerance that the solver aimed at, raised to the resolution of the floating point type.
     state : State
         The start of a later solve, see `init` of `solve_gromov`. Problems of different sizes are
         padded to the largest one.

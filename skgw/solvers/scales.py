@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from skgw.solvers.inputs import Inputs, as_like, first_order
+from skgw.solvers.inputs import Inputs, as_like, first_order, refuse_hidden
+from skgw.solvers.options import check_real
 from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.quadratic import mean
 from skgw.solvers.result import Array
@@ -45,8 +47,7 @@ def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
     """
     if loss != "KL":
         return inputs
-    if not kl_shift >= 0:
-        raise ValueError(f"kl_shift must not be negative, got {kl_shift!r}.")
+    kl_shift = check_real(kl_shift, "kl_shift must not be negative", at_least=0)
     scale = mean_of_both(inputs.Ca, inputs.a, inputs.Cb, inputs.b)
     shift = (kl_shift * torch.where(scale > 0, scale, 1.0))[:, None, None]
     Ca, Cb = inputs.Ca + shift, inputs.Cb + shift
@@ -59,15 +60,33 @@ def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Te
     """The absolute `reg` of each problem, (B,), from the scale of its entries (B,)."""
     if reg_scale not in ("auto", None):
         raise ValueError(f"reg_scale must be 'auto' or None, got {reg_scale!r}.")
-    reg = first_order(reg.to(scale)) if isinstance(reg, Tensor) else as_like(reg, scale)
+    reg = _read_reg(reg, scale)
     if reg.ndim > 1 or reg.numel() not in (1, len(scale)):
         raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
     if not all(0 < x < math.inf for x in reg.flatten().tolist()):
         raise ValueError(
             "reg must be positive and finite; for the unregularised problem use POT's solver."
         )
-    reg = reg.expand_as(scale).clone()
-    return reg * scale if reg_scale == "auto" else reg
+    unit = scale if reg_scale == "auto" else torch.ones_like(scale)
+    limits, absolute = torch.finfo(scale.dtype), reg.expand_as(scale) * unit
+    if not all(limits.tiny <= x <= limits.max for x in absolute.tolist()):
+        smallest, largest = limits.tiny / unit.amin().item(), limits.max / unit.amax().item()
+        raise ValueError(
+            f"reg={reg.tolist()} leaves the range of {scale.dtype} at this scale of the matrices: "
+            f"give a reg from {smallest:.1e} to {largest:.1e}, or rescale the matrices."
+        )
+    return absolute
+
+
+def _read_reg(reg: Any, scale: Tensor) -> Tensor:
+    """`reg` as a tensor; the message names it where it holds no numbers."""
+    refuse_hidden(reg, "reg")
+    if isinstance(reg, Tensor):
+        if reg.dtype != torch.bool and not reg.is_complex():
+            return first_order(reg.to(scale))
+    elif np.asarray(reg).dtype.kind in "iuf":
+        return as_like(reg, scale)
+    raise ValueError(f"reg must be a positive number, or one per problem of a batch, got {reg!r}.")
 
 
 def problem_scale(inputs: Inputs, loss: str) -> Tensor:
@@ -90,6 +109,13 @@ def fused_scale(scale: Tensor, inputs: Inputs, alpha: float) -> Tensor:
     if inputs.M is None:
         return scale
     return scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
+
+
+def lowest_cost(inputs: Inputs, alpha: float) -> Tensor:
+    """A lower bound, (B,), of the cost of plans of mass one: no loss is negative."""
+    if inputs.M is None:
+        return torch.zeros_like(inputs.a[:, 0])
+    return (1 - alpha) * inputs.M.detach().amin((1, 2))
 
 
 def _any_apart(inputs: Inputs, index: Tensor) -> bool:

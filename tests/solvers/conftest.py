@@ -78,7 +78,7 @@ def solve_with() -> Callable[..., GromovResult]:
         result = solve_dense(
             inputs, regs, scale, loss=loss, alpha=alpha, settings=settings, **options
         )
-        warn_if_not_converged(result)
+        warn_if_not_converged(result, tol=options.get("tol"))
         return result
 
     return solve
@@ -94,7 +94,7 @@ def solve_lazy_with() -> Callable[..., GromovResult]:
             "max_iter": 100, "rank": None, "backend": "auto", "random_state": None,
         }  # fmt: skip
         result = solve_lazy(X, Y, None, None, settings=settings, **(defaults | options))
-        warn_if_not_converged(result)
+        warn_if_not_converged(result, tol=options.get("tol"))
         return result
 
     return solve

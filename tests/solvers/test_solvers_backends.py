@@ -21,12 +21,14 @@ def problem():
     }
 
 
-@pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-6), (np.float32, 1e-3)])
+@pytest.mark.parametrize(
+    ("dtype", "tol", "atol"), [(np.float64, 1e-7, 1e-6), (np.float32, None, 1e-3)]
+)
 @pytest.mark.parametrize("loss", ["L2", "KL"])
-def test_backends_agree(problem, dtype, atol, loss):
+def test_backends_agree(problem, dtype, tol, atol, loss):
     arrays = {name: x.astype(dtype) for name, x in problem.items()}
     one, other = (
-        solve_gromov(**arrays, loss=loss, reg=0.02, tol=1e-7, max_iter=300, backend=backend)
+        solve_gromov(**arrays, loss=loss, reg=0.02, tol=tol, max_iter=300, backend=backend)
         for backend in ("torch", "numba")
     )
     assert one.converged.all()

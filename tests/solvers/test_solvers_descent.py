@@ -16,9 +16,9 @@ from skgw.solvers.quadratic.descent import (
     INNER,
     MAX_ITER,
     NON_FINITE,
-    attainable_tol,
     minimize,
 )
+from skgw.solvers.resolution import attainable_tol
 from skgw.solvers.result import State
 from skgw.solvers.settings import DescentSettings
 

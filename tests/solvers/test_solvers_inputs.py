@@ -207,6 +207,15 @@ def test_sparse_matrices(arrays, name, kind):
         ({"tol": "1e-3"}, "tol must be a positive number, got '1e-3'"),
         ({"max_iter": 0}, "max_iter must be an integer of at least 1, got 0"),
         ({"max_iter": 1.5}, "max_iter must be an integer of at least 1, got 1.5"),
+        ({"max_iter": float("nan")}, "max_iter must be an integer of at least 1, got nan"),
+        ({"max_iter": True}, "max_iter must be an integer of at least 1, got True"),
+        ({"max_iter": "5"}, "max_iter must be an integer of at least 1, got '5'"),
+        ({"tol": float("inf")}, "tol must be a positive number, got inf"),
+        ({"tol": True}, "tol must be a positive number, got True"),
+        ({"reg": "x"}, "reg must be a positive number, or one per problem of a batch, got 'x'"),
+        ({"reg": True}, "reg must be a positive number, .* got True"),
+        ({"loss": "KL", "kl_shift": float("nan")}, "kl_shift must not be negative, got nan"),
+        ({"loss": "KL", "kl_shift": float("inf")}, "kl_shift must not be negative, got inf"),
         ({"init": None}, "init must be 'auto', .* got None"),
         ({"init": "random"}, "init must be 'auto', .* got 'random'"),
         ({"init": "identity"}, "the same size and weights"),
@@ -230,6 +239,57 @@ def test_options_that_make_no_sense(arrays, options, message):
         solve_gromov(arrays["Ca"], arrays["Cb"], **options)
     with pytest.raises(ValueError, match=message):
         gw_divergence(arrays["Ca"], arrays["Cb"], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_init": True}, "n_init must be an integer of at least 1, got True"),
+        ({"rank": 1.5, "plan": "lazy"}, "rank must be an integer, got 1.5"),
+        ({"alpha": float("nan")}, "alpha must be a number from 0 to 1, got nan"),
+        ({"alpha": True}, "alpha must be a number from 0 to 1, got True"),
+        ({"mass": True}, "mass must be a number above 0 and at most 1, .* got True"),
+        ({"random_state": 2**80}, "random_state must be a 64-bit integer"),
+    ],
+)
+def test_numbers_of_solve_gromov_that_make_no_sense(arrays, options, message):
+    with pytest.raises(ValueError, match=message):
+        solve_gromov(arrays["Ca"], arrays["Cb"], arrays["M"], **options)
+
+
+@pytest.mark.parametrize("random_state", ["x", 1.5, True, (1,)])
+def test_random_states_are_checked_where_none_is_drawn_from(arrays, random_state):
+    with pytest.raises(TypeError, match="random_state must be None, an integer"):
+        solve_gromov(arrays["Ca"], arrays["Cb"], random_state=random_state)
+
+
+def test_numbers_of_numpy_and_torch(arrays):
+    Ca, Cb = arrays["Ca"], arrays["Cb"]
+    plain = solve_gromov(Ca, Cb, reg=0.5, tol=1e-4, max_iter=70, mass=0.5)
+    result = solve_gromov(
+        Ca, Cb, reg=np.float64(0.5), tol=torch.tensor(1e-4, dtype=torch.float64),
+        max_iter=np.int64(70), mass=np.array(0.5), n_init=np.int8(1),
+    )  # fmt: skip
+    np.testing.assert_array_equal(result.plan, plain.plan)
+
+
+@pytest.mark.parametrize("name", ["Ca", "Cb", "M", "a", "init"])
+def test_masked_entries(arrays, name):
+    arrays["init"] = np.full((12, 10), 1 / 120)
+    plain = solve_gromov(**arrays)
+    arrays[name] = np.ma.array(arrays[name])  # nothing is masked
+    np.testing.assert_array_equal(solve_gromov(**arrays).plan, plain.plan)
+    arrays[name][..., 0] = np.ma.masked
+    with pytest.raises(TypeError, match=f"{name} is a masked array: fill the masked entries"):
+        solve_gromov(**arrays)
+
+
+def test_tensors_without_entries_that_can_be_read(arrays):
+    C = torch.tensor(arrays["Ca"])
+    with pytest.raises(TypeError, match="Ca is on the meta device"):
+        solve_gromov(C.to("meta"), C)
+    with pytest.raises(TypeError, match=r"Ca is float128|Ca is longdouble"):
+        solve_gromov(arrays["Ca"].astype(np.longdouble), arrays["Cb"])
 
 
 def test_negative_entries_under_the_kl_loss(arrays):

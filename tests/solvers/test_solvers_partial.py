@@ -7,6 +7,8 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
+from skgw import GWMatcher
+from skgw.exceptions import AmbiguousMatchingWarning, GWConvergenceWarning
 from skgw.solvers import solve_gromov
 
 
@@ -134,3 +136,47 @@ def test_the_result_describes_the_plan(pair):
 def test_mass_out_of_range(pair, mass):
     with pytest.raises(ValueError, match="mass must be a number above 0 and at most 1"):
         solve_gromov(*pair, mass=mass)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("mass", [1e-3, 0.5, 0.97])
+@pytest.mark.parametrize("reg", [5e-3, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 4), (5, 6)], ids=str)
+def test_the_mass_at_any_reg(sizes, reg, mass, backend):
+    """Also where all costs are zero: the dummies are never matched with each other."""
+    rng = np.random.default_rng(0)
+    points = [rng.normal(size=(size, 2)) for size in sizes]
+    for scale in (1.0, 0.0):
+        Ca, Cb = (scale * cdist(x, x) for x in points)
+        result = solve_gromov(Ca, Cb, mass=mass, reg=reg, backend=backend)
+        assert result.converged
+        assert result.plan.sum() == pytest.approx(mass, rel=1e-9)
+        for sums, size in zip(result.marginals, sizes, strict=True):
+            assert sums.max() < 1 / size + 1e-5 * mass
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("reg", [1e-3, 0.1, 10.0])
+def test_a_tiny_mass(reg, backend):
+    """Total masses far from one: the mean of a Newton direction is a mean, not a sum."""
+    rng = np.random.default_rng(0)
+    Ca, Cb = (cdist(x, x) for x in (rng.normal(size=(6, 2)), rng.normal(size=(5, 3))))
+    a, b = np.r_[0.0, np.full(5, 0.2)], np.full(5, 0.2)
+    result = solve_gromov(Ca, Cb, a=a, b=b, mass=1e-6, reg=reg, backend=backend)
+    assert result.converged
+    assert result.n_iter < 60
+    assert result.plan.sum() == pytest.approx(1e-6, rel=1e-9)
+    assert result.plan[0].sum() == 0
+
+
+def test_a_mass_that_float32_does_not_resolve():
+    with pytest.warns(GWConvergenceWarning, match="use float64"):
+        result = solve_gromov(*np.zeros((2, 4, 4), np.float32), mass=1e-6)
+    assert result.status == "precision"
+
+
+def test_the_matcher_matches_the_mass_of_points_that_coincide():
+    matcher = GWMatcher(metric="euclidean", n_init=1, mass=0.5, random_state=0)
+    with pytest.warns(AmbiguousMatchingWarning):
+        plan = matcher.fit(np.ones((5, 2)), np.ones((6, 2))).plan_
+    assert plan.toarray().sum() == pytest.approx(0.5, rel=1e-6)

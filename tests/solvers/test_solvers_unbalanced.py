@@ -237,3 +237,22 @@ def test_starts(pair):
 def test_errors(pair, options, message):
     with pytest.raises(ValueError, match=message):
         solve_gromov(*pair, **options)
+
+
+def test_penalties_that_leave_no_mass_are_told():
+    """The cost of each plan is 81, of which a penalty of 0.01 times the scale makes exp(-108)."""
+    Ca, Cb = np.ones((3, 3)), np.full((4, 4), 10.0)
+    with pytest.warns(GWConvergenceWarning, match="without mass: raise unbalanced") as record:
+        result = solve_gromov(Ca, Cb, unbalanced=(0.01, 0))
+    assert len(record) == 1
+    assert result.status == "empty"
+    assert not result.converged
+    assert result.plan.sum() == pytest.approx(np.exp(-81 / (0.015 * 50.5)), rel=1e-6)
+    assert solve_gromov(Ca, Cb, unbalanced=1.0).converged
+
+
+def test_a_mass_that_overflows_is_told():
+    M = np.full((3, 3), -1e5)
+    with pytest.warns(GWConvergenceWarning, match="overflowed"):
+        result = solve_gromov(np.eye(3), np.eye(3), M, unbalanced=0.01)
+    assert result.status == "non_finite"

@@ -18,7 +18,7 @@ from skgw.solvers.initializers.basic import ANNEALING_START, unit_perturbation
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton
 from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.quadratic import Problem, quadratic_problem
-from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution, attainable_tol
+from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution
 from skgw.solvers.quadratic.outer_step import (
     anneal,
     annealing_levels,
@@ -27,6 +27,7 @@ from skgw.solvers.quadratic.outer_step import (
     outer_step,
     with_both_errors,
 )
+from skgw.solvers.resolution import attainable_tol
 from skgw.solvers.result import State
 from skgw.solvers.scales import mean_of_both
 from skgw.solvers.settings import NEWTON

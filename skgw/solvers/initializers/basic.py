@@ -21,6 +21,12 @@ def product_start(problem: QuadraticProblem, reg: Tensor) -> State:
     return State(problem.offset + perturbation_cost(problem, reg))
 
 
+def annealed_start(problem: QuadraticProblem, reg: Tensor, scale: Tensor) -> State:
+    """The product coupling, with a perturbation where no annealing level will add one."""
+    alone = torch.where(reg < ANNEALING_START * scale, 0.0, reg)
+    return State(problem.offset + perturbation_cost(problem, alone))
+
+
 def perturbation_cost(problem: Problem, reg: Tensor) -> Tensor:
     """Symmetry-breaking perturbation of the cost, (B, n, m).
 

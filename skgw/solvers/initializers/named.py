@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.solvers.initializers.basic import ANNEALING_START, matched_start, product_start
+from skgw.solvers.initializers.basic import (
+    ANNEALING_START,
+    annealed_start,
+    matched_start,
+    product_start,
+)
 from skgw.solvers.initializers.invariants import eccentricity_plan, profile_cost, spectra
 from skgw.solvers.inputs import Inputs, given
 from skgw.solvers.problems.quadratic import Problem, QuadraticProblem
@@ -68,7 +73,7 @@ def named_start(name: str | None, context: StartContext) -> Start:
     """The start with this name, see `solve_gromov`."""
     problem, inputs, reg, scale, loss = context
     if name in ("auto", "anneal"):
-        return Start("anneal", State(problem.offset), ANNEALING_START * scale)
+        return Start("anneal", annealed_start(problem, reg, scale), ANNEALING_START * scale)
     if name == "product":
         return Start(name, product_start(problem, reg), reg)
     if name == "identity":

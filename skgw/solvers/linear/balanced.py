@@ -7,8 +7,8 @@ The row potential is eliminated: with the column potential g alone, the plan
 has exact row sums, and g maximises the concave semi-dual whose gradient is b - T'1 and whose
 Hessian is -(diag(T'1) - T' diag(1/a) T) / reg. A Newton step takes tens of matrix-vector products;
 Sinkhorn's iteration takes thousands for the same accuracy at small `reg`. Truncated Newton steps
-for entropic transport are studied in [1]_. The steps are in `newton_cg.py`; this module chooses the
-backend, and anneals problems on which Newton steps from the given potential make slow progress.
+for entropic transport are studied in [1]_. The steps are in `newton_cg.py`; problems on which they
+make slow progress are annealed in `annealing.py`; this module chooses the backend.
 
 References
 ----------
@@ -27,8 +27,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from skgw.solvers.linear.annealing import AnnealingBudget, solve_annealed
 from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
-from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, indices, newton, times
+from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton, times
 from skgw.solvers.settings import NEWTON, NewtonSettings
 
 NewtonSteps = Callable[[LinearProblem, int, NewtonSettings], LinearSolution]
@@ -50,6 +51,7 @@ def solve_linear(
     symmetric: bool = False,
     backend: str = "auto",
     settings: NewtonSettings = NEWTON,
+    budget: AnnealingBudget | None = None,
 ) -> LinearSolution:
     """Minimise <cost, T> - reg H(T) over couplings T of `a` and `b`, for a batch of problems.
 
@@ -77,6 +79,8 @@ def solve_linear(
         256 points a side on GPUs, and leaves larger problems to torch. It is registered by
         ``import skgw.solvers.experimental.newton_cg_triton``.
     settings : NewtonSettings
+    budget : AnnealingBudget, optional
+        Levels that may still be taken, which are subtracted; no limit by default.
 
     Returns
     -------
@@ -87,46 +91,8 @@ def solve_linear(
     problem = LinearProblem(cost, a, b, reg, potential, tol)
     if symmetric:
         problem = problem._replace(potential=_symmetric_sinkhorn(problem, settings.symmetric_steps))
-    return _solve(problem, max_iter, newton_steps(backend, cost.device.type), settings)
-
-
-def _solve(
-    problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
-) -> LinearSolution:
-    """Newton steps, annealing of the problems that are not close, further Newton steps."""
-    first = min(max_iter, settings.direct_steps)
-    solution = newton(problem, first, settings)
-    if (solution.error <= problem.tol).all():
-        return solution
-    far = solution.error > problem.tol.clamp_min(settings.annealing_error)
-    if far.any():
-        index = indices(far)
-        rest = problem._replace(potential=solution.potential).take(index)
-        annealed = _annealed(rest, first, newton, settings)
-        closer = indices(annealed.error < solution.error[index])
-        solution.replace(index[closer], annealed.take(closer))
-    todo = solution.error > problem.tol
-    if max_iter > first and todo.any():
-        index = indices(todo)
-        rest = problem._replace(potential=solution.potential).take(index)
-        solution.replace(index, newton(rest, max_iter - first, settings))
-    return solution
-
-
-def _annealed(
-    problem: LinearProblem, max_iter: int, newton: NewtonSteps, settings: NewtonSettings
-) -> LinearSolution:
-    """Solve coarsely at a higher level, recursively annealed if need be, then at `reg`."""
-    cost_range = problem.cost.amax((1, 2)) - problem.cost.amin((1, 2))
-    low = indices(problem.reg < cost_range)  # at higher levels the plan is close to the product
-    if len(low) > 0:
-        rest = problem.take(low)
-        coarse = torch.full_like(rest.tol, settings.annealing_error / 2)
-        rest = rest._replace(reg=settings.annealing_factor * rest.reg, tol=coarse)
-        potential = problem.potential.clone()
-        potential[low] = _solve(rest, max_iter, newton, settings).potential
-        problem = problem._replace(potential=potential)
-    return newton(problem, max_iter, settings)
+    newton = newton_steps(backend, cost.device.type)
+    return solve_annealed(problem, max_iter, newton, settings, budget)
 
 
 def newton_steps(backend: str, device: str) -> NewtonSteps:

@@ -1,16 +1,13 @@
 """The linear problem of one outer step, compiled: `solve_linear` for one dense problem.
 
-The two differ in two respects.
-
-- `balanced._solve` and `balanced._annealed` call each other; `_annealed` below is this recursion,
-  unrolled: the same Newton steps, from the same potentials, in the same order. numba fails to load
-  functions that call each other from its cache.
-- A symmetric problem stops, without Newton steps, at the first Sinkhorn iterate of small error.
-  `balanced` takes a fixed number of iterations, as each check of an error would be a host-device
-  synchronisation, and Newton steps after them.
+The two differ in one respect: a symmetric problem stops, without Newton steps, at the first
+Sinkhorn iterate of small error. `balanced` takes a fixed number of iterations, as each check of an
+error would be a host-device synchronisation, and Newton steps after them.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -63,24 +60,22 @@ def _annealed(
     plan: Array,
     potential: Array,
 ) -> Scalar:
-    """Raise the annealing level until the error is below `annealing_error`, then lower it to `reg`.
-
-    On the way down each level keeps the potential of the smaller error, before or after the second
-    solve. Returns the error at `reg`.
-    """
+    """As `annealing._annealed`; returns the error at `reg`."""
     cost, settings = problem.cost, problem.settings
     as_type = cost.dtype.type
-    far, cost_range = as_type(settings.annealing_error), cost.max() - cost.min()
-    levels, errors, potentials = [reg], [far + far], [potential.copy()]
-    while errors[-1] > far and levels[-1] < cost_range:
-        levels.append(as_type(settings.annealing_factor) * levels[-1])
-        errors.append(_newton_at(problem, levels[-1], far / 2, max_iter, plan, potential))
-        potentials.append(potential.copy())
-    highest = len(levels) - 1
-    for k in range(highest if errors[-1] > far else highest - 1, 0, -1):
-        error = _newton_at(problem, levels[k], far / 2, max_iter, plan, potential)
-        if not error < errors[k]:
-            potential[:] = potentials[k]
+    far, factor = as_type(settings.annealing_error), as_type(settings.annealing_factor)
+    ratio, exponent = (cost.max() - cost.min()) / reg, 0
+    if 1 < ratio < np.inf:
+        exponent = min(math.ceil(math.log2(ratio) / math.log2(factor)), settings.max_levels)
+    error, reached = far + far, 0
+    while error > far and reached < exponent:
+        reached = min(max(2 * reached, 1), exponent)
+        level = reg * factor ** as_type(reached)
+        error = _newton_at(problem, level, far / 2, max_iter, plan, potential)
+    while reached > 1:
+        reached -= 1
+        level = reg * factor ** as_type(reached)
+        _newton_at(problem, level, far / 2, max_iter, plan, potential)
     return _newton_at(problem, reg, tol, max_iter, plan, potential)
 
 

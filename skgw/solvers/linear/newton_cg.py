@@ -37,6 +37,10 @@ class LinearProblem(NamedTuple):
         """The problems at `index`, integers."""
         return LinearProblem(*(field[index] for field in self))
 
+    def at(self, reg: Tensor, tol: Tensor, potential: Tensor) -> LinearProblem:
+        """The same problems at another level, from another potential."""
+        return self._replace(reg=reg, tol=tol, potential=potential)
+
 
 class LinearSolution(NamedTuple):
     """A plan with exact row sums, its column potential and the L1 error of its column sums."""

@@ -237,7 +237,7 @@ def _direction(
         rz = rz_new
     if not np.isfinite(d).all():
         d[:] = 0
-    return d - (d * b).sum()
+    return d - (d * b).sum() / b.sum()
 
 
 @compiled()

@@ -103,4 +103,4 @@ def newton_direction(
     d = conjugate_gradients(
         A, residual, scale, radius[:, None, None], todo[:, None, None], settings
     )[:, 0]
-    return d - (d * dual.b).sum(1, keepdim=True)
+    return d - (d * dual.b).sum(1, keepdim=True) / dual.b.sum(1, keepdim=True)

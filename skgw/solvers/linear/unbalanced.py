@@ -26,6 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers.linear.annealing import AnnealingBudget, solve_annealed
 from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.linear.trust_region import newton_step
@@ -33,6 +34,27 @@ from skgw.solvers.settings import NEWTON, NewtonSettings
 
 MIN_SHARE = 1e-20  # smallest theta and beta: the limit of infinite penalties, up to rounding
 MAX_SHARE = 1e6  # largest beta: the limit of no penalty
+
+
+class UnbalancedLinearProblem(NamedTuple):
+    """A batch of problems, as in `solve_unbalanced_linear`."""
+
+    cost: Tensor  # (B, n, m)
+    a: Tensor  # (B, n)
+    b: Tensor  # (B, m)
+    reg: Tensor  # (B,)
+    rho_a: Tensor  # (B,)
+    rho_b: Tensor  # (B,)
+    potential: Tensor  # (B, m), the start
+    tol: Tensor  # (B,)
+
+    def take(self, index: Tensor) -> UnbalancedLinearProblem:
+        """The problems at `index`, integers."""
+        return UnbalancedLinearProblem(*(field[index] for field in self))
+
+    def at(self, reg: Tensor, tol: Tensor, potential: Tensor) -> UnbalancedLinearProblem:
+        """The same problems at another level, from another potential."""
+        return self._replace(reg=reg, tol=tol, potential=potential)
 
 
 class UnbalancedPlan(NamedTuple):
@@ -107,6 +129,7 @@ def solve_unbalanced_linear(
     tol: Tensor,
     max_iter: int,
     settings: NewtonSettings = NEWTON,
+    budget: AnnealingBudget | None = None,
 ) -> LinearSolution:
     """Solve a batch of unbalanced linear problems.
 
@@ -126,14 +149,25 @@ def solve_unbalanced_linear(
         L1 distance between the column sums and their target, at which a problem stops. Row sums
         are exact.
     max_iter : int
-        Newton steps.
+        Newton steps at `reg`, as in `solve_linear`.
     settings : NewtonSettings
+    budget : AnnealingBudget, optional
+        Levels that may still be taken, which are subtracted; no limit by default.
 
     Returns
     -------
     LinearSolution
         `error` is the distance of the column sums from their target.
     """
+    problem = UnbalancedLinearProblem(cost, a, b, reg, rho_a, rho_b, potential, tol)
+    return solve_annealed(problem, max_iter, _newton, settings, budget)
+
+
+def _newton(
+    problem: UnbalancedLinearProblem, max_iter: int, settings: NewtonSettings
+) -> LinearSolution:
+    """Maximise the semi-dual until every error is below its tolerance."""
+    cost, a, b, reg, rho_a, rho_b, potential, tol = problem
     kernel = b.log()[:, None, :] - cost / reg[:, None, None]
     theta = (reg / (rho_a + reg)).clamp_min(MIN_SHARE)[:, None]
     beta = (reg / rho_b).clamp(MIN_SHARE, MAX_SHARE)[:, None]

@@ -10,12 +10,13 @@ from torch import Tensor
 from skgw.solvers.initializers.named import StartContext, read_start
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
-from skgw.solvers.quadratic.descent import Solution, attainable_tol, entropic_value, minimize
+from skgw.solvers.quadratic.descent import Solution, entropic_value, minimize
 from skgw.solvers.quadratic.low_rank import annealing_problem, minimize_low_rank, prefers_low_rank
 from skgw.solvers.quadratic.multistart import best_of_pool
 from skgw.solvers.quadratic.package import package_solution
+from skgw.solvers.resolution import Accuracy, attainable
 from skgw.solvers.result import Array, GromovResult, StartsReport, State
-from skgw.solvers.scales import fused_scale
+from skgw.solvers.scales import fused_scale, lowest_cost
 from skgw.solvers.settings import DENSE, DenseSettings
 
 
@@ -27,7 +28,7 @@ def solve_dense(
     loss: str,
     alpha: float,
     init: str | Array | State,
-    tol: float,
+    tol: float | None,
     max_iter: int,
     n_init: int = 1,
     symmetric: bool = False,
@@ -40,6 +41,8 @@ def solve_dense(
     `scale` (B,) is the unit of the annealing levels. `symmetric` means that a space is compared
     with itself under the square loss, from a symmetric start.
     """
+    accuracy = attainable(tol, reg, fused_scale(scale, inputs, alpha))
+    reg = accuracy.reg
     with torch.no_grad():
         problem = quadratic_problem(
             inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
@@ -52,37 +55,37 @@ def solve_dense(
                 max_iter=max_iter, backend=backend, random_state=random_state,
                 settings=settings,
             )  # fmt: skip
-        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
         first_ratio = float((start.first_reg / reg).amax())
         is_far = n_init > 1 or first_ratio > 1
         if is_far and prefers_low_rank(problem, backend, settings):
             solution = minimize_low_rank(
                 problem, reg, start.state,
-                first_reg=start.first_reg, tol=tol_used, max_iter=max_iter, backend=backend,
+                first_reg=start.first_reg, tol=accuracy.tol, max_iter=max_iter, backend=backend,
                 settings=settings,
             )  # fmt: skip
         else:
             solution = minimize(
                 problem, reg, start.state, first_reg=start.first_reg if is_far else None,
-                coarse=annealing_problem(problem, first_ratio, settings.low_rank), tol=tol_used,
+                coarse=annealing_problem(problem, first_ratio, settings.low_rank), tol=accuracy.tol,
                 max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
             )  # fmt: skip
-    return _package(solution, problem, inputs, reg, tol_used, report)
+    return _package(solution, problem, inputs, accuracy, report)
 
 
 def _package(
     s: Solution,
     problem: QuadraticProblem,
     inputs: Inputs,
-    reg: Tensor,
-    tol: Tensor,
+    accuracy: Accuracy,
     report: StartsReport | None,
 ) -> GromovResult:
+    reg = accuracy.reg
+    s = s.judged(accuracy, lowest_cost(inputs, problem.alpha))
     value = entropic_value(s.plan, s.potential, s.energy, problem.b, reg)
     return package_solution(
         s, inputs,
         plan=s.plan, value=value, cost=s.energy, row_potential=_row_transform(problem, s, reg),
-        reg=reg, tol=tol, alpha=problem.alpha, starts=report,
+        reg=reg, tol=accuracy.tol, alpha=problem.alpha, starts=report,
     )  # fmt: skip
 
 

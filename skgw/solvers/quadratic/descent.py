@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.initializers.basic import perturbation_cost
+from skgw.solvers.linear.annealing import AnnealingBudget
 from skgw.solvers.linear.balanced import resolved
 from skgw.solvers.linear.newton_cg import indices
 from skgw.solvers.precision import full_precision
@@ -44,21 +45,10 @@ __all__ = [
     "NON_FINITE",
     "STATUS",
     "Solution",
-    "attainable_tol",
     "entropic_value",
     "is_compiled",
     "minimize",
 ]
-
-ROUNDING_ULPS = 50  # relative error of a plan's entries, times reg / scale, in ulps
-
-
-def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
-    """The tolerance, raised to the resolution of the floating point type at `reg`, (B,)."""
-    eps = torch.finfo(reg.dtype).eps
-    ratio = scale / reg.clamp_min(torch.finfo(reg.dtype).tiny)
-    floor = ROUNDING_ULPS * eps * ratio.clamp_min(1.0)  # of sums over the plan
-    return floor.clamp_max(0.1).clamp_min(tol)
 
 
 @torch.no_grad()
@@ -123,6 +113,7 @@ def minimize(
     linear = linear or functools.partial(
         solve_coupling, symmetric=symmetric, backend=backend, settings=settings
     )
+    linear = functools.partial(linear, budget=AnnealingBudget(settings.max_levels))
     with torch.inference_mode():  # saves a sixth of the time of operations on small tensors
         solution = _descend(
             problem, reg, start, plan, first_reg, coarse, tol, max_iter, linear, settings
@@ -161,7 +152,7 @@ def _descend(
             problem, it, reg, tol, linear, step, is_first=is_first, settings=settings
         )
         ended = (outcome.status == CONVERGED) | (outcome.status == NON_FINITE)
-        done = ended | (step == max_iter)
+        done = ended | (it.failures >= settings.max_failures) | (step == max_iter)
         if not done.any():
             continue
         ready, keep = indices(done), indices(~done)

@@ -156,7 +156,7 @@ def find_plan(
     reg, _, tol, max_iter, symmetric, has_plan = task
     as_type = it.cost.dtype.type
     step = _anneal(problem, kernels, it, perturbation, task, settings, exp2)
-    last_change, streak = tol if has_plan else 1.0, 0
+    last_change, streak, failures = tol if has_plan else 1.0, 0, 0
     while True:
         step += 1
         wanted = min(settings.inexactness * last_change, settings.max_marginal_error)
@@ -165,8 +165,10 @@ def find_plan(
         error, change, linear_cost = measure(problem, it)
         is_first = step == 1 and not has_plan
         status = _status(linear_cost, error, 1.0 if is_first else change, tol)
-        if step == max_iter or status in (CONVERGED, NON_FINITE):
-            return error, status, step
+        failures = 0 if error <= wanted + settings.newton.annealing_error else failures + 1
+        is_hopeless = failures >= settings.max_failures
+        if step == max_iter or is_hopeless or status in (CONVERGED, NON_FINITE):
+            return error, INNER if is_hopeless and status == MAX_ITER else status, step
         differentiate(problem, it.plan, it.gradient, symmetric)
         share, momentum = 1.0, 0.0
         if not is_first:

@@ -108,7 +108,10 @@ def _divergence(
     grad_a[:], grad_b[:] = 0, 0
     problem = _problem(x, y)
     potential = np.zeros_like(b.a)
-    it = _iterate(problem.offset.copy(), potential)
+    start = problem.offset.copy()
+    if task.first_reg <= task.reg:  # no annealing level adds the perturbation
+        start += Ca.dtype.type(task.reg) * perturbation
+    it = _iterate(start, potential)
     _, cross, _ = find_plan(problem, _no_kernels(Ca), it, perturbation, task, settings, exp2_b)
     entropic = 2 * _entropy(it, task.reg, b)
     if len(grad_a):
@@ -227,7 +230,7 @@ def _differentiate(
             for k in range(m):
                 moved = means[j] * q[k] + q[j] * means[k] - twice * X[j, k]  # T' C1 T
                 grad[j, k] += four * (y.C[j, k] * q[j] * q[k] - moved)
-    return _constant(x, y) - 4 * inner
+    return max(_constant(x, y) - 4 * inner, 0.0)  # below 0 by rounding only
 
 
 @compiled(fastmath=True)

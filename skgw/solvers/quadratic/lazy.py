@@ -13,7 +13,6 @@ from skgw.solvers.geometry.point_cloud import LowRank, PointCloud, Space, low_ra
 from skgw.solvers.inputs import are_tensors, as_like, read_weights
 from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.precision import full_precision
-from skgw.solvers.quadratic.descent import attainable_tol
 from skgw.solvers.quadratic.multiscale import (
     FactoredProblem,
     StreamedIterate,
@@ -22,9 +21,10 @@ from skgw.solvers.quadratic.multiscale import (
     solve_multiscale,
 )
 from skgw.solvers.quadratic.multistart import generator_from
-from skgw.solvers.quadratic.outer_step import status_of
+from skgw.solvers.quadratic.outer_step import judged, status_of
 from skgw.solvers.quadratic.package import package
 from skgw.solvers.quadratic.sensitivity import needs_gradient
+from skgw.solvers.resolution import Accuracy, attainable
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg
 from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
@@ -98,8 +98,11 @@ def solve_lazy(
     scale = torch.tensor([problem.scale or 1.0], dtype=torch.float64)
     absolute = float(absolute_reg(reg, reg_scale, scale))
     regs, scales = (problem.x.weights.new_tensor([float(x)]) for x in (absolute, scale))
-    tol_used = attainable_tol(tol or DEFAULT_TOLERANCE, regs, scales)
-    budget: dict[str, Any] = {"tol": float(tol_used), "max_iter": max_iter, "settings": settings}
+    accuracy = attainable(tol, regs, scales, default=DEFAULT_TOLERANCE)
+    absolute = max(absolute, float(accuracy.reg))
+    budget: dict[str, Any] = {
+        "tol": float(accuracy.tol), "max_iter": max_iter, "settings": settings,
+    }  # fmt: skip
     if isinstance(init, State):
         moment, g = _given(init, problem)
         outcome = refine(problem, absolute, moment, g / absolute, **budget)
@@ -110,7 +113,7 @@ def solve_lazy(
         )
     else:
         raise ValueError("init must be 'auto', 'anneal' or the state of an earlier lazy result.")
-    return _package(problem, absolute, float(tol_used), *outcome, restore)
+    return _package(problem, absolute, accuracy, *outcome, restore)
 
 
 def read_spaces(
@@ -174,7 +177,7 @@ def _given(init: State, problem: FactoredProblem) -> tuple[Tensor, Tensor]:
 def _package(
     problem: FactoredProblem,
     reg: float,
-    tol: float,
+    accuracy: Accuracy,
     at: StreamedIterate,
     change: float,
     n_iter: int,
@@ -186,13 +189,14 @@ def _package(
     def number(x: float) -> Tensor:
         return problem.x.weights.new_tensor([x])
 
-    value, error, tols = number(at.value(energy, reg)), number(at.error), number(tol)
+    value, error, tols = number(at.value(energy, reg)), number(at.error), accuracy.tol
+    status = judged(status_of(value, number(change), error, tols), accuracy)
     fields = (linear.left, linear.right, linear.scores(at.g), linear.a)
     return package(
         plan=LazyPlan(*(restore(x[None]) for x in fields)),
         value=value, value_linear=torch.zeros_like(value), value_quad=number(energy),
         potentials=(reg * at.f[None], reg * at.g[None]),
         marginals=(linear.a[None], at.columns[None]), marginal_error=error,
-        status=status_of(value, number(change), error, tols), n_iter=torch.tensor([n_iter]),
+        status=status, n_iter=torch.tensor([n_iter]),
         reg=number(reg), tol=tols, gradient=at.moment[None], restore=restore,
     )  # fmt: skip

@@ -68,9 +68,9 @@ class FactoredProblem(NamedTuple):
         return 0.5 * (self.x.mean_square + self.y.mean_square)
 
     def energy(self, moment: Tensor) -> float:
-        """E of a plan with this moment (r + 1, s + 1)."""
+        """E of a plan with this moment (r + 1, s + 1); at least 0, but for rounding."""
         kernel, offset = moment[:-1, :-1].square().sum(), moment[-1, -1]
-        return self.constant - 8 * float(kernel) - 4 * float(offset)
+        return max(self.constant - 8 * float(kernel) - 4 * float(offset), 0.0)
 
     def linearised(self, moment: Tensor, reg: float) -> StreamedProblem:
         """The linear problem at a plan with this moment."""

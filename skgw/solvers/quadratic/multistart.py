@@ -9,7 +9,6 @@ which break the symmetries of spaces whose points have equal profiles.
 from __future__ import annotations
 
 import itertools
-import numbers
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from skgw.solvers.initializers.invariants import pairs_cost, sign_flips, spectra
 from skgw.solvers.initializers.named import INVARIANT_START, Start, StartContext, named_start
+from skgw.solvers.options import check_seed
 from skgw.solvers.problems.low_rank import low_rank_problem
 from skgw.solvers.problems.quadratic import Problem, QuadraticProblem, energy
 from skgw.solvers.quadratic.descent import entropic_value, minimize
@@ -100,17 +100,13 @@ def pool(
 
 def generator_from(random_state: Any) -> torch.Generator:
     """A torch generator from None (seed 0), an integer, or a numpy generator, which advances."""
+    check_seed(random_state)
     if random_state is None:
         random_state = 0
     elif isinstance(random_state, np.random.Generator):
         random_state = random_state.integers(2**31)
     elif isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31)
-    elif not isinstance(random_state, numbers.Integral):
-        raise TypeError(
-            "random_state must be None, an integer, or a Generator or RandomState of numpy, got "
-            f"{random_state!r}."
-        )
     return torch.Generator().manual_seed(int(random_state))
 
 

@@ -26,13 +26,14 @@ from torch import Tensor
 from skgw.solvers.linear.balanced import solve_linear
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.problems.quadratic import Problem, energy
+from skgw.solvers.resolution import Accuracy
 from skgw.solvers.result import State
 from skgw.solvers.settings import DESCENT, DescentSettings
 from skgw.solvers.synchronisation import any_of
 
 LinearSolver = Callable[..., LinearSolution]  # as `solve_coupling`
-STATUS = ("converged", "max_iter", "inner", "non_finite")
-CONVERGED, MAX_ITER, INNER, NON_FINITE = range(4)
+STATUS = ("converged", "max_iter", "inner", "non_finite", "precision", "empty")
+CONVERGED, MAX_ITER, INNER, NON_FINITE, PRECISION, EMPTY = range(6)
 
 
 class Solution(NamedTuple):
@@ -45,6 +46,22 @@ class Solution(NamedTuple):
     error: Tensor  # (B,), sum of the L1 errors of row sums and column sums
     status: Tensor  # (B,)
     n_iter: Tensor  # (B,)
+
+    def judged(self, accuracy: Accuracy, lowest: Tensor) -> Solution:
+        """With honest statuses, and the energy at least its `lowest` value (B,), but for rounding.
+
+        A tolerance below the resolution of the floating point type is the reason why a problem has
+        not converged to it.
+        """
+        return self._replace(
+            energy=torch.maximum(self.energy, lowest), status=judged(self.status, accuracy)
+        )
+
+
+def judged(status: Tensor, accuracy: Accuracy) -> Tensor:
+    """The status (..., B) in view of the resolution of the floating point type."""
+    missed = accuracy.is_lost | (accuracy.is_fine & (status == INNER))
+    return torch.where(missed & (status != NON_FINITE), PRECISION, status)
 
 
 T = TypeVar("T", bound=tuple[Tensor, ...])
@@ -75,6 +92,7 @@ class Iterate(NamedTuple):
     last: Tensor  # (B, n, m), the last plan
     last_cost: Tensor  # (B, n, m), gradient of E at `last`
     streak: Tensor  # (B,), steps over which momentum has grown; -1 once a step was convex
+    failures: Tensor  # (B,), linear problems in a row that stayed far from their solution
 
 
 def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tensor) -> Iterate:
@@ -82,7 +100,8 @@ def first_iterate(problem: Problem, start: State, plan: Tensor | None, tol: Tens
     potential = torch.zeros_like(problem.b) if start.potential is None else start.potential
     change = torch.ones_like(tol) if plan is None else tol
     plan = torch.zeros_like(start.cost) if plan is None else plan
-    return Iterate(start.cost, plan, potential, change, plan, start.cost, torch.zeros_like(change))
+    zero = torch.zeros_like(change)
+    return Iterate(start.cost, plan, potential, change, plan, start.cost, zero, zero)
 
 
 def anneal(
@@ -159,13 +178,17 @@ def outer_step(
     difference = plan - it.mixture
     change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
+    is_close = error <= wanted + settings.newton.annealing_error
+    failures = torch.where(is_close, 0.0, it.failures + 1)
     status = status_of(value, change, error, tol)
+    hopeless = (status == MAX_ITER) & (failures >= settings.max_failures)
+    status = torch.where(hopeless, INNER, status)
     outcome = Solution(plan, cost, potential, value, error, status, torch.full_like(status, step))
     if is_first:
         mixture, at, streak = plan, cost, it.streak
     else:
         mixture, at, streak = _advance(it, plan, cost, difference, change, reg, settings)
-    return Iterate(at, mixture, potential, change, plan, cost, streak), outcome
+    return Iterate(at, mixture, potential, change, plan, cost, streak, failures), outcome
 
 
 def solve_coupling(

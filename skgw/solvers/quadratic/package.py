@@ -17,6 +17,8 @@ BUDGETS = {
     "max_iter": "the outer steps ran out: raise max_iter, tol or reg",
     "inner": "the Newton steps of the linear problem ran out: raise tol or reg",
     "non_finite": "the values overflowed: rescale the matrices or raise reg",
+    "precision": "the dtype does not resolve tol at this reg: use float64, or raise reg or tol",
+    "empty": "the penalties leave a plan without mass: raise unbalanced or reg",
 }
 
 
@@ -118,11 +120,11 @@ def _linear_cost(plan: Tensor, M: Tensor | None, alpha: float) -> Tensor:
     return (1 - alpha) * (M * plan).sum((1, 2))
 
 
-def warn_if_not_converged(*results: GromovResult) -> None:
-    """Warn once for all `results`, naming the budgets that ran out."""
+def warn_if_not_converged(*results: GromovResult, tol: float | None) -> None:
+    """Warn once for all `results`, naming the explicit `tol` and the budgets that ran out."""
     status = [s for r in results for s in ([r.status] if isinstance(r.status, str) else r.status)]
     if any(s != "converged" for s in status):
-        warn_of(status, max(float(r.tol.max()) for r in results))
+        warn_of(status, tol or max(float(r.tol.max()) for r in results))
 
 
 def warn_of(status: list[str], tol: float) -> None:

@@ -31,15 +31,18 @@ import torch
 from torch import Tensor
 
 from skgw.solvers.inputs import Inputs
+from skgw.solvers.linear.annealing import AnnealingBudget
 from skgw.solvers.linear.balanced import newton_steps
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.linear.unbalanced import row_potential, solve_unbalanced_linear
 from skgw.solvers.problems.unbalanced import UnbalancedProblem, unbalanced_problem
-from skgw.solvers.quadratic.descent import Solution, attainable_tol, minimize
+from skgw.solvers.quadratic.descent import CONVERGED, NON_FINITE, Solution, minimize
+from skgw.solvers.quadratic.outer_step import EMPTY
 from skgw.solvers.quadratic.package import package_unbalanced
 from skgw.solvers.quadratic.unbalanced_multistart import best_of, first_states
+from skgw.solvers.resolution import attainable
 from skgw.solvers.result import Array, GromovResult, State
-from skgw.solvers.scales import fused_scale
+from skgw.solvers.scales import fused_scale, lowest_cost
 from skgw.solvers.settings import UNBALANCED, UnbalancedSettings
 
 
@@ -64,20 +67,21 @@ def solve_unbalanced(
     loss: str,
     alpha: float,
     init: str | Array | State,
-    tol: float,
+    tol: float | None,
     max_iter: int,
     backend: str,
     settings: UnbalancedSettings = UNBALANCED,
 ) -> GromovResult:
     """`solve_gromov` with `unbalanced`, on validated tensors, at absolute `reg` and `rho` (B,)."""
     newton_steps(backend, reg.device.type)  # raises for unknown names
+    accuracy = attainable(tol, reg, fused_scale(scale, inputs, alpha))
+    reg = accuracy.reg
     with torch.no_grad():
         problem = unbalanced_problem(inputs, *rho, loss=loss, alpha=alpha)
         starts = first_states(
             init, problem, inputs, reg, scale,
             loss=loss, max_iter=max_iter, backend=backend, settings=settings.descent,
         )  # fmt: skip
-        tol_used = attainable_tol(tol, reg, fused_scale(scale, inputs, alpha))
         objective = functools.partial(_objective, problem, reg=reg)
         linear = functools.partial(_solve_linear, settings=settings)
         run = functools.partial(minimize, reg=reg, linear=linear, settings=settings.descent)
@@ -86,8 +90,8 @@ def solve_unbalanced(
         ]
         solution = best_of(
             stages, starts, run, objective,
-            tol=tol_used, max_iter=max_iter, coarse_tol=settings.tolerance,
-        )  # fmt: skip
+            tol=accuracy.tol, max_iter=max_iter, settings=settings,
+        ).judged(accuracy, lowest_cost(inputs, alpha))  # fmt: skip
         g = objective(solution)
         total = rho[0] + rho[1] + reg
         mass = torch.exp(-g / total)
@@ -95,9 +99,13 @@ def solve_unbalanced(
         f = row_potential(solution.cost, problem.a, problem.b, reg, rho[0], solution.potential)
         f = f + (reg * mass.log())[:, None]
         penalty = value - mass**2 * solution.energy
+        empty = (solution.status == CONVERGED) & (mass < settings.min_mass)
+        status = torch.where(empty, EMPTY, solution.status)
+        status = torch.where(mass.isfinite() & value.isfinite(), status, NON_FINITE)
+        solution = solution._replace(status=status)
     return package_unbalanced(
         solution, inputs,
-        mass=mass, penalty=penalty, row_potential=f, reg=reg, tol=tol_used, alpha=alpha,
+        mass=mass, penalty=penalty, row_potential=f, reg=reg, tol=accuracy.tol, alpha=alpha,
     )  # fmt: skip
 
 
@@ -109,11 +117,12 @@ def _solve_linear(
     potential: Tensor,
     tol: Tensor,
     settings: UnbalancedSettings,
+    budget: AnnealingBudget,
 ) -> LinearSolution:
     return solve_unbalanced_linear(
         cost, problem.a, problem.b, reg, problem.rho_a, problem.rho_b,
         potential=potential, tol=tol, max_iter=settings.max_newton_steps,
-        settings=settings.descent.newton,
+        settings=settings.descent.newton, budget=budget,
     )  # fmt: skip
 
 

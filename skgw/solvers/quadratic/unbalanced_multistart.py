@@ -17,7 +17,7 @@ from skgw.solvers.problems.unbalanced import UnbalancedProblem
 from skgw.solvers.quadratic.descent import CONVERGED, MAX_ITER, Solution, minimize
 from skgw.solvers.quadratic.outer_step import choose
 from skgw.solvers.result import Array, State
-from skgw.solvers.settings import DescentSettings
+from skgw.solvers.settings import UNBALANCED, DescentSettings, UnbalancedSettings
 
 
 class Start(NamedTuple):
@@ -52,8 +52,9 @@ def first_states(
         return [Start(State(problem.gradient(torch.diag_embed(problem.a))))]
     cost = problem.gradient(problem.a[:, :, None] * problem.b[:, None, :])
     level = ANNEALING_START * scale
+    alone = torch.where(reg < level, 0.0, reg)  # where no annealing level adds a perturbation
     annealed, product = (
-        Start(State(cost), level),
+        Start(State(cost + perturbation_cost(problem, alone)), level),
         Start(State(cost + perturbation_cost(problem, reg))),
     )
     if init == "anneal":
@@ -110,14 +111,18 @@ def best_of(
     *,
     tol: Tensor,
     max_iter: int,
-    coarse_tol: float,
+    settings: UnbalancedSettings = UNBALANCED,
 ) -> Solution:
     """Coarse solves from all `starts`, then to `tol` from the lowest objective of each problem.
 
     The last of the `stages` is the problem, the stages before it match less mass. `n_iter` counts
     outer steps of the last stage only.
     """
-    coarse = functools.partial(minimize, tol=tol.clamp_min(coarse_tol), max_iter=max_iter)
+    coarse_tol = settings.tolerance
+    coarse = functools.partial(
+        minimize, tol=tol.clamp_min(coarse_tol), max_iter=max_iter,
+        settings=settings.descent._replace(max_levels=settings.coarse_levels),
+    )  # fmt: skip
     best, *others = (_from_start(stages, start, coarse) for start in starts)
     for other in others:
         better = objective(other).nan_to_num(torch.inf) < objective(best).nan_to_num(torch.inf)
