@@ -84,9 +84,9 @@ class CallbackTask:
         self.context = estimator._init_callback_context(max_subtasks=n_steps)
         self.context.call_on_fit_task_begin(**self.arguments)
 
-    def step(self) -> bool:
-        """Report a completed step; True if a callback stops the fit."""
-        step = self.context.subcontext(task_name="training")
+    def step(self, name: str = "training") -> bool:
+        """Report a completed step of the task `name`; True if a callback stops the fit."""
+        step = self.context.subcontext(task_name=name)
         step.call_on_fit_task_begin(**self.arguments)
         return bool(step.call_on_fit_task_end(**self.arguments))
 

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from skgw._version import __version__
 from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random_state
@@ -59,6 +60,41 @@ class TrainingRun:
         """A CPU generator for one purpose of the fit; each purpose has its own offset."""
         return seeded(self.seed + offset)
 
+    def begin(self, X: Any, *n_updates: int, n_more_steps: int = 0) -> None:
+        """Begin the task of the callbacks.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or Domains
+            Validated training data, for the callbacks.
+        *n_updates : int
+            Numbers of updates of the parts of the fit, which report at regular intervals.
+        n_more_steps : int, default=0
+            Number of steps that report once.
+        """
+        if self.task is None and self.process_group.is_first:
+            every = self.estimator.report_every
+            n_steps = sum(-(-n // every) for n in n_updates) + n_more_steps
+            self.task = CallbackTask(self.estimator, X, n_steps)
+
+    def say(self, text: str) -> None:
+        """Print a line of progress if the estimator is verbose."""
+        if self.estimator.verbose:
+            print(f"[{type(self.estimator).__name__}] {text}", flush=True)
+
+    def initializing(self, n_done: int, n_updates: int, error: Tensor) -> bool:
+        """Report an update of an initialisation; True if a callback stops the initialisation."""
+        if n_done % self.estimator.report_every and n_done < n_updates:
+            return False
+        if self.estimator.verbose:
+            self.say(f"initialisation {n_done}/{n_updates} error={float(error):.5f}")
+        return self.task is not None and self.task.step("initialisation")
+
+    def step(self, name: str) -> None:
+        """Report a step that the callbacks cannot stop."""
+        if self.task is not None:
+            self.task.step(name)
+
     def train(
         self,
         objective: Objective,
@@ -98,8 +134,7 @@ class TrainingRun:
         params = self.estimator
         self.max_iter = max_iter
         self.checkpoint = self._checkpoint((X, checkpoint_key), initial_weights)
-        n_steps = -(-max_iter // params.report_every)
-        self.task = CallbackTask(params, X, n_steps) if self.process_group.is_first else None
+        self.begin(X, max_iter)
         optimizer = parts_of(type(params))["optimizer"].read(params.optimizer)
         options = TrainingOptions(
             max_iter=max_iter,
@@ -140,14 +175,12 @@ class TrainingRun:
                 f"{name}={np.mean(values[-self.estimator.report_every :]):.5f}"
                 for name, values in history.losses.items()
             )
-            name = type(self.estimator).__name__
-            print(f"[{name}] {history.n_iter}/{self.max_iter}", *recent)
+            self.say(" ".join([f"{history.n_iter}/{self.max_iter}", *recent]))
         return self.task is not None and self.task.step()
 
     def _report_resumed(self, history: History) -> None:
         """Print the iteration at which training resumes."""
-        if self.estimator.verbose:
-            print(f"[{type(self.estimator).__name__}] resumed at iteration {history.n_iter}")
+        self.say(f"resumed at iteration {history.n_iter}")
 
     def _checkpoint(self, data: Any, initial_weights: Any) -> Checkpoint | None:
         """The checkpoint of this fit: its name depends on parameters, data and version."""

@@ -46,7 +46,7 @@ from skgw.embedding.cloud_coupling import couple_with_cloud
 from skgw.embedding.fitted_state import EmbeddingState
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
-from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties
+from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties, Prior
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.solvers import full_precision
@@ -59,6 +59,8 @@ from skgw.training.optimizers import OPTIMIZERS
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
 ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
 MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
+MAX_INIT_UPDATES = 300  # updates of the initialisation
+MAX_INIT_RATIO = 2  # updates of the initialisation per update of the training
 CLOUD_SEED, INITIALIZATION_SEED, ADVERSARY_SEED = 1, 2, 3  # offsets from the seed of the fit
 
 
@@ -266,8 +268,13 @@ class GWGenerativeEmbedding(
             raise ValueError(f"Distances leave the range of {self._dtype}; pass float64 rows.")
         n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
         objective, spec = self._build(space, scale, n_updates, last, run)
-        if last is None:
-            self._initialize(objective, spec, run)
+        n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
+        run.begin(X, n_init_updates, n_updates, n_more_steps=1)
+        if n_init_updates:
+            initialize_by_scaling(
+                objective, run.noise(INITIALIZATION_SEED), image_shape=spec.output_shape,
+                n_updates=n_init_updates, report=run.initializing,
+            )  # fmt: skip
         weights = None if last is None else last.weights
         history = run.train(
             objective, X, n_updates, run.noise(), curve="gw", initial_weights=weights
@@ -276,7 +283,9 @@ class GWGenerativeEmbedding(
         self._generator = FittedNetwork.of(objective.generator, spec)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
         reference = np.sort(evenly_spaced(objective.order, self.max_reference).cpu().numpy())
+        run.say(f"coupling of {len(reference)} rows with {self.n_generated} generated points")
         self._couple_with_cloud(objective, reference, run.noise(CLOUD_SEED))
+        run.step("coupling")
         self._embed_training_rows(space, reference)
 
     def _build(
@@ -311,18 +320,14 @@ class GWGenerativeEmbedding(
         )  # fmt: skip
         return objective.to(run.device), spec
 
-    def _initialize(
-        self, objective: GenerativeObjective, spec: nn.GeneratorSpec, run: TrainingRun
-    ) -> None:
-        """Regress the generator on the classical scaling if its `init` is "mds"."""
+    def _n_init_updates(self, n_updates: int) -> int:
+        """Number of updates of the regression on the classical scaling."""
         generator = Generator.read(self.generator)
-        if generator.init == "mds":
-            initialize_by_scaling(
-                objective,
-                run.noise(INITIALIZATION_SEED),
-                image_shape=spec.output_shape,
-                n_updates=generator.n_init_updates,
-            )
+        if generator.init != "mds" or Prior.read(generator.prior).n_components == 1:
+            return 0
+        if generator.n_init_updates != "auto":
+            return int(generator.n_init_updates)
+        return min(MAX_INIT_UPDATES, MAX_INIT_RATIO * n_updates)
 
     def _auto_updates(self, n_rows: int) -> int:
         return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))

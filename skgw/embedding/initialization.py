@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,8 @@ from skgw.nn.global_generator import seeded_global
 from skgw.registration.landmark_scaling import centred_gram
 from skgw.solvers import full_precision
 from skgw.training.batches import evenly_spaced
+
+Report = Callable[[int, int, Tensor], bool]
 
 N_LANDMARKS = 512  # rows whose classical scaling is computed
 LEARNING_RATE = 2e-3  # of the first update; it falls linearly to zero
@@ -66,6 +70,7 @@ def initialize_by_scaling(
     *,
     image_shape: ImageShape | None = None,
     n_updates: int = 300,
+    report: Report | None = None,
 ) -> None:
     """Regress the generator on the classical scaling of landmarks.
 
@@ -90,6 +95,9 @@ def initialize_by_scaling(
         Channels, height and width of generated points that are images.
     n_updates : int, default=300
         Number of updates.
+    report : callable, optional
+        Called after every update with the number of updates so far, `n_updates`, and the mean
+        squared error. The regression stops if it returns True.
     """
     model = objective.generator
     prior = model.prior
@@ -108,7 +116,7 @@ def initialize_by_scaling(
         model.scale.copy_(widths.clamp_min(MIN_RELATIVE_WIDTH * widths.max()))
     model.eval()  # without dropout
     with seeded_global(generator.initial_seed(), model):
-        _regress(model, prior, targets, objective.n_points, n_updates, generator)
+        _regress(model, prior, targets, objective.n_points, n_updates, generator, report)
 
 
 def _regress(
@@ -118,6 +126,7 @@ def _regress(
     n_points: int,
     n_updates: int,
     generator: torch.Generator,
+    report: Report | None,
 ) -> None:
     """Train the generator on targets (n, k), ordered as the components of the prior are."""
     n = len(targets)
@@ -129,5 +138,8 @@ def _regress(
         run = ((component + within) * (n / len(prior.means))).long().clamp_max(n - 1)
         error = model.points(prior.place(component, deviation)) - targets[run]
         optimizer.zero_grad()
-        error.square().sum(1).mean().backward()
+        squared_error = error.square().sum(1).mean()
+        squared_error.backward()
         optimizer.step()
+        if report is not None and report(step + 1, n_updates, squared_error.detach()):
+            return

@@ -63,8 +63,9 @@ class Generator(Part):
         "mds" first regresses the generator on the classical scaling of up to 512 rows, which saves
         updates and avoids bad minima; with one component of the prior it has no effect. "random":
         random weights.
-    n_init_updates : int, default=300
-        Number of updates of the regression.
+    n_init_updates : int or "auto", default="auto"
+        Number of updates of the regression. "auto": 300, or twice `max_iter` of the embedding if
+        that is less.
 
     Examples
     --------
@@ -83,7 +84,7 @@ class Generator(Part):
     )
     prior: Any = part(Prior, one_of("mixture", "normal"), default="mixture")
     init: str = param(one_of("mds", "random"), default="mds")
-    n_init_updates: int = param(POSITIVE_INTEGER, default=300)
+    n_init_updates: int | str = param(POSITIVE_INTEGER, one_of("auto"), default="auto")
 
 
 @storable

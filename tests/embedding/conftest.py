@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.metrics import pairwise_distances
 
 from skgw import GWGenerativeEmbedding
@@ -27,7 +28,8 @@ def quick():
 
     def build(**params):
         parts = {name: params.pop(name) for name in list(params) if "__" in name}
-        return GWGenerativeEmbedding(**{**QUICK, **params}).set_params(**parts)
+        own = {"generator": clone(QUICK["generator"])}  # set_params changes parts in place
+        return GWGenerativeEmbedding(**{**QUICK, **own, **params}).set_params(**parts)
 
     return build
 

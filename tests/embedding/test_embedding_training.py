@@ -10,7 +10,7 @@ from _training_parts import Recorder, linear, noisy
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from skgw.embedding import GWOptimizer, Penalties, Prior, paper_settings
+from skgw.embedding import Generator, GWOptimizer, Penalties, Prior, paper_settings
 from skgw.spaces import graph_distances
 
 # -------------------------------------------------------------------- generator and optimiser
@@ -199,9 +199,13 @@ def test_warm_start_wants_the_same_generator(quick, X, change):
 
 def test_verbose_prints_progress(quick, X, frequent, capsys):
     quick(verbose=1, max_iter=5).fit(X)
-    lines = capsys.readouterr().out.splitlines()
-    for line, n in zip(lines, (2, 4, 5), strict=True):
-        assert re.match(rf"\[GWGenerativeEmbedding\] {n}/5 .*gw=\d\.\d+", line)
+    expected = [
+        *(rf"initialisation {n}/3 error=\d+\.\d+" for n in (2, 3)),
+        *(rf"{n}/5 .*gw=\d\.\d+" for n in (2, 4, 5)),
+        "coupling of 40 rows with 40 generated points",
+    ]
+    for line, message in zip(capsys.readouterr().out.splitlines(), expected, strict=True):
+        assert re.match(rf"\[GWGenerativeEmbedding\] {message}", line)
     quick().fit(X)
     assert capsys.readouterr().out == ""
 
@@ -209,7 +213,8 @@ def test_verbose_prints_progress(quick, X, frequent, capsys):
 def test_callbacks_see_every_report_and_the_fitted_estimator(quick, X, frequent):
     recorder = Recorder()
     estimator = quick(max_iter=5).set_callbacks(recorder).fit(X)
-    assert recorder.tasks == ["training", "training", "training", "fit", "teardown"]
+    steps = [*2 * ["initialisation"], *3 * ["training"], "coupling"]
+    assert recorder.tasks == [*steps, "fit", "teardown"]
     assert_array_equal(recorder.fitted, estimator.embedding_)
 
 
@@ -224,7 +229,23 @@ def test_callbacks_are_torn_down_after_an_error(quick, graph):
     estimator = quick(metric="precomputed").set_callbacks(recorder)
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(graph_distances(graph))
-    assert recorder.tasks == ["training", "teardown"]
+    assert recorder.tasks == ["initialisation", "training", "teardown"]
+
+
+def test_a_short_training_has_a_short_initialisation(quick, X, frequent, capsys):
+    params = {"generator": Generator(), "max_iter": 4, "verbose": 1}
+    quick(**params).fit(X)
+    assert "initialisation 8/8" in capsys.readouterr().out
+    for generator in (Generator(init="random"), Generator(prior="normal")):
+        quick(**{**params, "generator": generator}).fit(X)
+        assert "initialisation" not in capsys.readouterr().out
+
+
+def test_a_callback_stops_the_initialisation(quick, X, frequent):
+    recorder = Recorder(stop_at=0)
+    quick(generator=Generator(n_init_updates=4), max_iter=5).set_callbacks(recorder).fit(X)
+    assert recorder.tasks.count("initialisation") == 1
+    assert recorder.tasks.count("training") == 3
 
 
 # ------------------------------------------------------------------------- as in the paper
