@@ -98,12 +98,12 @@ def check(hint, value):
     check_fields(TypedDict("Thing", {"field": hint}), {"field": value})
 
 
-@pytest.mark.parametrize(("hint", "value"), SUITABLE, ids=str)
+@pytest.mark.parametrize(("hint", "value"), SUITABLE)
 def test_suitable_values(hint, value):
     check(hint, value)
 
 
-@pytest.mark.parametrize(("hint", "value"), UNSUITABLE, ids=str)
+@pytest.mark.parametrize(("hint", "value"), UNSUITABLE)
 def test_unsuitable_values_are_refused_by_name(hint, value):
     with pytest.raises(ValueError, match=r"Thing\.field.* must "):
         check(hint, value)

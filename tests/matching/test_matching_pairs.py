@@ -33,7 +33,6 @@ NAMES = [f"cell {k}" for k in range(20)], [f"CELL {k}" for k in range(20)]
         [(NAMES[0][i], NAMES[1][j]) for i, j in zip(ROWS, MATCHES, strict=True)],
         (ROWS, [NAMES[1][k] for k in MATCHES]),
     ],
-    ids=repr,
 )
 def test_forms_of_pairs(pairs):
     i, j = read_pairs(pairs, (20, 20), NAMES)
