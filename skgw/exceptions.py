@@ -1,7 +1,11 @@
 """Warning categories, so that callers can filter the warnings of skgw."""
 
+import contextlib
+import contextvars
 import inspect
+import threading
 import warnings
+from collections.abc import Iterator
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -14,6 +18,11 @@ __all__ = [
 
 # Packages on the call stack between the user's line and the warning.
 INTERMEDIATE_PACKAGES = {"skgw", "sklearn", "torch", "contextlib", "joblib"}
+
+_left_out: contextvars.ContextVar[tuple[type[Warning], ...]] = contextvars.ContextVar(
+    "categories of warnings that skgw leaves out", default=()
+)
+_filters = threading.RLock()  # for changes of the filters of `warnings`
 
 
 class GWConvergenceWarning(ConvergenceWarning):
@@ -98,8 +107,41 @@ class CheckpointWarning(UserWarning):
     """
 
 
+@contextlib.contextmanager
+def without_warnings(category: type[Warning]) -> Iterator[None]:
+    """Leave out the warnings of skgw of a category in the block, in this thread only.
+
+    `warnings.catch_warnings` would replace the filters of all threads.
+    """
+    token = _left_out.set((*_left_out.get(), category))
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
+
+
+@contextlib.contextmanager
+def without_foreign_warnings(category: type[Warning], module: str) -> Iterator[None]:
+    """Leave out the warnings that a module of another package issues in the block.
+
+    The filters belong to all threads, so that one thread at a time is in such a block.
+
+    Parameters
+    ----------
+    category : type
+        A subclass of `Warning`.
+    module : str
+        Regular expression for the beginning of the name of the module.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=category, module=module)
+        yield
+
+
 def warn_user(message: str, category: type[Warning]) -> None:
     """Warn at the user's line, the innermost frame outside of `INTERMEDIATE_PACKAGES`.
+
+    In a block of `without_warnings` nothing happens.
 
     Parameters
     ----------
@@ -107,6 +149,8 @@ def warn_user(message: str, category: type[Warning]) -> None:
     category : type
         A subclass of `Warning`.
     """
+    if issubclass(category, _left_out.get()):
+        return
     level, frame = 1, inspect.currentframe()
     while frame is not None:
         package = frame.f_globals.get("__name__", "").split(".")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 
+from skgw.exceptions import without_foreign_warnings
 from skgw.nn.coded_domain import NormalMixture
 
 MAX_COMPONENTS = 20  # components of the mixture
@@ -26,8 +26,8 @@ def normal_mixture(codes: NDArray[Any], rng: np.random.RandomState) -> NormalMix
     ridge = RELATIVE_RIDGE * float(codes.var()) or 1.0  # 1 if all codes are equal
     mixture = GaussianMixture(n_components, reg_covar=ridge, random_state=rng)
     # A mixture before convergence is accepted. Codes are numpy arrays, also for tensors as input.
-    with warnings.catch_warnings(), config_context(array_api_dispatch=False):
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    quiet = without_foreign_warnings(ConvergenceWarning, "sklearn")
+    with quiet, config_context(array_api_dispatch=False):
         mixture.fit(codes)
     factors = np.linalg.cholesky(mixture.covariances_)
     return NormalMixture(mixture.weights_, mixture.means_, factors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from skgw.base.input_kinds import explained, refuse_condensed_distances, refuse_foreign_kinds
 from skgw.base.sklearn_compat import gives_data_frames
+from skgw.exceptions import without_warnings
 from skgw.spaces import Space, edge_lengths, is_networkx
 from skgw.spaces.build import (
     SPARSE_METRICS,
@@ -193,8 +193,7 @@ def _read_edges(estimator: BaseEstimator, X: sparse.csr_array, edge_length: str)
         X = sparse.csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
     if graph is None or X.shape != graph.shape:
         return X
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of loops, which the fit has warned of
+    with without_warnings(UserWarning):  # of loops, which the fit has warned of
         try:
             lengths = edge_lengths(X, "auto")
         except ValueError:  # edges from new nodes are not symmetric

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skgw.nn.networks import new_layer, weight_source
 from skgw.nn.regularizers import StylePenalty
 
 ACTIVATIONS = {
@@ -116,7 +117,7 @@ def differentiable(estimator: Any, n_features: int) -> nn.Module:
 
 def _linear(coef: np.ndarray, intercept: Any) -> nn.Linear:
     """Linear layer with a matrix (n_out, n_in) and an intercept."""
-    layer = nn.utils.skip_init(nn.Linear, coef.shape[1], coef.shape[0], dtype=torch.float32)
+    layer = new_layer(nn.Linear, coef.shape[1], coef.shape[0], generator=weight_source(0))
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(coef))
         layer.bias.copy_(torch.as_tensor(np.broadcast_to(intercept, len(coef)).copy()))

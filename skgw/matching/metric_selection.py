@@ -21,7 +21,6 @@ several starts on subsamples.
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skgw.exceptions import GWConvergenceWarning
+from skgw.exceptions import GWConvergenceWarning, without_warnings
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import (
     DomainPair,
@@ -219,8 +218,7 @@ def try_distances(
     A, B = (torch.from_numpy((D / root_mean_square(D)).astype(np.float32)) for D in (Dx, Dy))
     product = float((A * A).mean() + (B * B).mean() - 2 * A.mean() * B.mean())
     cost = None if M is None else torch.from_numpy(M.astype(np.float32))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", GWConvergenceWarning)  # a trial need not converge
+    with without_warnings(GWConvergenceWarning):  # a trial need not converge
         result = solve_gromov(
             A, B, cost, alpha=alpha, reg=max(settings.reg * product, settings.min_reg),
             n_init=n_init, tol=settings.tol, max_iter=settings.max_iter, random_state=seed,

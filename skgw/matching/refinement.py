@@ -17,7 +17,6 @@ preserves more neighbours before the refinement is left unchanged.
 from __future__ import annotations
 
 import functools
-import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skgw.exceptions import GWConvergenceWarning
+from skgw.exceptions import GWConvergenceWarning, without_warnings
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import (
     DomainPair,
@@ -180,8 +179,7 @@ def refine(
     graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
     for relative_reg in reg_schedule or settings.reg_schedule:
         reg = max(relative_reg * product, settings.min_reg)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GWConvergenceWarning)  # the final solve converges
+        with without_warnings(GWConvergenceWarning):  # the final solve converges
             plan = solve(
                 reg=reg, init=plan, tol=settings.coarse_tol, max_iter=settings.coarse_max_iter
             ).plan

@@ -48,7 +48,7 @@ def mlp(sizes: Sequence[int], generator: torch.Generator | None = None) -> nn.Se
 
 
 def new_layer(
-    kind: Callable[..., Layer], *sizes: int, generator: torch.Generator | None, **options: Any
+    kind: type[Layer], *sizes: int, generator: torch.Generator | None, **options: Any
 ) -> Layer:
     """Build a linear or convolutional layer in float32, with the initial weights of torch.
 
@@ -68,11 +68,17 @@ def new_layer(
     Module
         The layer that ``kind(...)`` returns if the global generator has the state of `generator`.
     """
-    layer = nn.utils.skip_init(kind, *sizes, dtype=torch.float32, **options)
+    layer: Any = _bare(kind)(*sizes, dtype=torch.float32, **options)
+    layer.__class__ = kind
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     bound = 1 / math.sqrt(layer.weight[0].numel())
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
+
+
+def _bare(kind: type[Layer]) -> type[Layer]:
+    """A layer that does not draw its weights from the global generator of torch."""
+    return type(kind.__name__, (kind,), {"reset_parameters": lambda self: None})
 
 
 def custom_network(

@@ -23,7 +23,6 @@ References
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -33,7 +32,11 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from skgw.exceptions import GWConvergenceWarning
+from skgw.exceptions import (
+    GWConvergenceWarning,
+    without_foreign_warnings,
+    without_warnings,
+)
 from skgw.nn import polar_factor
 from skgw.registration.initial_similarities import mirror_images
 from skgw.registration.multistart import BestSimilarity, ComparisonSettings, differ, select_best
@@ -225,8 +228,7 @@ def _similarity_of_centres(points: Pair, settings: SearchSettings, seed: int) ->
     A, B = (_centres(z, settings, seed) for z in points)
     C, D = (torch.cdist(X, X) for X in (A, B))
     C, D = (E / E.square().mean().sqrt().clamp_min(torch.finfo(E.dtype).tiny) for E in (C, D))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", GWConvergenceWarning)  # a start need not converge
+    with without_warnings(GWConvergenceWarning):  # a start need not converge
         result = solve_gromov(
             C, D, reg=settings.centre_reg, tol=settings.centre_tol,
             unbalanced=settings.centre_rho_factor * settings.unbalanced.rho,
@@ -246,8 +248,7 @@ def _centres(Z: Tensor, settings: SearchSettings, seed: int) -> Tensor:
 def _clusters(Z: Tensor, n_clusters: int, settings: SearchSettings, seed: int) -> Tensor:
     """The cluster of each point, (n,), counted from 0 without gaps."""
     n_clusters = max(2, min(n_clusters, len(Z) // settings.min_points_per_centre))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # points may coincide
+    with without_foreign_warnings(ConvergenceWarning, "sklearn"):  # points may coincide
         clusters = KMeans(n_clusters, n_init=1, random_state=seed)
         labels = clusters.fit_predict(Z.double().cpu().numpy())
     return torch.as_tensor(np.unique(labels, return_inverse=True)[1], device=Z.device)

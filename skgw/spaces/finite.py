@@ -7,7 +7,6 @@ anchors are a random subset of the rows.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from skgw.exceptions import without_foreign_warnings
 from skgw.fields import Count, Numbers, Positions, SparseNumbers
 from skgw.spaces.duplicates import SYMMETRY_TOLERANCE
 from skgw.storable import storable
@@ -98,8 +98,7 @@ class FeatureSpace(Space):
             point = self.points[:1]
             if self.metric == "precomputed":
                 raise ValueError("metric='precomputed' is no distance between features")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of metrics that convert the features
+            with without_foreign_warnings(Warning, "sklearn|scipy"):  # of a conversion
                 distances_between(point, point.copy(), self.metric)
 
     @property
