@@ -96,7 +96,9 @@ def test_an_ordered_dictionary_keeps_its_order(checkpoint):
     assert list(restored(checkpoint)["weights"]) == ["b", "a"]
 
 
-@pytest.mark.parametrize("value", [lambda: None, {1, 2}, 1j, torch.float32], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    "value", [lambda: None, {1, 2}, 1j, torch.float32], ids=["function", "set", "complex", "dtype"]
+)
 def test_a_value_that_code_would_have_to_rebuild_is_refused(checkpoint, value):
     checkpoint.save(Holder({"x": 1.0}))
     with pytest.raises(TypeError, match=r"Cannot save state\.values.*cannot be rebuilt"):
