@@ -232,7 +232,7 @@ def main() -> None:
     options = parser(__doc__ or "", "distances", TABLES)
     options.add_argument("experiment", choices=("graph", "images", "landmarks"))
     options.add_argument("--data", type=Path, help="folder with the data of images and landmarks")
-    options.add_argument("--n", type=int, help="nodes (500), images (3000), points (1000)")
+    options.add_argument("--n", type=int, help="nodes (500), images (2000), points (1000)")
     options.add_argument("--graphs", nargs="+", choices=SHAPES, default=[*SHAPES])
     options.add_argument("--methods", nargs="+", choices=GRAPH_METHODS, default=GRAPH_METHODS[:3])
     options.add_argument("--inputs", nargs="+", choices=IMAGE_METHODS, default=IMAGE_METHODS)
@@ -248,7 +248,7 @@ def main() -> None:
         print_figures(run(cells, measure_graph, args), ["graph", "method", "n"], GRAPH)
     elif args.experiment == "images":
         cells = [
-            {"input": name, "n": args.n or 3000, "seed": seed}
+            {"input": name, "n": args.n or 2000, "seed": seed}
             for name in args.inputs for seed in seeds(args)
         ]  # fmt: skip
         measure = functools.partial(measure_images, folder=args.data)

@@ -16,7 +16,7 @@ Matrix = TypeVar("Matrix", Tensor, NDArray[Any])
 
 RANK_TOLERANCE = 1e-6  # eigenvalues of the Gram matrix below it, over the largest one, are rounding
 DISTORTION_TOLERANCE = 1e-3  # relative distortion that fewer dimensions may add
-MAX_COMPARED = 1000  # points whose distances choose the number of dimensions
+MAX_COMPARED = 300  # points whose distances choose the number of dimensions
 
 
 def centred_gram(squares: Matrix) -> Matrix:

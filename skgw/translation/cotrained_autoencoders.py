@@ -82,7 +82,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Length of the edges of a graph. "auto": the stored entries of a sparse matrix, and 1 in a
         networkx graph. "hops": 1. "weight": the entries, or the edge attribute "weight". Other
         names are edge attributes of a networkx graph.
-    n_landmarks : int, default=256
+    n_landmarks : int, default=1000
         Largest number of landmarks of a domain, random training rows. Unused with "euclidean".
     autoencoder : {"ae", "vae", "wae-mmd", "wae-gan"}, default="ae"
         Penalty on the difference between the distribution of the codes and the standard normal
@@ -201,7 +201,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     metric: Any = param(str, callable, tuple, list, default="euclidean")
     n_neighbors: int = param(POSITIVE_INTEGER, default=15)
     edge_length: str = param(str, default="auto")
-    n_landmarks: int = param(Interval(Integral, 2, None, closed="left"), default=256)
+    n_landmarks: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     autoencoder: str = param(one_of(*KINDS), default="ae")
     network: Any = param(one_of("mlp", "conv"), callable, tuple, list, default="mlp")
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(256, 128))
