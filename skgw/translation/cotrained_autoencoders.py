@@ -41,18 +41,12 @@ from skgw.base.two_domains import (
 from skgw.base.validation import describe_input, read_codes, with_node_names
 from skgw.matching.side_information import read_anchors
 from skgw.spaces.finite import Array
-from skgw.translation.domain_rows import DomainRows, check_kind, read_domain
+from skgw.translation.domain_rows import DomainRows, check_kinds, read_domain
 from skgw.translation.fitted_state import CoTrainedState
 from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
 from skgw.translation.parameters import TranslationNetwork
-from skgw.translation.result import (
-    CoTrained,
-    conclude,
-    describe_rows,
-    diagnostics,
-    warn_of_doubts,
-)
+from skgw.translation.result import CoTrained, conclude, describe_rows, warn_of_doubts
 from skgw.translation.setup import DomainOptions, DomainSetup, check_reads_images, set_up_domain
 
 
@@ -280,22 +274,19 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._set_up(rows[1], 1, anchors[1], run),
         )
         n_updates = self._n_updates(max(map(len, rows)))
-        matcher = LatentMatcher(len(anchors[0]), self.n_init, self.alpha, self.unbalanced, run.seed)
-        pair, schedule = (
+        objective = CoTrainingObjective(
             (domains[0].domain, domains[1].domain),
             CoTrainingOptions.of(self, n_updates),
-        )
-        objective = CoTrainingObjective(pair, schedule, matcher).to(run.device)
-        history = run.train(
-            objective, Domains(X, Y), n_updates, noise, checkpoint_key=(rows, anchors)
-        )
+            LatentMatcher(len(anchors[0]), self.n_init, self.alpha, self.unbalanced, run.seed),
+        ).to(run.device)
+        key = rows, anchors
+        history = run.train(objective, Domains(X, Y), n_updates, noise, checkpoint_key=key)
         self.gw_curve_ = history.losses.get("gw", [])
-        network = (
-            None if self.translator == "rotation" else TranslationNetwork.read(self.translator)
-        )
+        no_network = self.translator == "rotation"
         found = conclude(
             objective, domains, noise, n_reference=self.n_reference,
-            unbalanced=self.unbalanced is not None, network=network,
+            unbalanced=self.unbalanced is not None,
+            network=None if no_network else TranslationNetwork.read(self.translator),
         )  # fmt: skip
         self._fitted, self.margin_ = found.translator, found.margin
         self._describe(rows, found, run.rng)
@@ -406,11 +397,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         source = position(domain)
         points, fitted, target = self._read_rows(X, source), self._fitted, 1 - source
         if method == "greedy":
-            k = fitted.match(points, source, self._device())
-            rows = self._domains[target].training_rows(
-                fitted.positions[target][k], fitted.rows[target][k]
-            )
-            return self._undo_transformer(rows, target)
+            matched = fitted.matched_rows(points, source, self._device())
+            return self._undo_transformer(self._domains[target].training_rows(*matched), target)
         return self._inverse(fitted.translate(points, source, method, self._device()), target)
 
     @tensor_in_tensor_out
@@ -521,13 +509,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         )
         self.matched_mass_, self.plan_ = rows.mass, Coupling(rows.plan)
         self.confidence_, self._matches = rows.confidence, rows.matches
-        self.diagnostics_ = diagnostics(found, rows.codes)
+        self.diagnostics_ = rows.diagnostics
 
     def _check_state(self) -> None:
-        for domain, metric, positions in zip(
-            self._domains, self._metrics, self._fitted.positions, strict=True
-        ):
-            check_kind(domain, metric, positions)
+        check_kinds(self._domains, self._metrics, self._fitted.positions)
 
     def _validated(self, X: Any, source: int) -> Any:
         """Validate and transform rows of a domain."""

@@ -9,6 +9,7 @@ and decoders know coordinates only; a `DomainRows` converts rows to coordinates 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -247,20 +248,22 @@ class DistanceRows(PlacedRows):
         return self.placement.scale * np.sqrt(squares.clip(0))
 
 
-def check_kind(domain: DomainRows, metric: Metric, positions: Index) -> None:
-    """Raise a ValueError unless a domain is of the kind that its metric needs.
+def check_kinds(
+    domains: Iterable[DomainRows], metrics: Iterable[Metric], positions: Iterable[Index]
+) -> None:
+    """Raise a ValueError unless domains are of the kinds that their metrics need.
 
-    The positions are of training rows that the domain should have.
+    The positions are of training rows that the domains should have.
     """
     kinds: dict[Metric, type[DomainRows]] = {
         "euclidean": FeatureRows,
         "precomputed": DistanceRows,
     }
-    kind = kinds.get(metric, LandmarkRows)
-    if not isinstance(domain, kind):
-        raise ValueError(f"the fitted rows are none of metric={metric!r}")
-    if isinstance(domain, PlacedRows) and positions.max() >= len(domain.points):
-        raise ValueError("matched rows are none of the training rows")
+    for domain, metric, index in zip(domains, metrics, positions, strict=True):
+        if not isinstance(domain, kinds.get(metric, LandmarkRows)):
+            raise ValueError(f"the fitted rows are none of metric={metric!r}")
+        if isinstance(domain, PlacedRows) and index.max() >= len(domain.points):
+            raise ValueError("matched rows are none of the training rows")
 
 
 def neighbors(squares: Array) -> tuple[Index, Array]:

@@ -119,6 +119,8 @@ class RowDescription(NamedTuple):
         Confidence in the match of each row of the first domain.
     matches : tuple of arrays of int of shapes (n,) and (m,)
         Positions among the training rows of the other domain.
+    diagnostics : dict
+        `GWCoTrainedAutoencoders.diagnostics_`.
     """
 
     codes: ArrayPair
@@ -126,6 +128,7 @@ class RowDescription(NamedTuple):
     plan: LazyPlan
     confidence: Array
     matches: ArrayPair
+    diagnostics: dict[str, float]
 
 
 def describe_rows(
@@ -135,11 +138,12 @@ def describe_rows(
     fitted, matches = found.translator, found.translator.matches
     x, y = (fitted.in_common_space(Z, domain, device) for domain, Z in enumerate(points))
     mass = found.mass[0][nearest(x, matches.points[0])]
+    codes = (
+        fitted.domains[0].encode(points[0], device),
+        fitted.domains[1].encode(points[1], device),
+    )
     return RowDescription(
-        codes=(
-            fitted.domains[0].encode(points[0], device),
-            fitted.domains[1].encode(points[1], device),
-        ),
+        codes=codes,
         mass=mass,
         plan=matches.plan(x, y, 0, mass if unbalanced else None),
         confidence=matches.confidence(x, 0),
@@ -147,6 +151,7 @@ def describe_rows(
             fitted.positions[1][matches.nearest(x, 0)],
             fitted.positions[0][matches.nearest(y, 1)],
         ),
+        diagnostics=diagnostics(found, codes),
     )
 
 

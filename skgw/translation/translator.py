@@ -142,6 +142,11 @@ class Translator(NamedTuple):
         """Positions of the matches of rows among `rows` of the other domain, (b,)."""
         return self.matches.nearest(self.in_common_space(X, source, device), source)
 
+    def matched_rows(self, X: Array, source: int, device: torch.device) -> tuple[Array, Array]:
+        """Positions (b,) of the matches of rows among the training rows, and their values."""
+        index, target = self.match(X, source, device), 1 - source
+        return self.positions[target][index], self.rows[target][index]
+
     def assign_jointly(self, X: Array, Y: Array, source: int, device: torch.device) -> Array:
         """Positions of the matches of rows X among rows Y, which are assigned jointly, (b,)."""
         points = self.in_common_space(X, source, device)
