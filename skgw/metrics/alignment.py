@@ -14,7 +14,15 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skgw.solvers.problems import plan_cost
 
-from ._checks import Floats, float_matrix, same_width, square_distances
+from ._checks import (
+    Floats,
+    check_whole,
+    float_matrix,
+    in_one_frame,
+    power_of_two,
+    same_width,
+    square_distances,
+)
 
 
 def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
@@ -59,6 +67,7 @@ def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
     same_width(first, second, ("X", "Y"))
     if len(first) < 2:
         raise ValueError("One pair has no other rows to be compared with.")
+    (first, second), _ = in_one_frame(first, second)
     return (_closer_than_match(first, second) + _closer_than_match(second, first)) / 2
 
 
@@ -104,8 +113,7 @@ def match_rate(plan: ArrayLike, matches: ArrayLike | None = None, *, k: int = 1)
     """
     scores = float_matrix(plan, "plan")
     n, m = scores.shape
-    if not 1 <= k <= m:
-        raise ValueError(f"k must be between 1 and {m}, got {k}.")
+    k = check_whole(k, "k", 1, m)
     columns = _match_columns(matches, n, m)
     match = scores[np.arange(n), columns][:, None]
     heavier, equal = (scores > match).sum(1), (scores == match).sum(1)
@@ -162,6 +170,7 @@ def label_transfer_accuracy(
     """
     translated, target = float_matrix(X, "X"), float_matrix(Y, "Y")
     same_width(translated, target, ("X", "Y"))
+    (target, translated), _ = in_one_frame(target, translated)
     classifier = KNeighborsClassifier(n_neighbors).fit(target, column_or_1d(labels_y))
     return float(classifier.score(translated, column_or_1d(labels)))
 
@@ -218,7 +227,7 @@ def gw_ratio(
     Dy : array-like of shape (m, m)
         Distances inside each domain, in one unit.
     plan : array-like or Coupling of shape (n, m)
-        An entropic plan costs more than its argmax.
+        Of any mass: it is divided by its mass. An entropic plan costs more than its argmax.
     matches : array-like of shape (n,), default=None
         True match of each row; by default row i matches column i. All rows have one weight.
 
@@ -230,7 +239,7 @@ def gw_ratio(
     Raises
     ------
     ValueError
-        If the shapes or the matches do not fit.
+        If the shapes or the matches do not fit, or if the plan has negative entries or no mass.
 
     References
     ----------
@@ -250,7 +259,11 @@ def gw_ratio(
     n, m = len(first), len(second)
     if found.shape != (n, m):
         raise ValueError(f"plan has shape {found.shape}, expected {(n, m)}.")
+    if found.min() < 0 or not found.sum() > 0:
+        raise ValueError("plan must be non-negative and have mass.")
     columns = _match_columns(matches, n, m)
+    unit = power_of_two(first, second)
+    first, second, found = first / unit, second / unit, found / found.sum()
     true = np.zeros((n, m))
     true[np.arange(n), columns] = 1 / n
     cost, best = (plan_cost(first, second, T) for T in (found, true))

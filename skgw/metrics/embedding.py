@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr, wasserstein_distance
 from sklearn.manifold import trustworthiness
 
-from ._checks import Floats, condensed_distances, float_matrix
+from ._checks import Floats, condensed_distances, float_matrix, power_of_two
 
 __all__ = [
     "distance_distribution_error",
@@ -62,7 +62,7 @@ def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> flo
             f"embedding must have one row per row of distances, got {points.shape[0]} rows "
             f"for {n_samples} samples."
         )
-    return rank_correlation(given, pdist(points))
+    return rank_correlation(given, pdist(points / power_of_two(points)))
 
 
 def rank_correlation(given: Floats, embedded: Floats) -> float:
@@ -173,7 +173,8 @@ def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike
     """
     reference = condensed_distances(distances, "distances")
     other = condensed_distances(other_distances, "other_distances")
-    scale = float(reference.mean())
+    unit = power_of_two(reference)
+    scale = float(np.mean(reference / unit))
     if scale == 0:
         raise ValueError("All reference distances are zero, so there is no scale to divide by.")
-    return float(wasserstein_distance(reference, other)) / scale
+    return float(wasserstein_distance(reference / unit, other / unit)) / scale

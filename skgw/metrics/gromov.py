@@ -10,8 +10,16 @@ from sklearn.utils import check_random_state
 
 from skgw.solvers import gw_divergence
 from skgw.spaces import feature_space
+from skgw.spaces.build import scaled_root_mean_square
 
-from ._checks import Floats, float_matrix, square_distances
+from ._checks import (
+    Floats,
+    check_positive,
+    check_whole,
+    float_matrix,
+    power_of_two,
+    square_distances,
+)
 
 Metric = str | Callable[..., float]
 
@@ -88,29 +96,40 @@ def gw_discrepancy(
     >>> gw_discrepancy(X, 0.5 * X) > 0.4
     True
     """
-    if sample_size is not None and sample_size < 2:
-        raise ValueError(f"sample_size must be at least 2 or None, got {sample_size}.")
-    metrics = metric if isinstance(metric, tuple) else (metric, metric)
+    if sample_size is not None:
+        check_whole(sample_size, "sample_size", 2)
+    epsilon = check_positive(epsilon, "epsilon")
+    metrics = tuple(metric) if isinstance(metric, tuple | list) else (metric, metric)
+    if len(metrics) != 2:
+        raise ValueError(f"metric must be one metric or a pair, got {metric!r}.")
     rng = check_random_state(random_state)
-    Dx = _distances(X, "X", metrics[0], sample_size, rng)  # (n, n)
-    Dy = _distances(Y, "Y", metrics[1], sample_size, rng)  # (m, m)
-    scale = np.sqrt(np.mean(Dx**2))
+    rows = [
+        _subsampled(values, name, own == "precomputed", sample_size, rng)
+        for values, name, own in zip((X, Y), "XY", metrics, strict=True)
+    ]
+    if metrics == ("euclidean", "euclidean"):  # other distances need not grow with the rows
+        unit = power_of_two(*rows)
+        rows = [part / unit for part in rows]
+    Dx, Dy = (
+        part if own == "precomputed" else feature_distances(part, own)
+        for part, own in zip(rows, metrics, strict=True)
+    )  # (n, n), (m, m)
+    scale = scaled_root_mean_square(Dx)
     if scale == 0:
         raise ValueError("All points of X coincide, so there is no scale to divide by.")
     # Absolute, as the RMS distance of X is 1: every Y is compared under the same entropy.
     return float(gw_divergence(Dx / scale, Dy / scale, reg=epsilon, reg_scale=None))
 
 
-def _distances(
-    values: ArrayLike, name: str, metric: Metric, size: int | None, rng: np.random.RandomState
+def _subsampled(
+    values: ArrayLike, name: str, given: bool, size: int | None, rng: np.random.RandomState
 ) -> Floats:
-    """Distances among at most `size` rows."""
-    given = metric == "precomputed"
+    """At most `size` rows, or the distances among them if distances are given."""
     rows = square_distances(values, name) if given else float_matrix(values, name)
     if size is not None and len(rows) > size:
         kept = rng.permutation(len(rows))[:size]
         rows = rows[np.ix_(kept, kept)] if given else rows[kept]
-    return np.asarray(rows) if given else feature_distances(rows, metric)
+    return np.asarray(rows)
 
 
 def feature_distances(points: Floats, metric: Metric) -> Floats:

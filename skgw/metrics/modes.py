@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from ._checks import Floats, float_matrix, same_width
+from ._checks import Floats, check_positive, check_whole, float_matrix, in_one_frame, same_width
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +107,12 @@ def mode_coverage(
     """
     points, means = float_matrix(samples, "samples"), float_matrix(centers, "centers")
     same_width(points, means, ("samples", "centers"))
-    n_noise = _check_scales(points.shape[1], sigma, n_sigma, noise_dim)
+    sigma, n_sigma = check_positive(sigma, "sigma"), check_positive(n_sigma, "n_sigma")
+    n_dims = points.shape[1]
+    n_noise = n_dims if noise_dim is None else check_whole(noise_dim, "noise_dim", 1, n_dims)
+    (means, points), frame = in_one_frame(means, points)
     nearest, distance = pairwise_distances_argmin_min(points, means)  # (n,), (n,)
-    inside = distance <= n_sigma * sigma
+    inside = distance <= n_sigma * (sigma / frame.unit)
     n_modes = means.shape[0]
     counts = np.bincount(nearest[inside], minlength=n_modes)
     ceiling = float(chi2.cdf(n_sigma**2, n_noise))
@@ -120,21 +123,10 @@ def mode_coverage(
         ceiling=ceiling,
         shares=shares,
         covered=int(np.sum(counts / len(points) >= 0.5 * ceiling / n_modes)),
-        std_per_mode=stds,
-        within_std=_root_mean_square(stds),
+        std_per_mode=frame.unit * stds,
+        within_std=frame.unit * _root_mean_square(stds),
         mass_error=float(0.5 * np.abs(shares - 1 / n_modes).sum()) if counts.any() else 1.0,
     )
-
-
-def _check_scales(n_dims: int, sigma: float, n_sigma: float, noise_dim: int | None) -> int:
-    for value, name in ((sigma, "sigma"), (n_sigma, "n_sigma")):
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}.")
-    if noise_dim is None:
-        return n_dims
-    if not 1 <= noise_dim <= n_dims:
-        raise ValueError(f"noise_dim must lie between 1 and {n_dims} (columns), got {noise_dim}.")
-    return noise_dim
 
 
 def _stds(points: Floats, labels: NDArray[np.intp], n_modes: int, n_noise: int) -> Floats:

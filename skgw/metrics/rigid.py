@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skgw.registration.initial_similarities import principal_similarities, random_similarities
 from skgw.registration.similarity import Similarity, first_distinct, rigid_of_matches
 
-from ._checks import Floats, float_matrix
+from ._checks import Floats, check_positive, check_whole, float_matrix, in_one_frame
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def rigid_alignment(
     Raises
     ------
     ValueError
-        If an input is not a finite matrix, `max_distance` is not positive or `n_starts` negative.
+        If an input is not a finite matrix, `max_distance` is not positive, or `n_starts` is not a
+        whole number from 0.
 
     Notes
     -----
@@ -109,12 +110,10 @@ def rigid_alignment(
     >>> bool(np.allclose(rigid_alignment(rotated, corner, random_state=0), corner))
     True
     """
-    if max_distance is not None and not max_distance > 0:
-        raise ValueError(f"max_distance must be positive or None, got {max_distance}.")
-    if n_starts < 0:
-        raise ValueError(f"n_starts must not be negative, got {n_starts}.")
-    X, Y = _same_dimension(samples, reference)
-    reach = np.inf if max_distance is None else max_distance
+    reach = np.inf if max_distance is None else check_positive(max_distance, "max_distance")
+    n_starts = check_whole(n_starts, "n_starts", 0)
+    (Y, X), frame = in_one_frame(*_same_dimension(reference, samples))
+    reach /= frame.unit
     rng = check_random_state(random_state)
     search = RigidSearchSettings()
     small = _subset(X, search.coarse_size, rng), _subset(Y, search.coarse_size, rng)
@@ -130,13 +129,13 @@ def rigid_alignment(
     )
     fine = [_soft_closest_points(*medium, rigid, search.fine_widths, reach) for rigid in best]
     final = [_closest_points(X, Y, rigid, reach, search.max_iter)(X) for rigid in fine]
-    return min(final, key=lambda moved: _mismatch(moved, Y, reach))
+    return min(final, key=lambda moved: _mismatch(moved, Y, reach)) * frame.unit + frame.origin
 
 
-def _same_dimension(samples: ArrayLike, reference: ArrayLike) -> tuple[Floats, Floats]:
+def _same_dimension(reference: ArrayLike, samples: ArrayLike) -> tuple[Floats, Floats]:
     X, Y = float_matrix(samples, "samples"), float_matrix(reference, "reference")
     width = max(X.shape[1], Y.shape[1])
-    return _widen(X, width), _widen(Y, width)
+    return _widen(Y, width), _widen(X, width)
 
 
 def _widen(points: Floats, width: int) -> Floats:

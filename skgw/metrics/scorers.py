@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.utils import get_tags
 
-from ._checks import float_matrix
+from ._checks import float_matrix, power_of_two
 from .embedding import rank_correlation
 from .gromov import Metric, feature_distances, gw_discrepancy
 
@@ -66,12 +66,13 @@ def rank_correlation_scorer(
     >>> search.best_params_
     {'n_components': 3}
     """
-    embedding = np.asarray(estimator.transform(X))
+    embedding = np.asarray(estimator.transform(X), dtype=np.float64)
+    unit = power_of_two(embedding)
     if get_tags(estimator).input_tags.pairwise:
-        given, embedded = float_matrix(X, "X"), cdist(embedding, estimator.embedding_)
+        given, embedded = float_matrix(X, "X"), cdist(embedding / unit, estimator.embedding_ / unit)
         return rank_correlation(given.ravel(), embedded.ravel())
     given = feature_distances(float_matrix(X, "X"), metric)
-    return rank_correlation(squareform(given, checks=False), pdist(embedding))
+    return rank_correlation(squareform(given, checks=False), pdist(embedding / unit))
 
 
 def gw_scorer(

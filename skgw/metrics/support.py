@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigvalsh
 from sklearn.neighbors import NearestNeighbors
 
-from ._checks import Floats, float_matrix, same_width, two_samples
+from ._checks import Floats, check_whole, float_matrix, in_one_frame, same_width, two_samples
+
+ROUNDING = 1e-12  # of squared distances, over the squared norms that they are computed from
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,13 @@ def sample_support(
     """
     first, second = float_matrix(samples, "samples"), float_matrix(reference, "reference")
     same_width(first, second, ("samples", "reference"))
+    n_neighbors = check_whole(n_neighbors, "n_neighbors", 1)
     if min(len(first), len(second)) <= n_neighbors:
         raise ValueError(
             f"samples and reference need more than n_neighbors={n_neighbors} rows, "
             f"got {len(first)} and {len(second)}."
         )
+    (second, first), _ = in_one_frame(second, first)
     reach, reach_back = _radii(second, n_neighbors), _radii(first, n_neighbors)
     to_reference, to_samples = _nearest(first, second), _nearest(second, first)
     return SampleSupport(
@@ -115,10 +119,9 @@ def _share_in_balls(
     inside = 0
     for start in range(0, len(candidates), chunk_size):
         block = candidates[start : start + chunk_size]
-        squares = (
-            np.square(block).sum(1)[:, None] + np.square(centers).sum(1) - 2 * block @ centers.T
-        )
-        inside += int((squares <= radii**2 + 1e-9 * squares.max()).any(1).sum())
+        norms = np.square(block).sum(1)[:, None] + np.square(centers).sum(1)
+        squares = norms - 2 * block @ centers.T
+        inside += int((squares <= radii**2 + ROUNDING * norms).any(1).sum())
     return inside / len(queries)
 
 
@@ -153,10 +156,10 @@ def frechet_distance(X: ArrayLike, Y: ArrayLike) -> float:
     >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]])
     9.0
     """
-    first, second = two_samples(X, Y)
+    (first, second), frame = in_one_frame(*two_samples(X, Y))
     A, B = np.atleast_2d(np.cov(first.T)), np.atleast_2d(np.cov(second.T))
     values, vectors = np.linalg.eigh(A)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     shared = np.sqrt(eigvalsh(root @ B @ root).clip(0)).sum()  # trace of (A^1/2 B A^1/2)^1/2
     shift = np.square(first.mean(0) - second.mean(0)).sum()
-    return max(0.0, float(shift + np.trace(A) + np.trace(B) - 2 * shared))
+    return frame.unit**2 * max(0.0, float(shift + np.trace(A) + np.trace(B) - 2 * shared))

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from ._checks import Floats, two_samples
+from ._checks import Floats, in_one_frame, two_samples
 
 
 def nearest_neighbor_two_sample(
@@ -54,7 +54,7 @@ def nearest_neighbor_two_sample(
     >>> nearest_neighbor_two_sample(X, X + 0.25)
     0.0
     """
-    first, second = two_samples(X, Y)
+    (first, second), _ = in_one_frame(*two_samples(X, Y))
     size = min(len(first), len(second))
     rng = check_random_state(random_state)
     first, second = (

@@ -68,7 +68,10 @@ def test_large_sets_are_cut_at_random(X, metric):
         (np.zeros((3, 4)), {"metric": ("euclidean", "precomputed")}, "Y must be a square"),
         ([[np.nan, 1.0]], {}, "Input Y contains NaN"),
         (np.eye(3), {"sample_size": 1}, "sample_size must be at least 2"),
-        (np.eye(3), {"epsilon": 0}, "reg must be positive"),
+        (np.eye(3), {"sample_size": 2.5}, "sample_size must be at least 2 and whole, got 2.5"),
+        (np.eye(3), {"metric": ("euclidean",)}, "one metric or a pair"),
+        (np.eye(3), {"metric": ("euclidean", "precomputed")}, "zero on the diagonal"),
+        (np.eye(3), {"epsilon": 0}, "epsilon must be positive"),
     ],
 )
 def test_what_makes_no_sense_is_refused(X, Y, options, message):

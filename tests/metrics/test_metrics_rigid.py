@@ -122,8 +122,8 @@ def test_principal_axes_suffice_without_random_starts():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_distance": 0.0}, "max_distance must be positive or None"),
-        ({"n_starts": -1}, "n_starts must not be negative"),
+        ({"max_distance": 0.0}, "max_distance must be positive, got 0.0"),
+        ({"n_starts": -1}, "n_starts must be at least 0"),
         ({"reference": [[np.inf]]}, "reference contains infinity"),
         ({"samples": [1.0, 2.0]}, "Expected 2D array"),
     ],
