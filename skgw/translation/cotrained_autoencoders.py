@@ -280,8 +280,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             LatentMatcher(len(anchors[0]), self.n_init, self.alpha, self.unbalanced, run.seed),
         ).to(run.device)
         key = rows, anchors
+        run.begin(Domains(X, Y), n_updates, n_more_steps=1)
         history = run.train(objective, Domains(X, Y), n_updates, noise, checkpoint_key=key)
         self.gw_curve_ = history.losses.get("gw", [])
+        run.say(f"matching of {len(rows[0])} and {len(rows[1])} rows")
         no_network = self.translator == "rotation"
         found = conclude(
             objective, domains, noise, n_reference=self.n_reference,
@@ -290,6 +292,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         )  # fmt: skip
         self._fitted, self.margin_ = found.translator, found.margin
         self._describe(rows, found, run.rng)
+        run.step("matching")
         warn_of_doubts(found)
         run.finish()
         return self

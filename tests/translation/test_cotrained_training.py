@@ -128,7 +128,7 @@ def test_anchor_rows_are_not_held_out(quick, X, Y):
 def test_callbacks_see_both_domains(quick, X, Y, frequent):
     recorder = Recorder()
     model = quick().set_callbacks(recorder).fit(X, Y)
-    assert recorder.steps == 4
+    assert recorder.steps == 5  # the last is the matching
     assert recorder.score == model.score(X, Y)
 
 
@@ -141,9 +141,10 @@ def test_callbacks_stop_the_training(quick, X, Y, frequent):
 def test_what_is_printed(quick, X, Y, frequent, capsys):
     quick(verbose=1).fit(X, Y)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0].startswith("[GWCoTrainedAutoencoders] 2/8 loss=")
-    assert "gw=" in lines[-1]
+    assert "gw=" in lines[3]
+    assert lines[-1] == "[GWCoTrainedAutoencoders] matching of 40 and 30 rows"
     assert "gw=" not in lines[0]
 
 
