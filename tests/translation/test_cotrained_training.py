@@ -173,7 +173,7 @@ def test_an_interrupted_fit_resumes(quick, X, Y, frequent, tmp_path, params, n_d
     recorder = Recorder()
     resumed = quick(checkpoint=str(tmp_path), **params).set_callbacks(recorder)
     resumed.fit(X, Y, **known)
-    assert recorder.steps == 4 - n_done  # the rest only
+    assert recorder.steps == 5 - n_done  # the rest only
     assert_same(resumed, expected, X, Y)
     assert list(tmp_path.iterdir()) == []
 
