@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from common_estimators import ESTIMATORS
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import pairwise_distances
 
@@ -123,3 +123,29 @@ def test_the_scaler_in_any_unit(data):
     assert_allclose(tiny.transform(2.0**-700 * X), one.transform(X), rtol=1e-12)
     rows = one.transform(X).astype(np.float32)
     assert_allclose(Scaler.of(2.0**900 * X).inverse_transform(rows), 2.0**900 * X, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [2.0**20, 2.0**30])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "precomputed"])
+def test_shifts_do_not_matter(name, shift, data):
+    """Distances of features do not depend on the origin, and small ones are not lost far away."""
+    X, Y = (np.round(x * 1024) / 1024 for x in data)  # so that the shift rounds nothing
+    expected, _ = fitted(name, X, Y, 1.0)
+    found, _ = fitted(name, X + shift, Y - shift, 1.0)
+    assert_allclose(found.score(X + shift), expected.score(X), rtol=1e-5, atol=1e-9)
+    if hasattr(expected, "translate"):
+        assert_allclose(found.translate(X + shift) + shift, expected.translate(X), atol=1e-4)
+        assert_array_equal(found.match(X + shift), expected.match(X))
+    if hasattr(expected, "transform"):
+        z = expected.transform(X)
+        assert_allclose(found.transform(X + shift), z, atol=1e-5 * abs(z).max())
+
+
+def test_shared_features_far_from_zero(data):
+    """Shared features alone decide, here whole numbers at 1e9."""
+    X, _ = data
+    order = np.random.default_rng(1).permutation(len(X))
+    F = 1e9 + np.arange(len(X))[:, None]
+    matcher = GWMatcher(metric="euclidean", alpha=0.0, epsilon=1e-4, n_init=1, random_state=0)
+    matcher.fit(X, X[:, :2], shared=(F, F[order]))
+    assert_array_equal(order[matcher.match()], np.arange(len(X)))

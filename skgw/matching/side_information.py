@@ -178,6 +178,6 @@ def _read_shared(shared: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
             f"{F.shape} and {G.shape}."
         )
     both = np.concatenate([F, G])
-    scale = both.std(0)
+    mean, scale = both.mean(0), both.std(0)
     scale = np.where(scale > 0, scale, 1) * np.sqrt(2 * F.shape[1])
-    return F / scale, G / scale
+    return (F - mean) / scale, (G - mean) / scale

@@ -139,6 +139,15 @@ def distances_between(X: Any, Y: Any, metric: Metric) -> Array:
     return pairwise_distances(X, Y, metric=metric)
 
 
+def centred_distances(X: Array, Y: Array) -> Array:
+    """Euclidean distances (b, n) between points (b, d) and (n, d), with the mean of Y as origin.
+
+    Inner products, by which scikit-learn computes distances, lose small distances far from zero.
+    """
+    origin = Y.mean(0, dtype=np.float64)
+    return euclidean_distances(X - origin, Y - origin)
+
+
 @storable
 @dataclass(frozen=True)
 class MatrixSpace(Space):

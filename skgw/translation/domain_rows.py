@@ -20,7 +20,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from skgw.fields import Numbers, Positions, PositiveInteger, Shape, SparseNumbers
 from skgw.spaces import GraphSpace, graph_distances, make_space
 from skgw.spaces.build import MAX_ANCHORS
-from skgw.spaces.finite import Array, Index, Metric
+from skgw.spaces.finite import Array, Index, Metric, centred_distances
 from skgw.spaces.node_names import training_nodes
 from skgw.storable import storable
 from skgw.translation.matches import in_chunks
@@ -155,7 +155,7 @@ class FeatureRows(DomainRows):
     def to_reference(self, X: Array, points: Array) -> tuple[Array, Array]:
         """Distances to the first training rows, over their RMS distance."""
         reference = points[:MAX_COMPARED]
-        return euclidean_distances(X, reference) / rms_distance_of_rows(reference), reference
+        return centred_distances(X, reference) / rms_distance_of_rows(reference), reference
 
 
 @dataclass(frozen=True)

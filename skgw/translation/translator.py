@@ -6,14 +6,13 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.metrics.pairwise import euclidean_distances
 
 from skgw.fields import Numbers, Positions, Shape
 from skgw.nn import FittedNetwork
 from skgw.nn.coded_domain import CodedDomain
 from skgw.nn.residual import ResidualMap
 from skgw.registration.principal_axes import PrincipalCoordinates
-from skgw.spaces.finite import Array
+from skgw.spaces.finite import Array, centred_distances
 from skgw.storable import storable
 from skgw.translation.code_map import CodeMap
 from skgw.translation.domain_rows import rms_distance_of_rows
@@ -136,7 +135,7 @@ class Translator(NamedTuple):
     ) -> Array:
         """Distances (b, r) between translations, over the RMS distance of the other domain."""
         translated = (self.translate(Z, source, "auto", device) for Z in (X, reference))
-        return euclidean_distances(*translated) / rms_distance_of_rows(self.rows[1 - source])
+        return centred_distances(*translated) / rms_distance_of_rows(self.rows[1 - source])
 
     def match(self, X: Array, source: int, device: torch.device) -> Array:
         """Positions of the matches of rows among `rows` of the other domain, (b,)."""
