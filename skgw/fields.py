@@ -268,9 +268,18 @@ def _match_any(name: str, value: Any, alternatives: tuple[Any, ...], sizes: Size
             _match(name, value, hint, sizes)
             return
         except ValueError as error:
-            sizes.known, failure = dict(known), error
+            sizes.known = dict(known)
+            if failure is None or _is_of_class(value, hint):
+                failure = error
             del sizes.later[n_later:]
     raise failure or ValueError(f"{name} must be None")
+
+
+def _is_of_class(value: Any, hint: Any) -> bool:
+    """Whether a value is of the class of an annotation, whatever else the annotation says."""
+    kind = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+    kind = typing.get_origin(kind) or kind
+    return isinstance(kind, type) and _is_a(value, kind)
 
 
 def _match_items(name: str, value: Any, kind: type, parts: tuple[Any, ...], sizes: Sizes) -> None:

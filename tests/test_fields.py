@@ -175,3 +175,13 @@ def test_an_alternative_that_fails_leaves_no_checks():
     index = tuple[Annotated[np.ndarray, Positions("n", below="n")], str]
     other = tuple[Annotated[np.ndarray, Positions("n")], int]
     check(index | other, (np.array([7]), 1))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_alternative_of_the_class_of_a_value_explains(order):
+    """Not that an array is no text, but what is wrong with the array."""
+    first, second = (Annotated[np.ndarray, Numbers("n")], Annotated[str, OneOf("lazy")])[::order]
+    with pytest.raises(ValueError, match="finite"):
+        check(first | second, np.array([np.nan]))
+    with pytest.raises(ValueError, match="lazy"):
+        check(first | second, "other")

@@ -179,6 +179,8 @@ def transformed(transformer: Any, X: Any, *, accept_sparse: bool = False) -> Any
     if transformer is None:
         return X
     rows = transformer.transform(X)
+    if hasattr(rows, "to_numpy"):  # the names of its columns belong to the transformer
+        rows = rows.to_numpy()
     return read_array(BaseEstimator(), rows, reset=False, accept_sparse=accept_sparse)
 
 
@@ -303,11 +305,19 @@ class SecondDomain(BaseEstimator):
             )  # fmt: skip
         except (TypeError, ValueError) as error:  # the message names X, which is y
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"In the second domain, y: {error}") from error
+            text = str(error).replace(type(self).__name__, "the estimator")
+            raise kind(f"In the second domain, y: {text}") from error
 
     def _one_feature(self, y: Any, *, reset: bool) -> Any:
         """A one-dimensional array as one feature (m, 1), which is no matrix of distances."""
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        if y.dtype.kind not in "biuf":
+            try:
+                y = y.astype(np.float64)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}: is y labels? It is the rows of the second domain, in numbers."
+                ) from error
         if reset and y.dtype.kind in "biu":
             warn_user(
                 "y has one dimension and holds integers: is it labels? y is the second domain "

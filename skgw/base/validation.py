@@ -154,6 +154,7 @@ def check_magnitude(values: Array, *, training: bool) -> None:
 def read_relations(estimator: BaseEstimator, X: Any, *, edge_length: str, reset: bool) -> Any:
     """Validate distances or a graph, as `read_points` with the metric "precomputed"."""
     if reset:
+        _check_names_of_rows(X)
         for name in ("node_names_", "_graph"):
             vars(estimator).pop(name, None)
     names = None
@@ -180,6 +181,18 @@ def read_relations(estimator: BaseEstimator, X: Any, *, edge_length: str, reset:
     if names is not None:
         estimator.node_names_ = names
     return lengths
+
+
+def _check_names_of_rows(X: Any) -> None:
+    """Raise a ValueError if a data frame names its rows in another order than its columns."""
+    if not hasattr(getattr(X, "index", None), "get_indexer"):
+        return
+    rows, columns = list(X.index), list(X.columns)
+    if rows != columns and set(rows) == set(columns):
+        raise ValueError(
+            "Distances in a data frame have the same names in rows and columns, in another order: "
+            "pass X.loc[X.columns]."
+        )
 
 
 def _read_edges(estimator: BaseEstimator, X: sparse.csr_array, edge_length: str) -> Any:

@@ -355,7 +355,7 @@ class GWGenerativeEmbedding(
         array of shape (n_samples, n_components)
             An array or a tensor like `X`.
         """
-        return with_node_names(self, self.fit(X, y).embedding_, X)
+        return with_node_names(self, self.fit(X, y).embedding_.copy(), X)
 
     @tensor_in_tensor_out
     def transform(self, X: Any) -> Any:

@@ -168,9 +168,20 @@ def _common_classes(*labels: Array) -> list[Any]:
     return sorted(x & y)
 
 
+def _check_order_of_names(first: list[Any], second: list[Any]) -> None:
+    """Raise a ValueError if columns of one name have different positions."""
+    for i, name in enumerate(first):
+        if name in second and second.index(name) != i:
+            raise ValueError(
+                f"shared must hold the same features in the same order: column {name!r} is column "
+                f"{i} of the first array, and column {second.index(name)} of the second."
+            )
+
+
 def _read_shared(shared: Any, shape: tuple[int, int]) -> tuple[Array, Array]:
     """Shared features of both domains, scaled to a mean squared distance of about one."""
     parts = _two(shared, "shared must be two arrays of the same features, (n, d) and (m, d).")
+    _check_order_of_names(*(list(getattr(x, "columns", ())) for x in parts))
     F, G = (check_array(x, dtype=np.float64, input_name="shared") for x in parts)
     if (len(F), len(G)) != shape or F.shape[1] != G.shape[1]:
         raise ValueError(

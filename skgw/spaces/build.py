@@ -26,6 +26,7 @@ from skgw.spaces.finite import (
     MatrixSpace,
     Metric,
     Space,
+    check_directions,
     distances_between,
 )
 from skgw.spaces.graphs import graph_distances, stores_all_distances
@@ -123,6 +124,7 @@ def feature_space(X: Any, metric: Metric) -> FeatureSpace:
             distances_between(X[:1], X[:1], metric)
         except ValueError as error:
             raise ValueError(f"metric={metric!r} gives no distances: {error}.") from error
+    check_directions(X, metric)
     if sparse.issparse(X):
         anchors = np.arange(X.shape[0])
         return FeatureSpace(points=X.copy(), origin=np.zeros(1), anchors=anchors, metric=metric)

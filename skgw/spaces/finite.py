@@ -119,6 +119,7 @@ class FeatureSpace(Space):
         """Compute distances from features (len(X), d) to all anchors."""
         if sparse.issparse(X) and not sparse.issparse(self.points):
             X = X.toarray()
+        check_directions(X, self.metric)
         X = X if sparse.issparse(self.points) else X - self.origin
         return distances_between(X, self.points, self.metric)
 
@@ -130,6 +131,23 @@ class FeatureSpace(Space):
     def restrict(self, j: Index) -> FeatureSpace:
         """Keep the anchors at positions `j` as the only training rows."""
         return replace(self, points=self.points[self.anchors[j]], anchors=np.arange(len(j)))
+
+
+def check_directions(X: Any, metric: Metric) -> None:
+    """Raise a ValueError for rows that have no angle to others, under a metric of angles."""
+    if metric not in ("cosine", "correlation"):
+        return
+    if metric == "cosine":
+        kind, lengths = "zeros", abs(X).max(axis=1)
+        lengths = lengths.toarray() if sparse.issparse(lengths) else lengths
+    else:
+        kind, lengths = "equal numbers", np.ptp(X, axis=1)
+    undefined = np.flatnonzero(np.ravel(lengths) == 0)
+    if len(undefined):
+        raise ValueError(
+            f"metric={metric!r} is undefined for rows of {kind}, such as row {undefined[0]} "
+            f"({len(undefined)} of {X.shape[0]}): leave them out, or choose 'euclidean'."
+        )
 
 
 def distances_between(X: Any, Y: Any, metric: Metric) -> Array:

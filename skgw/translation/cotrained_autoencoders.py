@@ -430,7 +430,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y.")
-            return self._matches[source]
+            return self._matches[source].copy()
         rows = self._read_rows(X, source)
         if y is not None:
             return self._fitted.assign_jointly(

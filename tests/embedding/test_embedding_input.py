@@ -2,6 +2,7 @@
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -240,3 +241,25 @@ def test_an_unknown_metric_is_refused(quick, X):
 def test_an_unknown_device_is_refused(quick, X):
     with pytest.raises(ValueError, match="device='warp' is not supported: use 'auto'"):
         quick(device="warp").fit(X)
+
+
+def test_a_data_frame_whose_rows_and_columns_have_another_order(quick, D):
+    names = [f"city {k}" for k in range(len(D))]
+    frame = pd.DataFrame(D, index=names, columns=names)
+    expected = quick(metric="precomputed").fit(frame).embedding_
+    reordered = frame[names[::-1]]
+    for wrong in (reordered, pd.DataFrame(D, index=names[::-1], columns=names)):
+        with pytest.raises(ValueError, match=r"another order: pass X\.loc\[X\.columns\]"):
+            quick(metric="precomputed").fit(wrong)
+    right = quick(metric="precomputed").fit(reordered.loc[reordered.columns])
+    assert list(right.feature_names_in_) == names[::-1]
+    frame.index = range(len(D))  # a table whose rows have no names
+    assert_array_equal(quick(metric="precomputed").fit(frame).embedding_, expected)
+
+
+def test_returned_rows_are_not_those_of_the_model(quick, X):
+    estimator = quick()
+    returned = estimator.fit_transform(X)
+    expected = returned.copy()
+    returned[:] = 0
+    assert_array_equal(estimator.embedding_, expected)

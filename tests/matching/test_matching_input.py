@@ -2,11 +2,14 @@
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
+from common_estimators import rows
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import StandardScaler
 
 from skgw import DomainKFold, Domains, GWMatcher
 from skgw.spaces import graph_distances
@@ -119,3 +122,56 @@ def test_metrics_that_need_dense_features(quick, counts):
         quick(metric=("euclidean", "geodesic")).fit(sparse.csr_array(X), sparse.csr_array(Y))
     with pytest.raises(TypeError, match=r"Sparse data was passed.*TruncatedSVD"):
         GWMatcher().fit(sparse.csr_array(X), Y)
+
+
+def frames(X, order, names):
+    shared = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    return shared, pd.DataFrame(X[order][:, :2], columns=["a", "b"])[names]
+
+
+def test_shared_features_in_another_order_are_refused(quick):
+    X, order = rows(20), np.random.default_rng(0).permutation(20)
+    shared = frames(X, order, ["a", "b"])
+    matcher = quick(alpha=0.0, epsilon=1e-4).fit(X, X[order], shared=shared)
+    assert_array_equal(order[matcher.match()], np.arange(20))
+    with pytest.raises(ValueError, match="column 'a' is column 0 of the first array, and column 1"):
+        quick().fit(X, X[order], shared=frames(X, order, ["b", "a"]))
+    shared[1].columns = ["height", "width"]  # other names may name the same features
+    assert quick(alpha=0.0, epsilon=1e-4).fit(X, X[order], shared=shared).match().shape == (20,)
+
+
+def test_labels_of_words_as_the_second_domain(quick):
+    with pytest.raises(ValueError, match=r"could not convert string .* is y labels\? It is the"):
+        quick().fit(rows(20), np.array(["cat", "dog"] * 10))
+
+
+def test_errors_about_the_second_domain_name_no_class_of_skgw(quick):
+    for metric, y in (("euclidean", rows(1)), ("precomputed", -np.ones((5, 5)))):
+        with pytest.raises(ValueError, match=r"^In the second domain, y: ") as caught:
+            quick(metric=("euclidean", metric)).fit(rows(20), y)
+        assert "SecondDomain" not in str(caught.value)
+        assert "the estimator" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error:X has feature names")
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_transformers_that_return_data_frames(quick, output):
+    X = pd.DataFrame(rows(20), columns=list("abcd"))
+    transformer = StandardScaler().set_output(transform=output)
+    matcher = quick(transformer_x=transformer).fit(X, rows(15))
+    expected = quick(transformer_x=StandardScaler()).fit(X, rows(15))
+    assert_array_equal(matcher.translate(X), expected.translate(X))
+
+
+@pytest.mark.parametrize("as_rows", [np.asarray, sparse.csr_array])
+def test_rows_without_a_direction(quick, as_rows):
+    X = rows(20)
+    X[[3, 7]] = 0
+    with pytest.raises(ValueError, match=r"undefined for rows of zeros, such as row 3 \(2 of 20\)"):
+        quick(metric="cosine").fit(as_rows(X), rows(15))
+    matcher = quick(metric="cosine").fit(as_rows(rows(20)), rows(15))
+    with pytest.raises(ValueError, match=r"undefined for rows of zeros, such as row 3"):
+        matcher.match(as_rows(X))
+    X[[3, 7]] = 5.0
+    with pytest.raises(ValueError, match="undefined for rows of equal numbers, such as row 3"):
+        quick(metric="correlation").fit(X, rows(15))

@@ -111,6 +111,15 @@ def test_a_callable_makes_the_networks(quick, X, Y):
 # ------------------------------------------------------------------------------- two domains
 
 
+def test_returned_matches_are_not_those_of_the_model(quick, X, Y):
+    model = quick().fit(X, Y)
+    for domain in "xy":
+        returned = model.match(domain=domain)
+        expected = returned.copy()
+        returned[:] = -5
+        assert_array_equal(model.match(domain=domain), expected)
+
+
 def test_domains_are_the_same_as_two_arguments(quick, X, Y):
     both = Domains(X, Y)
     one, other = quick().fit(both), quick().fit(X, Y)
