@@ -19,7 +19,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     """Read one IDX file, gzipped or not.
 
     The file holds two zero bytes, a type code, the number of dimensions, the dimensions as
-    big-endian 32-bit integers, and the values.
+    big-endian unsigned 32-bit integers, and the values.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     offset = 4 + 4 * content[3]
     if len(content) < offset:
         raise ValueError(f"{path} is truncated or damaged: its header is not complete.")
-    shape = tuple(np.frombuffer(content[4:offset], dtype=">i4").tolist())
+    shape = tuple(np.frombuffer(content[4:offset], dtype=">u4").tolist())
     kind = np.dtype(_TYPES[content[2]])
     if len(content) - offset != prod(shape) * kind.itemsize:
         raise ValueError(f"{path} is truncated or damaged: its header declares shape {shape}.")
@@ -103,4 +103,5 @@ def _labels_beside(images: Path) -> Path:
     for candidate in (images.with_name(name), images.with_name(name + ".gz")):
         if candidate.exists() and candidate != images:
             return candidate
+    read_idx(images)  # a file of another format lacks no labels
     raise ValueError(f"{images} has no file of labels in its folder; expected {name} or {name}.gz.")

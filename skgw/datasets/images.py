@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,14 +101,25 @@ def _read_archive(
     archive: Path, split: str, target: str | None
 ) -> tuple[Array, Array, tuple[float, float]]:
     """Images and labels of a split, and the range of values over all splits."""
-    with np.load(archive, allow_pickle=False) as arrays:
-        found = {name: arrays[name].shape for name in arrays.files}
-        parts = _parts(split, found, archive)
-        label_names = [_label_name(part, target or "y", found, archive) for part in parts]
-        images = np.concatenate([arrays[part] for part in parts])
-        labels = np.concatenate([arrays[name] for name in label_names])
-        all_splits = [arrays[name] for name in ("X", "X_train", "X_test") if name in found]
-        return images, labels, _range(all_splits)
+    arrays = _arrays_of(archive)
+    found = {name: values.shape for name, values in arrays.items()}
+    parts = _parts(split, found, archive)
+    label_names = [_label_name(part, target or "y", found, archive) for part in parts]
+    images = np.concatenate([arrays[part] for part in parts])
+    labels = np.concatenate([arrays[name] for name in label_names])
+    all_splits = [arrays[name] for name in ("X", "X_train", "X_test") if name in found]
+    return images, labels, _range(all_splits)
+
+
+def _arrays_of(archive: Path) -> dict[str, Array]:
+    """All arrays of an archive; a ValueError names a file that cannot be read."""
+    try:
+        with archive.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (AttributeError, BadZipFile, EOFError, TypeError, ValueError, zlib.error) as error:
+        raise ValueError(
+            f"{archive} is damaged, or no .npz archive of numbers. Objects are not unpickled."
+        ) from error
 
 
 def _parts(split: str, found: dict[str, tuple[int, ...]], archive: Path) -> list[str]:
@@ -170,11 +183,13 @@ def _to_unit(rows: Array, value_range: tuple[float, float]) -> NDArray[np.float3
     low, high = value_range
     unit = rows.astype(np.float32)
     unit -= np.float32(low)
-    unit /= np.float32(high - low)
+    unit /= np.float32(high - low or 1.0)  # one value below zero becomes zero
     return unit
 
 
 def _check_labels(labels: Array, n_images: int, source: Path) -> NDArray[np.int64]:
+    if labels.shape == (n_images, 1):
+        labels = labels[:, 0]
     if labels.shape != (n_images,) or labels.dtype.kind not in "bui":
         raise ValueError(
             f"Labels in {source} must be {n_images} whole numbers in one dimension, got "

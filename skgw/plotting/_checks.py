@@ -26,6 +26,17 @@ def as_labels(values: ArrayLike, n_rows: int, of: str = "the points") -> NDArray
     return labels
 
 
+def as_pair(values: Any) -> tuple[Any, Any]:
+    """Validate labels of two domains."""
+    if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != 2:
+        raise ValueError(
+            "y must be a pair, the labels of the first and of the second domain, got "
+            f"{type(values).__name__}."
+        )
+    first, second = values
+    return first, second
+
+
 def has_two_domains(estimator: Any) -> bool:
     """Whether an estimator's `transform` takes the domain of its rows."""
     transform = getattr(estimator, "transform", None)

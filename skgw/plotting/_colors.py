@@ -36,7 +36,7 @@ def color_points(labels: ArrayLike | None, limits: tuple[float, float] | None = 
     ----------
     labels : array-like of shape (n,) or None
         Up to 20 different labels are classes with colours of the palette. A quantity, and more than
-        20 classes, have colours of viridis. None gives one colour.
+        20 classes, have colours of viridis, where NaN and infinity are grey. None gives one colour.
     limits : pair of float, default=None
         Ends of the colour scale. If given, the labels are a quantity.
     """
@@ -48,7 +48,7 @@ def color_points(labels: ArrayLike | None, limits: tuple[float, float] | None = 
     classes, index = np.unique(values, return_inverse=True)
     if limits is not None or _is_quantity(values, len(classes)):
         ends = {} if limits is None else {"vmin": limits[0], "vmax": limits[1]}
-        return Coloring({"c": values, "cmap": "viridis", **ends}, [], scale=True)
+        return Coloring({**_quantity(values), **ends}, [], scale=True)
     names = [_name(value) for value in classes]
     if len(classes) > MAX_CLASSES:
         return Coloring({"c": index, "cmap": "viridis"}, [], scale=True, ticks=names)
@@ -56,8 +56,17 @@ def color_points(labels: ArrayLike | None, limits: tuple[float, float] | None = 
     return Coloring({"c": colors[index]}, list(zip(names, colors, strict=True)))
 
 
+def _quantity(values: NDArray[Any]) -> dict[str, Any]:
+    """Arguments of `scatter`, which leaves points out whose number is not finite."""
+    import matplotlib as mpl
+
+    values = np.where(np.isfinite(values), values, np.nan)
+    scale = mpl.colormaps["viridis"].with_extremes(bad=SAMPLE_COLOR)
+    return {"c": values, "cmap": scale, "plotnonfinite": True}
+
+
 def _is_quantity(values: NDArray[Any], n_classes: int) -> bool:
-    if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+    if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values), equal_nan=True):
         return True
     return values.dtype.kind in "iuf" and n_classes > MAX_CLASSES
 

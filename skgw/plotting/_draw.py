@@ -33,6 +33,11 @@ def prepare_axes(ax: Axes | None, n_components: int) -> Any:
             return plt.subplots(subplot_kw={"projection": "3d"})[1]
         size = (6.4, 2.4) if n_components == 1 else (6.4, 4.8)
         return plt.subplots(figsize=size, layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be one Axes of matplotlib, got {type(ax).__name__}: plt.subplots returns an "
+            "array of several, such as axes[0]."
+        )
     if (n_components == 3) != (ax.name == "3d"):
         raise ValueError(
             "Points with three columns need axes with a 3-D projection, "
@@ -173,6 +178,8 @@ def _full_names(keywords: Keywords) -> dict[str, Any]:
 
 def _merged(defaults: dict[str, Any], keywords: Keywords) -> dict[str, Any]:
     """Merge the caller's arguments into the defaults; any colour replaces all default colours."""
-    dropped = set() if keeps_colors(keywords) else {"c", "color", "cmap", "vmin", "vmax"}
+    dropped = (
+        set() if keeps_colors(keywords) else {"c", "color", "cmap", "vmin", "vmax", "plotnonfinite"}
+    )
     kept = {key: value for key, value in defaults.items() if key not in dropped}
     return {**kept, **_full_names(keywords)}

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from skgw.base.domains import Domains
 
-from ._checks import as_labels, as_points, has_two_domains, require_matplotlib
+from ._checks import as_labels, as_pair, as_points, has_two_domains, require_matplotlib
 from ._colors import Coloring, color_points
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ class AlignmentDisplay:
         points = _drawable(both[0], "X[0]"), _drawable(both[1], "X[1]")
         labels = None
         if y is not None:
-            labels = as_labels(y[0], len(points[0])), as_labels(y[1], len(points[1]))
+            of_x, of_y = as_pair(y)
+            labels = as_labels(of_x, len(points[0])), as_labels(of_y, len(points[1]))
         display = cls(points=points, y=labels, titles=titles, limits=limits)
         return display.plot(axes, scatter_kw=scatter_kw)
 

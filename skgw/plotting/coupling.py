@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skgw.base.coupling import Coupling
 
-from ._checks import as_labels, require_matplotlib
+from ._checks import as_labels, as_pair, as_points, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,16 +143,21 @@ class CouplingDisplay:
         Raises
         ------
         ValueError
-            If the numbers of labels and of rows or columns differ.
+            If the numbers of labels and of rows or columns differ, or the plan is no matrix of
+            finite numbers from zero.
         ImportError
             If matplotlib is not installed.
         """
         require_matplotlib()
         if not hasattr(plan, "apply"):
-            plan = Coupling(np.asarray(plan, dtype=float))
+            plan = as_points(plan, "plan")
+            if plan.min() < 0:
+                raise ValueError("plan has negative entries; it holds the masses of pairs.")
+            plan = Coupling(plan)
+        labels = (None, None) if y is None else as_pair(y)
         rows, columns = (
             None if values is None else as_labels(values, size, f"domain {domain!r} of the plan")
-            for values, size, domain in zip(y or (None, None), plan.shape, ("x", "y"), strict=True)
+            for values, size, domain in zip(labels, plan.shape, ("x", "y"), strict=True)
         )
         order_x = np.arange(plan.shape[0]) if rows is None else np.argsort(rows, kind="stable")
         if columns is None:

@@ -74,11 +74,19 @@ def test_missing_files_are_named(tmp_path):
         ValueError, match=r"holds nothing; expected one \.npz archive, or t10k-images"
     ):
         idx_pair(tmp_path, "test")
+    idx = struct.pack(">HBBi", 0, 8, 1, 2) + b"ab"
     images = tmp_path / "train-images-idx3-ubyte"
-    images.touch()
+    images.write_bytes(idx)
     with pytest.raises(ValueError, match="expected train-labels-idx1-ubyte or"):
         idx_pair(tmp_path, "train")
     other = tmp_path / "pictures"
-    other.touch()
+    other.write_bytes(idx)
     with pytest.raises(ValueError, match="no file of labels in its folder"):
         idx_pair(other, "train")
+
+
+def test_sizes_have_no_sign(tmp_path):
+    path = tmp_path / "images-idx3-ubyte"
+    path.write_bytes(struct.pack(">HBBiii", 0, 8, 3, 4, -2, -2) + bytes(16))
+    with pytest.raises(ValueError, match=r"truncated or damaged.*\(4, 4294967294, 4294967294\)"):
+        read_idx(path)

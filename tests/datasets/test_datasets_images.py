@@ -97,7 +97,7 @@ def test_labels_can_have_another_name(tmp_path):
 
 def test_nothing_is_unpickled(tmp_path):
     path = save(tmp_path, X=IMAGES, y=np.array([{}, {}, {}, {}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match="Objects are not unpickled"):
         load_images(path)
 
 
@@ -141,3 +141,43 @@ def test_a_folder_without_archive_or_idx_files(tmp_path):
 def test_an_absent_path(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_images(tmp_path / "mnist")
+
+
+@pytest.mark.parametrize("value", [-5.0, 0.0, 7.0])
+def test_images_of_one_value_are_finite(tmp_path, value):
+    np.savez(tmp_path / "a.npz", X=np.full((2, 3, 3), value), y=[0, 1])
+    X, _, _ = load_images(tmp_path)
+    assert_array_equal(X, np.full((2, 9), float(value > 0), dtype=np.float32))
+
+
+def test_labels_in_a_column(tmp_path):
+    """As in the CIFAR archives of Keras."""
+    np.savez(tmp_path / "a.npz", X=np.zeros((3, 2, 2)), y=[[4], [5], [6]])
+    assert load_images(tmp_path)[1].tolist() == [4, 5, 6]
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+@pytest.mark.parametrize("change", ["cut", "garbage", "empty", "zip without arrays", "array"])
+def test_damaged_archives_are_named(tmp_path, change):
+    path = tmp_path / "a.npz"
+    np.savez(path, X=np.zeros((3, 2, 2)), y=[4, 5, 6])
+    contents = {
+        "cut": path.read_bytes()[:-30],
+        "garbage": b"no archive",
+        "empty": b"",
+        "zip without arrays": b"PK\x03\x04" + bytes(60),
+    }
+    if change == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        path.write_bytes(contents[change])
+    with pytest.raises(ValueError, match=r"a\.npz is damaged, or no \.npz archive of numbers"):
+        load_images(path)
+
+
+def test_a_file_of_another_format_is_named(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((3, 2, 2)))
+    with pytest.raises(ValueError, match=r"images\.npy is neither an \.npz archive nor an IDX"):
+        load_images(path)

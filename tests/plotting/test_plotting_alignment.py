@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.decomposition import PCA
 
 from skgw import Domains
@@ -180,3 +181,25 @@ def test_the_missing_extra_is_named(monkeypatch):
     ):
         with pytest.raises(ImportError, match=r"pip install 'skgw\[plot\]'"):
             draw()
+
+
+@pytest.mark.parametrize("y", [np.zeros(30), "ab", 3, ["a"] * 30])
+def test_labels_must_be_a_pair(points, y):
+    with pytest.raises(ValueError, match="y must be a pair, the labels of the first and"):
+        AlignmentDisplay.from_arrays(points, y)
+    with pytest.raises(ValueError, match="y must be a pair, the labels of the first and"):
+        CouplingDisplay.from_arrays(np.ones((30, 20)), y)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (-np.eye(3), "plan has negative entries"),
+        (np.full((2, 2), np.nan), "plan contains NaN"),
+        (np.ones((1, 2, 2)), "Found array with dim 3"),
+        (sparse.csr_array(np.eye(3)), "Sparse data was passed for plan"),
+    ],
+)
+def test_plans_that_are_no_masses(plan, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        CouplingDisplay.from_arrays(plan)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba, to_rgba_array
 from numpy.testing import assert_array_equal
 
-from skgw.plotting._colors import PALETTE, color_points
+from skgw.plotting._colors import PALETTE, SAMPLE_COLOR, color_points
 
 
 def test_without_labels_there_is_one_colour():
@@ -50,7 +51,7 @@ def test_quantities_get_a_scale(labels):
     coloring = color_points(labels)
     assert coloring.scale
     assert coloring.legend == []
-    assert coloring.arguments["cmap"] == "viridis"
+    assert coloring.arguments["cmap"].name == "viridis"
     assert_array_equal(coloring.arguments["c"], labels)
 
 
@@ -62,3 +63,22 @@ def test_many_names_are_ticks_of_a_scale():
     assert coloring.ticks == sorted(names)
     drawn = [coloring.ticks[i] for i in coloring.arguments["c"]]
     assert drawn == names[::-1]
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
+def test_points_without_a_number_are_grey(missing):
+    values = np.array([0.5, missing, 1.5])
+    arguments = color_points(values).arguments
+    points = plt.figure().add_subplot().scatter(values * 0, values * 0 + 1, **arguments)
+    points.figure.canvas.draw()
+    colors = points.get_facecolors()
+    assert len(colors) == 3
+    assert tuple(colors[1]) == to_rgba(SAMPLE_COLOR)
+    assert points.get_clim() == (0.5, 1.5)
+    plt.close("all")
+
+
+def test_a_missing_class_is_a_class():
+    coloring = color_points(np.array([0.0, 1.0, np.nan, 1.0]))
+    assert [name for name, _ in coloring.legend] == ["0", "1", "nan"]
+    assert not coloring.scale

@@ -97,3 +97,13 @@ def test_a_scale_of_classes_names_at_most_sixteen(ax, n_classes, step):
     bar = _draw.draw_colorbar(ax, points, coloring, 2)
     assert_array_equal(bar.get_ticks(), np.arange(0, n_classes, step))
     assert [label.get_text() for label in bar.ax.get_yticklabels()] == names[::step]
+
+
+def test_axes_must_be_axes():
+    with pytest.raises(
+        TypeError, match=r"one Axes of matplotlib, got ndarray: .* such as axes\[0\]"
+    ):
+        _draw.prepare_axes(plt.subplots(1, 2)[1], 2)
+    with pytest.raises(TypeError, match="one Axes of matplotlib, got str"):
+        _draw.prepare_axes("left", 2)
+    plt.close("all")
