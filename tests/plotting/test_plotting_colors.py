@@ -69,7 +69,7 @@ def test_many_names_are_ticks_of_a_scale():
 def test_points_without_a_number_are_grey(missing):
     values = np.array([0.5, missing, 1.5])
     arguments = color_points(values).arguments
-    points = plt.figure().add_subplot().scatter(values * 0, values * 0 + 1, **arguments)
+    points = plt.figure().add_subplot().scatter([0, 1, 2], [0, 1, 0], **arguments)
     points.figure.canvas.draw()
     colors = points.get_facecolors()
     assert len(colors) == 3
