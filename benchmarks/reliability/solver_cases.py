@@ -294,7 +294,8 @@ def _as_torch(call: Call) -> None:
     call.Ca, call.Cb = torch.tensor(call.Ca), torch.tensor(call.Cb)
     for name in ("M", "a", "b", "init"):
         if isinstance(call.options.get(name), np.ndarray):
-            call.options[name] = torch.tensor(call.options[name].astype(dtype))
+            with np.errstate(over="ignore"):
+                call.options[name] = torch.tensor(call.options[name].astype(dtype))
 
 
 def _with_gradients(call: Call) -> None:

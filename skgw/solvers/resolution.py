@@ -24,7 +24,7 @@ class Accuracy(NamedTuple):
     reg: Tensor  # at least one ulp of the scale
     tol: Tensor
     is_lost: Tensor  # whether `tol` is coarser than what was asked for
-    is_fine: Tensor  # whether `tol` was asked for, and is reached in luck only
+    is_fine: Tensor  # whether `tol` is below the largest error that rounding may cause
 
 
 def attainable_tol(tol: float, reg: Tensor, scale: Tensor) -> Tensor:
@@ -57,16 +57,15 @@ def attainable(
     ulps = _ulps(reg, scale, mass)
     reg = torch.maximum(reg, torch.finfo(reg.dtype).eps * scale)
     safe = SAFE_ULPS * ulps
-    raised = safe.clamp_max(COARSEST)
     if tol is None:
-        is_lost = safe > max(COARSEST, default)
-        return Accuracy(reg, raised.clamp_min(default), is_lost, torch.zeros_like(is_lost))
+        coarsest = max(COARSEST, default)
+        is_lost = safe > coarsest
+        return Accuracy(reg, safe.clamp(default, coarsest), is_lost, is_lost)
     is_lost = USUAL_ULPS * ulps > tol
-    used = torch.where(is_lost, raised.clamp_min(tol), tol)
-    return Accuracy(reg, used, is_lost, ~is_lost & (safe > tol))
+    raised = safe.clamp_max(COARSEST).clamp_min(tol)
+    return Accuracy(reg, torch.where(is_lost, raised, tol), is_lost, safe > tol)
 
 
 def _ulps(reg: Tensor, scale: Tensor, mass: float = 1.0) -> Tensor:
     """One ulp of the costs over `reg`, or of the plan's sums if that is more."""
-    limits = torch.finfo(reg.dtype)
-    return limits.eps * (scale / reg.clamp_min(limits.tiny)).clamp_min(mass)
+    return torch.finfo(reg.dtype).eps * (scale / reg).clamp_min(mass)

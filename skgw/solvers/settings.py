@@ -45,8 +45,8 @@ class DescentSettings(NamedTuple):
     slow_rate: float = 0.8  # change of the plan over the last change, from which on momentum grows
     max_momentum: float = 0.9  # factor to the last change of the plan
     max_newton_steps: int = 24  # per linear problem
-    max_failures: int = 6  # linear problems in a row that stay far from wanted; a solve then stops
-    max_levels: int = 800  # annealing levels of all linear problems of a solve, in torch
+    max_failures: int = 6  # linear problems in a row that stay far off; a solve then stops
+    max_levels: int = 500  # annealing levels of all linear problems of a solve, in torch
     octaves_per_level: float = 1.0  # log2 of the ratio of one annealing level to the next
     max_compiled_size: int = 500  # points a side; larger products are faster in BLAS
 
@@ -91,7 +91,7 @@ class UnbalancedSettings(NamedTuple):
     descent: DescentSettings = DescentSettings()
     max_newton_steps: int = 20  # per linear problem with penalties
     tolerance: float = 1e-2  # of the coarse solves, before the best start is known
-    coarse_levels: int = 100  # annealing levels of all linear problems of a coarse solve
+    coarse_levels: int = 60  # annealing levels of all linear problems of a coarse solve
     penalty_stages: tuple[float, ...] = (1 / 16, 1 / 4, 1.0)  # shares of rho, for growing starts
     min_mass: float = 1e-6  # of an unbalanced plan, below it the plan is empty
     mass_stages: tuple[float, ...] = (1 / 3, 2 / 3, 1.0)  # shares of the mass, likewise

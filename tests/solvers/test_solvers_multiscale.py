@@ -248,6 +248,13 @@ def test_errors(clouds):
         solve_gromov(X, Y, reg_scale="mean", plan="lazy")
     with pytest.raises(ValueError, match="rank is an option of lazy plans"):
         solve_gromov(X, Y, rank=5)
+    with pytest.raises(ValueError, match=r"a has shape \(1, 1, 30\), expected \(30,\)"):
+        solve_gromov(
+            PointCloud(np.eye(30)),
+            PointCloud(np.eye(9)),
+            a=np.full((1, 1, 30), 1 / 30),
+            plan="lazy",
+        )
     with pytest.raises(ValueError, match="rank must be at least 1"):
         solve_gromov(X, Y, rank=0, plan="lazy")
     for plan in ("sparse", None, np.ones((3, 3))):

@@ -23,8 +23,10 @@ def product_start(problem: QuadraticProblem, reg: Tensor) -> State:
 
 def annealed_start(problem: QuadraticProblem, reg: Tensor, scale: Tensor) -> State:
     """The product coupling, with a perturbation where no annealing level will add one."""
-    alone = torch.where(reg < ANNEALING_START * scale, 0.0, reg)
-    return State(problem.offset + perturbation_cost(problem, alone))
+    alone = reg >= ANNEALING_START * scale
+    if not alone.any():
+        return State(problem.offset)
+    return State(problem.offset + perturbation_cost(problem, torch.where(alone, reg, 0.0)))
 
 
 def perturbation_cost(problem: Problem, reg: Tensor) -> Tensor:

@@ -165,7 +165,8 @@ def find_plan(
         error, change, linear_cost = measure(problem, it)
         is_first = step == 1 and not has_plan
         status = _status(linear_cost, error, 1.0 if is_first else change, tol)
-        failures = 0 if error <= wanted + settings.newton.annealing_error else failures + 1
+        is_far = error > wanted + settings.newton.annealing_error
+        failures = failures + 1 if is_far else 0
         is_hopeless = failures >= settings.max_failures
         if step == max_iter or is_hopeless or status in (CONVERGED, NON_FINITE):
             return error, INNER if is_hopeless and status == MAX_ITER else status, step

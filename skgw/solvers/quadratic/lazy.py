@@ -147,6 +147,10 @@ def read_spaces(
     spaces = []
     for (factors, residual), p, name in zip(parts, (a, b), "ab", strict=True):
         weights = read_weights(p, len(factors), name, dtype, device)
+        if tuple(weights.shape) != (len(factors),):
+            raise ValueError(
+                f"{name} has shape {tuple(weights.shape)}, expected {(len(factors),)}."
+            )
         spaces.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
 
     def restore(x: Tensor) -> Any:

@@ -60,6 +60,8 @@ class Solution(NamedTuple):
 
 def judged(status: Tensor, accuracy: Accuracy) -> Tensor:
     """The status (..., B) in view of the resolution of the floating point type."""
+    if not (accuracy.is_lost | accuracy.is_fine).any():
+        return status
     missed = accuracy.is_lost | (accuracy.is_fine & (status == INNER))
     return torch.where(missed & (status != NON_FINITE), PRECISION, status)
 
@@ -178,9 +180,9 @@ def outer_step(
     difference = plan - it.mixture
     change = torch.ones_like(reg) if is_first else difference.abs().sum((1, 2))
 
-    is_close = error <= wanted + settings.newton.annealing_error
-    failures = torch.where(is_close, 0.0, it.failures + 1)
     status = status_of(value, change, error, tol)
+    is_far = error > wanted + settings.newton.annealing_error
+    failures = torch.where(is_far, it.failures + 1, 0.0)
     hopeless = (status == MAX_ITER) & (failures >= settings.max_failures)
     status = torch.where(hopeless, INNER, status)
     outcome = Solution(plan, cost, potential, value, error, status, torch.full_like(status, step))
