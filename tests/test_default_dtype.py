@@ -77,9 +77,9 @@ def short_by_default():
 
 def fitted(estimator):
     if getattr(estimator, "metric", None) == "precomputed":
-        graph = pairwise_distances(rows(40))
-        both = isinstance(estimator, GWMatcher)
-        return clone(estimator).set_params(random_state=0).fit(graph, graph if both else None)
+        D = pairwise_distances(rows(40))
+        both = estimator.__sklearn_tags__().target_tags.required
+        return clone(estimator).set_params(random_state=0).fit(D, D if both else None)
     return fit(clone(estimator))
 
 
