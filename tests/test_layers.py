@@ -23,7 +23,7 @@ BELOW = {
     "translation": {
         "autoencoders", "base", "matching", "nn", "registration", "solvers", "spaces", "training",
     },
-    "autoencoders": {"base", "nn", "training"},
+    "autoencoders": {"base", "nn", "solvers", "training"},
     "matching": {"base", "registration", "solvers", "spaces"},
     "embedding": {"base", "nn", "registration", "solvers", "spaces", "training"},
     "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},

@@ -24,6 +24,7 @@ from skgw.base.validation import read_codes, read_points
 from skgw.fields import Shape
 from skgw.nn import AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
+from skgw.solvers import cpu_by_default
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # updates of max_iter="auto"
 N_EPOCHS = 15  # passes over the rows of max_iter="auto", within these limits
@@ -122,6 +123,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         Z = read_codes(Z, self._n_features_out, "codes")
         return self._domain.decode(Z, self._device())
 
+    @cpu_by_default()
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
         """Draw new rows: codes from their distribution, decoded.
 

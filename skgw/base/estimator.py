@@ -33,6 +33,7 @@ from skgw.fields import (
 from skgw.files import errors_name, write_file
 from skgw.metrics import relative_distortion
 from skgw.registration.principal_axes import principal_axes
+from skgw.solvers import cpu_by_default
 from skgw.spaces.finite import Array
 from skgw.training.process_group import ProcessGroup
 
@@ -103,10 +104,12 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         if name in kwargs:
             args = (kwargs.pop(name), *args)
-        if not (args and isinstance(args[0], Tensor)):
-            return method(self, *args, **kwargs)
-        X, *others = args
-        out = method(self, as_array(X), *others, **kwargs)
+        X, *others = args or (None,)
+        if not isinstance(X, Tensor):
+            with cpu_by_default():
+                return method(self, *args, **kwargs)
+        with cpu_by_default():
+            out = method(self, as_array(X), *others, **kwargs)
         return torch.as_tensor(out, device=X.device) if isinstance(out, np.ndarray) else out
 
     return wrapper

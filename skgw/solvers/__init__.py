@@ -5,7 +5,7 @@ from skgw.solvers.geometry import LowRank, PointCloud
 from skgw.solvers.gromov import solve_gromov
 from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.plan import DensePlan, Plan, as_plan
-from skgw.solvers.precision import full_precision
+from skgw.solvers.precision import cpu_by_default, full_precision
 from skgw.solvers.result import GromovResult, StartsReport, State
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "StartsReport",
     "State",
     "as_plan",
+    "cpu_by_default",
     "full_precision",
     "gw_divergence",
     "solve_gromov",

@@ -223,6 +223,8 @@ def read_weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch
     if w is None:
         return torch.full((size,), 1 / size, dtype=dtype, device=device)
     w = _finite(read_tensor(w, name), name).to(device=device, dtype=dtype)
+    if w.ndim not in (1, 2) or w.shape[-1] != size:
+        raise ValueError(f"{name} has shape {tuple(w.shape)}, expected {(size,)} (batch first).")
     total = w.detach().sum(-1, keepdim=True)
     if (w < 0).any() or ((total - 1).abs() > 1e-3).any():
         raise ValueError(f"{name} must be non-negative and sum to 1; divide it by its sum.")

@@ -40,6 +40,7 @@ from skgw.base.two_domains import (
 )
 from skgw.base.validation import describe_input, read_codes, with_node_names
 from skgw.matching.side_information import read_anchors
+from skgw.solvers import cpu_by_default
 from skgw.spaces.finite import Array
 from skgw.translation.domain_rows import DomainRows, check_kinds, read_domain
 from skgw.translation.fitted_state import CoTrainedState
@@ -438,6 +439,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             )
         return self._fitted.positions[target][self._fitted.match(rows, source, self._device())]
 
+    @cpu_by_default()
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
         """Draw new rows of a domain.
 
