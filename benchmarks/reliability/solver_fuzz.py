@@ -1,27 +1,25 @@
 """Random calls of the solver, judged: what happened, and what should not have happened.
 
-    python -m benchmarks.reliability.solver_fuzz --calls 10000 --csv solver_fuzz.csv
-
-Calls are solved in chunks on one thread; each chunk appends one row per kind of input to the CSV,
-and an interrupted run goes on after its last chunk. A call that takes more than 30 seconds is
-reported as such once it ends. The judge computes objectives of its own, by sums over all pairs.
+A seed stands for 500 calls on one thread. The judge computes objectives of its own, by sums over
+all pairs, and reads from the arguments what a result must satisfy. *Faults* are crashes, calls of
+more than 30 seconds, bad input that is accepted and good input that is refused, foreign warnings,
+changed inputs, and results that are called converged and are wrong.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
+import functools
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.special import entr, xlogy
 
+from benchmarks.common import Figures, Rows, Table, parser, print_table, run, seeds
 from benchmarks.reliability.solver_cases import Call, draw
 from skgw.exceptions import GWConvergenceWarning
 from skgw.solvers import GromovResult, LowRank, PointCloud, gw_divergence, solve_gromov
@@ -222,7 +220,7 @@ def read(call: Call, k: int) -> Problem:
 # ----------------------------------------------------------------------------------- many calls
 
 
-def run(seeds: range, *, report: bool = True) -> tuple[dict[str, Counter[str]], float]:
+def run_calls(seeds: range, *, report: bool = True) -> tuple[dict[str, Counter[str]], float]:
     """Counts of outcomes and faults by kind of input, and the longest time of a call in seconds."""
     counts: dict[str, Counter[str]] = {"all": Counter()}
     longest = 0.0
@@ -240,49 +238,45 @@ def run(seeds: range, *, report: bool = True) -> tuple[dict[str, Counter[str]], 
     return counts, longest
 
 
-COLUMNS = ("first seed", "kind", "calls", *OUTCOMES, *FAULTS, *LIMITS, "longest, s")
+def measure(seed: int) -> Figures:
+    """The counts of one chunk of calls."""
+    _compile()
+    counts, longest = run_calls(range(CHUNK * seed, CHUNK * (seed + 1)))
+    return {"counts": {kind: dict(found) for kind, found in counts.items()}, "longest": longest}
 
 
-def append(path: Path, first: int, counts: dict[str, Counter[str]], longest: float) -> None:
-    """Append the counts of one chunk."""
-    is_new = not path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval=0)
-        if is_new:
-            writer.writeheader()
-        for kind in sorted(counts):
-            seconds = f"{longest:.2f}" if kind == "all" else ""
-            row = {"first seed": first, "kind": kind, "longest, s": seconds}
-            writer.writerow(row | counts[kind])
+def _lines(rows: Rows) -> list[list[str]]:
+    """A line for each kind of input, over all chunks."""
+    totals: dict[str, Counter[str]] = {}
+    for _, figures in rows:
+        for kind, found in figures["counts"].items():
+            totals.setdefault(kind, Counter()).update(found)
+    return [
+        [
+            kind,
+            *(str(found[name]) for name in ("calls", *OUTCOMES)),
+            str(sum(found[fault] for fault in FAULTS)),
+            *(str(found[name]) for name in LIMITS),
+        ]
+        for kind, found in sorted(totals.items(), key=lambda item: (item[0] != "all", item[0]))
+    ]
 
 
-def finished(path: Path) -> set[int]:
-    """First seeds of the chunks that the file holds."""
-    if not path.exists():
-        return set()
-    with path.open(newline="") as file:
-        return {int(row["first seed"]) for row in csv.DictReader(file) if row["kind"] == "all"}
+HEADER = ["kind", "calls", "results", "not converged", "refused", "faults", *LIMITS]
+TABLES = {"solver_fuzz": Table(HEADER, _lines)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=CHUNK)
-    parser.add_argument("--first", type=int, default=0, help="seed of the first call")
-    parser.add_argument("--csv", type=Path, required=True)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    _compile()
-    done = finished(arguments.csv)
-    for first in range(arguments.first, arguments.first + arguments.calls, CHUNK):
-        if first in done:
-            continue
-        last = min(first + CHUNK, arguments.first + arguments.calls)
-        counts, longest = run(range(first, last))
-        append(arguments.csv, first, counts, longest)
-        print(f"{first} to {last - 1}: {dict(counts['all'])}, longest {longest:.1f} s", flush=True)
+    options = parser(__doc__, "solver_fuzz", TABLES)
+    options.set_defaults(seeds=20, threads=1)
+    args = options.parse_args()
+    found = run([{"seed": seed} for seed in seeds(args)], measure, args)
+    table = TABLES["solver_fuzz"]
+    print_table(table.header, table.lines(found))
+    print(f"longest call: {max(figures['longest'] for _, figures in found):.1f} s")
 
 
+@functools.cache
 def _compile() -> None:
     """Let numba compile, so that no call is charged for it."""
     for dtype in (np.float32, np.float64):
