@@ -18,12 +18,16 @@ def full_precision() -> Iterator[None]:
     give other plans. Each function of the solvers that multiplies matrices, and that other packages
     call, is decorated.
     """
-    with cpu_by_default():
-        if not any(torch.is_autocast_enabled(kind) for kind in DEVICES):
-            yield  # the check is faster than the contexts below
-            return
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            yield
+    is_cast = any(torch.is_autocast_enabled(kind) for kind in DEVICES)
+    if not is_cast and torch.get_default_device().type == "cpu":
+        yield  # the checks are faster than the contexts below
+        return
+    with (
+        cpu_by_default(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
 
 
 @contextmanager

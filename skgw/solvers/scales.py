@@ -37,7 +37,9 @@ class _Mean(torch.autograd.Function):
 
 def mean_of_both(f: Tensor, p: Tensor, g: Tensor, q: Tensor) -> Tensor:
     """Average of the means of f (B, n, n) under p and of g (B, m, m) under q, (B,)."""
-    return 0.5 * (_Mean.apply(f, p) + _Mean.apply(g, q))
+    is_constant = not any(x.requires_grad for x in (f, p, g, q))
+    of = mean if is_constant else _Mean.apply  # the function alone takes a tenth of the time
+    return 0.5 * (of(f, p) + of(g, q))
 
 
 def shift_for_kl(inputs: Inputs, loss: str, kl_shift: float) -> Inputs:
