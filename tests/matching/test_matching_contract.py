@@ -230,6 +230,7 @@ def test_points_that_coincide_are_no_trouble(quick):
     assert np.isfinite(matcher.confidence_).all()
 
 
+@pytest.mark.filterwarnings("ignore:The anchor pairs contradict")  # the pairs are arbitrary
 @pytest.mark.parametrize("kind", ["shared", "pairs"])
 def test_alpha_from_zero_to_one(quick, kind):
     """At 1 the side information has no weight; below it has."""
