@@ -113,10 +113,10 @@ def fused_scale(scale: Tensor, inputs: Inputs, alpha: float) -> Tensor:
     return scale + (1 - alpha) * inputs.M.abs().amax((1, 2))
 
 
-def lowest_cost(inputs: Inputs, alpha: float) -> Tensor:
-    """A lower bound, (B,), of the cost of plans of mass one: no loss is negative."""
+def lowest_cost(inputs: Inputs, alpha: float) -> Tensor | float:
+    """A lower bound, 0 or (B,), of the cost of plans of mass one: no loss is negative."""
     if inputs.M is None:
-        return torch.zeros_like(inputs.a[:, 0])
+        return 0.0
     return (1 - alpha) * inputs.M.detach().amin((1, 2))
 
 

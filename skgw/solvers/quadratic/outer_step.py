@@ -47,14 +47,14 @@ class Solution(NamedTuple):
     status: Tensor  # (B,)
     n_iter: Tensor  # (B,)
 
-    def judged(self, accuracy: Accuracy, lowest: Tensor) -> Solution:
-        """With honest statuses, and the energy at least its `lowest` value (B,), but for rounding.
+    def judged(self, accuracy: Accuracy, lowest: Tensor | float) -> Solution:
+        """With honest statuses, and the energy at least its `lowest` value, but for rounding.
 
         A tolerance below the resolution of the floating point type is the reason why a problem has
         not converged to it.
         """
         return self._replace(
-            energy=torch.maximum(self.energy, lowest), status=judged(self.status, accuracy)
+            energy=self.energy.clamp(min=lowest), status=judged(self.status, accuracy)
         )
 
 
