@@ -137,7 +137,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "a private method in the state": (EMBEDDING, entry("state", "_read", "x")),
     "a class attribute in the state": (EMBEDDING, entry("state", "chunk_size", 10**12)),
     "a dunder in the state": (EMBEDDING, entry("state", "__class__", "x")),
-    "a folder for checkpoints": (EMBEDDING, entry("params", "checkpoint", "/tmp/elsewhere")),
+    "a folder for checkpoints": (EMBEDDING, entry("params", "checkpoint", "elsewhere")),
     "a path of checkpoints": (EMBEDDING, entry("params", "checkpoint", {"path": "/tmp"})),
     "a transformer": (MATCHER, entry("state", "transformer_x_", {"dict": {"transform": 1}})),
     "an unknown device": (EMBEDDING, entry("params", "device", "meta")),

@@ -1,6 +1,6 @@
 r"""Derivatives of the optimal value by all that it depends on, at a fixed plan.
 
-By the envelope theorem the derivative of a minimum is that of the Lagrangian at the solution. Its
+By the envelope theorem a minimum has the derivative of the Lagrangian at the solution. Its
 multipliers are known from the dual potentials f and g, for which the plan is
 
     T_ij = a_i b_j exp((f_i + g_j - C_ij) / reg).
