@@ -21,6 +21,7 @@ class EmbeddingState(TrainedState):
     plan_: Annotated[Coupling, Shape("n", "m")]
     adversary_curve_: list[float]
     gw_divergence_: float
+    stress_: float
     _generator: Annotated[FittedNetwork[Generator], Shape(None, "k")]
     _scale: Positive
     _axes: tuple[Annotated[Array, Numbers("k")], Annotated[Array, Numbers("k", "k")]] | None

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.manifold import smacof
 
 from skgw import GWGenerativeEmbedding
 from skgw.base.coupling import Coupling
@@ -69,6 +70,34 @@ def test_divergence_between_the_data_and_the_cloud(quick, X, D):
     E = cdist(estimator.generated_, estimator.generated_)
     expected = gw_divergence(D / scale, E / scale, reg=estimator.epsilon, reg_scale=None, tol=1e-4)
     assert estimator.gw_divergence_ == pytest.approx(float(expected), rel=0.02)
+
+
+def stress_1(D, E):
+    return np.sqrt(((D - E) ** 2).sum() / (E**2).sum())
+
+
+def test_the_stress_is_that_of_multidimensional_scaling(quick, D):
+    start = np.random.default_rng(0).normal(size=(40, 2))
+    Z, stress = smacof(D, init=start, n_init=1, max_iter=3, normalized_stress=True)
+    assert stress_1(D, cdist(Z, Z)) == pytest.approx(stress)
+    estimator = quick(metric="precomputed").fit(D)
+    Z = estimator.embedding_
+    assert estimator.stress_ == pytest.approx(stress_1(D, cdist(Z, Z)))
+
+
+@pytest.mark.parametrize("kind", ["features", "geodesic", "graph"])
+def test_the_stress_of_many_rows_is_that_of_the_reference_rows(quick, inputs, kind):
+    params, X, _ = inputs[kind]
+    estimator = quick(**params)
+    estimator.max_anchors, estimator.max_reference, estimator.chunk_size = 30, 20, 7
+    estimator.fit(X)
+    space, Z, all_of_them = (
+        estimator._reference_space,
+        estimator._reference_embedding,
+        np.arange(20),
+    )
+    expected = stress_1(space.between(all_of_them, all_of_them), cdist(Z, Z))
+    assert estimator.stress_ == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
