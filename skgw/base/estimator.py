@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Number
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NotRequired, Self, TypedDict
 
@@ -97,22 +97,34 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a method of arrays: for a tensor it returns a tensor on the same device."""
-    _, name, *_ = inspect.signature(method).parameters  # self, the array, and other parameters
+    """Decorate a method of arrays: it takes tensors, too.
+
+    If the first of its arguments that is neither None nor a number is a tensor, an array that the
+    method returns becomes a tensor on the same device.
+    """
+    _, *names = inspect.signature(method).parameters  # without self
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if name in kwargs:
-            args = (kwargs.pop(name), *args)
-        X, *others = args or (None,)
-        if not isinstance(X, Tensor):
-            with cpu_by_default():
-                return method(self, *args, **kwargs)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        values = (given[name] for name in names if name in given)
+        first = next((x for x in values if not isinstance(x, Number | None)), None)
         with cpu_by_default():
-            out = method(self, as_array(X), *others, **kwargs)
-        return torch.as_tensor(out, device=X.device) if isinstance(out, np.ndarray) else out
+            out = method(
+                self,
+                *map(_without_tensor, args),
+                **{k: _without_tensor(x) for k, x in kwargs.items()},
+            )
+        if isinstance(first, Tensor) and isinstance(out, np.ndarray):
+            return torch.as_tensor(out, device=first.device)
+        return out
 
     return wrapper
+
+
+def _without_tensor(value: Any) -> Any:
+    """An array in place of a tensor."""
+    return as_array(value) if isinstance(value, Tensor) else value
 
 
 def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:

@@ -265,7 +265,7 @@ def describe_input(tags: Tags, metric: Any, *, sparse_features: bool) -> None:
     tags.input_tags.sparse = precomputed or (sparse_features and first in SPARSE_METRICS)
 
 
-def read_codes(Z: Any, n_components: int, name: str) -> Array:
+def read_codes(Z: Any, n_components: int, name: str, *, argument: str = "Z") -> Array:
     """Validate codes or points (n, n_components).
 
     Parameters
@@ -274,15 +274,17 @@ def read_codes(Z: Any, n_components: int, name: str) -> Array:
     n_components : int
     name : str
         Plural noun for the rows of `Z` in the error message.
+    argument : str, default="Z"
+        Name of the user's argument.
 
     Raises
     ------
     ValueError
         If `Z` is not finite, or has another number of columns.
     """
-    Z = check_array(Z, dtype=np.float64, order="C")
+    Z = check_array(Z, dtype=np.float64, order="C", input_name=argument)
     if Z.shape[1] != n_components:
-        raise ValueError(f"Z has {Z.shape[1]} columns, {name} have {n_components}.")
+        raise ValueError(f"{argument} has {Z.shape[1]} columns, {name} have {n_components}.")
     return Z
 
 

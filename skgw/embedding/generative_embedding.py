@@ -43,6 +43,7 @@ from skgw.embedding.builders import (
     generator_spec,
 )
 from skgw.embedding.cloud_coupling import couple_with_cloud
+from skgw.embedding.embedding_generator import EmbeddingGenerator
 from skgw.embedding.fitted_state import EmbeddingState
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
@@ -50,7 +51,7 @@ from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalti
 from skgw.embedding.stress import normalized_stress
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
-from skgw.solvers import full_precision
+from skgw.solvers import cpu_by_default, full_precision
 from skgw.spaces import Space, make_space
 from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index
@@ -146,6 +147,10 @@ class GWGenerativeEmbedding(
         keeps the coordinates of the generator.
     generated_ : array of shape (n_generated, n_components)
         Cloud of generated points, in the coordinates of `embedding_`.
+    generator_ : Module
+        Trained network that maps latents (n, latent_dim), such as `sample_latent` draws, to points
+        (n, n_components) in the coordinates of `embedding_`. Each access returns a new copy, in
+        evaluation mode.
     plan_ : Coupling of shape (n_samples, n_generated)
         Coupling between training rows and `generated_`, in float32.
     loss_curve_ : list of float
@@ -410,28 +415,115 @@ class GWGenerativeEmbedding(
         Z = read_codes(Z, self._n_features_out, "points of the embedding")
         return self._projection.features(Z).astype(self._dtype)
 
+    @property
+    def generator_(self) -> EmbeddingGenerator:
+        """The trained network: a new copy, in evaluation mode."""
+        check_is_fitted(self)
+        with cpu_by_default():
+            network = EmbeddingGenerator(
+                self._generator.build(), self._scale, self._axes, getattr(torch, self._dtype)
+            )
+        return network.to(self._device()).eval()
+
+    @tensor_in_tensor_out
     @full_precision()
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
+    def sample(self, n_samples: int = 1, *, latent: Any = None, random_state: Any = None) -> Any:
         """Draw new points of the embedding.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of points.
+            Number of points; with `latent`, 1 stands for all latents.
+        latent : array of shape (n_samples, latent_dim), optional
+            Noise that the generator maps to the points, such as `sample_latent` draws. Numpy or
+            torch.
+        random_state : int, RandomState or None, default=None
+            Seed of the noise; without effect if `latent` is given.
+
+        Returns
+        -------
+        array of shape (n_samples, n_components)
+            An array, or a tensor if `latent` is a tensor. `generator_` has gradients.
+
+        Raises
+        ------
+        ValueError
+            If `latent` has another shape, or is not finite.
+        """
+        check_is_fitted(self)
+        if latent is None:
+            latent = self.sample_latent(n_samples, random_state=random_state)
+        else:
+            latent = read_codes(latent, self._generator.shape[0], "latents", argument="latent")
+            if n_samples not in (1, len(latent)):
+                raise ValueError(f"n_samples={n_samples}, but there are {len(latent)} latents.")
+        return self._generate(latent)
+
+    @cpu_by_default()
+    def sample_latent(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
+        """Draw latents: noise from the prior of the generator.
+
+        ``sample(latent=sample_latent(n, random_state=0))`` is ``sample(n, random_state=0)``.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of latents.
         random_state : int, RandomState or None, default=None
             Seed of the noise.
 
         Returns
         -------
-        array of shape (n_samples, n_components)
+        array of shape (n_samples, latent_dim)
+            In float32.
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        generator = self._generator.build(self._device())
-        noise = seeded(draw_seed(random_state))
+        prior, noise = self._generator.build().prior, seeded(draw_seed(random_state))
         with torch.no_grad():
-            points = generator(n_samples, noise).double().cpu().numpy()
-        return self._to_embedding(points).astype(self._dtype)
+            return prior(n_samples, noise).numpy()
+
+    @tensor_in_tensor_out
+    @full_precision()
+    def interpolate(self, start: Any, end: Any, n_samples: int = 10) -> Any:
+        """Points of the embedding along the straight line between two latents.
+
+        Parameters
+        ----------
+        start, end : array of shape (latent_dim,)
+            Latents. Numpy or torch.
+        n_samples : int, default=10
+            Number of points, those of `start` and `end` included.
+
+        Returns
+        -------
+        array of shape (n_samples, n_components)
+            An array, or a tensor if `start` is a tensor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgw import GWGenerativeEmbedding
+        >>> X = np.random.default_rng(0).normal(size=(60, 3))
+        >>> embedding = GWGenerativeEmbedding(max_iter=10, random_state=0).fit(X)
+        >>> start, end = embedding.sample_latent(2, random_state=0)
+        >>> embedding.interpolate(start, end, n_samples=5).shape
+        (5, 2)
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=2)
+        ends = read_codes(
+            np.stack([start, end]), self._generator.shape[0], "latents", argument="latent"
+        )
+        weight = np.linspace(0.0, 1.0, n_samples)[:, None]
+        return self._generate((1 - weight) * ends[0] + weight * ends[1])
+
+    def _generate(self, latent: Array) -> Array:
+        """Map latents (n, latent_dim) to points (n, k)."""
+        network = self.generator_
+        with torch.no_grad():
+            latents = torch.as_tensor(latent, dtype=torch.float32, device=self._device())
+            return network(latents).cpu().numpy()
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

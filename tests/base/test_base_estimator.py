@@ -73,6 +73,11 @@ class Doubler:
     def total(self, X):
         return float(X.sum())
 
+    @tensor_in_tensor_out
+    def shifted(self, n=1, *, by=None, weight=1):
+        assert not isinstance(weight, torch.Tensor)
+        return n + by * np.asarray(weight)
+
 
 def test_the_kind_of_array_is_kept():
     X = np.arange(3.0)
@@ -88,6 +93,13 @@ def test_the_kind_of_array_is_kept():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'X'"):
         Doubler().double()
     assert Doubler.double.__doc__ == "Times two."
+
+
+def test_the_first_array_decides():
+    X, weight = np.arange(3.0), torch.ones(3, requires_grad=True)
+    assert isinstance(Doubler().shifted(2, weight=weight, by=torch.tensor(X)), torch.Tensor)
+    assert isinstance(Doubler().shifted(by=torch.tensor(X)), torch.Tensor)
+    assert isinstance(Doubler().shifted(by=X, weight=weight), np.ndarray)
 
 
 # ------------------------------------------------------------------------------ canonical axes
