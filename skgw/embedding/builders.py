@@ -18,6 +18,8 @@ from skgw.registration.principal_axes import principal_axes
 from skgw.spaces import FeatureSpace, GeodesicSpace, Space
 from skgw.spaces.finite import Array
 
+IMAGE_NETWORKS = "conv", *nn.IMAGE_NETWORKS  # names of architectures that read images
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -28,7 +30,7 @@ class Layout:
     n_components : int
         Dimension of generated points.
     hidden_layer_sizes : tuple of int
-        Widths of "mlp"; channels of "conv".
+        Widths of "mlp"; channels of "conv"; ignored by other networks.
     output_shape : (int, int, int) or None
         Channels, height and width of generated points that are images.
     """
@@ -126,9 +128,11 @@ def build_adversary(
             f"got {metric!r}. Set adversary=None for other distances and for graphs."
         )
     shapes = adversary.image_shape, layout.output_shape
-    if adversary.network == "conv" and shapes == (None, None):
+    if adversary.network in IMAGE_NETWORKS and shapes == (None, None):
+        name = adversary.network
         raise ValueError(
-            'adversary="conv" needs output_shape, or Adversary("conv", image_shape=...), or both.'
+            f'adversary="{name}" needs output_shape, or Adversary("{name}", image_shape=...), or '
+            "both."
         )
     points = space.points[space.anchors]
     rows = torch.as_tensor(points / scale, dtype=torch.float32)
@@ -193,8 +197,9 @@ def _network(
     seed: int,
     axes: torch.Tensor | None = None,
 ) -> torch.nn.Module:
-    """Build the network of one space; without an image shape "conv" becomes "mlp"."""
-    network = "mlp" if adversary.network == "conv" and shape is None else adversary.network
+    """Build the network of one space; without an image shape a network of images becomes "mlp"."""
+    without_image = adversary.network in IMAGE_NETWORKS and shape is None
+    network = "mlp" if without_image else adversary.network
     return nn.adversary_network(
         network,
         n_inputs,

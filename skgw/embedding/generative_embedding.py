@@ -47,7 +47,14 @@ from skgw.embedding.embedding_generator import EmbeddingGenerator
 from skgw.embedding.fitted_state import EmbeddingState
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
-from skgw.embedding.parameters import Adversary, Generator, GWOptimizer, Penalties, Prior
+from skgw.embedding.parameters import (
+    NETWORKS,
+    Adversary,
+    Generator,
+    GWOptimizer,
+    Penalties,
+    Prior,
+)
 from skgw.embedding.stress import normalized_stress
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
@@ -109,16 +116,17 @@ class GWGenerativeEmbedding(
     epsilon : float, default=0.005
         Weight of the entropy of the coupling, relative to the mean squared distance of the rows. A
         smaller epsilon gives sharper couplings and slower training.
-    generator : {"mlp", "conv"}, callable, Module or Generator, default="mlp"
-        Network that maps noise to points. A callable takes the dimensions of noise and points and
+    generator : str, callable, Module or Generator, default="mlp"
+        Network that maps noise to points: "mlp", or for images "conv", "infogan", "dcgan",
+        "dcgan-no-norm" or "wae". A callable takes the dimensions of noise and points and
         returns a `torch.nn.Module`. A `Generator` also sets the prior and the initialisation.
     hidden_layer_sizes : tuple of int, default=(128, 128, 128)
         Hidden layers of all networks: widths of "mlp"; channels of "conv" from the image inwards,
-        where each layer halves the image.
+        where each layer halves the image. Other networks have sizes of their own.
     output_shape : (int, int, int) or None, default=None
         Channels, height and width of generated points that are images in flat rows; the product is
         `n_components`. The embedding then has the coordinates of the generator, not principal axes.
-    adversary : {"mlp", "conv"}, callable, Adversary or None, default=None
+    adversary : str, callable, Adversary or None, default=None
         Networks that learn the distances in the loss. An adversary needs features and
         ``metric="euclidean"``. None: the loss compares distances of `metric`.
     penalties : {"mean", "l1", "total_variation"}, Penalties or None, default="mean"
@@ -227,10 +235,10 @@ class GWGenerativeEmbedding(
     n_neighbors: int = param(POSITIVE_INTEGER, default=15)
     edge_length: str = param(str, default="auto")
     epsilon: float = param(POSITIVE, default=5e-3)
-    generator: Any = part(Generator, one_of("mlp", "conv"), callable, default="mlp")
+    generator: Any = part(Generator, one_of(*NETWORKS), callable, default="mlp")
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
     output_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
-    adversary: Any = part(Adversary, one_of("mlp", "conv"), callable, None, default=None)
+    adversary: Any = part(Adversary, one_of(*NETWORKS), callable, None, default=None)
     penalties: Any = part(Penalties, one_of(*Penalties.names), None, default="mean")
     n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     warm_start: bool = param("boolean", default=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skgw.embedding.objective import GenerativeObjective
-from skgw.nn import Generator, MixturePrior
+from skgw.nn import Generator, MixturePrior, without_dropout
 from skgw.nn.convolutions import ImageShape
 from skgw.nn.global_generator import seeded_global
 from skgw.registration.landmark_scaling import centred_gram
@@ -114,7 +114,7 @@ def initialize_by_scaling(
     widths = targets.square().mean(0).sqrt()
     if widths.any() and image_shape is None:
         model.scale.copy_(widths.clamp_min(MIN_RELATIVE_WIDTH * widths.max()))
-    model.eval()  # without dropout
+    without_dropout(model)
     with seeded_global(generator.initial_seed(), model):
         _regress(model, prior, targets, objective.n_points, n_updates, generator, report)
 

@@ -20,8 +20,10 @@ from skgw.base.parameters import (
 )
 from skgw.base.sklearn_compat import HasMethods
 from skgw.base.trained import Optimizer
+from skgw.nn import IMAGE_NETWORKS
 from skgw.storable import storable
 
+NETWORKS = "mlp", "conv", *IMAGE_NETWORKS  # names of architectures
 Network = Callable[[int, int], torch.nn.Module]
 
 
@@ -55,8 +57,10 @@ class Generator(Part):
 
     Parameters
     ----------
-    network : {"mlp", "conv"}, callable or Module, default="mlp"
-        A callable takes the dimensions of noise and points and returns a `torch.nn.Module`.
+    network : str, callable or Module, default="mlp"
+        "mlp", or for images ("output_shape" of the embedding) "conv", "infogan", "dcgan",
+        "dcgan-no-norm" (without batch normalisation) or "wae", see `skgw.nn.image_generator`. A
+        callable takes the dimensions of noise and points and returns a `torch.nn.Module`.
     prior : {"mixture", "normal"} or Prior, default="mixture"
         Distribution of the noise: "mixture" is ``Prior()``, "normal" is ``Prior(n_components=1)``.
     init : {"mds", "random"}, default="mds"
@@ -80,7 +84,7 @@ class Generator(Part):
     short_form: ClassVar[str] = "network"
 
     network: str | torch.nn.Module | Network = param(
-        one_of("mlp", "conv"), callable, default="mlp", kw_only=False
+        one_of(*NETWORKS), callable, default="mlp", kw_only=False
     )
     prior: Any = part(Prior, one_of("mixture", "normal"), default="mixture")
     init: str = param(one_of("mds", "random"), default="mds")
@@ -97,8 +101,10 @@ class Adversary(Part):
 
     Parameters
     ----------
-    network : {"mlp", "conv"} or callable, default="mlp"
-        A callable takes the numbers of inputs and features and returns a `torch.nn.Module`.
+    network : str or callable, default="mlp"
+        "mlp", "conv", "infogan", "dcgan", "dcgan-no-norm" or "wae"; all but "mlp" read images, and
+        become "mlp" for a space without images. A callable takes the numbers of inputs and features
+        and returns a `torch.nn.Module`.
     n_features : int or None, default=None
         Dimension of the features, at least `n_components`. None: the larger dimension of data and
         embedding.
@@ -114,12 +120,12 @@ class Adversary(Part):
     every : int, default=2
         Number of updates of the generator per update of the adversary.
     image_shape : (int, int, int) or None, default=None
-        Channels, height and width of the images in the rows of the data, for "conv".
+        Channels, height and width of the images in the rows of the data.
     """
 
     short_form: ClassVar[str] = "network"
 
-    network: str | Network = param(one_of("mlp", "conv"), callable, default="mlp", kw_only=False)
+    network: str | Network = param(one_of(*NETWORKS), callable, default="mlp", kw_only=False)
     n_features: int | None = param(POSITIVE_INTEGER, None, default=None)
     orthogonality: str | None = param(one_of("procrustes", "layerwise"), None, default="procrustes")
     weight: float = param(NON_NEGATIVE, default=10.0)

@@ -13,7 +13,8 @@ from skgw.nn.divergences import (
 )
 from skgw.nn.generators import Generator, GeneratorSpec
 from skgw.nn.geometry import pairwise_distances, polar_factor
-from skgw.nn.networks import FittedNetwork, mlp
+from skgw.nn.image_networks import IMAGE_NETWORKS, image_encoder, image_generator
+from skgw.nn.networks import FittedNetwork, mlp, without_dropout
 from skgw.nn.penalties import (
     PENALTIES,
     centering_l1,
@@ -25,6 +26,7 @@ from skgw.nn.penalties import (
 from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 
 __all__ = [
+    "IMAGE_NETWORKS",
     "PENALTIES",
     "Autoencoder",
     "AutoencoderSpec",
@@ -46,6 +48,8 @@ __all__ = [
     "gaussian_kl",
     "gaussian_kl_of_rows",
     "gradient_penalty",
+    "image_encoder",
+    "image_generator",
     "isometry_penalty",
     "layerwise_penalty",
     "mlp",
@@ -54,4 +58,5 @@ __all__ = [
     "pairwise_distances",
     "polar_factor",
     "procrustes_penalty",
+    "without_dropout",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_encoder
+from skgw.nn.image_networks import IMAGE_NETWORKS, image_encoder
 from skgw.nn.networks import (
     NetworkFactory,
     check_layer_sizes,
@@ -85,14 +86,16 @@ def adversary_network(
 
     Parameters
     ----------
-    network : {"mlp", "conv"} or callable
-        Architecture. A callable takes (n_inputs, n_features) and returns a module.
+    network : {"mlp", "conv", "infogan", "dcgan", "dcgan-no-norm", "wae"} or callable
+        Architecture, see `skgw.nn.image_encoder` for the last four. A callable takes
+        (n_inputs, n_features) and returns a module.
     n_inputs, n_features : int
         Dimensions of points and features.
     hidden_layer_sizes : tuple of int
         Widths of the hidden layers of "mlp", or channels of the hidden layers of "conv".
     image_shape : (int, int, int), default=None
-        Channels, height and width in pixels. "conv" reads the points as such images.
+        Channels, height and width in pixels. All named networks but "mlp" read the points as such
+        images.
     axes : Tensor of shape (n_inputs, n_features), default=None
         Matrix Q of `NearIsometry`.
     residual : bool, default=True
@@ -109,7 +112,8 @@ def adversary_network(
     Raises
     ------
     ValueError
-        If a hidden layer has no positive number of units, or "conv" does not fit `image_shape`.
+        If a hidden layer has no positive number of units, or the network does not fit
+        `image_shape`.
     TypeError
         If a callable returns anything but a module.
 
@@ -125,11 +129,14 @@ def adversary_network(
     tensor([True, True, True, True])
     """
     source = weight_source(seed)
-    if isinstance(network, str):
+    if isinstance(network, str) and network in IMAGE_NETWORKS:
+        shape = check_image_shape(image_shape, n_inputs, name="image_shape")
+        made: nn.Module = image_encoder(network, shape, n_features, source)
+    elif isinstance(network, str):
         check_layer_sizes(hidden_layer_sizes)
         if network == "conv":
             shape = check_image_shape(image_shape, n_inputs, name="image_shape")
-            made: nn.Module = conv_encoder(shape, hidden_layer_sizes, n_features, source)
+            made = conv_encoder(shape, hidden_layer_sizes, n_features, source)
         else:
             made = mlp((n_inputs, *hidden_layer_sizes, n_features), source)
     else:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from skgw.fields import PositiveInteger
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_decoder
+from skgw.nn.image_networks import IMAGE_NETWORKS, image_generator, image_generator_shapes
 from skgw.nn.networks import (
+    NETWORKS,
     NetworkFactory,
     Shapes,
     check_layer_sizes,
@@ -79,16 +81,17 @@ class GeneratorSpec:
     ----------
     n_outputs, latent_dim : int
         Dimensions of points and noise.
-    network : {"mlp", "conv"}, Module or callable
-        Architecture. A module is copied; a callable takes (latent_dim, n_outputs) and returns a
-        module.
+    network : {"mlp", "conv", "infogan", "dcgan", "dcgan-no-norm", "wae"}, Module or callable
+        Architecture, see `skgw.nn.image_generator` for the last four. A module is copied; a
+        callable takes (latent_dim, n_outputs) and returns a module.
     hidden_layer_sizes : tuple of int
         Widths of the hidden layers for "mlp"; channels for "conv", from the image inwards, where
-        each layer halves the image.
+        each layer halves the image. Other networks ignore it.
     n_prior_components : int
         Number of Gaussians of the prior; 1 is the standard normal distribution.
     output_shape : (int, int, int), default=None
-        Channels, height and width in pixels, required by "conv". The product is `n_outputs`.
+        Channels, height and width in pixels, required by all names but "mlp". The product is
+        `n_outputs`.
 
     Examples
     --------
@@ -106,7 +109,7 @@ class GeneratorSpec:
     output_shape: ImageShape | None = None
 
     def _check(self) -> None:
-        check_name(self.network)
+        check_name(self.network, (*NETWORKS, *IMAGE_NETWORKS))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -123,10 +126,12 @@ class GeneratorSpec:
         return itertools.chain(own, prefixed("network", self._network_shapes()))
 
     def _network_shapes(self) -> Shapes:
+        if self.network in IMAGE_NETWORKS:
+            return image_generator_shapes(str(self.network), self.latent_dim, self._image_shape())
         check_layer_sizes(self.hidden_layer_sizes)
         if self.network == "conv":
-            shape = check_image_shape(self.output_shape, self.n_outputs, name="output_shape")
-            return conv_decoder_shapes(self.latent_dim, self.hidden_layer_sizes, shape)
+            sizes = self.hidden_layer_sizes
+            return conv_decoder_shapes(self.latent_dim, sizes, self._image_shape())
         return mlp_shapes((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs))
 
     def build(self, seed: int = 0) -> Generator:
@@ -147,7 +152,8 @@ class GeneratorSpec:
         ------
         ValueError
             If a hidden layer has no positive number of units, if the hidden layers halve the image
-            too often, or if "conv" has no `output_shape` of `n_outputs` values.
+            too often, if the image is too small for the network, or if a network of images has no
+            `output_shape` of `n_outputs` values.
         TypeError
             If a callable returns anything but a module.
         """
@@ -163,8 +169,13 @@ class GeneratorSpec:
         if not isinstance(self.network, str):
             dims = self.latent_dim, self.n_outputs
             return custom_network(self.network, *dims, source, name="generator")
+        if self.network in IMAGE_NETWORKS:
+            return image_generator(self.network, self.latent_dim, self._image_shape(), source)
         check_layer_sizes(self.hidden_layer_sizes)
         if self.network == "conv":
-            shape = check_image_shape(self.output_shape, self.n_outputs, name="output_shape")
-            return conv_decoder(self.latent_dim, self.hidden_layer_sizes, shape, source)
+            sizes = self.hidden_layer_sizes
+            return conv_decoder(self.latent_dim, sizes, self._image_shape(), source)
         return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs), source)
+
+    def _image_shape(self) -> ImageShape:
+        return check_image_shape(self.output_shape, self.n_outputs, name="output_shape")

@@ -20,6 +20,7 @@ from skgw.nn.global_generator import lent
 from skgw.storable import storable
 
 NETWORKS = "mlp", "conv"  # names of architectures
+BATCH_COUNT = ".num_batches_tracked"  # end of the name of the counter of a batch normalisation
 NetworkFactory = Callable[[int, int], nn.Module]
 Network = TypeVar("Network", bound=nn.Module)
 Shapes = Iterable[tuple[str, tuple[int, ...]]]  # names of weights, and their shapes
@@ -149,10 +150,10 @@ def check_layer_sizes(sizes: Sequence[Any]) -> None:
         raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
 
 
-def check_name(network: Any) -> None:
-    """Raise a ValueError for a string that names no architecture."""
-    if isinstance(network, str) and network not in NETWORKS:
-        raise ValueError(f"network must be one of {NETWORKS}, got {network!r}.")
+def check_name(network: Any, names: Sequence[str] = NETWORKS) -> None:
+    """Raise a ValueError for a string that is not among the names of architectures."""
+    if isinstance(network, str) and network not in names:
+        raise ValueError(f"network must be one of {(*names,)}, got {network!r}.")
 
 
 def weight_source(seed: int) -> torch.Generator:
@@ -173,6 +174,17 @@ def check_shapes(expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> None
     unknown = found.keys() - names
     if unknown:
         raise ValueError(f"the network has no weights {min(unknown)!r}")
+
+
+def without_dropout(module: nn.Module) -> None:
+    """Put a module into evaluation mode, but for batch normalisation.
+
+    A network whose weights are trained without its normalisation would be another function with it.
+    """
+    module.eval()
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._NormBase):
+            layer.train()
 
 
 class Spec(Protocol[Built]):
@@ -211,8 +223,9 @@ class FittedNetwork(Generic[Network]):
             return
         check_shapes(shapes, {name: x.shape for name, x in self.weights.items()})
         for name, x in self.weights.items():
-            if x.dtype.name != "float32" or not np.isfinite(x).all():
-                raise ValueError(f"weights {name!r} must be finite numbers in float32")
+            dtype = "int64" if name.endswith(BATCH_COUNT) else "float32"
+            if x.dtype.name != dtype or not np.isfinite(x).all():
+                raise ValueError(f"weights {name!r} must be finite numbers in {dtype}")
 
     @property
     def shape(self) -> tuple[int, int]:

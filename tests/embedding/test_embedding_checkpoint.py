@@ -7,8 +7,16 @@ from _training_parts import Recorder, noisy
 from numpy.testing import assert_array_equal
 from torch import nn
 
-from skgw.embedding import Prior
+from skgw.embedding import Adversary, Prior
 from skgw.exceptions import CheckpointWarning
+
+# Batch normalisation in both networks, whose running statistics are part of the state.
+NORMALIZED = {
+    "n_components": 16,
+    "output_shape": (1, 4, 4),
+    "generator__network": "infogan",
+    "adversary": Adversary("infogan", start=0.2),
+}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +26,7 @@ from skgw.exceptions import CheckpointWarning
         ("euclidean", {"early_stopping": True}),
         ("euclidean", {"generator": noisy, "optimizer": "adamw"}),
         ("euclidean", {"generator__prior": Prior(n_components=1), "optimizer": "sgd"}),
+        ("euclidean", NORMALIZED),
         ("geodesic", {}),
         ("precomputed", {}),
     ],

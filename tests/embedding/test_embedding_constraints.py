@@ -130,8 +130,32 @@ def test_a_convolutional_adversary_of_images(quick, X):
         quick(**params, adversary__image_shape=None).fit(images)
 
 
-def test_images_are_saved_and_loaded(quick, X, tmp_path):
-    params = {"n_components": 16, "generator": "conv", "hidden_layer_sizes": (4,)}
+@pytest.mark.parametrize("network", ["infogan", "dcgan", "dcgan-no-norm"])
+def test_an_adversary_of_the_literature(quick, network):
+    images = np.random.default_rng(0).normal(size=(40, 32))
+    params = {"adversary": Adversary(network, start=0.0, image_shape=(2, 4, 4))}
+    params |= {"n_components": 16, "output_shape": (1, 4, 4), "generator__network": network}
+    first, again = (quick(**params).fit(images) for _ in range(2))
+    assert len(first.adversary_curve_) == 2
+    assert_array_equal(first.embedding_, again.embedding_)
+    with pytest.raises(ValueError, match=f'adversary="{network}" needs output_shape, or'):
+        quick(adversary=network).fit(images)
+
+
+def test_the_initialisation_trains_with_batch_normalisation(quick, X):
+    """The first batches of the training, in training mode, are near the initial samples."""
+    params = {"n_components": 16, "output_shape": (1, 4, 4), "max_iter": 1}
+    generator = Generator("infogan", n_init_updates=100)
+    estimator = quick(generator=generator, penalties=None, **params).fit(X)
+    samples = estimator.sample(200, random_state=0)
+    error = distance_distribution_error(euclidean_distances(X), euclidean_distances(samples))
+    assert error < 0.25
+    assert estimator.loss_curve_[0] < 0.1
+
+
+@pytest.mark.parametrize("network", ["conv", "infogan"])
+def test_images_are_saved_and_loaded(quick, X, tmp_path, network):
+    params = {"n_components": 16, "hidden_layer_sizes": (4,), "generator__network": network}
     estimator = quick(output_shape=(1, 4, 4), penalties="total_variation", **params).fit(X)
     estimator.save(tmp_path / "model")
     loaded = GWGenerativeEmbedding.load(tmp_path / "model")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from skgw.nn import AutoencoderSpec, FittedNetwork, GeneratorSpec
+from skgw.nn import IMAGE_NETWORKS, AutoencoderSpec, FittedNetwork, GeneratorSpec
 from skgw.nn.residual import ResidualSpec
 
 SPECS = {
@@ -15,6 +15,7 @@ SPECS = {
     "stochastic": AutoencoderSpec(6, 2, "mlp", (5,), stochastic=True),
     "images": AutoencoderSpec(3 * 9 * 12, 2, "conv", (4, 5, 6), image_shape=(3, 9, 12)),
     "activation": AutoencoderSpec(6, 2, output_activation="tanh"),
+    **{name: GeneratorSpec(45, 3, name, (), 2, (1, 5, 9)) for name in IMAGE_NETWORKS},
     "residual": ResidualSpec(3, (4, 5)),
 }
 
