@@ -104,7 +104,7 @@ def test_weights_follow_the_seed_and_nothing_else(name):
 def test_small_images_are_refused(build):
     arguments = (3, (1, 3, 28)) if build is image_generator else ((1, 3, 28), 3)
     with pytest.raises(
-        ValueError, match=rr"Images of 3 x 28 pixels are too small: .* need 4 pixels"
+        ValueError, match=r"Images of 3 x 28 pixels are too small: .* need 4 pixels"
     ):
         build("dcgan", *arguments)
 
