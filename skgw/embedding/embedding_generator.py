@@ -40,7 +40,7 @@ class EmbeddingGenerator(nn.Module):
         self.network = network
         origin, directions = axes or (None, None)
         for name, value in (("scale", scale), ("origin", origin), ("axes", directions)):
-            buffer = None if value is None else torch.as_tensor(value, dtype=dtype)
+            buffer = None if value is None else torch.tensor(value, dtype=dtype)
             self.register_buffer(name, buffer)
 
     @property
