@@ -13,6 +13,7 @@ __all__ = [
     "AmbiguousMatchingWarning",
     "CheckpointWarning",
     "GWConvergenceWarning",
+    "IgnoredWeightsWarning",
     "LabelsAsDomainWarning",
 ]
 
@@ -42,6 +43,27 @@ class GWConvergenceWarning(ConvergenceWarning):
     ...     result = solve_gromov(D, D**2, reg=1e-3, max_iter=1)
     >>> result.converged, caught[0].category.__name__
     (False, 'GWConvergenceWarning')
+    """
+
+
+class IgnoredWeightsWarning(UserWarning):
+    """The edges of a networkx graph have weights that differ, and every edge has length 1.
+
+    Weights are often similarities, so that ``edge_length="auto"`` ignores them.
+    ``edge_length="weight"`` takes the weights as lengths, and ``edge_length="hops"`` says that they
+    are ignored on purpose.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import networkx as nx
+    >>> from skgw.spaces import graph_distances
+    >>> graph = nx.Graph([(0, 1, {"weight": 1.0}), (1, 2, {"weight": 5.0})])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     D = graph_distances(graph)
+    >>> D[0], caught[0].category.__name__
+    (array([0., 1., 2.]), 'IgnoredWeightsWarning')
     """
 
 

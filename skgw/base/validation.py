@@ -80,8 +80,12 @@ def read_points(
         For input that is not finite, or does not fit the metric; the message says what to do.
     """
     refuse_foreign_kinds(X)
+    if reset:
+        for name in ("node_names_", "_graph"):
+            vars(estimator).pop(name, None)
     if metric == "precomputed":
-        refuse_condensed_distances(X)
+        if reset:
+            refuse_condensed_distances(X)
         return read_relations(estimator, X, edge_length=edge_length, reset=reset)
     if is_networkx(X):
         raise ValueError("X is a graph: set metric='precomputed'.")
@@ -155,8 +159,6 @@ def read_relations(estimator: BaseEstimator, X: Any, *, edge_length: str, reset:
     """Validate distances or a graph, as `read_points` with the metric "precomputed"."""
     if reset:
         _check_names_of_rows(X)
-        for name in ("node_names_", "_graph"):
-            vars(estimator).pop(name, None)
     names = None
     if is_networkx(X):
         if not reset:

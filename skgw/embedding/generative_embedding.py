@@ -59,9 +59,9 @@ from skgw.embedding.stress import normalized_stress
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
 from skgw.solvers import cpu_by_default, full_precision
-from skgw.spaces import Space, make_space
+from skgw.spaces import Space, is_networkx, make_space
 from skgw.spaces.build import SPARSE_METRICS
-from skgw.spaces.finite import Array, Index
+from skgw.spaces.finite import Array, Index, Metric
 from skgw.training.batches import evenly_spaced
 from skgw.training.optimizers import OPTIMIZERS
 
@@ -75,10 +75,8 @@ CLOUD_SEED, INITIALIZATION_SEED, ADVERSARY_SEED = 1, 2, 3  # offsets from the se
 
 def _has_features(estimator: GWGenerativeEmbedding) -> bool:
     """Whether the estimator has `inverse_transform`."""
-    if estimator.metric == "precomputed":
-        raise AttributeError(
-            "inverse_transform needs features; metric='precomputed' has distances only."
-        )
+    if estimator._metric == "precomputed":
+        raise AttributeError("inverse_transform needs features; distances and graphs have none.")
     return True
 
 
@@ -106,7 +104,8 @@ class GWGenerativeEmbedding(
     metric : str or callable, default="euclidean"
         Distance between rows: "precomputed" (`X` holds distances or a graph), "geodesic" (shortest
         paths in the graph of nearest neighbours), or a metric of
-        `sklearn.metrics.pairwise_distances`.
+        `sklearn.metrics.pairwise_distances`. "euclidean" stands for "precomputed" if `X` is a
+        networkx graph.
     n_neighbors : int, default=15
         Number of neighbours of a row in the graph of ``metric="geodesic"``.
     edge_length : str, default="auto"
@@ -251,7 +250,8 @@ class GWGenerativeEmbedding(
         Parameters
         ----------
         X : array of shape (n_samples, n_features), or (n_samples, n_samples) for "precomputed"
-            Features, or for "precomputed" distances or a graph (sparse matrix or networkx).
+            Features; for "precomputed" distances, or a graph as a sparse matrix; or a networkx
+            graph.
         y : None
             Ignored.
 
@@ -270,13 +270,15 @@ class GWGenerativeEmbedding(
         -----
         GWConvergenceWarning
             If the coupling with the cloud has not converged.
+        IgnoredWeightsWarning
+            If a networkx graph has edge weights that differ, and `edge_length` is "auto".
         """
         return self._run_fit(X)
 
     def _fit(self, X: Any, run: TrainingRun) -> None:
         space = make_space(
             X,
-            metric=self.metric,
+            metric=self._metric,
             n_neighbors=self.n_neighbors,
             rng=run.rng,
             max_anchors=self.max_anchors,
@@ -363,7 +365,7 @@ class GWGenerativeEmbedding(
 
         Parameters
         ----------
-        X : array, or graph for "precomputed"
+        X : array or graph
             As for `fit`.
         y : None
             Ignored.
@@ -382,11 +384,12 @@ class GWGenerativeEmbedding(
         Parameters
         ----------
         X : array of shape (n_rows, n_features), or (n_rows, n_samples) for "precomputed"
-            Features, or for "precomputed" distances to the training rows. After a fit to a graph:
-            this graph, or a sparse matrix of edges from new nodes to the training nodes. After a
-            fit to a networkx graph, a networkx graph: nodes are matched by name; rows are its new
-            nodes, embedded by their edges to the training nodes, or without new nodes all nodes,
-            in the order of the graph. Numpy or torch.
+            Features, or for "precomputed" distances to the training rows; one row of distances has
+            shape (1, n_samples). After a fit to a graph: this graph, or a sparse matrix of edges
+            from new nodes to the training nodes. After a fit to a networkx graph, a networkx graph:
+            nodes are matched by name; rows are its new nodes, embedded by their edges to the
+            training nodes, or without new nodes all nodes, in the order of the graph. Numpy or
+            torch.
 
         Returns
         -------
@@ -574,13 +577,22 @@ class GWGenerativeEmbedding(
         return int(self.generated_.shape[1])
 
     def _read(self, X: Any, *, reset: bool) -> Any:
+        metric = self._metric
+        if reset:
+            graph = is_networkx(X) and self.metric == "euclidean"
+            metric = "precomputed" if graph else self.metric
         return read_points(
-            self, X, metric=self.metric, edge_length=self.edge_length, reset=reset,
-            accept_sparse=self.metric in SPARSE_METRICS,
+            self, X, metric=metric, edge_length=self.edge_length, reset=reset,
+            accept_sparse=metric in SPARSE_METRICS,
         )  # fmt: skip
 
+    @property
+    def _metric(self) -> Metric:
+        """The metric of the fit: "precomputed" for a networkx graph."""
+        return "precomputed" if hasattr(self, "node_names_") else self.metric
+
     def _check_state(self) -> None:
-        if (self.metric == "precomputed") == hasattr(self._reference_space, "features"):
+        if (self._metric == "precomputed") == hasattr(self._reference_space, "features"):
             raise ValueError(f"the fitted space is none of metric={self.metric!r}")
 
     def _last_generator(self) -> FittedNetwork[nn.Generator] | None:

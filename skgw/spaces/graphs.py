@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from skgw.exceptions import warn_user
+from skgw.exceptions import IgnoredWeightsWarning, warn_user
 from skgw.spaces.duplicates import DIAGONAL_TOLERANCE, SYMMETRY_TOLERANCE, zeros_are_duplicates
 
 
@@ -252,7 +252,7 @@ def _warn_of_weights(graph: Any) -> None:
             "The edges of the graph have weights that differ, and every edge has length 1: weights "
             "may be similarities. edge_length='weight' takes the weights as lengths, "
             "edge_length='hops' keeps the length 1.",
-            UserWarning,
+            IgnoredWeightsWarning,
         )
 
 

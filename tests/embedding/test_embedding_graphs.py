@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 
 from skgw import GWGenerativeEmbedding
+from skgw.exceptions import IgnoredWeightsWarning
 from skgw.spaces import graph_distances
 
 PRECOMPUTED = {"metric": "precomputed"}
@@ -100,11 +101,41 @@ def test_one_warning_of_weights_in_each_fit(quick):
         if estimator.edge_length == "auto":
             with pytest.warns(UserWarning, match="edge_length='weight'") as caught:
                 estimator.fit(graph)
-            assert len(caught) == 1
+            assert [warning.category for warning in caught] == [IgnoredWeightsWarning]
         else:
             estimator.fit(graph)
         estimator.transform(graph)  # without a warning
         estimator.score(graph)
+
+
+@pytest.mark.parametrize("first", [None, "features"])
+def test_a_graph_needs_no_metric(quick, named, again, X, first, tmp_path):
+    expected = quick(**PRECOMPUTED).fit(named)
+    estimator = quick() if first is None else quick().fit(X)
+    estimator.fit(named)
+    assert_array_equal(estimator.embedding_, expected.embedding_)
+    assert estimator.node_names_ == list(named.nodes)
+    estimator.save(tmp_path / "model")
+    for copy in (estimator, GWGenerativeEmbedding.load(tmp_path / "model")):
+        assert_array_equal(copy.transform(again), expected.transform(again))
+        assert copy.score(again) == expected.score(again)
+        assert not hasattr(copy, "inverse_transform")
+    new = nx.Graph([("NEW", "person 0"), ("NEW", "person 33")])
+    assert_array_equal(estimator.transform(new), expected.transform(new))
+    assert_array_equal(quick().fit_transform(named), expected.embedding_)
+
+
+def test_features_after_a_graph(quick, named, X):
+    """Nothing of the graph is left; a sparse matrix stays features."""
+    expected, estimator = quick().fit(X), quick().fit(named)
+    estimator.fit(sparse.csr_array(X))
+    assert not hasattr(estimator, "node_names_")
+    assert estimator.inverse_transform(estimator.embedding_).shape == X.shape
+    assert_allclose(estimator.embedding_, expected.embedding_, atol=1e-2)
+    with pytest.raises(ValueError, match="graph: set metric='precomputed'"):
+        estimator.transform(named)
+    with pytest.raises(ValueError, match=r"metric='euclidean', got 'precomputed'"):
+        quick(adversary="mlp").fit(named)
 
 
 # --------------------------------------------------------------------------- nearest neighbours

@@ -164,7 +164,7 @@ def test_rounding_is_no_asymmetry(quick, D):
         (nx.DiGraph([(0, 1)]), {}, r"undirected graph; pass graph.to_undirected\(\)"),
         (nx.path_graph(1), {}, "1 sample"),
         (nx.path_graph(3), {"edge_length": "km"}, "no attribute 'km'; set it on every edge"),
-        (nx.path_graph(3), {"metric": "euclidean"}, "graph: set metric='precomputed'"),
+        (nx.path_graph(3), {"metric": "cosine"}, "graph: set metric='precomputed'"),
         (sparse.eye_array(4, format="csr"), {}, "4 connected components"),
         (
             sparse.csr_array(np.ones((3, 3))),
@@ -195,6 +195,15 @@ def test_graphs_must_have_distances(quick, graph, params, message):
 def test_some_metrics_need_dense_features(quick, metric):
     with pytest.raises(TypeError, match=r"Sparse data was passed.*'euclidean'.*TruncatedSVD"):
         quick(metric=metric).fit(sparse.eye_array(5, format="csr"))
+
+
+@pytest.mark.parametrize("n", [36, 40])  # 36 = 9 * 8 / 2 numbers are a vector of pdist, too
+def test_one_row_of_distances(quick, D, n):
+    estimator = quick(metric="precomputed").fit(D[:n, :n])
+    row = D[3, :n]
+    assert_allclose(estimator.transform(row.reshape(1, -1)), estimator.embedding_[[3]], atol=1e-9)
+    with pytest.raises(ValueError, match=r"Reshape your data .* array.reshape\(1, -1\) if"):
+        estimator.transform(row)
 
 
 def test_new_nodes_need_edges(quick, inputs):
