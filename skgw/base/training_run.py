@@ -213,6 +213,8 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, Part):
         parameters = value.get_params(deep=False)
         return type(value).__name__, {k: _hashable(v) for k, v in parameters.items()}
+    if type(value) in (list, tuple):
+        return [_hashable(x) for x in value]
     if not isinstance(value, torch.nn.Module):
         return value
     return repr(value), {k: x.numpy(force=True) for k, x in value.state_dict().items()}

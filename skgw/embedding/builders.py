@@ -13,7 +13,7 @@ from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
 from skgw.embedding.parameters import Adversary, Generator, Penalties, Prior
 from skgw.embedding.style import style_penalty
 from skgw.nn.convolutions import ImageShape, check_image_shape
-from skgw.nn.regularizers import Regularizer, TotalVariation
+from skgw.nn.regularizers import FrozenPenalty, Regularizer, TotalVariation
 from skgw.registration.principal_axes import principal_axes
 from skgw.spaces import FeatureSpace, GeodesicSpace, Space
 from skgw.spaces.finite import Array
@@ -184,6 +184,10 @@ def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[
         style = penalties.style
         penalty = style_penalty(style.classifier, style.target, layout.n_components)
         regularizers.append(Regularizer("style", style.weight, penalty, scale=scale))
+    for i, (term, weight) in enumerate(penalties.weighted_terms()):
+        if weight:
+            term = FrozenPenalty(term) if isinstance(term, torch.nn.Module) else term
+            regularizers.append(Regularizer(f"term_{i}", weight, term, scale=scale))
     return regularizers
 
 

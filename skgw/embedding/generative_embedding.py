@@ -128,9 +128,10 @@ class GWGenerativeEmbedding(
     adversary : str, callable, Adversary or None, default=None
         Networks that learn the distances in the loss. An adversary needs features and
         ``metric="euclidean"``. None: the loss compares distances of `metric`.
-    penalties : {"mean", "l1", "total_variation"}, Penalties or None, default="mean"
-        Penalties on generated points. A name stands for this penalty with weight 0.1. `Penalties`
-        sets several weights and a style.
+    penalties : {"mean", "l1", "total_variation"}, callable, list, Penalties or None, default="mean"
+        Penalties on generated points. A name stands for this penalty alone with weight 0.1, a
+        callable for an own term of the loss with weight 1, and a list for several of them.
+        `Penalties` sets weights and a style.
     n_generated : int, default=1000
         Number of generated points in the cloud.
     warm_start : bool, default=False
@@ -150,8 +151,8 @@ class GWGenerativeEmbedding(
     ----------
     embedding_ : array of shape (n_samples, n_components)
         Projections of the training rows, in units of the distances. The mean of `generated_` is the
-        origin and its principal axes are the axes; with `output_shape` or a style, the embedding
-        keeps the coordinates of the generator.
+        origin and its principal axes are the axes; with `output_shape`, a style or own terms of the
+        loss, the embedding keeps the coordinates of the generator.
     generated_ : array of shape (n_generated, n_components)
         Cloud of generated points, in the coordinates of `embedding_`.
     generator_ : Module
@@ -238,7 +239,9 @@ class GWGenerativeEmbedding(
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
     output_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
     adversary: Any = part(Adversary, one_of(*NETWORKS), callable, None, default=None)
-    penalties: Any = part(Penalties, one_of(*Penalties.names), None, default="mean")
+    penalties: Any = part(
+        Penalties, one_of(*Penalties.names), callable, list, tuple, None, default="mean"
+    )
     n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     warm_start: bool = param("boolean", default=False)
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
@@ -619,7 +622,8 @@ class GWGenerativeEmbedding(
 
     def _keeps_coordinates(self) -> bool:
         """Whether the embedding has the coordinates of the generator, which have a meaning."""
-        return self.output_shape is not None or Penalties.read(self.penalties).style is not None
+        penalties = Penalties.read(self.penalties)
+        return any(x is not None for x in (self.output_shape, penalties.style, penalties.terms))
 
     def _to_embedding(self, points: Array) -> Array:
         """Convert points (n, k) of the generator to units of the distances and canonical axes."""

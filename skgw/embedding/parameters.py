@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import torch
@@ -180,6 +182,12 @@ class Penalties(Part):
         `output_shape`.
     style : Style or None, default=None
         Target class of the points.
+    terms : callable, list or None, default=None
+        Own terms of the loss: a callable, or a list of callables and of pairs (callable, weight). A
+        callable maps points, a tensor (n, n_components), to a differentiable number, or to one
+        number for each point, which are averaged; its weight is 1 unless given. Points are in the
+        unit of the data and in the coordinates of the generator, which the embedding then keeps. A
+        module is copied, and its weights do not change.
 
     Examples
     --------
@@ -197,15 +205,52 @@ class Penalties(Part):
     l1: float = param(NON_NEGATIVE, default=0.0)
     total_variation: float = param(NON_NEGATIVE, default=0.0)
     style: Any = part(Style, None, default=None)
+    terms: Any = param(callable, list, tuple, None, default=None)
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """One penalty by name, with a weight of 0.1; None stands for no penalty."""
-        if value is None:
-            return cls(mean=0.0)
-        weight = cls.weight_of_name
-        forms = {name: {"mean": 0.0} | {name: weight} for name in cls.names}
-        return cls.expand_name(value, forms)
+        """Penalties of a list, and no others: names with a weight of 0.1, and own terms.
+
+        A name or a term stands for a list of one; None stands for an empty list.
+        """
+        if isinstance(value, cls):
+            return value
+        items = list(value) if _is_list(value) else [] if value is None else [value]
+        names = {item for item in items if isinstance(item, str)}
+        if not names <= set(cls.names):
+            unknown = min(names - set(cls.names))
+            raise ValueError(f"{unknown!r} is no {cls.__name__}.")
+        weights = {name: cls.weight_of_name if name in names else 0.0 for name in cls.names}
+        terms = [item for item in items if not isinstance(item, str)]
+        return cls(**weights, terms=terms or None)
+
+    def weighted_terms(self) -> list[tuple[Callable[[torch.Tensor], torch.Tensor], float]]:
+        """Own terms and their weights.
+
+        Raises
+        ------
+        ValueError
+            If a term is not callable, or its weight is negative or not finite.
+        """
+        terms = self.terms if _is_list(self.terms) else [] if self.terms is None else [self.terms]
+        pairs = [item if _is_pair(item) else (item, 1.0) for item in terms]
+        for term, weight in pairs:
+            if not callable(term) or not 0 <= weight < math.inf:
+                raise ValueError(
+                    "terms must be a callable, or a list of callables and of pairs (callable, "
+                    f"weight) of non-negative weights, got {term!r} of weight {weight!r}."
+                )
+        return [(term, float(weight)) for term, weight in pairs]
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a value is a pair of a term and its weight."""
+    return isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[1], Real)
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list of terms, rather than one term or a pair."""
+    return isinstance(value, tuple | list) and not _is_pair(value)
 
 
 @storable

@@ -6,6 +6,7 @@ with a weight; it selects among the samples that keep the distances of the data.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Self
 
@@ -66,7 +67,36 @@ class Regularizer(nn.Module):
         return values.mean()
 
 
-class StylePenalty(nn.Module):
+class Frozen(nn.Module):
+    """Base of modules that stay in evaluation mode."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, whatever `mode` is."""
+        del mode
+        return super().train(False)
+
+
+class FrozenPenalty(Frozen):
+    """A copy of a module as a penalty, in float32, with constant weights.
+
+    Parameters
+    ----------
+    module : Module
+        Maps points (n, k) to one number, or to one number for each point.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(module).float().requires_grad_(False)
+        self.train(False)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Evaluate the module."""
+        values: Tensor = self.module(points)
+        return values
+
+
+class StylePenalty(Frozen):
     """Cross-entropy between a classifier's prediction and the target class.
 
     Parameters
@@ -89,11 +119,6 @@ class StylePenalty(nn.Module):
         super().__init__()
         self.classifier, self.index = classifier.requires_grad_(False), index
         self.train(False)
-
-    def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode, whatever `mode` is."""
-        del mode
-        return super().train(False)
 
     def forward(self, points: Tensor) -> Tensor:
         """Evaluate the cross-entropy of each point.

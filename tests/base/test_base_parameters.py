@@ -153,7 +153,32 @@ def test_searches_reach_every_part(params, grid):
 def test_penalties_by_name():
     assert Penalties.read("mean") == Penalties(mean=0.1)
     assert Penalties.read("l1") == Penalties(mean=0.0, l1=0.1)
-    assert Penalties.read(None) == Penalties(mean=0.0)
+    assert Penalties.read(None) == Penalties.read([]) == Penalties(mean=0.0)
+
+
+def test_penalties_by_a_list():
+    several = Penalties.read(["mean", "total_variation", abs, (max, 0.5)])
+    assert several == Penalties(mean=0.1, total_variation=0.1, terms=[abs, (max, 0.5)])
+    assert several.weighted_terms() == [(abs, 1.0), (max, 0.5)]
+    assert Penalties.read(abs) == Penalties(mean=0.0, terms=[abs])
+    assert Penalties.read((abs, 2)).weighted_terms() == [(abs, 2.0)]
+    assert Penalties(terms=abs).weighted_terms() == [(abs, 1.0)]
+    assert Penalties(terms=(abs, max)).weighted_terms() == [(abs, 1.0), (max, 1.0)]
+    model = clone(GWGenerativeEmbedding(penalties=["l1", abs])).set_params(penalties__mean=0.3)
+    assert model.penalties == Penalties(mean=0.3, l1=0.1, terms=[abs])
+
+
+@pytest.mark.parametrize("penalties", [["mean", "l2"], ["l2"]])
+def test_unknown_names_of_penalties(penalties):
+    with pytest.raises(ValueError, match=r"'l2' is no Penalties\."):
+        GWGenerativeEmbedding(penalties=penalties).fit([[0.0], [1.0], [3.0]])
+
+
+@pytest.mark.parametrize("terms", [[3], (abs, -1), [(abs, float("nan"))], [("mean", 1.0)]])
+def test_terms_are_checked(terms):
+    for penalties in (Penalties(terms=terms), terms):
+        with pytest.raises(ValueError, match=r"terms must be a callable, or a list"):
+            GWGenerativeEmbedding(penalties=penalties).fit([[0.0], [1.0], [3.0]])
 
 
 def test_set_params_replaces_an_optimizer_by_a_gw_optimizer():

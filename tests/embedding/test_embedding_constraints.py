@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -40,6 +41,54 @@ def test_a_callable_places_the_samples_and_keeps_their_structure(quick, X):
     plain = quick(penalties=None, **LONG).fit(X).sample(100, random_state=0)
     ours, theirs = euclidean_distances(samples), euclidean_distances(plain)
     assert distance_distribution_error(theirs, ours) < 0.15
+
+
+def test_own_terms_are_in_the_loss(quick, X):
+    """One number for all points, or one for each, with a weight; in the coordinates of the data."""
+
+    def beyond(points):
+        return (10 - points[:, 0]).clamp_min(0).mean()
+
+    for terms in (to_the_right, [beyond], [(to_the_right, 0.25), (beyond, 0.75)]):
+        estimator = quick(penalties=Penalties(mean=0.0, terms=terms), **LONG).fit(X)
+        samples = estimator.sample(100, random_state=0)
+        assert (samples[:, 0] > 9).mean() > 0.8
+        assert np.abs(estimator.generated_.mean(0)).max() > 1  # the axes are not principal axes
+    same = quick(penalties=styled(to_the_right), **LONG).fit(X)
+    assert_array_equal(quick(penalties=to_the_right, **LONG).fit(X).embedding_, same.embedding_)
+    off = quick(penalties=Penalties(terms=[(to_the_right, 0.0)]), **LONG).fit(X)
+    assert off.sample(100, random_state=0)[:, 0].mean() < 5
+
+
+def test_a_module_as_a_term_stays_as_it_is(quick, X):
+    class Target(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(2, 1), nn.Dropout(0.5)).double()
+
+        def forward(self, points):
+            assert not self.training
+            return self.layers(points)[:, 0].square()
+
+    target = Target()
+    before = {name: x.clone() for name, x in target.state_dict().items()}
+    quick(penalties=["mean", target]).fit(X)
+    assert target.training
+    assert all(x.grad is None for x in target.parameters())
+    assert all(torch.equal(x, before[name]) for name, x in target.state_dict().items())
+
+
+@pytest.mark.parametrize("term", [lambda points: 3.0, lambda points: points])
+def test_terms_must_return_numbers_with_gradients(quick, X, term):
+    with pytest.raises(ValueError, match="'term_0' must return a tensor with one number"):
+        quick(penalties=term).fit(X)
+
+
+def test_a_list_of_penalties(quick, X):
+    images = {"n_components": 16, "output_shape": (1, 4, 4)}
+    several = quick(penalties=["mean", "total_variation"], **images).fit(X)
+    expected = quick(penalties=Penalties(total_variation=0.1), **images).fit(X)
+    assert_array_equal(several.embedding_, expected.embedding_)
 
 
 @pytest.mark.parametrize("wanted", ["above", "below"])
