@@ -45,13 +45,16 @@ class AdversaryOptions:
         Number of updates of the generator before the first update of the adversary. Until then the
         loss compares the distances of the data.
     every : int
-        Number of updates of the generator per update of the adversary.
+        Number of updates of the generator from one turn of the adversary to the next.
+    n_steps : int
+        Number of updates of the adversary in a turn.
     """
 
     orthogonality: str | None
     weight: float
     start: int
     every: int
+    n_steps: int = 1
 
 
 class DistanceFunctions(NamedTuple):
@@ -77,7 +80,8 @@ class AdversarialDistances(nn.Module):
     rows : Tensor of shape (N, d)
         Features of the data divided by their RMS distance.
     networks : pair of Module
-        Maps rows (n, d), and generated points (n, k), to features (n, s).
+        Maps rows (n, d), and generated points (n, k), to features (n, s); one network twice if the
+        spaces share it.
     options : AdversaryOptions
     """
 
@@ -96,11 +100,11 @@ class AdversarialDistances(nn.Module):
 
     def phases(self) -> Sequence[Phase]:
         """One phase that updates both networks."""
-        weights = [*self.row_network.parameters(), *self.point_network.parameters()]
         return [
             Phase(
                 "adversary",
-                weights,
+                list(self.parameters()),
+                n_steps=self.options.n_steps,
                 learning_rate_factor=LEARNING_RATE_FACTOR,
                 start=self.options.start,
                 every=self.options.every,
@@ -112,7 +116,9 @@ class AdversarialDistances(nn.Module):
         if self.options.orthogonality is None:
             return points.new_zeros(())
         if self.options.orthogonality == "layerwise":
-            return layerwise_penalty(self.row_network) + layerwise_penalty(self.point_network)
+            return sum(
+                (layerwise_penalty(network) for network in self.children()), points.new_zeros(())
+            )
         x = self.rows[rows]
         row_penalty = procrustes_penalty(self.row_network(x), x)
         return row_penalty + procrustes_penalty(self.point_network(points), points)

@@ -116,7 +116,8 @@ def build_adversary(
     ------
     ValueError
         For a space without features or without Euclidean distances, for fewer features of the
-        adversary than components, and for convolutions without an image shape.
+        adversary than components, for convolutions without an image shape, and for one network of
+        spaces that differ in dimension or in the shape of their images.
     """
     if not (isinstance(space, FeatureSpace) and space.metric in ("euclidean", "l2")):
         if isinstance(space, FeatureSpace):
@@ -139,15 +140,21 @@ def build_adversary(
     n_inputs, n_points = rows.shape[1], layout.n_components
     n_features = _n_features(adversary, n_inputs, n_points)
     axes = _leading_axes(points, n_features) if n_features < n_inputs else None
-    networks = (
-        _network(adversary, layout, shapes[0], n_inputs, n_features, axes=axes, seed=seed),
-        _network(adversary, layout, shapes[1], n_points, n_features, seed=seed + 1),
-    )
+    if adversary.shared:
+        shared_shape = _shared_shape(shapes, n_inputs, n_points)
+        network = _network(adversary, layout, shared_shape, n_inputs, n_features, seed=seed)
+        networks = network, network
+    else:
+        networks = (
+            _network(adversary, layout, shapes[0], n_inputs, n_features, axes=axes, seed=seed),
+            _network(adversary, layout, shapes[1], n_points, n_features, seed=seed + 1),
+        )
     options = AdversaryOptions(
         orthogonality=adversary.orthogonality,
         weight=adversary.weight,
         start=round(adversary.start * n_updates),
         every=adversary.every,
+        n_steps=adversary.n_steps,
     )
     return AdversarialDistances(rows, networks, options)
 
@@ -214,6 +221,24 @@ def _network(
         residual=adversary.orthogonality != "layerwise",
         seed=seed,
     )
+
+
+def _shared_shape(
+    shapes: tuple[ImageShape | None, ImageShape | None], n_inputs: int, n_components: int
+) -> ImageShape | None:
+    """Shape of the images of both spaces; None without images."""
+    if n_inputs != n_components:
+        raise ValueError(
+            f"Adversary(shared=True) has one network for both spaces, and X has {n_inputs} "
+            f"features: set n_components={n_inputs}, not {n_components}, or shared=False."
+        )
+    given = [shape for shape in shapes if shape is not None]
+    if len({tuple(shape) for shape in given}) > 1:
+        raise ValueError(
+            "Adversary(shared=True) has one network for both spaces: image_shape and output_shape "
+            f"must be equal, got {shapes[0]} and {shapes[1]}."
+        )
+    return given[0] if given else None
 
 
 def _n_features(adversary: Adversary, n_inputs: int, n_components: int) -> int:

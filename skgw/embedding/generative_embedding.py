@@ -165,7 +165,8 @@ class GWGenerativeEmbedding(
         Normalised discrepancy of the mini-batch of each update, relative to the mean squared
         distance. From the first update of an adversary on, the discrepancy between its features.
     adversary_curve_ : list of float
-        Penalty on the adversary at each update of the adversary; empty without an adversary.
+        Penalty on the adversary in each of its turns, the mean of the updates of a turn; empty
+        without an adversary.
     validation_curve_ : list of float
         Normalised discrepancy between held-out rows and generated points, every 50 updates; empty
         without early stopping.

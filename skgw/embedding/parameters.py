@@ -98,7 +98,7 @@ class Generator(Part):
 class Adversary(Part):
     """Networks that learn the distances in which data and generated points differ most.
 
-    One network maps the data to features, the other network the generated points. The loss compares
+    One network maps the data to features, another one the generated points. The loss compares
     distances between features: the adversary raises the discrepancy, the generator lowers it.
 
     Parameters
@@ -120,7 +120,12 @@ class Adversary(Part):
     start : float, default=0.3
         Share of the updates of the generator that precede the first update of the adversary.
     every : int, default=2
-        Number of updates of the generator per update of the adversary.
+        Number of updates of the generator from one turn of the adversary to the next.
+    n_steps : int, default=1
+        Number of updates of the adversary in a turn, each with its own batch.
+    shared : bool, default=False
+        Whether one network maps both spaces, which then need the same dimension: `n_components` is
+        the number of features of the data. False: one network per space.
     image_shape : (int, int, int) or None, default=None
         Channels, height and width of the images in the rows of the data.
     """
@@ -133,6 +138,8 @@ class Adversary(Part):
     weight: float = param(NON_NEGATIVE, default=10.0)
     start: float = param(SHARE, default=0.3)
     every: int = param(POSITIVE_INTEGER, default=2)
+    n_steps: int = param(POSITIVE_INTEGER, default=1)
+    shared: bool = param("boolean", default=False)
     image_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
 
 

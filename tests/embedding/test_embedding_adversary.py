@@ -53,6 +53,36 @@ def test_an_adversary_that_never_begins_changes_nothing(quick, X):
     assert_array_equal(never.embedding_, quick().fit(X).embedding_)
 
 
+def test_several_steps_in_a_turn(quick, X):
+    params = {"adversary": Adversary(start=0.0, every=2), "max_iter": 6, "learning_rate_init": 0.1}
+    params["optimizer__schedule"] = "constant"
+    one, three = (quick(**params, adversary__n_steps=n).fit(X) for n in (1, 3))
+    assert len(one.adversary_curve_) == len(three.adversary_curve_) == 3
+    assert one.adversary_curve_[0] < 1e-10  # an isometry
+    assert three.adversary_curve_[0] > 1e-6  # after the first of its three updates
+
+
+@pytest.mark.parametrize("orthogonality", ["procrustes", "layerwise", None])
+def test_a_shared_network(quick, X, orthogonality):
+    params = {"n_components": 3, "learning_rate_init": 0.1, "optimizer__schedule": "constant"}
+    shared, apart = (
+        quick(adversary=Adversary(shared=x, start=0.0, orthogonality=orthogonality), **params)
+        for x in (True, False)
+    )
+    assert len(shared.fit(X).adversary_curve_) == 2
+    assert np.abs(shared.embedding_ - apart.fit(X).embedding_).max() > 1e-3
+
+
+def test_a_shared_network_needs_equal_spaces(quick, X):
+    with pytest.raises(ValueError, match=r"X has 3 features: set n_components=3, not 2, or"):
+        quick(adversary=Adversary(shared=True)).fit(X)
+    images = {"n_components": 16, "output_shape": (1, 4, 4)}
+    X = np.random.default_rng(0).normal(size=(40, 16))
+    quick(adversary=Adversary("conv", shared=True), hidden_layer_sizes=(4,), **images).fit(X)
+    with pytest.raises(ValueError, match=r"must be equal, got \(4, 2, 2\) and \(1, 4, 4\)"):
+        quick(adversary=Adversary("conv", shared=True, image_shape=(4, 2, 2)), **images).fit(X)
+
+
 def test_the_seed_decides(quick, X):
     one, same = (quick(adversary="mlp", **QUICK).fit(X) for _ in range(2))
     assert_array_equal(one.embedding_, same.embedding_)

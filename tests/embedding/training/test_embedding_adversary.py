@@ -60,6 +60,20 @@ def test_the_phases(X, scale):
     assert not {id(p) for p in generator.parameters} & {id(p) for p in phase.parameters}
 
 
+def test_a_shared_network_is_updated_once(X, scale):
+    network = stretch(2.0)
+    for orthogonality in ("layerwise", "procrustes"):
+        adversary = adversary_for(
+            X, scale, orthogonality=orthogonality, networks=(network, network)
+        )
+        (phase,) = adversary.phases()
+        assert [p is network.weight for p in phase.parameters] == [True]
+        x = adversary.rows
+        penalty = adversary.penalty(torch.arange(N), 3 * x)
+        expected = 2 * 9 if orthogonality == "layerwise" else 10 * procrustes_penalty(2 * x, x)
+        assert penalty.item() == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_it_begins_late_and_moves_now_and_then(X, scale):
     adversary = adversary_for(X, scale, start=4, every=3)
     objective = objective_for(X, mlp_generator(), scale=scale, adversary=adversary)
