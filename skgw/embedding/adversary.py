@@ -25,7 +25,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skgw.nn import layerwise_penalty, pairwise_distances, procrustes_penalty
+from skgw.nn import (
+    AdversarySpec,
+    FittedNetwork,
+    layerwise_penalty,
+    pairwise_distances,
+    procrustes_penalty,
+)
 from skgw.training.objective import Phase
 
 LEARNING_RATE_FACTOR = 0.5  # learning rate of the adversary over the rate of the generator
@@ -122,6 +128,15 @@ class AdversarialDistances(nn.Module):
         x = self.rows[rows]
         row_penalty = procrustes_penalty(self.row_network(x), x)
         return row_penalty + procrustes_penalty(self.point_network(points), points)
+
+    def fitted(
+        self, specs: tuple[AdversarySpec, AdversarySpec]
+    ) -> tuple[FittedNetwork[nn.Module], FittedNetwork[nn.Module]]:
+        """The networks of rows and of points as plain data."""
+        return (
+            FittedNetwork.of(self.row_network, specs[0]),
+            FittedNetwork.of(self.point_network, specs[1]),
+        )
 
     def _between_rows(self, i: Tensor, j: Tensor) -> Tensor:
         """Distances between the features of rows at positions i and j."""

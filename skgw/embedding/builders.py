@@ -21,6 +21,9 @@ from skgw.spaces.finite import Array
 IMAGE_NETWORKS = "conv", *nn.IMAGE_NETWORKS  # names of architectures that read images
 
 
+AdversarySpecs = tuple[nn.AdversarySpec, nn.AdversarySpec]  # of rows and of points
+
+
 @dataclass(frozen=True)
 class Layout:
     """Sizes that all networks of an embedding share.
@@ -96,7 +99,7 @@ def build_generator(
 
 def build_adversary(
     adversary: Adversary, space: Space, scale: float, layout: Layout, *, n_updates: int, seed: int
-) -> AdversarialDistances:
+) -> tuple[AdversarialDistances, AdversarySpecs]:
     """Build the adversary of a fit.
 
     Parameters
@@ -111,6 +114,12 @@ def build_adversary(
         Number of updates of the generator.
     seed : int
         Seed of the weights.
+
+    Returns
+    -------
+    distances : AdversarialDistances
+    specs : pair of AdversarySpec
+        Specifications of its networks.
 
     Raises
     ------
@@ -142,13 +151,15 @@ def build_adversary(
     axes = _leading_axes(points, n_features) if n_features < n_inputs else None
     if adversary.shared:
         shared_shape = _shared_shape(shapes, n_inputs, n_points)
-        network = _network(adversary, layout, shared_shape, n_inputs, n_features, seed=seed)
-        networks = network, network
+        spec = _adversary_spec(adversary, layout, shared_shape, n_inputs, n_features)
+        network = spec.build(seed)
+        networks, specs = (network, network), (spec, spec)
     else:
-        networks = (
-            _network(adversary, layout, shapes[0], n_inputs, n_features, axes=axes, seed=seed),
-            _network(adversary, layout, shapes[1], n_points, n_features, seed=seed + 1),
+        specs = (
+            _adversary_spec(adversary, layout, shapes[0], n_inputs, n_features),
+            _adversary_spec(adversary, layout, shapes[1], n_points, n_features),
         )
+        networks = specs[0].build(seed, axes=axes), specs[1].build(seed + 1)
     options = AdversaryOptions(
         orthogonality=adversary.orthogonality,
         weight=adversary.weight,
@@ -156,7 +167,7 @@ def build_adversary(
         every=adversary.every,
         n_steps=adversary.n_steps,
     )
-    return AdversarialDistances(rows, networks, options)
+    return AdversarialDistances(rows, networks, options), specs
 
 
 def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Regularizer]:
@@ -198,28 +209,30 @@ def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[
     return regularizers
 
 
-def _network(
+def _adversary_spec(
     adversary: Adversary,
     layout: Layout,
     shape: ImageShape | None,
     n_inputs: int,
     n_features: int,
-    *,
-    seed: int,
-    axes: torch.Tensor | None = None,
-) -> torch.nn.Module:
-    """Build the network of one space; without an image shape a network of images becomes "mlp"."""
-    without_image = adversary.network in IMAGE_NETWORKS and shape is None
-    network = "mlp" if without_image else adversary.network
-    return nn.adversary_network(
-        network,
+) -> nn.AdversarySpec:
+    """The network of one space; without an image shape a network of images becomes "mlp"."""
+    network: Any = adversary.network
+    if network not in IMAGE_NETWORKS:
+        shape = None
+    elif shape is None:
+        network = "mlp"
+    else:
+        shape = check_image_shape(shape, n_inputs, name="image_shape")
+    residual = adversary.orthogonality != "layerwise"
+    return nn.AdversarySpec(
         n_inputs,
         n_features,
-        hidden_layer_sizes=layout.hidden_layer_sizes,
+        network,
+        layout.hidden_layer_sizes,
         image_shape=shape,
-        axes=axes,
-        residual=adversary.orthogonality != "layerwise",
-        seed=seed,
+        residual=residual,
+        has_axes=residual and n_features < n_inputs,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from torch import nn
+
 from skgw.base.coupling import Coupling
 from skgw.base.trained import TrainedState
 from skgw.fields import Numbers, Positive, Shape
@@ -23,6 +25,13 @@ class EmbeddingState(TrainedState):
     gw_divergence_: float
     stress_: float
     _generator: Annotated[FittedNetwork[Generator], Shape(None, "k")]
+    _adversary: (
+        tuple[
+            Annotated[FittedNetwork[nn.Module], Shape("p", "s")],
+            Annotated[FittedNetwork[nn.Module], Shape("k", "s")],
+        ]
+        | None
+    )
     _scale: Positive
     _axes: tuple[Annotated[Array, Numbers("k")], Annotated[Array, Numbers("k", "k")]] | None
     _to_cloud: Annotated[Extension, Shape("r", "m")]

@@ -36,6 +36,7 @@ from skgw.base.validation import (
 )
 from skgw.embedding.barycentric_projection import BarycentricProjection
 from skgw.embedding.builders import (
+    AdversarySpecs,
     Layout,
     build_adversary,
     build_generator,
@@ -44,6 +45,7 @@ from skgw.embedding.builders import (
 )
 from skgw.embedding.cloud_coupling import couple_with_cloud
 from skgw.embedding.embedding_generator import EmbeddingGenerator
+from skgw.embedding.feature_map import AdversaryNetworks, FeatureMap
 from skgw.embedding.fitted_state import EmbeddingState
 from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
@@ -159,6 +161,11 @@ class GWGenerativeEmbedding(
         Trained network that maps latents (n, latent_dim), such as `sample_latent` draws, to points
         (n, n_components) in the coordinates of `embedding_`. Each access returns a new copy, in
         evaluation mode.
+    adversary_ : named tuple of Module
+        Trained adversary: ``adversary_.rows`` maps rows (n, n_features), and ``adversary_.points``
+        points of the embedding (n, n_components), to features in the unit of the distances, whose
+        distances the loss compares. Each access returns new copies, in evaluation mode. Exists
+        after a fit with an adversary.
     plan_ : Coupling of shape (n_samples, n_generated)
         Coupling between training rows and `generated_`, in float32.
     loss_curve_ : list of float
@@ -291,7 +298,7 @@ class GWGenerativeEmbedding(
         if scale > MAX_RELATIVE_SCALE * float(np.finfo(self._dtype).max):
             raise ValueError(f"Distances leave the range of {self._dtype}; pass float64 rows.")
         n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
-        objective, spec = self._build(space, scale, n_updates, last, run)
+        objective, spec, adversary_specs = self._build(space, scale, n_updates, last, run)
         n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
         run.begin(X, n_init_updates, n_updates, n_more_steps=1)
         if n_init_updates:
@@ -305,6 +312,9 @@ class GWGenerativeEmbedding(
         )
         self._scale = scale
         self._generator = FittedNetwork.of(objective.generator, spec)
+        self._adversary = None
+        if objective.adversary is not None and adversary_specs is not None:
+            self._adversary = objective.adversary.fitted(adversary_specs)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
         reference = np.sort(evenly_spaced(objective.order, self.max_reference).cpu().numpy())
         run.say(f"coupling of {len(reference)} rows with {self.n_generated} generated points")
@@ -319,14 +329,14 @@ class GWGenerativeEmbedding(
         n_updates: int,
         last: FittedNetwork[nn.Generator] | None,
         run: TrainingRun,
-    ) -> tuple[GenerativeObjective, nn.GeneratorSpec]:
-        """Build the objective on the device of the fit, and the specification of its generator."""
+    ) -> tuple[GenerativeObjective, nn.GeneratorSpec, AdversarySpecs | None]:
+        """Build the objective on the device of the fit, and the specifications of its networks."""
         layout = Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape)
         spec = generator_spec(Generator.read(self.generator), layout)
         generator = build_generator(spec, last, run.seed)
-        adversary = None
+        adversary = adversary_specs = None
         if self.adversary is not None:
-            adversary = build_adversary(
+            adversary, adversary_specs = build_adversary(
                 Adversary.read(self.adversary), space, scale, layout,
                 n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
             )  # fmt: skip
@@ -342,7 +352,7 @@ class GWGenerativeEmbedding(
             regularizers=build_penalties(Penalties.read(self.penalties), scale, layout),
             adversary=adversary,
         )  # fmt: skip
-        return objective.to(run.device), spec
+        return objective.to(run.device), spec, adversary_specs
 
     def _n_init_updates(self, n_updates: int) -> int:
         """Number of updates of the regression on the classical scaling."""
@@ -439,6 +449,22 @@ class GWGenerativeEmbedding(
                 self._generator.build(), self._scale, self._axes, getattr(torch, self._dtype)
             )
         return network.to(self._device()).eval()
+
+    @property
+    def adversary_(self) -> AdversaryNetworks:
+        """The trained adversary: new copies of its networks, in evaluation mode."""
+        check_is_fitted(self)
+        if self._adversary is None:
+            raise AttributeError("adversary_ needs a fit with an adversary.")
+        scale, dtype, device = self._scale, getattr(torch, self._dtype), self._device()
+        space: Any = self._reference_space  # of features
+        with cpu_by_default():
+            rows, points = (network.build() for network in self._adversary)
+            maps = (
+                FeatureMap(rows, scale, dtype, origin=space.origin),
+                FeatureMap(points, scale, dtype, axes=self._axes),
+            )
+        return AdversaryNetworks(*(x.to(device).eval() for x in maps))
 
     @tensor_in_tensor_out
     @full_precision()

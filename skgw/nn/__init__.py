@@ -1,6 +1,6 @@
 """Networks, priors and penalties: plain torch modules and functions."""
 
-from skgw.nn.adversaries import NearIsometry, adversary_network
+from skgw.nn.adversaries import AdversarySpec, NearIsometry, adversary_network
 from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
 from skgw.nn.convolutions import conv_decoder, conv_encoder
 from skgw.nn.divergences import (
@@ -28,6 +28,7 @@ from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
 __all__ = [
     "IMAGE_NETWORKS",
     "PENALTIES",
+    "AdversarySpec",
     "Autoencoder",
     "AutoencoderSpec",
     "FittedNetwork",

@@ -6,20 +6,30 @@ the gradient of the generator vanishes. Therefore an adversary is initialised as
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from skgw.fields import PositiveInteger
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_encoder
-from skgw.nn.image_networks import IMAGE_NETWORKS, image_encoder
+from skgw.nn.image_networks import IMAGE_NETWORKS, image_encoder, image_encoder_shapes
 from skgw.nn.networks import (
+    NETWORKS,
     NetworkFactory,
+    Shapes,
     check_layer_sizes,
+    check_name,
     custom_network,
     mlp,
     named_shape_errors,
     weight_source,
 )
+from skgw.nn.weight_shapes import conv_encoder_shapes, mlp_shapes, prefixed
+from skgw.storable import storable
 
 
 class NearIsometry(nn.Module):
@@ -72,7 +82,7 @@ class NearIsometry(nn.Module):
 
 
 def adversary_network(
-    network: str | NetworkFactory,
+    network: str | nn.Module | NetworkFactory,
     n_inputs: int,
     n_features: int,
     *,
@@ -149,3 +159,78 @@ def adversary_network(
         elif name.endswith("bias"):
             nn.init.zeros_(weights)
     return made
+
+
+@storable
+@dataclass(frozen=True)
+class AdversarySpec:
+    """Specification of the adversary network of one space.
+
+    Attributes
+    ----------
+    n_inputs, n_features : int
+        Dimensions of points and features.
+    network, hidden_layer_sizes, image_shape, residual
+        As for `adversary_network`.
+    has_axes : bool
+        Whether the isometry of `NearIsometry` is given by a matrix.
+
+    Examples
+    --------
+    >>> import torch
+    >>> spec = AdversarySpec(2, 3, "mlp", (8,))
+    >>> spec.build(seed=0)(torch.ones(1, 2))
+    tensor([[1., 1., 0.]], grad_fn=<AddBackward0>)
+    """
+
+    n_inputs: PositiveInteger
+    n_features: PositiveInteger
+    network: str | nn.Module | NetworkFactory
+    hidden_layer_sizes: tuple[Any, ...]
+    image_shape: ImageShape | None = None
+    residual: bool = True
+    has_axes: bool = False
+
+    def _check(self) -> None:
+        check_name(self.network, (*NETWORKS, *IMAGE_NETWORKS))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dimensions of points and features."""
+        return self.n_inputs, self.n_features
+
+    def weight_shapes(self) -> Shapes | None:
+        """Names and shapes of all weights; None for a module or a callable."""
+        if not isinstance(self.network, str):
+            return None
+        if not self.residual:
+            return self._network_shapes()
+        own: list[tuple[str, tuple[int, ...]]] = [("gain", ())]
+        if self.has_axes:
+            own.append(("axes", self.shape))
+        return itertools.chain(own, prefixed("network", self._network_shapes()))
+
+    def _network_shapes(self) -> Shapes:
+        sizes = self.hidden_layer_sizes
+        if self.network == "mlp":
+            check_layer_sizes(sizes)
+            return mlp_shapes((self.n_inputs, *sizes, self.n_features))
+        shape = check_image_shape(self.image_shape, self.n_inputs, name="image_shape")
+        if self.network in IMAGE_NETWORKS:
+            return image_encoder_shapes(str(self.network), shape, self.n_features)
+        check_layer_sizes(sizes)
+        return conv_encoder_shapes(shape, sizes, self.n_features)
+
+    def build(self, seed: int = 0, *, axes: Tensor | None = None) -> nn.Module:
+        """Build the network with fresh weights; `axes` (n_inputs, n_features) if it has axes."""
+        if self.has_axes and axes is None:
+            axes = torch.zeros(self.shape, dtype=torch.float32)
+        return adversary_network(
+            self.network,
+            *self.shape,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            image_shape=self.image_shape,
+            axes=axes,
+            residual=self.residual,
+            seed=seed,
+        )

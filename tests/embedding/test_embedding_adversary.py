@@ -1,9 +1,14 @@
 """GWGenerativeEmbedding with an adversary."""
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 from _training_parts import Recorder
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
 from torch import nn
 
 from skgw import GWGenerativeEmbedding
@@ -110,6 +115,60 @@ def test_an_interrupted_fit_resumes_with_its_adversary(quick, X, tmp_path, frequ
     resumed = quick(**params).fit(X)
     assert_array_equal(resumed.embedding_, whole.embedding_)
     assert resumed.adversary_curve_ == whole.adversary_curve_
+
+
+@pytest.mark.parametrize("params", [{}, {"shared": True}, {"n_features": 2}], ids=str)
+@pytest.mark.parametrize("orthogonality", ["procrustes", "layerwise", None])
+def test_the_trained_networks(quick, X, params, orthogonality, tmp_path):
+    """The same features before and after files."""
+    n_components = 3 if "shared" in params else 2
+    options = Adversary(start=0.0, every=1, orthogonality=orthogonality, **params)
+    training = {"learning_rate_init": 0.02, "optimizer__schedule": "constant", "max_iter": 4}
+    estimator = quick(n_components=n_components, adversary=options, **training).fit(X)
+    estimator.save(tmp_path / "model")
+    loaded = GWGenerativeEmbedding.load(tmp_path / "model")
+    for one in (estimator, loaded, pickle.loads(pickle.dumps(estimator))):
+        rows, points = one.adversary_
+        features = rows(torch.as_tensor(X)), points(torch.as_tensor(one.generated_))
+        n_features = params.get("n_features", 3)
+        assert [x.shape for x in features] == [(40, n_features), (40, n_features)]
+        assert all(x.dtype == torch.float64 for x in features)
+        assert not rows.training
+        assert_array_equal(
+            features[0].detach(), estimator.adversary_.rows(torch.as_tensor(X)).detach()
+        )
+
+
+@pytest.mark.parametrize("n_features", [None, 2])
+def test_features_of_an_adversary_that_never_moved(quick, X, n_features):
+    """Isometries of rows and points, in the unit and the coordinates of both."""
+    params = {"start": 1.0, "n_features": n_features}
+    estimator = quick(adversary=Adversary(**params)).fit(X)
+    rows, points = estimator.adversary_
+    Z, x = torch.as_tensor(estimator.generated_), torch.as_tensor(X)
+    assert_allclose(torch.cdist(points(Z), points(Z)).detach(), torch.cdist(Z, Z), atol=1e-5)
+    if n_features is None:
+        assert_allclose(torch.cdist(rows(x), rows(x)).detach(), torch.cdist(x, x), atol=1e-5)
+    else:
+        expected = pdist(PCA(2).fit_transform(X))
+        assert_allclose(pdist(rows(x).numpy(force=True)), expected, atol=1e-5)
+
+
+def test_a_shared_network_has_the_coordinates_of_the_generator(quick, X):
+    options = Adversary(shared=True, orthogonality="layerwise", start=1.0)
+    estimator = quick(n_components=3, adversary=options).fit(X)
+    rows, points = estimator.adversary_
+    network, z = estimator.generator_.network, torch.zeros(1, 16)
+    of_network = estimator._scale * network.points(z) + torch.as_tensor(X.mean(0))
+    assert_allclose(points(estimator.generator_(z)).detach(), rows(of_network).detach(), atol=1e-5)
+
+
+def test_without_an_adversary_there_is_none(quick, X):
+    estimator = quick().fit(X)
+    assert not hasattr(estimator, "adversary_")
+    assert not hasattr(GWGenerativeEmbedding(), "adversary_")
+    with pytest.raises(AttributeError, match="needs a fit with an adversary"):
+        _ = estimator.adversary_
 
 
 def test_it_saves(quick, X, tmp_path):

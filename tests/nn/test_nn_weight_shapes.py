@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from skgw.nn import IMAGE_NETWORKS, AutoencoderSpec, FittedNetwork, GeneratorSpec
+from skgw.nn import IMAGE_NETWORKS, AdversarySpec, AutoencoderSpec, FittedNetwork, GeneratorSpec
 from skgw.nn.residual import ResidualSpec
 
 SPECS = {
@@ -17,6 +17,11 @@ SPECS = {
     "activation": AutoencoderSpec(6, 2, output_activation="tanh"),
     **{name: GeneratorSpec(45, 3, name, (), 2, (1, 5, 9)) for name in IMAGE_NETWORKS},
     "residual": ResidualSpec(3, (4, 5)),
+    "adversary": AdversarySpec(3, 5, "mlp", (4, 5)),
+    "adversary with axes": AdversarySpec(5, 3, "mlp", (4,), has_axes=True),
+    "layerwise adversary": AdversarySpec(5, 3, "mlp", (4,), residual=False),
+    "adversary of images": AdversarySpec(2 * 9 * 8, 3, "conv", (4, 5), (2, 9, 8)),
+    **{f"adversary {name}": AdversarySpec(45, 3, name, (), (1, 5, 9)) for name in IMAGE_NETWORKS},
 }
 
 
