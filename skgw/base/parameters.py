@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from skgw.base.sklearn_compat import Interval, StrOptions, validate_parameters
@@ -180,7 +181,8 @@ class Part(PartsMixin, BaseEstimator):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return bool(self.get_params(deep=False) == other.get_params(deep=False))
+        own, others = self.get_params(deep=False), other.get_params(deep=False)
+        return all(_equal(value, others[name]) for name, value in own.items())
 
     def __hash__(self) -> int:
         return hash(type(self).__name__)
@@ -228,6 +230,13 @@ class Part(PartsMixin, BaseEstimator):
         if not isinstance(value, str) or value not in forms:
             raise ValueError(f"{value!r} is no {cls.__name__}.")
         return cls(**forms[value])
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two parameters are equal, arrays in all entries."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return one is other or np.array_equal(one, other)
+    return bool(one == other)
 
 
 def parts_of(cls: type) -> Mapping[str, type[Part]]:

@@ -3,6 +3,7 @@
 from skgw.embedding.generative_embedding import GWGenerativeEmbedding
 from skgw.embedding.parameters import (
     Adversary,
+    Anchors,
     Generator,
     GWOptimizer,
     Penalties,
@@ -13,6 +14,7 @@ from skgw.embedding.parameters import (
 
 __all__ = [
     "Adversary",
+    "Anchors",
     "GWGenerativeEmbedding",
     "GWOptimizer",
     "Generator",

@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import sparse
+from sklearn.utils.validation import check_array, column_or_1d
 
 from skgw import nn
 from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
-from skgw.embedding.parameters import Adversary, Generator, Penalties, Prior
+from skgw.embedding.anchors import AnchorPairs
+from skgw.embedding.parameters import Adversary, Anchors, Generator, Penalties, Prior
 from skgw.embedding.style import style_penalty
 from skgw.nn.convolutions import ImageShape, check_image_shape
 from skgw.nn.regularizers import FrozenPenalty, Regularizer, TotalVariation
@@ -168,6 +172,64 @@ def build_adversary(
         n_steps=adversary.n_steps,
     )
     return AdversarialDistances(rows, networks, options), specs
+
+
+def build_anchors(anchors: Anchors, space: Space, scale: float, layout: Layout) -> AnchorPairs:
+    """Measure the distances to the known rows.
+
+    Parameters
+    ----------
+    anchors : Anchors
+    space : Space
+        Space of the training rows.
+    scale : float
+        RMS distance of the data.
+    layout : Layout
+
+    Raises
+    ------
+    ValueError
+        If rows and points are missing, do not correspond, or are of another dimension.
+    """
+    if anchors.rows is None or anchors.points is None:
+        raise ValueError("Anchors needs rows and points.")
+    points = check_array(anchors.points, dtype=np.float64, input_name="points of the anchors")
+    given = anchors.rows
+    rows = given if sparse.issparse(given) else np.asarray(given)
+    if len(points) != rows.shape[0] or points.shape[1] != layout.n_components:
+        raise ValueError(
+            f"Anchors needs one point with n_components={layout.n_components} coordinates for each "
+            f"of its {rows.shape[0]} rows, got points of shape {points.shape}."
+        )
+    distances = _distances_to(rows, space) / scale
+    return AnchorPairs(
+        torch.as_tensor(distances, dtype=torch.float32),
+        torch.as_tensor(points / scale, dtype=torch.float32),
+        anchors.weight,
+    )
+
+
+def _distances_to(rows: Any, space: Space) -> Array:
+    """Distances (N, K) from the anchors of a space to rows, given by positions or as new rows."""
+    n = len(space.anchors)
+    if rows.ndim == 1:
+        positions = column_or_1d(rows)
+        if (
+            positions.dtype.kind not in "iu"
+            or positions.min() < 0
+            or positions.max() >= space.n_rows
+        ):
+            raise ValueError(
+                f"rows of Anchors must be positions below {space.n_rows}, the number of training "
+                f"rows, or rows of {space.n_columns} columns."
+            )
+        return np.ascontiguousarray(space.distances(positions.astype(np.intp), np.arange(n)).T)
+    new = check_array(rows, accept_sparse="csr", dtype=np.float64, input_name="rows of the anchors")
+    if new.shape[1] != space.n_columns:
+        raise ValueError(
+            f"rows of Anchors have {new.shape[1]} columns, and the data have {space.n_columns}."
+        )
+    return np.ascontiguousarray(space.from_new(new).T)
 
 
 def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Regularizer]:

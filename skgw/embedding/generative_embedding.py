@@ -39,6 +39,7 @@ from skgw.embedding.builders import (
     AdversarySpecs,
     Layout,
     build_adversary,
+    build_anchors,
     build_generator,
     build_penalties,
     generator_spec,
@@ -52,6 +53,7 @@ from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.embedding.parameters import (
     NETWORKS,
     Adversary,
+    Anchors,
     Generator,
     GWOptimizer,
     Penalties,
@@ -134,6 +136,8 @@ class GWGenerativeEmbedding(
         Penalties on generated points. A name stands for this penalty alone with weight 0.1, a
         callable for an own term of the loss with weight 1, and a list for several of them.
         `Penalties` sets weights and a style.
+    anchors : Anchors or None, default=None
+        Rows of the data whose points in the embedding are known.
     n_generated : int, default=1000
         Number of generated points in the cloud.
     warm_start : bool, default=False
@@ -250,6 +254,7 @@ class GWGenerativeEmbedding(
     penalties: Any = part(
         Penalties, one_of(*Penalties.names), callable, list, tuple, None, default="mean"
     )
+    anchors: Any = part(Anchors, None, default=None)
     n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     warm_start: bool = param("boolean", default=False)
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
@@ -340,6 +345,11 @@ class GWGenerativeEmbedding(
                 Adversary.read(self.adversary), space, scale, layout,
                 n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
             )  # fmt: skip
+        anchors = None
+        if self.anchors is not None:
+            anchors = build_anchors(Anchors.read(self.anchors), space, scale, layout)
+            if last is None:
+                generator.origin.copy_(anchors.points.mean(0))
         optimizer = GWOptimizer.read(self.optimizer)
         train, held_out = self._split(len(space.anchors), run.rng)
         objective = GenerativeObjective(
@@ -350,7 +360,7 @@ class GWGenerativeEmbedding(
             ),
             rng=run.rng, train=train, held_out=held_out,
             regularizers=build_penalties(Penalties.read(self.penalties), scale, layout),
-            adversary=adversary,
+            adversary=adversary, anchors=anchors,
         )  # fmt: skip
         return objective.to(run.device), spec, adversary_specs
 
@@ -650,7 +660,8 @@ class GWGenerativeEmbedding(
     def _keeps_coordinates(self) -> bool:
         """Whether the embedding has the coordinates of the generator, which have a meaning."""
         penalties = Penalties.read(self.penalties)
-        return any(x is not None for x in (self.output_shape, penalties.style, penalties.terms))
+        fixing = self.output_shape, self.anchors, penalties.style, penalties.terms
+        return any(x is not None for x in fixing)
 
     def _to_embedding(self, points: Array) -> Array:
         """Convert points (n, k) of the generator to units of the distances and canonical axes."""

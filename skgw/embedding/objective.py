@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.embedding.adversary import AdversarialDistances, DistanceFunctions
+from skgw.embedding.anchors import AnchorPairs
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State, initializers
@@ -22,6 +23,7 @@ from skgw.training.gw_loss import (
     MAX_COLD_STEPS,
     cold_solve,
     cross_term,
+    fused_start,
     lower_solution,
     self_term,
     uniform_problem,
@@ -97,6 +99,9 @@ class GenerativeObjective(Objective):
     regularizers : sequence of Regularizer
         Penalties on generated points.
     adversary : AdversarialDistances, optional
+    anchors : AnchorPairs, optional
+        Known pairs, whose cost makes the problems of training fused. Their self terms are fused as
+        well, so that the loss is least where rows and points have the same distances to the pairs.
     """
 
     order: Tensor  # (N,), training anchors in stratified order
@@ -120,9 +125,11 @@ class GenerativeObjective(Objective):
         held_out: Index,
         regularizers: Sequence[Regularizer] = (),
         adversary: AdversarialDistances | None = None,
+        anchors: AnchorPairs | None = None,
     ) -> None:
         super().__init__()
         self.regularizers, self.adversary = nn.ModuleList(regularizers), adversary
+        self.anchors, self.alpha = anchors, 1.0 if anchors is None else anchors.alpha
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
         point_limit = max(MAX_POINTS_PER_ROW * len(train), MIN_POINT_LIMIT)
@@ -217,7 +224,7 @@ class GenerativeObjective(Objective):
         self.adversary.started.fill_(True)
         distances = self.adversary.distances
         D = distances.rows(rows, rows)
-        data_term = self._self_term(D)
+        data_term = self._self_term(D, self._cost_of_rows(rows))
         self.self_value.copy_(data_term.detach())
         gw = self._cross_and_self(rows, points, D, distances) - data_term
         penalty = self.adversary.penalty(rows, points)
@@ -227,33 +234,50 @@ class GenerativeObjective(Objective):
         self, rows: Tensor, points: Tensor, D: Tensor, distances: DistanceFunctions
     ) -> Tensor:
         """Twice the cross term of rows and points, minus the self term of the points."""
-        E = distances.points(points, points)
-        problem, epsilon = uniform_problem(D.detach(), E.detach()), self.options.epsilon
+        E, M = distances.points(points, points), self._cost(rows, points)
+        cost = None if M is None else M.detach()
+        problem = uniform_problem(D.detach(), E.detach(), cost, self.alpha)
+        epsilon = self.alpha * self.options.epsilon
         restart = int(self.n_batches) % self.options.restart_every == 0
         if self.n_batches == 0 or not self.options.warm_couplings:
             solution = cold_solve(problem, epsilon)
         else:
             with torch.no_grad():
                 start = self.warm_start(rows, points, distances)
+            if cost is not None:
+                start = fused_start(start, cost, self.alpha)
             solution = warm_solve(problem, start, epsilon, max_iter=self.options.warm_steps)
             if restart:
                 solution = lower_solution(solution, cold_solve(problem, epsilon), epsilon)
         if restart:  # the self term of the data does not depend on the generator
-            self.self_value.copy_(self._self_term(D.detach()))
+            self.self_value.copy_(self._self_term(D.detach(), self._cost_of_rows(rows)))
         self.last_rows.copy_(rows)
         self.last_points.copy_(points.detach())
         self.last_plan.copy_(solution.plan)
         self.n_batches += 1
-        return 2 * cross_term(solution, D, E, epsilon) - self._self_term(E)
+        cross = cross_term(solution, D, E, self.options.epsilon, M, self.alpha)
+        return 2 * cross - self._self_term(E, self._cost_of_points(points))
 
-    def _self_term(self, D: Tensor) -> Tensor:
-        """GW_eps of a space with itself, with its gradient."""
+    def _cost(self, rows: Tensor, points: Tensor) -> Tensor | None:
+        """Cost of the anchor pairs between rows and points, (n, m)."""
+        return None if self.anchors is None else self.anchors.cost(rows, points)
+
+    def _cost_of_rows(self, rows: Tensor) -> Tensor | None:
+        """Cost of the anchor pairs between rows, (n, n)."""
+        return None if self.anchors is None else self.anchors.between_rows(rows)
+
+    def _cost_of_points(self, points: Tensor) -> Tensor | None:
+        """Cost of the anchor pairs between generated points, (m, m)."""
+        return None if self.anchors is None else self.anchors.between_points(points)
+
+    def _self_term(self, D: Tensor, M: Tensor | None = None) -> Tensor:
+        """GW_eps of a space with itself, fused with M, with its gradient."""
         # One outer step from the identity is within 5e-5 of the minimum at a small epsilon in the
         # plane. At epsilon = 0.2 it is 1e-2 too high, and more in many dimensions; such a self term
         # would push the generated points apart without bound.
         epsilon = self.options.epsilon
         max_iter = 1 if epsilon <= MAX_ONE_STEP_EPSILON else MAX_COLD_STEPS
-        return self_term(D, epsilon, max_iter=max_iter)
+        return self_term(D, epsilon, max_iter=max_iter, M=M, alpha=self.alpha)
 
     def _all_distances(self, space: Space) -> Tensor | None:
         """Scaled distances between all anchors, (N, N); None above `max_cached` anchors."""

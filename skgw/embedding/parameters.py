@@ -12,6 +12,7 @@ import torch
 from skgw.base.parameters import (
     NON_NEGATIVE,
     NOT_VALIDATED,
+    POSITIVE,
     POSITIVE_INTEGER,
     SHARE,
     Part,
@@ -141,6 +142,47 @@ class Adversary(Part):
     n_steps: int = param(POSITIVE_INTEGER, default=1)
     shared: bool = param("boolean", default=False)
     image_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
+
+
+@storable
+@with_parameters
+class Anchors(Part):
+    """Rows of the data whose points in the embedding are known.
+
+    Distances determine the embedding up to rotations, reflections and shifts. Anchor pairs
+    determine which of these is taken: the loss compares distances to the known rows with distances
+    to their points, and the initialisation begins at the rigid map that fits the pairs. K pairs
+    leave free what fixes all K points. With anchors the embedding keeps the coordinates of the
+    generator; set ``penalties=None``, unless the embedding should have its mean at the origin.
+
+    Parameters
+    ----------
+    rows : array, default=None
+        Required. Positions (K,) of the known rows among the training rows, or the rows themselves,
+        as `transform` takes them, which need not be training rows. A search divides the training
+        rows: pass the rows themselves.
+    points : array of shape (K, n_components), default=None
+        Required. Their points, in units of the distances of the data.
+    weight : float, default=1.0
+        Weight of the mean squared difference between the distances to the known rows and points,
+        relative to the discrepancy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgw import GWGenerativeEmbedding
+    >>> from skgw.embedding import Anchors
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)) * [3, 1]
+    >>> corners = Anchors(rows=np.arange(4), points=X[:4])
+    >>> model = GWGenerativeEmbedding(anchors=corners, penalties=None, max_iter=100, random_state=0)
+    >>> Z = model.fit_transform(X)
+    >>> bool(abs(Z - X).mean() < 0.5)
+    True
+    """
+
+    rows: Any = param("array-like", None, default=None, kw_only=False)
+    points: Any = param("array-like", None, default=None, kw_only=False)
+    weight: float = param(POSITIVE, default=1.0)
 
 
 @storable

@@ -44,11 +44,13 @@ class Generator(nn.Module):
     """
 
     scale: Tensor  # (k,), not learned; the step size of the optimiser along each axis
+    origin: Tensor  # (k,), not learned; the point at which the network returns zero
 
     def __init__(self, prior: Prior, network: nn.Module, n_outputs: int) -> None:
         super().__init__()
         self.prior, self.network = prior, network
         self.register_buffer("scale", torch.ones(n_outputs, dtype=torch.float32))
+        self.register_buffer("origin", torch.zeros(n_outputs, dtype=torch.float32))
 
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw points (n, k); `stratified` noise lowers the variance of the batch."""
@@ -69,7 +71,7 @@ class Generator(nn.Module):
                 f"The generator returns an array of shape {tuple(points.shape)} for {len(noise)} "
                 f"points, but n_components is {len(self.scale)}."
             )
-        return self.scale * points
+        return torch.addcmul(self.origin, self.scale, points)
 
 
 @storable
@@ -120,7 +122,9 @@ class GeneratorSpec:
         """Names and shapes of all weights; None for a module or a callable."""
         if not isinstance(self.network, str):
             return None
-        own: list[tuple[str, tuple[int, ...]]] = [("scale", (self.n_outputs,))]
+        own: list[tuple[str, tuple[int, ...]]] = [
+            (name, (self.n_outputs,)) for name in ("scale", "origin")
+        ]
         if self.n_prior_components > 1:
             own.append(("prior.means", (self.n_prior_components, self.latent_dim)))
         return itertools.chain(own, prefixed("network", self._network_shapes()))

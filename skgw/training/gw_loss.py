@@ -3,6 +3,10 @@
 The normalised discrepancy of Bunne et al. (2019, Eq. 2) has a cross term and two self terms. Each
 term is a problem that is solved without gradients; the gradient of its value then follows from the
 envelope theorem.
+
+A linear cost M makes a problem fused, with a share `alpha` of the discrepancy. The problem that is
+solved is alpha GW + (1 - alpha) <M, T>, with alpha epsilon as the weight of the entropy; values of
+terms are divided by alpha, so that they are GW_eps + (1 - alpha) / alpha <M, T>.
 """
 
 from __future__ import annotations
@@ -23,9 +27,23 @@ def uniform_weights(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return like.new_full((1, n), 1 / n), like.new_full((1, m), 1 / m)
 
 
-def uniform_problem(D: Tensor, E: Tensor) -> QuadraticProblem:
+def uniform_problem(
+    D: Tensor, E: Tensor, M: Tensor | None = None, alpha: float = 1.0
+) -> QuadraticProblem:
     """The problem of two distance matrices (n, n) and (m, m) with uniform weights."""
-    return quadratic_problem(D[None], E[None], *uniform_weights(len(D), len(E), D))
+    weights = uniform_weights(len(D), len(E), D)
+    return quadratic_problem(
+        D[None], E[None], *weights, M=None if M is None else M[None], alpha=alpha
+    )
+
+
+def fused_start(start: State, M: Tensor, alpha: float) -> State:
+    """The start of a fused problem, from a start of the problem without M (n, m)."""
+    shift = M.mean(0)
+    cost = M - shift
+    cost = cost - cost.mean(1, keepdim=True)  # the costs of the solver are centred
+    potential = None if start.potential is None else alpha * start.potential - (1 - alpha) * shift
+    return State(alpha * start.cost + (1 - alpha) * cost, potential)
 
 
 def warm_solve(
@@ -49,10 +67,18 @@ def cold_solve(
     return minimize(problem, reg, start, first_reg=level, tol=tols, max_iter=max_iter)
 
 
-def self_solve(D: Tensor, epsilon: float, *, tol: float = TOLERANCE, max_iter: int) -> Solution:
+def self_solve(
+    D: Tensor,
+    epsilon: float,
+    *,
+    tol: float = TOLERANCE,
+    max_iter: int,
+    M: Tensor | None = None,
+    alpha: float = 1.0,
+) -> Solution:
     """Solve the problem of a space with itself from the identity coupling."""
-    problem = uniform_problem(D, D)
-    reg, tols = (D.new_full((1,), x) for x in (epsilon, tol))
+    problem = uniform_problem(D, D, M, alpha)
+    reg, tols = (D.new_full((1,), x) for x in (alpha * epsilon, tol))
     start = identity_start(problem)
     return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
 
@@ -71,13 +97,27 @@ def uniform_value(solution: Solution, epsilon: float) -> Tensor:
     return entropic_value(solution.plan, solution.potential, solution.energy, b, reg)
 
 
-def cross_term(solution: Solution, D: Tensor, E: Tensor, epsilon: float) -> Tensor:
-    """GW_eps of a solution for D (n, n) and E (m, m), 0-d, with gradients in both matrices."""
-    value = uniform_value(solution, epsilon)
-    return envelope_value(D[None], E[None], None, value, solution.plan, 1.0, "L2")[0]
+def cross_term(
+    solution: Solution,
+    D: Tensor,
+    E: Tensor,
+    epsilon: float,
+    M: Tensor | None = None,
+    alpha: float = 1.0,
+) -> Tensor:
+    """GW_eps of a solution for D (n, n), E (m, m) and M (n, m), 0-d, with gradients in these."""
+    value = uniform_value(solution, alpha * epsilon)
+    linear = None if M is None else M[None]
+    return envelope_value(D[None], E[None], linear, value, solution.plan, alpha, "L2")[0] / alpha
 
 
-def self_term(D: Tensor, epsilon: float, *, max_iter: int) -> Tensor:
-    """GW_eps of D (n, n) with itself, 0-d, with its gradient in D."""
+def self_term(
+    D: Tensor, epsilon: float, *, max_iter: int, M: Tensor | None = None, alpha: float = 1.0
+) -> Tensor:
+    """GW_eps of D (n, n) with itself, 0-d, with its gradient in D and in M (n, n)."""
+    if M is not None:
+        fixed, cost = D.detach(), M.detach()
+        solution = self_solve(fixed, epsilon, max_iter=max_iter, M=cost, alpha=alpha)
+        return cross_term(solution, D, D, epsilon, M, alpha)
     solution = self_solve(D.detach(), epsilon, max_iter=max_iter)
     return self_value(D[None], uniform_value(solution, epsilon), solution.plan)[0]
