@@ -132,12 +132,11 @@ class GWGenerativeEmbedding(
     adversary : str, callable, Adversary or None, default=None
         Networks that learn the distances in the loss. An adversary needs features and
         ``metric="euclidean"``. None: the loss compares distances of `metric`.
-    penalties : {"mean", "l1", "total_variation"}, callable, list, Penalties or None, default="mean"
-        Penalties on generated points. A name stands for this penalty alone with weight 0.1, a
-        callable for an own term of the loss with weight 1, and a list for several of them.
-        `Penalties` sets weights and a style.
-    anchors : Anchors or None, default=None
-        Rows of the data whose points in the embedding are known.
+    penalties : str, callable, Anchors, list, Penalties or None, default="mean"
+        Penalties on generated points. A name ("mean", "l1" or "total_variation") stands for this
+        penalty alone with weight 0.1, a
+        callable for an own term of the loss with weight 1, `Anchors` for points that are known, and
+        a list for several of them. `Penalties` sets weights and a style.
     n_generated : int, default=1000
         Number of generated points in the cloud.
     warm_start : bool, default=False
@@ -252,9 +251,15 @@ class GWGenerativeEmbedding(
     output_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
     adversary: Any = part(Adversary, one_of(*NETWORKS), callable, None, default=None)
     penalties: Any = part(
-        Penalties, one_of(*Penalties.names), callable, list, tuple, None, default="mean"
+        Penalties,
+        one_of(*Penalties.names),
+        callable,
+        Anchors,
+        list,
+        tuple,
+        None,
+        default="mean",
     )
-    anchors: Any = part(Anchors, None, default=None)
     n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     warm_start: bool = param("boolean", default=False)
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
@@ -345,9 +350,9 @@ class GWGenerativeEmbedding(
                 Adversary.read(self.adversary), space, scale, layout,
                 n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
             )  # fmt: skip
-        anchors = None
-        if self.anchors is not None:
-            anchors = build_anchors(Anchors.read(self.anchors), space, scale, layout)
+        penalties, anchors = Penalties.read(self.penalties), None
+        if penalties.anchors is not None:
+            anchors = build_anchors(penalties.anchors, space, scale, layout)
             if last is None:
                 generator.origin.copy_(anchors.points.mean(0))
         optimizer = GWOptimizer.read(self.optimizer)
@@ -359,7 +364,7 @@ class GWGenerativeEmbedding(
                 max_cached=self.max_cached,
             ),
             rng=run.rng, train=train, held_out=held_out,
-            regularizers=build_penalties(Penalties.read(self.penalties), scale, layout),
+            regularizers=build_penalties(penalties, scale, layout),
             adversary=adversary, anchors=anchors,
         )  # fmt: skip
         return objective.to(run.device), spec, adversary_specs
@@ -660,7 +665,7 @@ class GWGenerativeEmbedding(
     def _keeps_coordinates(self) -> bool:
         """Whether the embedding has the coordinates of the generator, which have a meaning."""
         penalties = Penalties.read(self.penalties)
-        fixing = self.output_shape, self.anchors, penalties.style, penalties.terms
+        fixing = self.output_shape, penalties.style, penalties.anchors, penalties.terms
         return any(x is not None for x in fixing)
 
     def _to_embedding(self, points: Array) -> Array:

@@ -153,7 +153,7 @@ class Anchors(Part):
     determine which of these is taken: the loss compares distances to the known rows with distances
     to their points, and the initialisation begins at the rigid map that fits the pairs. K pairs
     leave free what fixes all K points. With anchors the embedding keeps the coordinates of the
-    generator; set ``penalties=None``, unless the embedding should have its mean at the origin.
+    generator. Alone, anchors are a short form of the penalties ``Penalties(mean=0.0, anchors=...)``.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class Anchors(Part):
     >>> from skgw.embedding import Anchors
     >>> X = np.random.default_rng(0).normal(size=(60, 2)) * [3, 1]
     >>> corners = Anchors(rows=np.arange(4), points=X[:4])
-    >>> model = GWGenerativeEmbedding(anchors=corners, penalties=None, max_iter=100, random_state=0)
+    >>> model = GWGenerativeEmbedding(penalties=corners, max_iter=100, random_state=0)
     >>> Z = model.fit_transform(X)
     >>> bool(abs(Z - X).mean() < 0.5)
     True
@@ -231,6 +231,9 @@ class Penalties(Part):
         `output_shape`.
     style : Style or None, default=None
         Target class of the points.
+    anchors : Anchors or None, default=None
+        Rows of the data whose points are known; ``mean=0.0`` unless the mean of the points is known
+        to be the origin.
     terms : callable, list or None, default=None
         Own terms of the loss: a callable, or a list of callables and of pairs (callable, weight). A
         callable maps points, a tensor (n, n_components), to a differentiable number, or to one
@@ -254,13 +257,14 @@ class Penalties(Part):
     l1: float = param(NON_NEGATIVE, default=0.0)
     total_variation: float = param(NON_NEGATIVE, default=0.0)
     style: Any = part(Style, None, default=None)
+    anchors: Any = part(Anchors, None, default=None)
     terms: Any = param(callable, list, tuple, None, default=None)
 
     @classmethod
     def expand(cls, value: Any) -> Self:
-        """Penalties of a list, and no others: names with a weight of 0.1, and own terms.
+        """Penalties of a list, and no others: names with a weight of 0.1, anchors, and own terms.
 
-        A name or a term stands for a list of one; None stands for an empty list.
+        An item alone stands for a list of one; None stands for an empty list.
         """
         if isinstance(value, cls):
             return value
@@ -270,8 +274,11 @@ class Penalties(Part):
             unknown = min(names - set(cls.names))
             raise ValueError(f"{unknown!r} is no {cls.__name__}.")
         weights = {name: cls.weight_of_name if name in names else 0.0 for name in cls.names}
-        terms = [item for item in items if not isinstance(item, str)]
-        return cls(**weights, terms=terms or None)
+        anchors = [item for item in items if isinstance(item, Anchors)]
+        if len(anchors) > 1:
+            raise ValueError("All anchor pairs belong into one Anchors object.")
+        terms = [item for item in items if not isinstance(item, str | Anchors)]
+        return cls(**weights, anchors=anchors[0] if anchors else None, terms=terms or None)
 
     def weighted_terms(self) -> list[tuple[Callable[[torch.Tensor], torch.Tensor], float]]:
         """Own terms and their weights.

@@ -27,7 +27,6 @@ LONG = {
     "max_iter": 100,
     "n_generated": 200,
     "generator__n_init_updates": 100,
-    "penalties": None,
 }
 
 
@@ -149,9 +148,9 @@ def test_pairs_determine_the_isometry(quick, prior):
     target = turned(X)
     anchors = Anchors(np.arange(5), target[:5])
     params = {**LONG, "generator__prior": prior, "max_iter": 400}
-    estimator = quick(anchors=anchors, **params).fit(X)
+    estimator = quick(penalties=anchors, **params).fit(X)
     assert error_of(estimator, target) < 0.25
-    without = quick(**params).fit(X)
+    without = quick(**params, penalties=None).fit(X)
     assert error_of(without, target) > 0.5
 
 
@@ -160,7 +159,7 @@ def test_the_weight_is_what_counts_without_the_initialisation(quick):
     params = {**LONG, "generator__init": "random", "max_iter": 400}
     errors = [
         error_of(
-            quick(anchors=Anchors(np.arange(5), turned(X)[:5], weight=w), **params).fit(X),
+            quick(penalties=Anchors(np.arange(5), turned(X)[:5], weight=w), **params).fit(X),
             turned(X),
         )
         for w in (1e-6, 1.0)
@@ -170,15 +169,18 @@ def test_the_weight_is_what_counts_without_the_initialisation(quick):
 
 def test_known_rows_need_not_be_training_rows(quick):
     X = plane(45)
-    by_rows = quick(anchors=Anchors(X[40:], turned(X)[40:]), **LONG).fit(X[:40])
+    by_rows = quick(penalties=Anchors(X[40:], turned(X)[40:]), **LONG).fit(X[:40])
     assert error_of(by_rows, turned(X)[:40]) < 0.2
 
 
 def test_positions_and_rows_are_the_same(quick):
     X = plane()
-    params = {"anchors__points": X[:5], "anchors": Anchors(), "penalties": None}
-    by_position = quick(**params, anchors__rows=[0, 1, 2, 3, 4]).fit(X)
-    by_row = quick(**params, anchors__rows=X[:5]).fit(X)
+    params = {
+        "penalties__anchors__points": X[:5],
+        "penalties": Anchors(),
+    }
+    by_position = quick(**params, penalties__anchors__rows=[0, 1, 2, 3, 4]).fit(X)
+    by_row = quick(**params, penalties__anchors__rows=X[:5]).fit(X)
     assert_allclose(by_position.embedding_, by_row.embedding_, atol=1e-3)
 
 
@@ -186,16 +188,16 @@ def test_positions_and_rows_are_the_same(quick):
 def test_any_space_has_anchors(quick, inputs, kind):
     params, X, _ = inputs[kind]
     points = np.random.default_rng(0).normal(size=(3, 2))
-    anchored = quick(anchors=Anchors([0, 4, 7], points), **params).fit(X)
+    anchored = quick(penalties=Anchors([0, 4, 7], points), **params).fit(X)
     assert np.isfinite(anchored.embedding_).all()
     if kind == "precomputed":
-        rows = quick(anchors=Anchors(X[[0, 4, 7]], points), **params).fit(X)
+        rows = quick(penalties=Anchors(X[[0, 4, 7]], points), **params).fit(X)
         assert_allclose(rows.embedding_, anchored.embedding_, atol=1e-3)
 
 
 def test_an_adversary_and_anchors(quick):
     X = plane()
-    params = {"anchors": Anchors(np.arange(5), X[:5]), "adversary": "mlp", **LONG}
+    params = {"penalties": Anchors(np.arange(5), X[:5]), "adversary": "mlp", **LONG}
     estimator = quick(**params).fit(X)
     assert error_of(estimator, X) < 0.25
     assert len(estimator.adversary_curve_) > 0
@@ -204,23 +206,26 @@ def test_an_adversary_and_anchors(quick):
 def test_anchors_are_cloned_searched_and_saved(quick, tmp_path):
     X = plane()
     anchors = Anchors(X[:5], turned(X)[:5])
-    estimator = quick(anchors=anchors, penalties=None)
-    copied = clone(estimator).anchors
+    estimator = quick(penalties=anchors)
+    copied = clone(estimator).penalties
     assert copied == anchors
     assert copied is not anchors
     assert copied != Anchors(X[:5], X[:5])
-    search = GridSearchCV(estimator, {"anchors__weight": [0.1, 1.0]}, cv=2).fit(X)
-    assert search.best_estimator_.anchors.weight == search.best_params_["anchors__weight"]
+    search = GridSearchCV(estimator, {"penalties__anchors__weight": [0.1, 1.0]}, cv=2).fit(X)
+    assert (
+        search.best_estimator_.penalties.anchors.weight
+        == search.best_params_["penalties__anchors__weight"]
+    )
     estimator.fit(X).save(tmp_path / "model")
     loaded = GWGenerativeEmbedding.load(tmp_path / "model")
-    assert_array_equal(loaded.anchors.points, anchors.points)
+    assert_array_equal(loaded.penalties.points, anchors.points)
     assert_array_equal(loaded.transform(X), estimator.transform(X))
 
 
 def test_anchors_are_part_of_the_checkpoint(quick, tmp_path):
     X = plane()
-    first = quick(anchors=Anchors(X[:5], X[:5]), checkpoint=tmp_path)
-    other = quick(anchors=Anchors(X[:5], turned(X)[:5]), checkpoint=tmp_path)
+    first = quick(penalties=Anchors(X[:5], X[:5]), checkpoint=tmp_path)
+    other = quick(penalties=Anchors(X[:5], turned(X)[:5]), checkpoint=tmp_path)
     assert not np.allclose(first.fit(X).embedding_, other.fit(X).embedding_)
 
 
@@ -240,12 +245,12 @@ def test_anchors_are_part_of_the_checkpoint(quick, tmp_path):
 )
 def test_wrong_anchors_are_named(quick, anchors, message):
     with pytest.raises(ValueError, match=message):
-        quick(anchors=anchors).fit(plane())
+        quick(penalties=anchors).fit(plane())
 
 
 def test_an_isometry_is_all_that_pairs_change(quick):
     X = plane()
-    anchored = quick(anchors=Anchors(np.arange(5), turned(X)[:5]), **LONG).fit(X)
+    anchored = quick(penalties=Anchors(np.arange(5), turned(X)[:5]), **LONG).fit(X)
     Z = anchored.embedding_
     rotation, _ = orthogonal_procrustes(Z - Z.mean(0), X - X.mean(0))
     assert np.abs((Z - Z.mean(0)) @ rotation - X + X.mean(0)).mean() < 0.2 * X.std()
