@@ -153,7 +153,7 @@ class Anchors(Part):
     determine which of these is taken: the loss compares distances to the known rows with distances
     to their points, and the initialisation begins at the rigid map that fits the pairs. K pairs
     leave free what fixes all K points. With anchors the embedding keeps the coordinates of the
-    generator. Alone, anchors are a short form of the penalties ``Penalties(mean=0.0, anchors=...)``.
+    generator. Alone, anchors are a short form of ``Penalties(mean=0.0, anchors=...)``.
 
     Parameters
     ----------
