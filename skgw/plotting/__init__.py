@@ -3,8 +3,9 @@
 Drawing needs matplotlib, which is imported on first use: ``pip install 'skgw[plot]'``.
 """
 
+from .adversary import AdversaryDisplay
 from .alignment import AlignmentDisplay
 from .coupling import CouplingDisplay
 from .embedding import EmbeddingDisplay
 
-__all__ = ["AlignmentDisplay", "CouplingDisplay", "EmbeddingDisplay"]
+__all__ = ["AdversaryDisplay", "AlignmentDisplay", "CouplingDisplay", "EmbeddingDisplay"]
