@@ -75,6 +75,9 @@ method : {"adam", "adamw", "rmsprop", "sgd"} or callable, default={method}
     order.
 schedule : {"cosine", "constant"}, default={schedule}
     "cosine" raises the learning rate over 50 updates and lowers it to zero along a cosine.
+betas : (float, float) or None, default={betas}
+    Decay rates of the means of gradients and of squared gradients, for "adam" and "adamw". None:
+    (0.9, 0.99).
 """
 
 
@@ -102,6 +105,7 @@ class Optimizer(Part):
         one_of(*OPTIMIZERS), callable, default="adam", kw_only=False
     )
     schedule: str = param(one_of("cosine", "constant"), default="cosine")
+    betas: tuple[float, float] | None = param(tuple, list, None, default=None)
 
 
 class TrainedState(FittedState):

@@ -140,6 +140,7 @@ class TrainingRun:
             max_iter=max_iter,
             learning_rate=params.learning_rate_init,
             optimizer=optimizer.method,
+            betas=optimizer.betas,
             schedule=optimizer.schedule,
             report_every=params.report_every,
             n_iter_no_change=params.n_iter_no_change if params.early_stopping else None,

@@ -37,6 +37,8 @@ class TrainingOptions:
     optimizer : str or callable
         "adam", "adamw", "rmsprop", "sgd", or a callable that takes the parameters and ``lr`` and
         returns a torch optimiser of first order, whose step needs no closure.
+    betas : (float, float) or None
+        Decay rates of "adam" and "adamw"; None: (0.9, 0.99).
     clip_norm : float
         Largest norm of the gradient of a phase; a larger gradient is scaled down.
     report_every : int
@@ -52,6 +54,7 @@ class TrainingOptions:
     learning_rate: float = 2e-3
     schedule: str = "cosine"
     optimizer: str | Callable[..., torch.optim.Optimizer] = "adam"
+    betas: tuple[float, float] | None = None
     clip_norm: float = 10.0
     report_every: int = 50
     n_iter_no_change: int | None = None
@@ -115,7 +118,9 @@ def train(
     processes.seed_by_rank(generator)
     phases = objective.phases()
     optimizers = [
-        make_optimizer(options.optimizer, phase.parameters, options.learning_rate)
+        make_optimizer(
+            options.optimizer, phase.parameters, options.learning_rate, betas=options.betas
+        )
         for phase in phases
     ]
     state = TrainingState(objective, optimizers, generator, History())

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from _training_parts import Recorder, linear, noisy
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
+from skgw import GWGenerativeEmbedding, Optimizer
 from skgw.embedding import Generator, GWOptimizer, Penalties, Prior, paper_settings
 from skgw.spaces import graph_distances
+from skgw.training.optimizers import OPTIMIZERS
 
 # -------------------------------------------------------------------- generator and optimiser
 
@@ -268,6 +271,41 @@ def test_batches_and_couplings_can_be_switched(quick, X, option):
     assert usual.loss_curve_ == quick(**params).fit(X).loss_curve_
     assert other.loss_curve_ != usual.loss_curve_
     assert np.isfinite(other.loss_curve_).all()
+
+
+@pytest.mark.parametrize("method", ["adam", "adamw"])
+def test_decay_rates_of_adam(quick, X, method, tmp_path):
+    rate = {"schedule": "constant"}
+    optimizers = [
+        Optimizer(method, betas=(0.5, 0.9), **rate),
+        Optimizer(partial(OPTIMIZERS[method], betas=(0.5, 0.9)), **rate),
+        Optimizer(method, **rate),
+        GWOptimizer(method, betas=[0.9, 0.99], **rate),
+    ]
+    given, factory, default, same = (quick(optimizer=x).fit(X).embedding_ for x in optimizers)
+    assert_array_equal(given, factory)
+    assert_array_equal(default, same)
+    assert not np.allclose(given, default)
+    quick(optimizer=optimizers[0]).fit(X).save(tmp_path / "model")
+    loaded = GWGenerativeEmbedding.load(tmp_path / "model")
+    assert loaded.optimizer.betas == (0.5, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (Optimizer("sgd", betas=(0.5, 0.9)), "the optimizer is 'sgd': leave betas at None"),
+        (GWOptimizer("rmsprop", betas=(0.5, 0.9)), "the optimizer is 'rmsprop'"),
+        (Optimizer(torch.optim.Adam, betas=(0.5, 0.9)), "the optimizer is a callable"),
+        (Optimizer(betas=(0.5, 1.0)), r"two numbers from 0 to below 1, got \(0.5, 1.0\)"),
+        (Optimizer(betas=(0.5,)), "two numbers"),
+        (Optimizer(betas=("a", 0.5)), "two numbers"),
+    ],
+    ids=str,
+)
+def test_decay_rates_are_checked(quick, X, optimizer, message):
+    with pytest.raises(ValueError, match=message):
+        quick(optimizer=optimizer).fit(X)
 
 
 def test_a_constant_rate_goes_further(quick, X):
