@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from scipy import sparse
 
+from skgw.base.estimator import tensor_in_tensor_out
 from skgw.fields import Numbers, Shape
 from skgw.solvers import LazyPlan, Plan, as_plan
 from skgw.spaces.finite import Array
@@ -58,19 +59,22 @@ class Coupling:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.plan, dtype=dtype, copy=copy)
 
-    def apply(self, x: Array, axis: int = 0) -> Array:
+    @tensor_in_tensor_out
+    def apply(self, x: Any, axis: int = 0) -> Any:
         """Sum the plan against `x` along `axis`: ``plan.T @ x`` for 0, ``plan @ x`` for 1.
 
         Parameters
         ----------
         x : array of shape (n,) or (n, k) for axis 0, (m,) or (m, k) for axis 1
-            An array of the plan is summed in the wider dtype of both, a lazy plan in its own.
+            Numpy or torch. An array of the plan is summed in the wider dtype of both, a lazy plan
+            in its own.
         axis : {0, 1}, default=0
             The axis of the plan that is summed over.
 
         Returns
         -------
         array of shape (m,) or (m, k) for axis 0, (n,) or (n, k) for axis 1
+            An array or a tensor like `x`.
 
         Raises
         ------
@@ -79,17 +83,20 @@ class Coupling:
         """
         return self._plan_for(x).apply(x, axis)
 
-    def barycenter(self, Y: Array) -> Array:
+    @tensor_in_tensor_out
+    def barycenter(self, Y: Any) -> Any:
         """Barycentric projection: for each row the mean of `Y` under the row's masses.
 
         Parameters
         ----------
         Y : array of shape (m,) or (m, k)
+            Numpy or torch.
 
         Returns
         -------
         array of shape (n,) or (n, k)
-            NaN for rows without mass: at most the rounding error of the mean row sum.
+            An array or a tensor like `Y`. NaN for rows without mass: at most the rounding error of
+            the mean row sum.
         """
         means = self._plan_for(Y).barycenter(Y)
         if not isinstance(self.plan, LazyPlan):  # in the plan's own dtype, which may be narrower
