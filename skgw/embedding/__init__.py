@@ -9,6 +9,7 @@ from skgw.embedding.parameters import (
     Penalties,
     Prior,
     Style,
+    StyleSet,
     paper_settings,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "Penalties",
     "Prior",
     "Style",
+    "StyleSet",
     "paper_settings",
 ]

@@ -14,9 +14,11 @@ from sklearn.utils.validation import check_array, column_or_1d
 from skgw import nn
 from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
 from skgw.embedding.anchors import AnchorPairs
-from skgw.embedding.parameters import Adversary, Anchors, Generator, Penalties, Prior
+from skgw.embedding.parameters import Adversary, Anchors, Generator, Penalties, Prior, StyleSet
 from skgw.embedding.style import style_penalty
+from skgw.embedding.style_set import PatchStyle
 from skgw.nn.convolutions import ImageShape, check_image_shape
+from skgw.nn.networks import weight_source
 from skgw.nn.regularizers import FrozenPenalty, Regularizer, TotalVariation
 from skgw.registration.principal_axes import principal_axes
 from skgw.spaces import FeatureSpace, GeodesicSpace, Space
@@ -70,6 +72,7 @@ def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
         hidden_layer_sizes=layout.hidden_layer_sizes,
         n_prior_components=prior.n_components,
         output_shape=shape,
+        output_activation=generator.output_activation,
     )
 
 
@@ -230,6 +233,38 @@ def _distances_to(rows: Any, space: Space) -> Array:
             f"rows of Anchors have {new.shape[1]} columns, and the data have {space.n_columns}."
         )
     return np.ascontiguousarray(space.from_new(new).T)
+
+
+def build_style_set(style_set: StyleSet, scale: float, layout: Layout, seed: int) -> PatchStyle:
+    """Build the critic of the patches of examples.
+
+    Parameters
+    ----------
+    style_set : StyleSet
+    scale : float
+        RMS distance of the data.
+    layout : Layout
+    seed : int
+        Seed of the weights.
+
+    Raises
+    ------
+    ValueError
+        Without an image shape, or if the examples are not images of this shape.
+    """
+    if layout.output_shape is None:
+        raise ValueError("A style set is for images: it needs output_shape=(c, h, w).")
+    if style_set.examples is None:
+        raise ValueError("StyleSet needs examples.")
+    examples = check_array(style_set.examples, dtype=np.float64, input_name="examples of the style")
+    if examples.shape[1] != layout.n_components:
+        raise ValueError(
+            f"The examples of the style set have {examples.shape[1]} values, and n_components is "
+            f"{layout.n_components}."
+        )
+    critic = nn.patch_critic(layout.output_shape, style_set.n_layers, weight_source(seed))
+    scaled = torch.as_tensor(examples / scale, dtype=torch.float32)
+    return PatchStyle(scaled, critic, style_set.every)
 
 
 def build_penalties(penalties: Penalties, scale: float, layout: Layout) -> list[Regularizer]:

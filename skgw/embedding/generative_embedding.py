@@ -42,6 +42,7 @@ from skgw.embedding.builders import (
     build_anchors,
     build_generator,
     build_penalties,
+    build_style_set,
     generator_spec,
 )
 from skgw.embedding.cloud_coupling import couple_with_cloud
@@ -58,10 +59,12 @@ from skgw.embedding.parameters import (
     GWOptimizer,
     Penalties,
     Prior,
+    StyleSet,
 )
 from skgw.embedding.stress import normalized_stress
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
+from skgw.nn.regularizers import Regularizer
 from skgw.solvers import cpu_by_default, full_precision
 from skgw.spaces import Space, is_networkx, make_space
 from skgw.spaces.build import SPARSE_METRICS
@@ -75,6 +78,7 @@ MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype o
 MAX_INIT_UPDATES = 300  # updates of the initialisation
 MAX_INIT_RATIO = 2  # updates of the initialisation per update of the training
 CLOUD_SEED, INITIALIZATION_SEED, ADVERSARY_SEED = 1, 2, 3  # offsets from the seed of the fit
+STYLE_SEED = 5  # the two networks of the adversary have two seeds
 
 
 def _has_features(estimator: GWGenerativeEmbedding) -> bool:
@@ -353,8 +357,15 @@ class GWGenerativeEmbedding(
         penalties, anchors = Penalties.read(self.penalties), None
         if penalties.anchors is not None:
             anchors = build_anchors(penalties.anchors, space, scale, layout)
-            if last is None:
-                generator.origin.copy_(anchors.points.mean(0))
+        if last is None and generator.midpoint is not None:
+            generator.scale.fill_(1 / scale)
+        elif last is None and anchors is not None:
+            generator.origin.copy_(anchors.points.mean(0))
+        regularizers, style_set = build_penalties(penalties, scale, layout), None
+        if penalties.style_set is not None:
+            style = StyleSet.read(penalties.style_set)
+            style_set = build_style_set(style, scale, layout, run.seed + STYLE_SEED)
+            regularizers.append(Regularizer("style_set", style.weight, style_set))
         optimizer = GWOptimizer.read(self.optimizer)
         train, held_out = self._split(len(space.anchors), run.rng)
         objective = GenerativeObjective(
@@ -364,8 +375,8 @@ class GWGenerativeEmbedding(
                 max_cached=self.max_cached,
             ),
             rng=run.rng, train=train, held_out=held_out,
-            regularizers=build_penalties(penalties, scale, layout),
-            adversary=adversary, anchors=anchors,
+            regularizers=regularizers,
+            adversary=adversary, anchors=anchors, style_set=style_set,
         )  # fmt: skip
         return objective.to(run.device), spec, adversary_specs
 

@@ -110,12 +110,15 @@ def initialize_by_scaling(
     if image_shape is not None:
         used = targets[:, : min(n, targets.shape[1])]
         targets = used @ smooth_axes(image_shape, used.shape[1]).to(used).T
-        model.scale.fill_(targets.square().mean().sqrt() or 1.0)
+        if model.midpoint is None:
+            model.scale.fill_(targets.square().mean().sqrt() or 1.0)
     widths = targets.square().mean(0).sqrt()
     if objective.anchors is not None:
         targets = objective.anchors.place(landmarks, targets)
         widths = targets.std(0, correction=0)
-    if widths.any() and image_shape is None:
+    elif model.midpoint is not None:
+        targets = targets + model.midpoint * model.scale
+    if widths.any() and image_shape is None and model.midpoint is None:
         model.scale.copy_(widths.clamp_min(MIN_RELATIVE_WIDTH * widths.max()))
     without_dropout(model)
     with seeded_global(generator.initial_seed(), model):

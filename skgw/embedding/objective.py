@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from skgw.embedding.adversary import AdversarialDistances, DistanceFunctions
 from skgw.embedding.anchors import AnchorPairs
+from skgw.embedding.style_set import PHASE as STYLE_PHASE
+from skgw.embedding.style_set import PatchStyle
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State, initializers
@@ -102,6 +104,8 @@ class GenerativeObjective(Objective):
     anchors : AnchorPairs, optional
         Known pairs, whose cost makes the problems of training fused. Their self terms are fused as
         well, so that the loss is least where rows and points have the same distances to the pairs.
+    style_set : PatchStyle, optional
+        A critic of patches that is trained; its penalty is one of the regularizers.
     """
 
     order: Tensor  # (N,), training anchors in stratified order
@@ -126,9 +130,11 @@ class GenerativeObjective(Objective):
         regularizers: Sequence[Regularizer] = (),
         adversary: AdversarialDistances | None = None,
         anchors: AnchorPairs | None = None,
+        style_set: PatchStyle | None = None,
     ) -> None:
         super().__init__()
         self.regularizers, self.adversary = nn.ModuleList(regularizers), adversary
+        self.style_set = style_set
         self.anchors, self.alpha = anchors, 1.0 if anchors is None else anchors.alpha
         self.generator, self.options, self.scale = generator, options, scale
         n = min(options.batch_size, len(train))
@@ -149,12 +155,16 @@ class GenerativeObjective(Objective):
         self.register_buffer("self_value", zeros(()))
 
     def phases(self) -> Sequence[Phase]:
-        """The phase of the generator, and the phase of the adversary if there is one."""
+        """The phases of the generator, of the adversary and of the critic of a style set."""
         phases = [Phase("generator", list(self.generator.parameters()))]
-        return phases if self.adversary is None else [*phases, *self.adversary.phases()]
+        for trained in (self.adversary, self.style_set):
+            phases += [] if trained is None else trained.phases()
+        return phases
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch: "loss", and its terms "gw" and the penalties by name."""
+        if phase == STYLE_PHASE:
+            return self._style_losses(generator)
         rows = self._draw_rows(generator)
         if phase == "adversary":
             return self._adversary_losses(rows, generator)
@@ -229,6 +239,13 @@ class GenerativeObjective(Objective):
         gw = self._cross_and_self(rows, points, D, distances) - data_term
         penalty = self.adversary.penalty(rows, points)
         return {"loss": self.adversary.options.weight * penalty - gw, "gw": gw, "penalty": penalty}
+
+    def _style_losses(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of the critic of the style set."""
+        assert self.style_set is not None
+        with torch.no_grad():
+            points = self._draw_points(generator)
+        return self.style_set.losses(points, generator)
 
     def _cross_and_self(
         self, rows: Tensor, points: Tensor, D: Tensor, distances: DistanceFunctions

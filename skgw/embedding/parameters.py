@@ -73,6 +73,9 @@ class Generator(Part):
     n_init_updates : int or "auto", default="auto"
         Number of updates of the regression. "auto": 300, or twice `max_iter` of the embedding if
         that is less.
+    output_activation : {"identity", "logistic", "tanh"}, default="identity"
+        What follows the network. "logistic" and "tanh" bound the coordinates of points to (0, 1)
+        and (-1, 1) in units of the data, as pixels are.
 
     Examples
     --------
@@ -92,6 +95,7 @@ class Generator(Part):
     prior: Any = part(Prior, one_of("mixture", "normal"), default="mixture")
     init: str = param(one_of("mds", "random"), default="mds")
     n_init_updates: int | str = param(POSITIVE_INTEGER, one_of("auto"), default="auto")
+    output_activation: str = param(one_of("identity", "logistic", "tanh"), default="identity")
 
 
 @storable
@@ -215,6 +219,36 @@ class Style(Part):
 
 @storable
 @with_parameters
+class StyleSet(Part):
+    """Images in a style, whose texture generated images take on.
+
+    A critic learns to tell patches of examples from patches of generated images, and the generator
+    learns to deceive the critic. Needs `output_shape`.
+
+    Parameters
+    ----------
+    examples : array of shape (n_examples, n_components), default=None
+        Required. Images in flat rows, in the unit of the data. They need not show what the data
+        show.
+    weight : float, default=0.1
+        Weight of the cross-entropy of the critic on generated patches, in nats.
+    n_layers : int, default=2
+        Convolutions of the critic: patches have 4, 10, 22, 46 pixels in both directions for 1, 2,
+        3, 4.
+    every : int, default=1
+        Number of updates of the generator per update of the critic.
+    """
+
+    short_form: ClassVar[str] = "examples"
+
+    examples: Any = param("array-like", None, default=None, kw_only=False)
+    weight: float = param(NON_NEGATIVE, default=0.1)
+    n_layers: int = param(POSITIVE_INTEGER, default=2)
+    every: int = param(POSITIVE_INTEGER, default=1)
+
+
+@storable
+@with_parameters
 class Penalties(Part):
     """Weights of penalties on properties of generated points that distances do not determine.
 
@@ -231,6 +265,8 @@ class Penalties(Part):
         `output_shape`.
     style : Style or None, default=None
         Target class of the points.
+    style_set : StyleSet, array or None, default=None
+        Examples of a style of images; an array stands for ``StyleSet(array)``.
     anchors : Anchors or None, default=None
         Rows of the data whose points are known; ``mean=0.0`` unless the mean of the points is known
         to be the origin.
@@ -257,6 +293,7 @@ class Penalties(Part):
     l1: float = param(NON_NEGATIVE, default=0.0)
     total_variation: float = param(NON_NEGATIVE, default=0.0)
     style: Any = part(Style, None, default=None)
+    style_set: Any = part(StyleSet, "array-like", None, default=None)
     anchors: Any = part(Anchors, None, default=None)
     terms: Any = param(callable, list, tuple, None, default=None)
 

@@ -13,7 +13,7 @@ from skgw.nn.divergences import (
 )
 from skgw.nn.generators import Generator, GeneratorSpec
 from skgw.nn.geometry import pairwise_distances, polar_factor
-from skgw.nn.image_networks import IMAGE_NETWORKS, image_encoder, image_generator
+from skgw.nn.image_networks import IMAGE_NETWORKS, image_encoder, image_generator, patch_critic
 from skgw.nn.networks import FittedNetwork, mlp, without_dropout
 from skgw.nn.penalties import (
     PENALTIES,
@@ -57,6 +57,7 @@ __all__ = [
     "mmd",
     "non_saturating_loss",
     "pairwise_distances",
+    "patch_critic",
     "polar_factor",
     "procrustes_penalty",
     "without_dropout",

@@ -19,6 +19,7 @@ from skgw.nn.convolutions import (
     conv_encoder,
 )
 from skgw.nn.networks import (
+    OUTPUT_ACTIVATIONS,
     NetworkFactory,
     Shapes,
     check_layer_sizes,
@@ -32,11 +33,6 @@ from skgw.nn.weight_shapes import conv_decoder_shapes, conv_encoder_shapes, mlp_
 from skgw.storable import storable
 
 CHUNK_SIZE = 2048  # rows per forward pass of `encode` and `decode`
-OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "identity": nn.Identity,
-    "logistic": nn.Sigmoid,
-    "tanh": nn.Tanh,
-}
 CustomNetwork = nn.Module | NetworkFactory
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from skgw.fields import PositiveInteger
+from skgw.fields import OneOf, PositiveInteger
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_decoder
 from skgw.nn.image_networks import IMAGE_NETWORKS, image_generator, image_generator_shapes
 from skgw.nn.networks import (
     NETWORKS,
+    OUTPUT_ACTIVATIONS,
     NetworkFactory,
     Shapes,
     check_layer_sizes,
@@ -41,14 +42,23 @@ class Generator(nn.Module):
         Maps noise (n, prior.dim) to points (n, k).
     n_outputs : int
         Dimension k of the points.
+    output_activation : {"identity", "logistic", "tanh"}, default="identity"
+        What follows the network: its values are unbounded, in (0, 1), or in (-1, 1).
     """
 
     scale: Tensor  # (k,), not learned; the step size of the optimiser along each axis
     origin: Tensor  # (k,), not learned; the point at which the network returns zero
 
-    def __init__(self, prior: Prior, network: nn.Module, n_outputs: int) -> None:
+    def __init__(
+        self,
+        prior: Prior,
+        network: nn.Module,
+        n_outputs: int,
+        output_activation: str = "identity",
+    ) -> None:
         super().__init__()
         self.prior, self.network = prior, network
+        self.activation = OUTPUT_ACTIVATIONS[output_activation]()
         self.register_buffer("scale", torch.ones(n_outputs, dtype=torch.float32))
         self.register_buffer("origin", torch.zeros(n_outputs, dtype=torch.float32))
 
@@ -71,7 +81,14 @@ class Generator(nn.Module):
                 f"The generator returns an array of shape {tuple(points.shape)} for {len(noise)} "
                 f"points, but n_components is {len(self.scale)}."
             )
-        return torch.addcmul(self.origin, self.scale, points)
+        return torch.addcmul(self.origin, self.scale, self.activation(points))
+
+    @property
+    def midpoint(self) -> float | None:
+        """Middle of the values of the network, in units of `scale`; None if they are unbounded."""
+        if isinstance(self.activation, nn.Identity):
+            return None
+        return 0.5 if isinstance(self.activation, nn.Sigmoid) else 0.0
 
 
 @storable
@@ -94,6 +111,8 @@ class GeneratorSpec:
     output_shape : (int, int, int), default=None
         Channels, height and width in pixels, required by all names but "mlp". The product is
         `n_outputs`.
+    output_activation : {"identity", "logistic", "tanh"}, default="identity"
+        What follows the network, see `Generator`.
 
     Examples
     --------
@@ -109,6 +128,7 @@ class GeneratorSpec:
     hidden_layer_sizes: tuple[Any, ...]
     n_prior_components: PositiveInteger
     output_shape: ImageShape | None = None
+    output_activation: Annotated[str, OneOf(*OUTPUT_ACTIVATIONS)] = "identity"
 
     def _check(self) -> None:
         check_name(self.network, (*NETWORKS, *IMAGE_NETWORKS))
@@ -162,7 +182,8 @@ class GeneratorSpec:
             If a callable returns anything but a module.
         """
         source = weight_source(seed)
-        return Generator(self._prior(source), self._network(source), self.n_outputs).float()
+        prior, network = self._prior(source), self._network(source)
+        return Generator(prior, network, self.n_outputs, self.output_activation).float()
 
     def _prior(self, source: torch.Generator) -> Prior:
         if self.n_prior_components == 1:

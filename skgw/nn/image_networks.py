@@ -34,6 +34,8 @@ from skgw.nn.networks import Shapes
 IMAGE_NETWORKS = "infogan", "dcgan", "dcgan-no-norm", "wae"  # names of architectures
 MIN_PIXELS = 4  # smallest height and width of images
 WEIGHT_STD = 0.02  # of initial weights, and of initial factors of the normalisation around 1
+PATCH_CHANNELS, MAX_PATCH_CHANNELS = 64, 512  # of the first layer of `patch_critic`, of any layer
+PATCH_SLOPE = 0.2  # of the leaky ReLU of `patch_critic`
 SAME_SIZE: dict[str, Any] = {"kernel_size": 3, "stride": 1, "padding": 1}
 
 
@@ -245,6 +247,50 @@ def image_encoder(
     torch.Size([3, 2])
     """
     return _build(_encoder_plan(name, image_shape, n_outputs), generator)
+
+
+def patch_critic(
+    image_shape: ImageShape, n_layers: int, generator: torch.Generator | None = None
+) -> nn.Sequential:
+    """Build a critic of the patches of an image, in float32.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width in pixels.
+    n_layers : int
+        Number of convolutions that halve the image: patches of 4, 10, 22, 46 pixels in both
+        directions for 1, 2, 3, 4. A small image has fewer.
+    generator : torch.Generator, optional
+        Source of the weights; by default the global generator of torch.
+
+    Returns
+    -------
+    Sequential
+        Maps flat images (n, c * h * w) to one number for each patch, (n, p).
+
+    Raises
+    ------
+    ValueError
+        If the image has fewer than 4 pixels in a direction.
+
+    References
+    ----------
+    :cite:t:`isola2017`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> patch_critic((1, 8, 8), 2)(torch.randn(3, 64)).shape
+    torch.Size([3, 4])
+    """
+    channels = tuple(min(PATCH_CHANNELS << i, MAX_PATCH_CHANNELS) for i in range(n_layers))
+    maps = _halved(image_shape, channels, smallest=1)
+    plan: Plan = [nn.Unflatten(1, image_shape)]
+    for before, after in itertools.pairwise(maps):
+        plan.append(Layer(nn.Conv2d, before[0], after[0], PATCH_SLOPE, False, CONVOLUTION))
+    plan.append(Layer(nn.Conv2d, maps[-1][0], 1, None, False, {"kernel_size": 1}))
+    return _build([*plan, nn.Flatten()], generator)
 
 
 def image_generator_shapes(name: str, n_inputs: int, image_shape: ImageShape) -> Shapes:

@@ -21,6 +21,11 @@ from skgw.storable import storable
 
 NETWORKS = "mlp", "conv"  # names of architectures
 BATCH_COUNT = ".num_batches_tracked"  # end of the name of the counter of a batch normalisation
+OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
 NetworkFactory = Callable[[int, int], nn.Module]
 Network = TypeVar("Network", bound=nn.Module)
 Shapes = Iterable[tuple[str, tuple[int, ...]]]  # names of weights, and their shapes
