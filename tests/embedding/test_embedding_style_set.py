@@ -50,14 +50,32 @@ def test_the_critic_learns_to_tell_textures_apart():
     stripes = noise.reshape(-1, 8, 8)[:, :, :1].expand(-1, 8, 8).flatten(1)
     style = PatchStyle(stripes, nn.patch_critic(SHAPE, 2, seeded()), 1)
     optimizer = torch.optim.Adam(style.critic.parameters(), lr=2e-3)
-    for _ in range(60):
+    for _ in range(30):
         losses = style.losses(noise, seeded())
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
-    assert losses["critic"] < 1.0 < 2 * np.log(2)
+    assert losses["critic"] < 1.2 < 2 * np.log(2)
     assert style(stripes).mean() < style(noise).mean()
     assert style(noise).shape == (40,)
+
+
+def test_free_images_take_on_the_style(digits):
+    """Images that follow the critic become dark, or light, as the examples are."""
+    for examples in (digits, 1 - digits):
+        inputs = torch.as_tensor(examples, dtype=torch.float32)
+        style = PatchStyle(inputs, nn.patch_critic(SHAPE, 2, seeded()), 1)
+        points = torch.rand(20, 64, generator=seeded()).requires_grad_()
+        of_points = torch.optim.Adam([points], lr=0.02)
+        of_critic = torch.optim.Adam(style.critic.parameters(), lr=2e-3)
+        for _ in range(40):
+            for optimizer in (of_critic, of_points):
+                losses = style.losses(points.detach(), seeded())["loss"]
+                loss = losses if optimizer is of_critic else style(points).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        assert abs(points.detach().numpy().mean() - examples.mean()) < 0.5 * abs(0.5 - examples.mean())
 
 
 def test_the_critic_does_not_depend_on_the_unit():
@@ -73,18 +91,6 @@ def test_examples_without_contrast_are_finite():
 
 
 # ---------------------------------------------------------------------------------- the estimator
-
-
-def test_images_take_on_the_style(quick, digits):
-    """White digits on black, or black digits on white, at the same distances."""
-    for examples in (digits, 1 - digits):
-        style = Penalties(mean=0.0, style_set=StyleSet(examples, weight=0.3))
-        params = {"penalties": style, "max_iter": 100, "generator__n_init_updates": 100}
-        estimator = images(quick, **params).fit(digits)
-        samples = estimator.sample(200, random_state=0)
-        distances = [abs(samples.mean() - x.mean()) for x in (examples, 1 - examples)]
-        assert distances[0] < 0.25 < distances[1]
-        assert estimator.gw_divergence_ < 0.5  # of a single point it is 1
 
 
 def test_fits_with_a_style_set_repeat(quick, digits):
