@@ -6,10 +6,23 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skgw import GWGenerativeEmbedding
 from skgw.registration.basin_hopping import SearchSettings
 from skgw.translation.latent_matching import LatentMatchingSettings
 
-EXPECTED_FAILURES = {}  # name of a check: the reason; there is none so far
+AT_RANDOM = "batches are drawn at random: weights and repeated rows agree in distribution"
+EQUAL_WEIGHTS = "check_sample_weight_equivalence_on_{}_data"
+EXPECTED_FAILURES = {  # by the metric of GWGenerativeEmbedding: name of a check, and the reason
+    "euclidean": {EQUAL_WEIGHTS.format(kind): AT_RANDOM for kind in ("dense", "sparse")},
+    "geodesic": {EQUAL_WEIGHTS.format("dense"): AT_RANDOM},
+}
+
+
+def expected_failures(estimator):
+    if not isinstance(estimator, GWGenerativeEmbedding):
+        return {}
+    return EXPECTED_FAILURES.get(estimator.metric, {})
+
 
 # scikit-learn runs these on its own estimators only; others have to ask for them.
 BY_HAND = [
@@ -45,7 +58,7 @@ pytestmark = [
 
 @parametrize_with_checks(
     list(ESTIMATORS.values()),
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    expected_failed_checks=expected_failures,
     xfail_strict=True,
 )
 def test_checks_that_run_by_themselves(estimator, check):

@@ -191,11 +191,11 @@ class TrainedEstimator(CallbackSupportMixin, PersistenceMixin, PartsMixin, BaseE
         """
         return self._run_fit(X)
 
-    def _run_fit(self, X: Any) -> Self:
-        """The steps of every `fit` to one set of rows."""
+    def _run_fit(self, X: Any, **data: Any) -> Self:
+        """The steps of every `fit` to one set of rows; `data` are further arguments of `_fit`."""
         X = self._read(X, reset=True)
         run = TrainingRun(self)
-        self._fit(X, run)
+        self._fit(X, run, **data)
         run.finish()
         return self
 

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, validate_data
 
 from skgw.base.input_kinds import explained, refuse_condensed_distances, refuse_foreign_kinds
-from skgw.base.sklearn_compat import gives_data_frames
+from skgw.base.sklearn_compat import check_sample_weight, gives_data_frames
 from skgw.exceptions import without_warnings
 from skgw.spaces import Space, edge_lengths, is_networkx
 from skgw.spaces.build import (
@@ -290,7 +290,28 @@ def read_codes(Z: Any, n_components: int, name: str, *, argument: str = "Z") -> 
     return Z
 
 
-def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int = 1000) -> float:
+def read_weights(sample_weight: Any, X: Any) -> Array:
+    """Validate weights of the training rows of validated `X`: an array (n,) with sum 1.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or fewer than two weights are positive.
+    """
+    weights: Array = check_sample_weight(sample_weight, X)
+    weights = weights / weights.max()  # the sum is then finite
+    if np.count_nonzero(weights) < 2:
+        raise ValueError("sample_weight has 1 positive weight: at least 2 rows must have weights.")
+    return weights / weights.sum()
+
+
+def estimate_scale(
+    space: Space,
+    rng: np.random.RandomState,
+    *,
+    weights: Array | None = None,
+    max_anchors: int = 1000,
+) -> float:
     """Estimate the RMS distance of a space; 1 if all points coincide.
 
     Parameters
@@ -298,6 +319,8 @@ def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int
     space : Space
     rng : RandomState
         Source of the subset of anchors.
+    weights : array of shape (n_anchors,), optional
+        Weights of the anchors; anchors without weight are left out. By default equal.
     max_anchors : int, default=1000
         Largest number of anchors between which distances are computed.
 
@@ -306,9 +329,10 @@ def estimate_scale(space: Space, rng: np.random.RandomState, *, max_anchors: int
     ValueError
         If the metric returns negative, infinite or NaN distances, or asymmetric distances.
     """
-    n = len(space.anchors)
-    sample = np.arange(n) if n <= max_anchors else rng.choice(n, max_anchors, replace=False)
+    sample = np.arange(len(space.anchors)) if weights is None else np.flatnonzero(weights)
+    if len(sample) > max_anchors:
+        sample = sample[rng.choice(len(sample), max_anchors, replace=False)]
     D = space.between(sample, sample)
     check_finite_distances(D)
     check_distances(D, "Distances by the metric")
-    return scaled_root_mean_square(D) or 1.0
+    return scaled_root_mean_square(D, None if weights is None else weights[sample]) or 1.0

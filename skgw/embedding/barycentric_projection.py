@@ -60,7 +60,9 @@ class BarycentricProjection(NamedTuple):
         chunks = gen_batches(len(distances), self.chunk_size)
         return np.concatenate([self.conditional_plan(distances[i]) @ self.cloud for i in chunks])
 
-    def project_training_rows(self, space: Space, reference: Index) -> tuple[Array, Array]:
+    def project_training_rows(
+        self, space: Space, reference: Index, weights: Array | None = None
+    ) -> tuple[Array, Array]:
         """Plan and projections of all training rows.
 
         Parameters
@@ -69,11 +71,13 @@ class BarycentricProjection(NamedTuple):
             Space of all n training rows.
         reference : array of int of shape (r,)
             Positions of the reference rows among the anchors of `space`.
+        weights : array of shape (n,), optional
+            Weights of the training rows; by default 1 / n.
 
         Returns
         -------
         plan : array of shape (n, m)
-            In float32, with row sums 1 / n.
+            In float32; the row sums are the weights.
         projections : array of shape (n, k)
         """
         n = space.n_rows
@@ -82,7 +86,7 @@ class BarycentricProjection(NamedTuple):
         for chunk in gen_batches(n, self.chunk_size):
             distances = space.distances(np.arange(n)[chunk], reference) / self.scale
             conditional = self.conditional_plan(distances)
-            plan[chunk] = conditional / n
+            plan[chunk] = conditional / n if weights is None else conditional * weights[chunk, None]
             projections[chunk] = conditional @ self.cloud
         return plan, projections
 

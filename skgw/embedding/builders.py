@@ -105,7 +105,14 @@ def build_generator(
 
 
 def build_adversary(
-    adversary: Adversary, space: Space, scale: float, layout: Layout, *, n_updates: int, seed: int
+    adversary: Adversary,
+    space: Space,
+    scale: float,
+    layout: Layout,
+    *,
+    weights: Array | None = None,
+    n_updates: int,
+    seed: int,
 ) -> tuple[AdversarialDistances, AdversarySpecs]:
     """Build the adversary of a fit.
 
@@ -117,6 +124,8 @@ def build_adversary(
     scale : float
         RMS distance of the data.
     layout : Layout
+    weights : array of shape (n_anchors,), optional
+        Weights of the training rows; by default equal.
     n_updates : int
         Number of updates of the generator.
     seed : int
@@ -155,7 +164,7 @@ def build_adversary(
     rows = torch.as_tensor(points / scale, dtype=torch.float32)
     n_inputs, n_points = rows.shape[1], layout.n_components
     n_features = _n_features(adversary, n_inputs, n_points)
-    axes = _leading_axes(points, n_features) if n_features < n_inputs else None
+    axes = _leading_axes(points, n_features, weights) if n_features < n_inputs else None
     if adversary.shared:
         shared_shape = _shared_shape(shapes, n_inputs, n_points)
         spec = _adversary_spec(adversary, layout, shared_shape, n_inputs, n_features)
@@ -363,7 +372,10 @@ def _n_features(adversary: Adversary, n_inputs: int, n_components: int) -> int:
     return int(adversary.n_features)
 
 
-def _leading_axes(points: Array, n_axes: int) -> torch.Tensor:
-    """Principal axes of largest variance, (d, n_axes)."""
+def _leading_axes(points: Array, n_axes: int, weights: Array | None) -> torch.Tensor:
+    """Principal axes (d, n_axes) of largest variance of points (n, d) with weights (n,)."""
+    if weights is not None:  # points and their mirror images have the mean zero
+        centred = np.sqrt(weights)[:, None] * (points - np.average(points, 0, weights))
+        points = np.concatenate([centred, -centred])
     _, axes = principal_axes(points)
     return torch.as_tensor(axes[:n_axes].T.copy(), dtype=torch.float32)

@@ -57,6 +57,7 @@ def couple_with_cloud(
     n_generated: int,
     generator: torch.Generator,
     *,
+    weights: Array | None = None,
     tol: float = 1e-4,
     max_iter: int = 200,
 ) -> CloudCoupling:
@@ -72,6 +73,8 @@ def couple_with_cloud(
         Number of points in the cloud.
     generator : torch.Generator
         Source of the noise of the cloud.
+    weights : array of shape (r,), optional
+        Weights of the reference rows, positive with sum 1; by default equal.
     tol : float, default=1e-4
         L1 tolerance of the plans.
     max_iter : int, default=200
@@ -82,15 +85,20 @@ def couple_with_cloud(
     D = objective.distances(rows, rows).double()
     E = pairwise_distances(points.double())
     epsilon = objective.options.epsilon
-    cross = _cross_solution(D, E, epsilon, objective.warm_start(rows, points), tol, max_iter)
-    self_solutions = [self_solve(C, epsilon, tol=tol, max_iter=max_iter) for C in (D, E)]
+    a = None if weights is None else torch.as_tensor(weights, dtype=D.dtype, device=D.device)
+    start = objective.warm_start(rows, points, weights=a)
+    cross = _cross_solution(D, E, epsilon, start, a, tol, max_iter)
+    of_rows = self_solve(D, epsilon, tol=tol, max_iter=max_iter, a=a)
+    of_points = self_solve(E, epsilon, tol=tol, max_iter=max_iter)
     value, *self_values = (
-        float(uniform_value(solution, epsilon)) for solution in (cross, *self_solutions)
+        float(uniform_value(solution, epsilon, b=b))
+        for solution, b in ((cross, None), (of_rows, a), (of_points, None))
     )
     plan = cross.plan[0]
     to_cloud, cloud_error = extend_plan(D, plan, E, epsilon, tol=tol)
     to_data, data_error = extend_plan(E, plan.T, D, epsilon, tol=tol)
-    converged = all(bool((s.status == CONVERGED).all()) for s in (cross, *self_solutions))
+    solutions = cross, of_rows, of_points
+    converged = all(bool((s.status == CONVERGED).all()) for s in solutions)
     limit = MAX_EXTENSION_ERROR * tol
     accurate = bool(cloud_error < limit) and bool(data_error < limit)
     return CloudCoupling(
@@ -103,10 +111,16 @@ def couple_with_cloud(
 
 
 def _cross_solution(
-    D: Tensor, E: Tensor, epsilon: float, warm_start: State, tol: float, max_iter: int
+    D: Tensor,
+    E: Tensor,
+    epsilon: float,
+    warm_start: State,
+    a: Tensor | None,
+    tol: float,
+    max_iter: int,
 ) -> Solution:
     """The solution of lower value: from the last coupling of training, or a cold solve."""
-    problem = uniform_problem(D, E)
+    problem = uniform_problem(D, E, a=a)
     regs, tols = D.new_full((1,), epsilon), D.new_full((1,), tol)
     potential = warm_start.potential
     start = State(warm_start.cost.double(), None if potential is None else potential.double())

@@ -38,3 +38,4 @@ class EmbeddingState(TrainedState):
     _to_data: Annotated[Extension, Shape("m", "r")]
     _reference_space: Annotated[Space, Shape("p", "r")]
     _reference_embedding: Annotated[Array, Numbers("r", "k")]
+    _reference_weights: Annotated[Array, Numbers("r")] | None

@@ -32,6 +32,7 @@ from skgw.base.validation import (
     estimate_scale,
     read_codes,
     read_points,
+    read_weights,
     with_node_names,
 )
 from skgw.embedding.barycentric_projection import BarycentricProjection
@@ -69,7 +70,6 @@ from skgw.solvers import cpu_by_default, full_precision
 from skgw.spaces import Space, is_networkx, make_space
 from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index, Metric
-from skgw.training.batches import evenly_spaced
 from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
@@ -174,7 +174,8 @@ class GWGenerativeEmbedding(
         distances the loss compares. Each access returns new copies, in evaluation mode. Exists
         after a fit with an adversary.
     plan_ : Coupling of shape (n_samples, n_generated)
-        Coupling between training rows and `generated_`, in float32.
+        Coupling between training rows and `generated_`, in float32. Its row sums are the weights of
+        the rows, with sum 1.
     loss_curve_ : list of float
         Normalised discrepancy of the mini-batch of each update, relative to the mean squared
         distance. From the first update of an adversary on, the discrepancy between its features.
@@ -269,7 +270,7 @@ class GWGenerativeEmbedding(
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
 
     @whole_fit
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the generator and embed the training rows.
 
         Parameters
@@ -279,6 +280,10 @@ class GWGenerativeEmbedding(
             graph.
         y : None
             Ignored.
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows as points of the space, by default equal. A row of weight 2 counts
+            as two rows. A row of weight 0 does not count: it is embedded, as `transform` embeds new
+            rows; a node of a graph stays on the paths of others.
 
         Returns
         -------
@@ -298,21 +303,27 @@ class GWGenerativeEmbedding(
         IgnoredWeightsWarning
             If a networkx graph has edge weights that differ, and `edge_length` is "auto".
         """
-        return self._run_fit(X)
+        return self._run_fit(X, sample_weight=sample_weight)
 
-    def _fit(self, X: Any, run: TrainingRun) -> None:
+    def _fit(self, X: Any, run: TrainingRun, sample_weight: Any = None) -> None:
+        weights = None if sample_weight is None else read_weights(sample_weight, X)
         space = make_space(
             X,
             metric=self._metric,
             n_neighbors=self.n_neighbors,
             rng=run.rng,
             max_anchors=self.max_anchors,
+            weights=weights,
         )
-        scale = estimate_scale(space, run.rng)
+        anchor_weights = None if weights is None else weights[space.anchors]
+        scale = estimate_scale(space, run.rng, weights=anchor_weights)
         if scale > MAX_RELATIVE_SCALE * float(np.finfo(self._dtype).max):
             raise ValueError(f"Distances leave the range of {self._dtype}; pass float64 rows.")
-        n_updates, last = self._n_updates(X.shape[0]), self._last_generator()
-        objective, spec, adversary_specs = self._build(space, scale, n_updates, last, run)
+        n_rows = X.shape[0] if weights is None else int(np.count_nonzero(weights))
+        n_updates, last = self._n_updates(n_rows), self._last_generator()
+        objective, spec, adversary_specs = self._build(
+            space, scale, anchor_weights, n_updates, last, run
+        )
         n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
         run.begin(X, n_init_updates, n_updates, n_more_steps=1)
         if n_init_updates:
@@ -320,26 +331,29 @@ class GWGenerativeEmbedding(
                 objective, run.noise(INITIALIZATION_SEED), image_shape=spec.output_shape,
                 n_updates=n_init_updates, report=run.initializing,
             )  # fmt: skip
-        weights = None if last is None else last.weights
         history = run.train(
-            objective, X, n_updates, run.noise(), curve="gw", initial_weights=weights
-        )
+            objective, X, n_updates, run.noise(), curve="gw", checkpoint_key=weights,
+            initial_weights=None if last is None else last.weights,
+        )  # fmt: skip
         self._scale = scale
         self._generator = FittedNetwork.of(objective.generator, spec)
         self._adversary = None
         if objective.adversary is not None and adversary_specs is not None:
             self._adversary = objective.adversary.fitted(adversary_specs)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
-        reference = np.sort(evenly_spaced(objective.order, self.max_reference).cpu().numpy())
+        rows, row_weights = objective.reference_rows(self.max_reference)
+        reference = rows.cpu().numpy()
+        self._reference_weights = None if row_weights is None else row_weights.cpu().numpy()
         run.say(f"coupling of {len(reference)} rows with {self.n_generated} generated points")
         self._couple_with_cloud(objective, reference, run.noise(CLOUD_SEED))
         run.step("coupling")
-        self._embed_training_rows(space, reference)
+        self._embed_training_rows(space, reference, weights)
 
     def _build(
         self,
         space: Space,
         scale: float,
+        weights: Array | None,
         n_updates: int,
         last: FittedNetwork[nn.Generator] | None,
         run: TrainingRun,
@@ -352,7 +366,7 @@ class GWGenerativeEmbedding(
         if self.adversary is not None:
             adversary, adversary_specs = build_adversary(
                 Adversary.read(self.adversary), space, scale, layout,
-                n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
+                weights=weights, n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
             )  # fmt: skip
         penalties, anchors = Penalties.read(self.penalties), None
         if penalties.anchors is not None:
@@ -367,7 +381,8 @@ class GWGenerativeEmbedding(
             style_set = build_style_set(style, scale, layout, run.seed + STYLE_SEED)
             regularizers.append(Regularizer("style_set", style.weight, style_set))
         optimizer = GWOptimizer.read(self.optimizer)
-        train, held_out = self._split(len(space.anchors), run.rng)
+        counted = np.arange(len(space.anchors)) if weights is None else np.flatnonzero(weights)
+        train, held_out = self._split(counted, run.rng)
         objective = GenerativeObjective(
             space, scale, generator,
             GenerationOptions(
@@ -376,7 +391,7 @@ class GWGenerativeEmbedding(
             ),
             rng=run.rng, train=train, held_out=held_out,
             regularizers=regularizers,
-            adversary=adversary, anchors=anchors, style_set=style_set,
+            adversary=adversary, anchors=anchors, style_set=style_set, weights=weights,
         )  # fmt: skip
         return objective.to(run.device), spec, adversary_specs
 
@@ -392,15 +407,15 @@ class GWGenerativeEmbedding(
     def _auto_updates(self, n_rows: int) -> int:
         return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))
 
-    def _split(self, n: int, rng: np.random.RandomState) -> tuple[Index, Index]:
+    def _split(self, anchors: Index, rng: np.random.RandomState) -> tuple[Index, Index]:
         """Positions of the training anchors, in order, and of the held-out anchors."""
         if not self._held_out_share:
-            return np.arange(n), np.arange(0)
-        train, held_out = hold_out(rng.permutation(n), self._held_out_share, min_held_out=2)
+            return anchors, anchors[:0]
+        train, held_out = hold_out(rng.permutation(anchors), self._held_out_share, min_held_out=2)
         return np.sort(train), held_out
 
     @tensor_in_tensor_out
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit and return `embedding_`.
 
         Parameters
@@ -409,13 +424,16 @@ class GWGenerativeEmbedding(
             As for `fit`.
         y : None
             Ignored.
+        sample_weight : array of shape (n_samples,), optional
+            As for `fit`.
 
         Returns
         -------
         array of shape (n_samples, n_components)
             An array or a tensor like `X`.
         """
-        return with_node_names(self, self.fit(X, y).embedding_.copy(), X)
+        self.fit(X, y, sample_weight=sample_weight)
+        return with_node_names(self, self.embedding_.copy(), X)
 
     @tensor_in_tensor_out
     def transform(self, X: Any) -> Any:
@@ -620,6 +638,9 @@ class GWGenerativeEmbedding(
         D = np.concatenate(list(projection.distances(X)))  # (n_rows, n_reference)
         Dz = euclidean_distances(projection.project(D), self._reference_embedding)
         D *= self._scale
+        if self._reference_weights is not None:
+            root = np.sqrt(self._reference_weights)
+            D, Dz = D * root, Dz * root
         return -weighted_distortion(D, Dz, sample_weight, X)
 
     def __sklearn_tags__(self) -> Tags:
@@ -660,8 +681,9 @@ class GWGenerativeEmbedding(
     ) -> None:
         """Generate the cloud, couple it with the reference rows, and choose its coordinates."""
         coupling = couple_with_cloud(
-            objective, reference, self.n_generated, noise, max_iter=self.max_coupling_iter
-        )
+            objective, reference, self.n_generated, noise, weights=self._reference_weights,
+            max_iter=self.max_coupling_iter,
+        )  # fmt: skip
         if not coupling.converged:
             warn_user(
                 "The coupling between training rows and generated points has not converged; raise "
@@ -686,16 +708,19 @@ class GWGenerativeEmbedding(
         mean, axes = self._axes
         return (points - mean) @ (self._scale * axes)
 
-    def _embed_training_rows(self, space: Space, reference: Index) -> None:
+    def _embed_training_rows(self, space: Space, reference: Index, weights: Array | None) -> None:
         """Project the training rows, as `transform` projects new rows."""
         self._reference_space = space.restrict(reference)
-        plan, embedding = self._projection.project_training_rows(space, reference)
+        plan, embedding = self._projection.project_training_rows(space, reference, weights)
         self.plan_, self.embedding_ = Coupling(plan), embedding
         self._reference_embedding = embedding[space.anchors[reference]]
-        anchors = np.arange(space.n_rows) if space.n_rows <= self.max_anchors else reference
+        anchors, anchor_weights = reference, self._reference_weights
+        if space.n_rows <= self.max_anchors:
+            anchors, anchor_weights = np.arange(space.n_rows), weights
         self.stress_ = normalized_stress(
-            space, embedding, anchors, scale=self._scale, chunk_size=self.chunk_size
-        )
+            space, embedding, anchors, scale=self._scale, weights=anchor_weights,
+            chunk_size=self.chunk_size,
+        )  # fmt: skip
 
     @property
     def _projection(self) -> BarycentricProjection:

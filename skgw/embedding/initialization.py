@@ -103,7 +103,7 @@ def initialize_by_scaling(
     prior = model.prior
     if not isinstance(prior, MixturePrior):
         return
-    landmarks = evenly_spaced(objective.order, N_LANDMARKS)
+    landmarks = evenly_spaced(objective.order, N_LANDMARKS, objective.mass)
     n = len(landmarks)
     D = objective.distances(landmarks, landmarks).double()
     targets = classical_scaling(D, len(model.scale)).float()

@@ -19,8 +19,14 @@ from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State, initializers
 from skgw.spaces import Space
-from skgw.spaces.finite import Index
-from skgw.training.batches import draw_batch, draw_uniform_batch, stratified_order
+from skgw.spaces.finite import Array, Index
+from skgw.training.batches import (
+    draw_batch,
+    draw_uniform_batch,
+    draw_weighted_batch,
+    evenly_spaced,
+    stratified_order,
+)
 from skgw.training.gw_loss import (
     MAX_COLD_STEPS,
     cold_solve,
@@ -106,9 +112,13 @@ class GenerativeObjective(Objective):
         well, so that the loss is least where rows and points have the same distances to the pairs.
     style_set : PatchStyle, optional
         A critic of patches that is trained; its penalty is one of the regularizers.
+    weights : array of shape (n_anchors,), optional
+        Weights of the anchors, positive for training and validation anchors; by default equal.
+        Batches are drawn in proportion.
     """
 
     order: Tensor  # (N,), training anchors in stratified order
+    mass: Tensor | None  # (N,), cumulative weights of `order`; None for equal weights
     held_out: Tensor  # (N',), validation anchors
     matrix: Tensor | None  # (N, N), all distances between anchors, up to `max_cached` anchors
     last_rows: Tensor  # (n,), rows of the last batch
@@ -131,18 +141,25 @@ class GenerativeObjective(Objective):
         adversary: AdversarialDistances | None = None,
         anchors: AnchorPairs | None = None,
         style_set: PatchStyle | None = None,
+        weights: Array | None = None,
     ) -> None:
         super().__init__()
         self.regularizers, self.adversary = nn.ModuleList(regularizers), adversary
         self.style_set = style_set
         self.anchors, self.alpha = anchors, 1.0 if anchors is None else anchors.alpha
         self.generator, self.options, self.scale = generator, options, scale
-        n = min(options.batch_size, len(train))
         point_limit = max(MAX_POINTS_PER_ROW * len(train), MIN_POINT_LIMIT)
         self.n_points = min(options.batch_size, point_limit)
-        order = stratified_order(space.between, train, n, rng)
+        n_strata = min(options.batch_size, len(train))
+        order = stratified_order(space.between, train, n_strata, rng)
+        mass = _cumulative_weights(weights, order)
+        n = n_strata if mass is None else self.n_points  # heavy rows are in a batch several times
         validation = torch.as_tensor(held_out[: options.max_held_out])
+        if len(validation):
+            held_out_mass = _cumulative_weights(weights, validation.numpy())
+            validation = evenly_spaced(validation, len(validation), held_out_mass)
         self.register_buffer("order", torch.as_tensor(order), persistent=False)
+        self.register_buffer("mass", mass, persistent=False)
         self.register_buffer("held_out", validation, persistent=False)
         self.register_buffer("matrix", self._all_distances(space), persistent=False)
         self._between = space.between
@@ -199,20 +216,46 @@ class GenerativeObjective(Objective):
         block = self._between(i.cpu().numpy(), j.cpu().numpy()) / self.scale
         return torch.as_tensor(block, dtype=torch.float32, device=i.device)
 
+    def reference_rows(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """At most n training anchors, in increasing order, and their weights if these differ."""
+        if self.mass is None:
+            return evenly_spaced(self.order, n).sort().values, None
+        if len(self.order) <= n:
+            rows, by_row = self.order.sort()
+            weights = self.mass.diff(prepend=self.mass.new_zeros(1))[by_row]
+        else:
+            rows, weights = evenly_spaced(self.order, n, self.mass).unique(return_counts=True)
+        return rows, (weights / weights.sum()).double()
+
     def warm_start(
-        self, rows: Tensor, points: Tensor, distances: DistanceFunctions | None = None
+        self,
+        rows: Tensor,
+        points: Tensor,
+        distances: DistanceFunctions | None = None,
+        *,
+        weights: Tensor | None = None,
     ) -> State:
-        """Start of a solve for rows (n,) and points (m, k), from the coupling of the last batch."""
+        """Start of a solve for rows (n,) and points (m, k), from the coupling of the last batch.
+
+        The rows have `weights` (n,), by default equal.
+        """
         distances = distances or self.data_distances
+        a, b = uniform_weights(len(rows), len(points), points)
+        if weights is not None:
+            a = weights[None].to(a)
         return initializers.warm_start(
             distances.rows(rows, self.last_rows)[None],
             self.last_plan,
             distances.points(points, self.last_points)[None],
-            *uniform_weights(len(rows), len(points), points),
+            a,
+            b,
         )
 
     def _draw_rows(self, generator: torch.Generator) -> Tensor:
         """Positions of the rows of a batch, (n,)."""
+        if self.mass is not None:
+            n, stratified = len(self.last_rows), self.options.stratified
+            return draw_weighted_batch(self.order, self.mass, n, generator, stratified=stratified)
         draw = draw_batch if self.options.stratified else draw_uniform_batch
         return draw(self.order, len(self.last_rows), generator)
 
@@ -304,3 +347,13 @@ class GenerativeObjective(Objective):
         everything = np.arange(n)
         D = space.between(everything, everything) / self.scale
         return torch.as_tensor(D, dtype=torch.float32)
+
+
+def _cumulative_weights(weights: Array | None, positions: Index) -> Tensor | None:
+    """Cumulative weights (N,) of positions (N,), up to 1; None if they are equal."""
+    if weights is None:
+        return None
+    own = weights[positions]
+    if (own == own[0]).all():
+        return None
+    return torch.as_tensor(np.cumsum(own) / own.sum(), dtype=torch.float64)

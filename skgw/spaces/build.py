@@ -46,6 +46,7 @@ def make_space(
     n_neighbors: int,
     rng: np.random.RandomState,
     max_anchors: int = MAX_ANCHORS,
+    weights: Array | None = None,
 ) -> Space:
     """Build the space of validated training rows.
 
@@ -63,6 +64,8 @@ def make_space(
         Source of the random subset of anchors.
     max_anchors : int, default=2048
         Largest number of anchors of a graph.
+    weights : array of shape (n,), optional
+        Weights of the rows; a subset of anchors has rows with weight only.
 
     Returns
     -------
@@ -92,9 +95,9 @@ def make_space(
             return matrix_space(X)
         if stores_all_distances(X):
             return matrix_space(X.toarray())
-        return graph_space(X, rng, max_anchors=max_anchors)
+        return graph_space(X, rng, max_anchors=max_anchors, weights=weights)
     if metric == "geodesic":
-        return geodesic_space(X, n_neighbors, rng, max_anchors=max_anchors)
+        return geodesic_space(X, n_neighbors, rng, max_anchors=max_anchors, weights=weights)
     return feature_space(X, metric)
 
 
@@ -152,7 +155,11 @@ def matrix_space(X: Array) -> MatrixSpace:
 
 
 def graph_space(
-    graph: sparse.csr_array, rng: np.random.RandomState, *, max_anchors: int = MAX_ANCHORS
+    graph: sparse.csr_array,
+    rng: np.random.RandomState,
+    *,
+    max_anchors: int = MAX_ANCHORS,
+    weights: Array | None = None,
 ) -> GraphSpace:
     """Build the space of the nodes of a graph under shortest paths.
 
@@ -164,13 +171,15 @@ def graph_space(
         Source of the random subset of anchors.
     max_anchors : int, default=2048
         Largest number of anchors.
+    weights : array of shape (n,), optional
+        As for `choose_anchors`.
 
     Raises
     ------
     ValueError
         If the graph is not connected.
     """
-    anchors = choose_anchors(graph.shape[0], rng, max_anchors)
+    anchors = choose_anchors(graph.shape[0], rng, max_anchors, weights)
     matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
     return GraphSpace(matrix=np.ascontiguousarray(matrix), anchors=anchors)
 
@@ -182,6 +191,7 @@ def geodesic_space(
     *,
     hops: bool = False,
     max_anchors: int = MAX_ANCHORS,
+    weights: Array | None = None,
 ) -> GeodesicSpace:
     """Build the space of features under shortest paths between Euclidean nearest neighbours.
 
@@ -196,11 +206,13 @@ def geodesic_space(
         If True, every edge has length 1. If False, an edge has its Euclidean length.
     max_anchors : int, default=2048
         Largest number of anchors.
+    weights : array of shape (n,), optional
+        As for `choose_anchors`.
     """
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
-    anchors = choose_anchors(len(X), rng, max_anchors)
+    anchors = choose_anchors(len(X), rng, max_anchors, weights)
     edge_length = "hops" if hops else "weight"
     matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
@@ -248,11 +260,22 @@ def _nearest(X: Array, n_neighbors: int) -> tuple[Array, Array, Array]:
     return np.nonzero(near)[0], j[near], length[near]
 
 
-def choose_anchors(n: int, rng: np.random.RandomState, max_anchors: int = MAX_ANCHORS) -> Index:
-    """Choose all of n rows, or a random subset of `max_anchors` rows in increasing order."""
+def choose_anchors(
+    n: int,
+    rng: np.random.RandomState,
+    max_anchors: int = MAX_ANCHORS,
+    weights: Array | None = None,
+) -> Index:
+    """Choose all of n rows, or a random subset of `max_anchors` rows in increasing order.
+
+    A subset has no rows without weight, if there are `weights` (n,).
+    """
     if n <= max_anchors:
         return np.arange(n)
-    return np.sort(rng.choice(n, max_anchors, replace=False))
+    rows = np.arange(n) if weights is None else np.flatnonzero(weights)
+    if len(rows) <= max_anchors:
+        return rows
+    return np.sort(rows[rng.choice(len(rows), max_anchors, replace=False)])
 
 
 def check_finite_distances(D: Array) -> None:
@@ -261,11 +284,17 @@ def check_finite_distances(D: Array) -> None:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")
 
 
-def scaled_root_mean_square(D: Array) -> float:
-    """Root mean square of distances; the squares neither overflow nor underflow."""
+def scaled_root_mean_square(D: Array, weights: Array | None = None) -> float:
+    """Root mean square of distances D (n, m); the squares neither overflow nor underflow.
+
+    With `weights` (n,) of rows and columns, the mean is weighted.
+    """
     largest = float(D.max(initial=0.0))
     if largest == 0:
         return 0.0
+    if weights is not None and np.ptp(weights) > 0:
+        share = weights / weights.sum()
+        return largest * float(np.sqrt(share @ np.square(D / largest) @ share))
     return largest * float(np.sqrt(np.mean(np.square(D / largest, dtype=np.float64))))
 
 

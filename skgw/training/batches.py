@@ -55,8 +55,15 @@ def stratified_order(
     return np.concatenate(ordered)
 
 
-def evenly_spaced(order: Tensor, n: int) -> Tensor:
-    """Take at most n points of `order` (N,) at evenly spaced positions: indices (min(n, N),)."""
+def evenly_spaced(order: Tensor, n: int, mass: Tensor | None = None) -> Tensor:
+    """Take at most n points of `order` (N,) at evenly spaced positions: indices (min(n, N),).
+
+    With cumulative weights `mass` (N,) take n points at evenly spaced shares of the mass: a heavy
+    point is taken several times.
+    """
+    if mass is not None:
+        share = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+        return order[_positions(share, mass)]
     n = min(n, len(order))
     position = (torch.arange(n, dtype=torch.float32) + 0.5) * (len(order) / n)
     return order[position.long().to(order.device)]
@@ -80,3 +87,30 @@ def draw_uniform_batch(order: Tensor, n: int, generator: torch.Generator) -> Ten
     """Draw n points of `order` (N,) uniformly, without replacement: indices (n,)."""
     chosen = torch.randperm(len(order), generator=generator)[:n]
     return order[chosen.to(order.device)]
+
+
+def draw_weighted_batch(
+    order: Tensor, mass: Tensor, n: int, generator: torch.Generator, *, stratified: bool
+) -> Tensor:
+    """Draw n points of `order` (N,) in proportion to their weights, with replacement: indices (n,).
+
+    Parameters
+    ----------
+    order : Tensor of shape (N,)
+    mass : Tensor of shape (N,)
+        Cumulative weights of the points in order, up to 1.
+    n : int
+    generator : torch.Generator
+    stratified : bool
+        Draw one point from each of n consecutive runs of equal mass. False: independent points.
+    """
+    share = torch.rand(n, generator=generator, dtype=torch.float64)
+    if stratified:
+        share = (torch.arange(n) + share) / n
+    return order[_positions(share, mass)]
+
+
+def _positions(share: Tensor, mass: Tensor) -> Tensor:
+    """Positions at which the cumulative weights `mass` (N,) reach shares (n,) of their sum."""
+    found = torch.searchsorted(mass, share.to(mass.device) * mass[-1], right=True)
+    return found.clamp_max(len(mass) - 1)

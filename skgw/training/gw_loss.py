@@ -28,12 +28,26 @@ def uniform_weights(n: int, m: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def uniform_problem(
-    D: Tensor, E: Tensor, M: Tensor | None = None, alpha: float = 1.0
+    D: Tensor,
+    E: Tensor,
+    M: Tensor | None = None,
+    alpha: float = 1.0,
+    *,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
 ) -> QuadraticProblem:
-    """The problem of two distance matrices (n, n) and (m, m) with uniform weights."""
-    weights = uniform_weights(len(D), len(E), D)
+    """The problem of two distance matrices (n, n) and (m, m) with uniform weights.
+
+    Weights `a` (n,) and `b` (m,) of positive numbers with sum 1 replace the uniform weights.
+    """
+    uniform_a, uniform_b = uniform_weights(len(D), len(E), D)
     return quadratic_problem(
-        D[None], E[None], *weights, M=None if M is None else M[None], alpha=alpha
+        D[None],
+        E[None],
+        uniform_a if a is None else a[None],
+        uniform_b if b is None else b[None],
+        M=None if M is None else M[None],
+        alpha=alpha,
     )
 
 
@@ -75,9 +89,10 @@ def self_solve(
     max_iter: int,
     M: Tensor | None = None,
     alpha: float = 1.0,
+    a: Tensor | None = None,
 ) -> Solution:
-    """Solve the problem of a space with itself from the identity coupling."""
-    problem = uniform_problem(D, D, M, alpha)
+    """Solve the problem of a space with itself from the identity coupling, with weights `a`."""
+    problem = uniform_problem(D, D, M, alpha, a=a, b=a)
     reg, tols = (D.new_full((1,), x) for x in (alpha * epsilon, tol))
     start = identity_start(problem)
     return minimize(problem, reg, start, tol=tols, max_iter=max_iter, symmetric=True)
@@ -90,10 +105,11 @@ def lower_solution(first: Solution, second: Solution, epsilon: float) -> Solutio
     return second if is_lower or not bool(first_value.isfinite()) else first
 
 
-def uniform_value(solution: Solution, epsilon: float) -> Tensor:
-    """GW_eps of a solution of a `uniform_problem`, (1,)."""
+def uniform_value(solution: Solution, epsilon: float, *, b: Tensor | None = None) -> Tensor:
+    """GW_eps of a solution of a `uniform_problem` with weights `b` (m,) of the columns, (1,)."""
     m = solution.plan.shape[2]
-    b, reg = solution.energy.new_full((1, m), 1 / m), solution.energy.new_full((1,), epsilon)
+    reg = solution.energy.new_full((1,), epsilon)
+    b = solution.energy.new_full((1, m), 1 / m) if b is None else b[None]
     return entropic_value(solution.plan, solution.potential, solution.energy, b, reg)
 
 

@@ -4,7 +4,13 @@ import torch
 from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
-from skgw.training.batches import draw_batch, draw_uniform_batch, evenly_spaced, stratified_order
+from skgw.training.batches import (
+    draw_batch,
+    draw_uniform_batch,
+    draw_weighted_batch,
+    evenly_spaced,
+    stratified_order,
+)
 
 
 @pytest.fixture
@@ -124,3 +130,23 @@ def test_uniform_batches_are_drawn_without_replacement():
     counts = torch.bincount(batches.flatten() - 100, minlength=30)
     assert (counts - 4000 / 30).abs().max() < 5 * (4000 / 30) ** 0.5
     assert len(draw_uniform_batch(order, 99, noise)) == 30
+
+
+MASS = torch.tensor([0.5, 0.5 + 1 / 8, 1.0], dtype=torch.float64)  # shares of 1/2, 1/8 and 3/8
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_weighted_batches_are_drawn_in_proportion(stratified):
+    order, noise = torch.tensor([7, 3, 5]), torch.Generator().manual_seed(0)
+    batches = [
+        draw_weighted_batch(order, MASS, 16, noise, stratified=stratified) for _ in range(500)
+    ]
+    counts = torch.stack([torch.bincount(batch, minlength=8)[order] for batch in batches]).double()
+    assert (counts.mean(0) - torch.tensor([8.0, 2.0, 6.0])).abs().max() < 0.5
+    assert bool((counts.std(0) < 1e-9).all()) == stratified  # the shares are whole numbers
+
+
+def test_evenly_spaced_shares_of_the_mass():
+    order = torch.tensor([7, 3, 5])
+    assert evenly_spaced(order, 8, MASS).tolist() == [7, 7, 7, 7, 3, 5, 5, 5]
+    assert evenly_spaced(order, 2, 4 * MASS).tolist() == [7, 5]
