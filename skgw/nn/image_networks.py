@@ -34,7 +34,7 @@ from skgw.nn.networks import Shapes
 IMAGE_NETWORKS = "infogan", "dcgan", "dcgan-no-norm", "wae"  # names of architectures
 MIN_PIXELS = 4  # smallest height and width of images
 WEIGHT_STD = 0.02  # of initial weights, and of initial factors of the normalisation around 1
-PATCH_CHANNELS, MAX_PATCH_CHANNELS = 64, 512  # of the first layer of `patch_critic`, of any layer
+PATCH_CHANNELS, MAX_PATCH_CHANNELS = 32, 256  # of the first layer of `patch_critic`, of any layer
 PATCH_SLOPE = 0.2  # of the leaky ReLU of `patch_critic`
 SAME_SIZE: dict[str, Any] = {"kernel_size": 3, "stride": 1, "padding": 1}
 

@@ -1,0 +1,250 @@
+"""Sheets of images: the paper's setting, and what takes away the freedom that distances leave.
+
+    python -m benchmarks.embedding.image_sheets mnist.npz --max-iter 150 --sheets sheets
+
+The set is an archive as `skgw.datasets.load_images` reads it, of grey images. All variants have the
+InfoGAN generator of Chen et al. and total variation. "paper" is Bunne et al. (2019): adversary with
+beta = 10, uniform batches, normal noise, random weights. "smoothest cloud" has no adversary and
+begins at the smoothest of all rotations of the principal coordinates. "64 anchors" knows the images
+of 64 training rows. The others have a style set too: the training images themselves, or images in
+another style, in which the 64 images are known then.
+
+Measures are taken on samples as they are generated, in the hidden layer of a classifier of training
+images in the style of the variant; the rows "after the map" are measured after the orthogonal map
+that agrees with the model's own coupling. To compare with: draws of a normal distribution along 50
+principal axes, and held-out images. A sheet of training has a row for each of five moments, the
+same noise components in a column; a sheet of samples has a row for each variant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import grey_dilation
+
+from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
+from benchmarks.embedding.images import Judge, normal_samples
+from benchmarks.embedding.samples import TITLES, in_place
+from skgw import GWGenerativeEmbedding
+from skgw.datasets import load_images
+from skgw.embedding import (
+    Anchors,
+    Generator,
+    Penalties,
+    Prior,
+    StyleSet,
+    paper_settings,
+)
+
+Array = NDArray[Any]
+N_MEASURED = 1000  # images on either side of a measure
+N_ANCHORS = 64  # training rows whose images are known
+N_EXAMPLES = 1000  # images of a style set
+N_SHOWN, ZOOM = 16, 2  # images in a row of a sheet; sheet pixels per image pixel
+N_COMPONENTS = 256  # Gaussians of the noise
+BETA = 10.0  # weight of the penalty on the adversary in the paper, a sum over the batch
+MOMENTS = 0.0, 0.1, 0.25, 0.5, 1.0  # shares of the training at which images are shown
+TV, ANCHOR_WEIGHT, STYLE_WEIGHT = 0.02, 4.0, 0.05  # weights of the penalties
+PAPER, SMOOTHEST, ANCHORED = "paper", "smoothest cloud", "64 anchors"
+WITH_STYLE = "64 anchors, style set"
+BOLD, INVERTED = "bold", "inverted"
+NORMAL, HELD_OUT = "normal distribution", "held-out images"
+VARIANTS = PAPER, SMOOTHEST, ANCHORED, WITH_STYLE, INVERTED, BOLD, NORMAL, HELD_OUT
+COLUMNS = {
+    "updates": ("updates", 0),
+    "process time, s": ("seconds", 0),
+    "divergence": ("divergence", 4),
+    "distances": ("distances", 3),
+    "precision": ("precision", 3),
+    "recall": ("recall", 3),
+    "coverage": ("coverage", 3),
+    "Frechet": ("frechet", 2),
+    "confidence": ("confidence", 3),
+    "coverage after the map": ("coverage_map", 3),
+    "Frechet after the map": ("frechet_map", 2),
+}
+TABLES = {
+    "image_sheets": summary(
+        {"set": lambda cell: TITLES.get(cell["data"], cell["data"]), "samples": "variant"},
+        {
+            "updates": ("updates", 0),
+            "process time, s": ("seconds", 0),
+            "distances": ("distances", 3),
+            "precision": ("precision", 3),
+            "recall": ("recall", 3),
+            "coverage": ("coverage", 3),
+            "Fréchet": ("frechet", 1),
+            "coverage after the map": ("coverage_map", 3),
+            "Fréchet after the map": ("frechet_map", 1),
+        },
+    )
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training images and their classes, and two sets of images that are held out."""
+
+    train: Array
+    classes: Array
+    test: Array
+    other: Array
+    shape: tuple[int, int, int]
+
+
+@lru_cache(maxsize=1)
+def split(archive: Path, rows: int, seed: int) -> Split:
+    X, y, shape = load_images(archive, split="train")
+    order = np.random.default_rng(seed).permutation(len(X))[: 2 * N_MEASURED + rows]
+    X = X[order].astype(np.float32)
+    X /= X.max()
+    test, other, train = np.split(X, [N_MEASURED, 2 * N_MEASURED])
+    return Split(train, y[order][2 * N_MEASURED :], test, other, shape)
+
+
+def in_style(X: Array, variant: str, shape: tuple[int, int, int]) -> Array:
+    """Images in the style of a variant; most variants have the style of the data."""
+    if variant == INVERTED:
+        return 1 - X
+    if variant == BOLD:
+        images = X.reshape(-1, *shape)
+        return grey_dilation(images, size=(1, 1, 3, 3)).reshape(len(X), -1)
+    return X
+
+
+class Album:
+    """A term of the loss that is zero, and keeps the images of some batches."""
+
+    def __init__(self, n_updates: int) -> None:
+        self.moments = {max(1, round(share * n_updates)) for share in MOMENTS}
+        self.n_seen = 0
+        self.rows: list[Array] = []
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        self.n_seen += 1
+        if self.n_seen in self.moments:
+            shown = torch.linspace(0, len(points) - 1, N_SHOWN).long()
+            self.rows.append(points.detach()[shown].numpy().copy())
+        return points.new_zeros(())
+
+
+def make_model(variant: str, seed: int, images: Split, album: Album, updates: int) -> Any:
+    if variant == PAPER:
+        settings = paper_settings(BETA)
+        settings["generator"].set_params(network="infogan", output_activation="tanh")
+        settings["adversary"].set_params(network="infogan", image_shape=images.shape)
+        settings["penalties"].set_params(total_variation=TV)
+    else:
+        prior, bounded = Prior(n_components=N_COMPONENTS), variant != SMOOTHEST
+        activation = "logistic" if bounded else "identity"
+        settings = {
+            "generator": Generator(
+                "infogan", prior=prior, n_init_updates=updates, output_activation=activation
+            ),
+            "penalties": Penalties(mean=0.0, total_variation=TV),
+        }
+    styled: Callable[[Array], Array] = partial(in_style, variant=variant, shape=images.shape)
+    if variant not in (PAPER, SMOOTHEST):
+        known = styled(images.train[:N_ANCHORS])
+        anchors = Anchors(np.arange(N_ANCHORS), known, weight=ANCHOR_WEIGHT)
+        settings["penalties"].set_params(anchors=anchors)
+    if variant not in (PAPER, SMOOTHEST, ANCHORED):
+        examples = styled(images.train[-N_EXAMPLES:])
+        settings["penalties"].set_params(style_set=StyleSet(examples, weight=STYLE_WEIGHT))
+    settings["penalties"].set_params(terms=album)
+    return GWGenerativeEmbedding(
+        images.train.shape[1], output_shape=images.shape, max_iter=updates, random_state=seed,
+        **settings,
+    )  # fmt: skip
+
+
+def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: Any) -> Figures:
+    """Of a variant's samples, or of those that it is compared with."""
+    images = split(args.path, settings["rows"], seed)
+    style = partial(in_style, variant=variant, shape=images.shape)
+    judge, test = Judge(style(images.train), images.classes), style(images.test)
+    if variant in (NORMAL, HELD_OUT):
+        normal = normal_samples(images.train, N_MEASURED, seed)
+        samples = normal if variant == NORMAL else images.other
+        show(args, variant, samples, [])
+        return judge.measure(samples.astype(np.float32), test)
+    album = Album(settings["max_iter"])
+    model = make_model(variant, seed, images, album, settings["max_iter"])
+    start = time.process_time()
+    model.fit(images.train)
+    seconds = time.process_time() - start
+    samples = model.sample(N_MEASURED, random_state=seed).astype(np.float32)
+    show(args, variant, samples, album.rows)
+    figures = {"seconds": seconds, "updates": model.n_iter_, "divergence": model.gw_divergence_}
+    figures |= judge.measure(samples, test)
+    if variant in (PAPER, SMOOTHEST):
+        moved = in_place(model, samples).astype(np.float32)
+        after = judge.measure(moved, test)
+        figures |= {"coverage_map": after["coverage"], "frechet_map": after["frechet"]}
+        show(args, f"{variant}, after the map", moved, [])
+    return figures
+
+
+def show(args: argparse.Namespace, variant: str, samples: Array, moments: list[Array]) -> None:
+    """Write a row of samples, and a sheet of moments of training, as pictures."""
+    if args.sheets is None:
+        return
+    name = f"{args.path.stem}-{variant.replace(',', '').replace(' ', '-')}"
+    write(args.sheets / f"{name}.png", [samples[:N_SHOWN], samples[N_SHOWN : 2 * N_SHOWN]])
+    if moments:
+        write(args.sheets / f"{name}-training.png", moments)
+
+
+def write(path: Path, rows: list[Array]) -> None:
+    """Rows of square grey images, each row from its 1 % to its 99 % quantile."""
+    from PIL import Image
+
+    lines = []
+    for row in rows:
+        side = round(row.shape[1] ** 0.5)
+        low, high = np.quantile(row, [0.01, 0.99])
+        pixels = np.clip((row - low) / (high - low or 1.0), 0, 1).reshape(-1, side, side)
+        lines.append(np.concatenate(list(pixels), axis=1))
+    picture = Image.fromarray((255 * np.concatenate(lines)).astype(np.uint8))
+    size = ZOOM * picture.width, ZOOM * picture.height
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.resize(size, Image.Resampling.NEAREST).save(path, optimize=True)
+
+
+def main() -> None:
+    args = _options()
+    updates = 150 if args.max_iter == "auto" else args.max_iter
+    shared = {"data": args.path.stem, "rows": args.rows, "max_iter": updates}
+    cells = [
+        {**shared, "variant": variant, "seed": seed}
+        for seed in seeds(args)
+        for variant in args.variants
+    ]
+    print_figures(run(cells, partial(measure, args=args), args), ["data", "variant"], COLUMNS)
+
+
+def _options() -> argparse.Namespace:
+    options = parser(__doc__, "image_sheets", TABLES)
+    options.set_defaults(seeds=1)
+    options.add_argument(
+        "path", type=Path, help="an .npz archive, an IDX file, or a folder with either"
+    )
+    options.add_argument("--rows", type=int, default=4000, help="training images (default 4000)")
+    options.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=VARIANTS, metavar="NAME"
+    )
+    options.add_argument("--sheets", type=Path, help="folder of the pictures")
+    return options.parse_args()
+
+
+if __name__ == "__main__":
+    main()
