@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import common, records
-from benchmarks.embedding import constraints
+from benchmarks.embedding import constraints, image_sheets
 from benchmarks.tables import Table, pivot, short, spread, summary, write_csv
 
 TABLES = {"scores": summary({"data": "data"}, {"score": ("score", 2)})}
@@ -192,3 +193,20 @@ def test_the_share_of_samples_in_a_style_is_measured():
         for name in ("none", "l1", "half plane")
     ]
     assert shares == [None, None, 0.5]
+
+
+def test_an_album_keeps_five_moments_of_training():
+    album = image_sheets.Album(20)
+    for i in range(20):
+        assert album(torch.full((32, 4), float(i))) == 0
+    assert [row[0, 0] for row in album.rows] == [0, 1, 4, 9, 19]
+    assert {row.shape for row in album.rows} == {(image_sheets.N_SHOWN, 4)}
+
+
+def test_styles_of_images():
+    X = np.zeros((2, 25))
+    X[:, 12] = 1
+    assert np.array_equal(image_sheets.in_style(X, "inverted", (1, 5, 5)), 1 - X)
+    bold = image_sheets.in_style(X, "bold", (1, 5, 5)).reshape(2, 5, 5)
+    assert (bold.sum((1, 2)) == 9).all()
+    assert image_sheets.in_style(X, "paper", (1, 5, 5)) is X
