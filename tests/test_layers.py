@@ -15,7 +15,8 @@ import skgw
 ROOT = Path(skgw.__file__).parent.parent
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "skgw").rglob("*.py"))
 
-BOTTOM = {"encoding", "exceptions", "fields", "files", "storable"}  # every part may import these
+# Every part may import these.
+BOTTOM = {"encoding", "exceptions", "fields", "files", "storable", "threads"}
 
 # What each part of skgw may import from skgw, besides itself and the bottom. From the top down.
 BELOW = {
@@ -39,6 +40,7 @@ BELOW = {
     "storable": {"fields"},
     "fields": set(),
     "exceptions": set(),
+    "threads": set(),
     "_version": set(),
 }  # fmt: skip
 BELOW["__init__"] = set(BELOW)
@@ -83,6 +85,7 @@ INSIDE["__init__"] = set(INSIDE)
 ARRAYS = {"numpy", "scipy", "torch"}
 OTHERS = {
     "exceptions": {"sklearn"},
+    "threads": {"threadpoolctl", "torch"},
     "storable": set(),
     "fields": {"numpy"},
     "files": {"numpy", "safetensors"},

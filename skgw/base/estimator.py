@@ -35,6 +35,7 @@ from skgw.metrics import relative_distortion
 from skgw.registration.principal_axes import principal_axes
 from skgw.solvers import cpu_by_default
 from skgw.spaces.finite import Array
+from skgw.threads import distances_work, threads_for
 from skgw.training.process_group import ProcessGroup
 
 UNSAVED_PARAMETERS = ("checkpoint",)  # a path of this machine, to which `fit` writes
@@ -100,7 +101,8 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a method of arrays: it takes tensors, too.
 
     If the first of its arguments that is neither None nor a number is a tensor, an array that the
-    method returns becomes a tensor on the same device.
+    method returns becomes a tensor on the same device. The method runs on as many threads as the
+    distances between its rows occupy.
     """
     _, *names = inspect.signature(method).parameters  # without self
 
@@ -109,7 +111,7 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
         given = dict(zip(names, args, strict=False)) | kwargs
         values = (given[name] for name in names if name in given)
         first = next((x for x in values if not isinstance(x, Number | None)), None)
-        with cpu_by_default():
+        with cpu_by_default(), threads_for(distances_work(*given.values())):
             out = method(
                 self,
                 *map(_without_tensor, args),

@@ -17,6 +17,7 @@ from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random
 from skgw.base.parameters import Part, parts_of
 from skgw.base.sklearn_compat import CallbackTask
 from skgw.files import check_folder
+from skgw.threads import network_work, threads_for
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
 from skgw.training.process_group import current_process_group, join_process_group
 
@@ -148,14 +149,15 @@ class TrainingRun:
         )
         if self.checkpoint is not None and self.process_group.is_first:
             self.checkpoint.prepare()
-        history = train(
-            objective,
-            options,
-            noise,
-            report=self._report,
-            checkpoint=self.checkpoint,
-            report_resumed=self._report_resumed,
-        )
+        with threads_for(network_work(objective, params.batch_size)):
+            history = train(
+                objective,
+                options,
+                noise,
+                report=self._report,
+                checkpoint=self.checkpoint,
+                report_resumed=self._report_resumed,
+            )
         params.n_iter_ = history.n_iter
         params.loss_curve_ = history.losses[curve]
         params.validation_curve_ = history.validation

@@ -70,6 +70,7 @@ from skgw.solvers import cpu_by_default, full_precision
 from skgw.spaces import Space, is_networkx, make_space
 from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index, Metric
+from skgw.threads import network_work, threads_for
 from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
@@ -606,7 +607,7 @@ class GWGenerativeEmbedding(
     def _generate(self, latent: Array) -> Array:
         """Map latents (n, latent_dim) to points (n, k)."""
         network = self.generator_
-        with torch.no_grad():
+        with torch.no_grad(), threads_for(network_work(network, len(latent))):
             latents = torch.as_tensor(latent, dtype=torch.float32, device=self._device())
             return network(latents).cpu().numpy()
 

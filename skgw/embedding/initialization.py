@@ -13,6 +13,7 @@ from skgw.nn.convolutions import ImageShape
 from skgw.nn.global_generator import seeded_global
 from skgw.registration.landmark_scaling import centred_gram
 from skgw.solvers import full_precision
+from skgw.threads import network_work, threads_for
 from skgw.training.batches import evenly_spaced
 
 Report = Callable[[int, int, Tensor], bool]
@@ -121,7 +122,8 @@ def initialize_by_scaling(
     if widths.any() and image_shape is None and model.midpoint is None:
         model.scale.copy_(widths.clamp_min(MIN_RELATIVE_WIDTH * widths.max()))
     without_dropout(model)
-    with seeded_global(generator.initial_seed(), model):
+    work = network_work(model, objective.n_points)
+    with seeded_global(generator.initial_seed(), model), threads_for(work):
         _regress(model, prior, targets, objective.n_points, n_updates, generator, report)
 
 

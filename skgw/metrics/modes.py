@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 from sklearn.metrics import pairwise_distances_argmin_min
 
+from skgw.threads import threads_by_rows
+
 from ._checks import Floats, check_positive, check_whole, float_matrix, in_one_frame, same_width
 
 
@@ -46,6 +48,7 @@ class ModeCoverage:
     mass_error: float
 
 
+@threads_by_rows
 def mode_coverage(
     samples: ArrayLike,
     centers: ArrayLike,

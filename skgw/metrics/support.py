@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigvalsh
 from sklearn.neighbors import NearestNeighbors
 
+from skgw.threads import threads_by_rows
+
 from ._checks import Floats, check_whole, float_matrix, in_one_frame, same_width, two_samples
 
 ROUNDING = 1e-12  # of squared distances, over the squared norms that they are computed from
@@ -39,6 +41,7 @@ class SampleSupport:
     coverage: float
 
 
+@threads_by_rows
 def sample_support(
     samples: ArrayLike, reference: ArrayLike, *, n_neighbors: int = 5
 ) -> SampleSupport:
@@ -125,6 +128,7 @@ def _share_in_balls(
     return inside / len(queries)
 
 
+@threads_by_rows
 def frechet_distance(X: ArrayLike, Y: ArrayLike) -> float:
     """Squared 2-Wasserstein distance of the normal distributions with the moments of X and Y.
 

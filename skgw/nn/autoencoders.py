@@ -31,6 +31,7 @@ from skgw.nn.networks import (
 )
 from skgw.nn.weight_shapes import conv_decoder_shapes, conv_encoder_shapes, mlp_shapes, prefixed
 from skgw.storable import storable
+from skgw.threads import network_work, threads_for
 
 CHUNK_SIZE = 2048  # rows per forward pass of `encode` and `decode`
 CustomNetwork = nn.Module | NetworkFactory
@@ -283,6 +284,7 @@ def _in_chunks(
     try:
         own = np.array(rows, dtype=np.float32)  # rows may be read-only, which tensors cannot be
         chunks = torch.from_numpy(own).split(chunk_size)
-        return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
+        with threads_for(network_work(module, min(len(own), chunk_size))):
+            return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
     finally:
         module.train(training)

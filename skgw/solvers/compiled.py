@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 
 from skgw.solvers.inputs import NumpyArray as Array
+from skgw.threads import allowed_threads
 
 Scalar = np.floating[Any]
 
@@ -68,8 +68,8 @@ def log_weights(b: Array) -> Array:
 
 
 def solve_each(solve: Callable[[int], None], n_problems: int) -> None:
-    """Call `solve` for each problem of a batch, on at most as many threads as torch uses."""
-    n_threads = min(torch.get_num_threads(), n_problems)
+    """Call `solve` for each problem of a batch, on at most as many threads as torch may use."""
+    n_threads = min(allowed_threads(), n_problems)
     if n_threads == 1:
         for k in range(n_problems):
             solve(k)

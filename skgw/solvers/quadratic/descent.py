@@ -37,6 +37,7 @@ from skgw.solvers.quadratic.outer_step import (
 )
 from skgw.solvers.result import State
 from skgw.solvers.settings import DESCENT, DescentSettings
+from skgw.threads import elements_work, threads_for
 
 __all__ = [
     "CONVERGED",
@@ -114,7 +115,8 @@ def minimize(
         solve_coupling, symmetric=symmetric, backend=backend, settings=settings
     )
     linear = functools.partial(linear, budget=AnnealingBudget(settings.max_levels))
-    with torch.inference_mode():  # saves a sixth of the time of operations on small tensors
+    # Inference mode saves a sixth of the time of operations on small tensors.
+    with threads_for(elements_work(start.cost.numel())), torch.inference_mode():
         solution = _descend(
             problem, reg, start, plan, first_reg, coarse, tol, max_iter, linear, settings
         )
