@@ -219,12 +219,26 @@ def _shape(rows: Any) -> tuple[int, int, int]:
     return (1, len(rows), 1) if isinstance(rows, Sized) else (1, 0, 1)
 
 
-def threads_by_rows(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function of arrays: it runs on the threads that their distances occupy."""
+def matrices_work(*matrices: Any) -> int:
+    """Multiply-adds that take the time of an operation on each element of the largest matrix.
 
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        with threads_for(distances_work(*args, *kwargs.values())):
-            return function(*args, **kwargs)
+    Parameters
+    ----------
+    *matrices : object
+        As for `distances_work`.
+    """
+    return elements_work(max((math.prod(_shape(matrix)) for matrix in matrices), default=0))
 
-    return wrapper
+
+def threads_by(work: Callable[..., float]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function: it runs on the threads that `work`, of its arguments, occupies."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            with threads_for(work(*args, *kwargs.values())):
+                return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate

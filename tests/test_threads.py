@@ -28,12 +28,15 @@ from skgw.embedding import Adversary, Generator, Penalties, Style
 from skgw.solvers import solve_gromov
 from skgw.threads import (
     _OF_PROCESS,
+    ELEMENT_WORK,
     PLACES,
     WORK_PER_THREAD,
     _pools,
     allowed_threads,
     distances_work,
+    matrices_work,
     network_work,
+    threads_by,
     threads_for,
 )
 
@@ -323,3 +326,19 @@ def test_work_of_networks():
 )
 def test_work_of_distances(sets, work):
     assert distances_work(*sets) == work
+
+
+def test_work_of_matrices():
+    assert (
+        matrices_work(np.zeros((3, 10, 20)), np.zeros((5, 5)), "auto", None) == 600 * ELEMENT_WORK
+    )
+
+
+def test_a_function_has_threads_for_its_arguments(three_threads):
+    @threads_by(distances_work)
+    def threads(X, other=None):
+        return torch.get_num_threads()
+
+    large = np.zeros((2**14, 1))
+    found = threads(large[:9]), threads(large), threads(large[:9], other=large)
+    assert found == (1, 3, 3)

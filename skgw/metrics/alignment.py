@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skgw.solvers.problems import plan_cost
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import (
     Floats,
@@ -26,7 +26,7 @@ from ._checks import (
 )
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def foscttm(X: ArrayLike, Y: ArrayLike) -> float:
     """Fraction of samples closer than the true match, averaged over both domains.
 
@@ -83,7 +83,7 @@ def _closer_than_match(source: Floats, target: Floats) -> float:
     return float(total / (len(source) * (len(source) - 1)))
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def match_rate(plan: ArrayLike, matches: ArrayLike | None = None, *, k: int = 1) -> float:
     """Share of rows whose true match is among the k heaviest entries of their row of the plan.
 
@@ -132,7 +132,7 @@ def _match_columns(matches: ArrayLike | None, n: int, m: int) -> NDArray[Any]:
     return columns
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def label_transfer_accuracy(
     X: ArrayLike, labels: ArrayLike, Y: ArrayLike, labels_y: ArrayLike, *, n_neighbors: int = 5
 ) -> float:
@@ -179,7 +179,7 @@ def label_transfer_accuracy(
     return float(classifier.score(translated, column_or_1d(labels)))
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Accuracy up to the best one-to-one renaming of the predicted classes.
 
@@ -218,7 +218,7 @@ def permuted_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(true))
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def gw_ratio(
     Dx: ArrayLike, Dy: ArrayLike, plan: ArrayLike, matches: ArrayLike | None = None
 ) -> float:

@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr, wasserstein_distance
 from sklearn.manifold import trustworthiness
 
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import Floats, condensed_distances, float_matrix, power_of_two
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def distance_rank_correlation(distances: ArrayLike, embedding: ArrayLike) -> float:
     """Spearman correlation of given distances with Euclidean distances in an embedding.
 
@@ -79,7 +79,7 @@ def rank_correlation(given: Floats, embedded: Floats) -> float:
     return float(spearmanr(given, embedded).statistic)
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def relative_distortion(distances: ArrayLike, embedded_distances: ArrayLike) -> float:
     """Frobenius norm of the error of embedded distances, relative to the norm of the distances.
 
@@ -137,7 +137,7 @@ def _unit_and_norm(D: Floats) -> tuple[float, float]:
     return unit, float(np.linalg.norm(D / unit))
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def distance_distribution_error(distances: ArrayLike, other_distances: ArrayLike) -> float:
     """Wasserstein distance between two distributions of pairwise distances.
 

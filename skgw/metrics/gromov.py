@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from skgw.solvers import gw_divergence
 from skgw.spaces import feature_space
 from skgw.spaces.build import scaled_root_mean_square
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import (
     Floats,
@@ -25,7 +25,7 @@ from ._checks import (
 Metric = str | Callable[..., float]
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def gw_discrepancy(
     X: ArrayLike,
     Y: ArrayLike,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import Floats, check_positive, check_whole, float_matrix, in_one_frame, same_width
 
@@ -48,7 +48,7 @@ class ModeCoverage:
     mass_error: float
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def mode_coverage(
     samples: ArrayLike,
     centers: ArrayLike,

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from skgw.registration.initial_similarities import principal_similarities, random_similarities
 from skgw.registration.similarity import Similarity, first_distinct, rigid_of_matches
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import Floats, check_positive, check_whole, float_matrix, in_one_frame
 
@@ -47,7 +47,7 @@ class RigidSearchSettings:
     max_iter: int = 30
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def rigid_alignment(
     samples: ArrayLike,
     reference: ArrayLike,

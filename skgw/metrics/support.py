@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigvalsh
 from sklearn.neighbors import NearestNeighbors
 
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import Floats, check_whole, float_matrix, in_one_frame, same_width, two_samples
 
@@ -41,7 +41,7 @@ class SampleSupport:
     coverage: float
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def sample_support(
     samples: ArrayLike, reference: ArrayLike, *, n_neighbors: int = 5
 ) -> SampleSupport:
@@ -128,7 +128,7 @@ def _share_in_balls(
     return inside / len(queries)
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def frechet_distance(X: ArrayLike, Y: ArrayLike) -> float:
     """Squared 2-Wasserstein distance of the normal distributions with the moments of X and Y.
 

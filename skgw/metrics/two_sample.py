@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from skgw.threads import threads_by_rows
+from skgw.threads import distances_work, threads_by
 
 from ._checks import Floats, in_one_frame, two_samples
 
 
-@threads_by_rows
+@threads_by(distances_work)
 def nearest_neighbor_two_sample(
     X: ArrayLike, Y: ArrayLike, *, random_state: int | np.random.RandomState | None = None
 ) -> float:

@@ -24,11 +24,11 @@ from skgw.solvers.quadratic.sensitivity import Parameters, differentiable
 from skgw.solvers.quadratic.unbalanced import absolute_penalties, solve_unbalanced
 from skgw.solvers.result import Array, GromovResult, State
 from skgw.solvers.scales import absolute_reg, problem_scale, shift_for_kl
-from skgw.threads import threads_by_rows
+from skgw.threads import matrices_work, threads_by
 
 
 @names_from_pot
-@threads_by_rows
+@threads_by(matrices_work)
 @full_precision()
 def solve_gromov(
     Ca: Array,
