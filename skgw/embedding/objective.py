@@ -151,7 +151,8 @@ class GenerativeObjective(Objective):
         point_limit = max(MAX_POINTS_PER_ROW * len(train), MIN_POINT_LIMIT)
         self.n_points = min(options.batch_size, point_limit)
         n_strata = min(options.batch_size, len(train))
-        order = stratified_order(space.between, train, n_strata, rng)
+        weighted = weights is not None and np.ptp(weights[train]) > 0
+        order = stratified_order(space.between, train, n_strata, rng, weights if weighted else None)
         mass = _cumulative_weights(weights, order)
         n = n_strata if mass is None else self.n_points  # heavy rows are in a batch several times
         validation = torch.as_tensor(held_out[: options.max_held_out])

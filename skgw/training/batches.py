@@ -15,12 +15,17 @@ Distances = Callable[[Index, Index], NDArray[Any]]
 
 
 def stratified_order(
-    distances: Distances, index: Index, n_strata: int, rng: np.random.RandomState
+    distances: Distances,
+    index: Index,
+    n_strata: int,
+    rng: np.random.RandomState,
+    weights: NDArray[Any] | None = None,
 ) -> Index:
     """Order points so that consecutive points are close together.
 
     Parts of the points are halved by the order of d(x, p) - d(x, q), for two distant points p and
     q, until every part has at most ``n / n_strata`` points; there are up to ``2 * n_strata`` parts.
+    With weights, halves and parts have shares of the weight in place of numbers of points.
 
     Parameters
     ----------
@@ -32,17 +37,20 @@ def stratified_order(
         Number of strata: runs of ``n / n_strata`` consecutive points.
     rng : RandomState
         Source of the first point p of each part.
+    weights : array of shape (m,), optional
+        Positive weights of the points by their index; by default equal.
 
     Returns
     -------
     array of int of shape (n,)
         `index`, reordered.
     """
-    size = len(index) / n_strata
+    weights = np.ones(index.max() + 1) if weights is None else weights
+    size = weights[index].sum() / n_strata
     parts, ordered = [index], []
     while parts:
         part = parts.pop()
-        if len(part) <= max(size, 1):
+        if len(part) == 1 or weights[part].sum() <= size:
             ordered.append(part)
             continue
         p = part[[rng.randint(len(part))]]
@@ -50,7 +58,8 @@ def stratified_order(
         to_p = distances(p, part)[0]
         q = part[[to_p.argmax()]]
         nearer = np.argsort(to_p - distances(q, part)[0], kind="stable")
-        half = len(part) // 2
+        mass = np.cumsum(weights[part[nearer]])
+        half = np.searchsorted(mass, mass[-1] / 2, side="right").clip(1, len(part) - 1)
         parts += [part[nearer[half:]], part[nearer[:half]]]
     return np.concatenate(ordered)
 

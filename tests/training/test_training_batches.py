@@ -150,3 +150,29 @@ def test_evenly_spaced_shares_of_the_mass():
     order = torch.tensor([7, 3, 5])
     assert evenly_spaced(order, 8, MASS).tolist() == [7, 7, 7, 7, 3, 5, 5, 5]
     assert evenly_spaced(order, 2, 4 * MASS).tolist() == [7, 5]
+
+
+@pytest.mark.parametrize("n_strata", [1, 8, 200, 999])
+def test_weights_of_the_order(points, n_strata):
+    """Equal weights change nothing, and other weights lose no point."""
+    points = points[:40]
+    between = lambda i, j: cdist(points[i], points[j])  # noqa: E731
+    rng = np.random.RandomState
+    expected = stratified_order(between, np.arange(40), n_strata, rng(0))
+    equal = stratified_order(between, np.arange(40), n_strata, rng(0), np.full(40, 2.0))
+    assert_array_equal(equal, expected)
+    weights = np.where(points[:, 0] > np.median(points[:, 0]), 3.0, 1.0)
+    order = stratified_order(between, np.arange(40), n_strata, rng(0), weights)
+    assert_array_equal(np.sort(order), np.arange(40))
+
+
+def test_two_far_clusters_of_equal_weight_are_the_halves():
+    """30 points of weight 1 and 10 points of weight 3."""
+    points = np.random.default_rng(0).normal(size=(40, 2)) + np.repeat([0, 100], [30, 10])[:, None]
+    weights = np.repeat([1.0, 3.0], [30, 10])
+    order = stratified_order(
+        lambda i, j: cdist(points[i], points[j]),
+        np.arange(40), 8, np.random.RandomState(0), weights,
+    )  # fmt: skip
+    of_second = order >= 30
+    assert np.abs(np.diff(of_second.astype(int))).sum() == 1  # one after the other
