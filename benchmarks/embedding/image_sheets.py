@@ -5,9 +5,9 @@
 The set is an archive as `skgw.datasets.load_images` reads it, of grey images. All variants have the
 InfoGAN generator of Chen et al. and total variation. "paper" is Bunne et al. (2019): adversary with
 beta = 10, uniform batches, normal noise, random weights. "smoothest cloud" has no adversary and
-begins at the smoothest of all rotations of the principal coordinates. "64 anchors" knows the images
-of 64 training rows. The others have a style set too: the training images themselves, or images in
-another style, in which the 64 images are known then.
+begins at the smoothest of all rotations of the principal coordinates. "64 anchors" and "512
+anchors" know the images of so many training rows. The others know 512 and have a style set:
+training images as they are, or in another style, in which the 512 images are known then.
 
 Measures are taken on samples as they are generated, in the hidden layer of a classifier of training
 images in the style of the variant; the rows "after the map" are measured after the orthogonal map
@@ -44,21 +44,23 @@ from skgw.embedding import (
     StyleSet,
     paper_settings,
 )
+from skgw.nn.networks import OUTPUT_ACTIVATIONS
 
 Array = NDArray[Any]
 N_MEASURED = 1000  # images on either side of a measure
-N_ANCHORS = 64  # training rows whose images are known
 N_EXAMPLES = 1000  # images of a style set
 N_SHOWN, ZOOM = 16, 2  # images in a row of a sheet; sheet pixels per image pixel
 N_COMPONENTS = 256  # Gaussians of the noise
+N_INIT_UPDATES = 200  # of the regression on the principal coordinates
 BETA = 10.0  # weight of the penalty on the adversary in the paper, a sum over the batch
 MOMENTS = 0.0, 0.1, 0.25, 0.5, 1.0  # shares of the training at which images are shown
-TV, ANCHOR_WEIGHT, STYLE_WEIGHT = 0.02, 4.0, 0.05  # weights of the penalties
-PAPER, SMOOTHEST, ANCHORED = "paper", "smoothest cloud", "64 anchors"
-WITH_STYLE = "64 anchors, style set"
+TV, ANCHOR_WEIGHT, STYLE_WEIGHT = 0.02, 10.0, 0.02  # weights of the penalties
+LEARNING_RATE = 5e-4  # of all variants
+PAPER, SMOOTHEST, WITH_STYLE = "paper", "smoothest cloud", "512 anchors, style set"
 BOLD, INVERTED = "bold", "inverted"
+N_ANCHORS = {"64 anchors": 64, "512 anchors": 512, WITH_STYLE: 512, INVERTED: 512, BOLD: 512}
 NORMAL, HELD_OUT = "normal distribution", "held-out images"
-VARIANTS = PAPER, SMOOTHEST, ANCHORED, WITH_STYLE, INVERTED, BOLD, NORMAL, HELD_OUT
+VARIANTS = PAPER, SMOOTHEST, *N_ANCHORS, NORMAL, HELD_OUT
 COLUMNS = {
     "updates": ("updates", 0),
     "process time, s": ("seconds", 0),
@@ -137,32 +139,34 @@ class Album:
         return points.new_zeros(())
 
 
-def make_model(variant: str, seed: int, images: Split, album: Album, updates: int) -> Any:
+def make_model(
+    variant: str, seed: int, images: Split, album: Album, *, updates: int, activation: str
+) -> Any:
     if variant == PAPER:
         settings = paper_settings(BETA)
         settings["generator"].set_params(network="infogan", output_activation="tanh")
         settings["adversary"].set_params(network="infogan", image_shape=images.shape)
         settings["penalties"].set_params(total_variation=TV)
     else:
-        prior, bounded = Prior(n_components=N_COMPONENTS), variant != SMOOTHEST
-        activation = "logistic" if bounded else "identity"
+        prior = Prior(n_components=N_COMPONENTS)
         settings = {
             "generator": Generator(
-                "infogan", prior=prior, n_init_updates=updates, output_activation=activation
+                "infogan", prior=prior, n_init_updates=N_INIT_UPDATES, output_activation=activation
             ),
             "penalties": Penalties(mean=0.0, total_variation=TV),
         }
     styled: Callable[[Array], Array] = partial(in_style, variant=variant, shape=images.shape)
-    if variant not in (PAPER, SMOOTHEST):
-        known = styled(images.train[:N_ANCHORS])
-        anchors = Anchors(np.arange(N_ANCHORS), known, weight=ANCHOR_WEIGHT)
+    if variant in N_ANCHORS:
+        known = np.arange(N_ANCHORS[variant])
+        anchors = Anchors(known, styled(images.train[known]), weight=ANCHOR_WEIGHT)
         settings["penalties"].set_params(anchors=anchors)
-    if variant not in (PAPER, SMOOTHEST, ANCHORED):
+    if variant in (WITH_STYLE, INVERTED, BOLD):
         examples = styled(images.train[-N_EXAMPLES:])
         settings["penalties"].set_params(style_set=StyleSet(examples, weight=STYLE_WEIGHT))
     settings["penalties"].set_params(terms=album)
     return GWGenerativeEmbedding(
         images.train.shape[1], output_shape=images.shape, max_iter=updates, random_state=seed,
+        learning_rate_init=LEARNING_RATE,
         **settings,
     )  # fmt: skip
 
@@ -178,7 +182,10 @@ def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: An
         show(args, variant, samples, [])
         return judge.measure(samples.astype(np.float32), test)
     album = Album(settings["max_iter"])
-    model = make_model(variant, seed, images, album, settings["max_iter"])
+    model = make_model(
+        variant, seed, images, album,
+        updates=settings["max_iter"], activation=settings["activation"],
+    )  # fmt: skip
     start = time.process_time()
     model.fit(images.train)
     seconds = time.process_time() - start
@@ -224,6 +231,7 @@ def main() -> None:
     args = _options()
     updates = 150 if args.max_iter == "auto" else args.max_iter
     shared = {"data": args.path.stem, "rows": args.rows, "max_iter": updates}
+    shared["activation"] = args.activation
     cells = [
         {**shared, "variant": variant, "seed": seed}
         for seed in seeds(args)
@@ -241,6 +249,9 @@ def _options() -> argparse.Namespace:
     options.add_argument("--rows", type=int, default=4000, help="training images (default 4000)")
     options.add_argument(
         "--variants", nargs="+", choices=VARIANTS, default=VARIANTS, metavar="NAME"
+    )
+    options.add_argument(
+        "--activation", choices=OUTPUT_ACTIVATIONS, default="identity", help="of the generator"
     )
     options.add_argument("--sheets", type=Path, help="folder of the pictures")
     return options.parse_args()
