@@ -66,15 +66,15 @@ class AnchorPairs(nn.Module):
         """
         return mean_squared_differences(self.row_distances[rows], self._of_points(points))
 
-    def between_rows(self, rows: Tensor) -> Tensor:
-        """Mean squared difference (n, n) between rows at positions (n,)."""
-        to_pairs = self.row_distances[rows]
-        return mean_squared_differences(to_pairs, to_pairs)
+    def between_rows(self, rows: Tensor, others: Tensor) -> Tensor:
+        """Mean squared difference (n, m) between rows at positions (n,) and (m,)."""
+        return mean_squared_differences(self.row_distances[rows], self.row_distances[others])
 
-    def between_points(self, points: Tensor) -> Tensor:
-        """Mean squared difference (m, m) between points (m, k), with a gradient."""
+    def between_points(self, points: Tensor, others: Tensor) -> Tensor:
+        """Mean squared difference (n, m) between points (n, k) and (m, k), with a gradient."""
         to_pairs = self._of_points(points)
-        return mean_squared_differences(to_pairs, to_pairs)
+        to_others = to_pairs if others is points else self._of_points(others)
+        return mean_squared_differences(to_pairs, to_others)
 
     def _of_points(self, points: Tensor) -> Tensor:
         """Distances (m, K) from points (m, k) to the known points."""

@@ -2,13 +2,13 @@
 
 The distances of a row to the reference rows give the row a conditional plan over the cloud, by the
 out-of-sample extension of the coupling between reference rows and cloud. The projection of the row
-is the mean of the cloud points under this plan. Training rows and new rows are projected alike. In
-the other direction, the features of a point are the mean of the features of the reference rows.
+is the mean of the cloud points under this plan: a point within the convex hull of the cloud, whose
+distances are too short. In the other direction, the features of a point are the mean of the
+features of the reference rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,11 +46,6 @@ class BarycentricProjection(NamedTuple):
     to_data: Extension
     chunk_size: int = 2048
 
-    def distances(self, X: Any) -> Iterator[Array]:
-        """Scaled distances from validated rows to the r reference rows, in chunks (b, r)."""
-        for chunk in self.space.chunks_from_new(X, self.chunk_size):
-            yield chunk / self.scale
-
     def conditional_plan(self, distances: Array) -> Array:
         """Conditional plan (n, m) over the cloud, from scaled distances (n, r)."""
         return self.to_cloud.rows(distances).astype(self.cloud.dtype, copy=False)
@@ -60,10 +55,10 @@ class BarycentricProjection(NamedTuple):
         chunks = gen_batches(len(distances), self.chunk_size)
         return np.concatenate([self.conditional_plan(distances[i]) @ self.cloud for i in chunks])
 
-    def project_training_rows(
+    def plan_of_training_rows(
         self, space: Space, reference: Index, weights: Array | None = None
-    ) -> tuple[Array, Array]:
-        """Plan and projections of all training rows.
+    ) -> Array:
+        """Plan of all training rows.
 
         Parameters
         ----------
@@ -76,19 +71,16 @@ class BarycentricProjection(NamedTuple):
 
         Returns
         -------
-        plan : array of shape (n, m)
+        array of shape (n, m)
             In float32; the row sums are the weights.
-        projections : array of shape (n, k)
         """
         n = space.n_rows
         plan = np.empty((n, len(self.cloud)), dtype=np.float32)
-        projections = np.empty((n, self.cloud.shape[1]), dtype=self.cloud.dtype)
         for chunk in gen_batches(n, self.chunk_size):
             distances = space.distances(np.arange(n)[chunk], reference) / self.scale
             conditional = self.conditional_plan(distances)
             plan[chunk] = conditional / n if weights is None else conditional * weights[chunk, None]
-            projections[chunk] = conditional @ self.cloud
-        return plan, projections
+        return plan
 
     def features(self, Z: Array) -> Array:
         """Features (b, d) of points of the embedding (b, k); the space must have features.

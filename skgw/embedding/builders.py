@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,15 @@ from sklearn.utils.validation import check_array, column_or_1d
 from skgw import nn
 from skgw.embedding.adversary import AdversarialDistances, AdversaryOptions
 from skgw.embedding.anchors import AnchorPairs
-from skgw.embedding.parameters import Adversary, Anchors, Generator, Penalties, Prior, StyleSet
+from skgw.embedding.parameters import (
+    LATENT_DIM,
+    Adversary,
+    Anchors,
+    Generator,
+    Penalties,
+    Prior,
+    StyleSet,
+)
 from skgw.embedding.style import style_penalty
 from skgw.embedding.style_set import PatchStyle
 from skgw.nn.convolutions import ImageShape, check_image_shape
@@ -49,8 +58,24 @@ class Layout:
     output_shape: ImageShape | None
 
 
-def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
+def starts_at_mixture(generator: Generator, layout: Layout) -> bool:
+    """Whether the noise is a mixture that is fitted to placed rows, which the network moves."""
+    is_free = layout.output_shape is None and Prior.read(generator.prior).latent_dim is None
+    form = generator.init, generator.network, generator.output_activation
+    return is_free and form == ("mds", "mlp", "identity")
+
+
+def generator_spec(
+    generator: Generator, layout: Layout, n_fitted: int | None = None
+) -> nn.GeneratorSpec:
     """The specification of the generator network.
+
+    Parameters
+    ----------
+    generator : Generator
+    layout : Layout
+    n_fitted : int, optional
+        Number of components of a fitted mixture.
 
     Raises
     ------
@@ -67,10 +92,11 @@ def generator_spec(generator: Generator, layout: Layout) -> nn.GeneratorSpec:
         shape = check_image_shape(shape, layout.n_components, name="output_shape")
     return nn.GeneratorSpec(
         n_outputs=layout.n_components,
-        latent_dim=prior.latent_dim,
+        latent_dim=layout.n_components if n_fitted else prior.latent_dim or LATENT_DIM,
         network=generator.network,
         hidden_layer_sizes=layout.hidden_layer_sizes,
-        n_prior_components=prior.n_components,
+        n_prior_components=n_fitted or prior.n_components,
+        residual=bool(n_fitted),
         output_shape=shape,
         output_activation=generator.output_activation,
     )
@@ -96,6 +122,8 @@ def build_generator(
     """
     if last is None:
         return spec.build(seed)
+    if spec.residual and last.spec.residual:  # the data chose the number of components
+        spec = dataclasses.replace(spec, n_prior_components=last.spec.n_prior_components)
     if last.spec != spec:
         raise ValueError(
             "warm_start continues the last fit's generator: n_components, generator, "

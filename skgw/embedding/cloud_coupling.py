@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from skgw.embedding.objective import GenerativeObjective
 from skgw.nn import pairwise_distances
-from skgw.solvers import State, full_precision
+from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension, extend_plan
-from skgw.solvers.quadratic import CONVERGED, Solution, minimize
+from skgw.solvers.quadratic import CONVERGED
 from skgw.spaces.finite import Array, Index
 from skgw.training.gw_loss import (
     cold_solve,
     lower_solution,
+    matched_start,
     self_solve,
+    solve_from,
     uniform_problem,
     uniform_value,
 )
@@ -58,10 +59,14 @@ def couple_with_cloud(
     generator: torch.Generator,
     *,
     weights: Array | None = None,
+    placed: Array | None = None,
     tol: float = 1e-4,
     max_iter: int = 200,
 ) -> CloudCoupling:
     """Generate a cloud and couple it with the reference rows, in float64.
+
+    The coupling starts at matches of the cloud with the placed rows. For rows without places it is
+    the solution of lower value, from the last coupling of training or from a cold solve.
 
     Parameters
     ----------
@@ -75,6 +80,8 @@ def couple_with_cloud(
         Source of the noise of the cloud.
     weights : array of shape (r,), optional
         Weights of the reference rows, positive with sum 1; by default equal.
+    placed : array of shape (r, k), optional
+        Points of the reference rows, in units of the scale.
     tol : float, default=1e-4
         L1 tolerance of the plans.
     max_iter : int, default=200
@@ -86,8 +93,16 @@ def couple_with_cloud(
     E = pairwise_distances(points.double())
     epsilon = objective.options.epsilon
     a = None if weights is None else torch.as_tensor(weights, dtype=D.dtype, device=D.device)
-    start = objective.warm_start(rows, points, weights=a)
-    cross = _cross_solution(D, E, epsilon, start, a, tol, max_iter)
+    problem = uniform_problem(D, E, a=a)
+    if placed is None:
+        start = objective.warm_start(rows, points, weights=a)
+    else:
+        to_placed = torch.cdist(points.double(), torch.as_tensor(placed).to(E))
+        start = matched_start(D, to_placed, a)
+    cross = solve_from(problem, start, epsilon, tol=tol, max_iter=max_iter)
+    if placed is None:
+        cold = cold_solve(problem, epsilon, tol=tol, max_iter=max_iter)
+        cross = lower_solution(cross, cold, epsilon)
     of_rows = self_solve(D, epsilon, tol=tol, max_iter=max_iter, a=a)
     of_points = self_solve(E, epsilon, tol=tol, max_iter=max_iter)
     value, *self_values = (
@@ -107,25 +122,4 @@ def couple_with_cloud(
         to_data,
         2 * value - sum(self_values),
         converged and accurate,
-    )
-
-
-def _cross_solution(
-    D: Tensor,
-    E: Tensor,
-    epsilon: float,
-    warm_start: State,
-    a: Tensor | None,
-    tol: float,
-    max_iter: int,
-) -> Solution:
-    """The solution of lower value: from the last coupling of training, or a cold solve."""
-    problem = uniform_problem(D, E, a=a)
-    regs, tols = D.new_full((1,), epsilon), D.new_full((1,), tol)
-    potential = warm_start.potential
-    start = State(warm_start.cost.double(), None if potential is None else potential.double())
-    return lower_solution(
-        minimize(problem, regs, start, tol=tols, max_iter=max_iter),
-        cold_solve(problem, epsilon, tol=tol, max_iter=max_iter),
-        epsilon,
     )

@@ -45,12 +45,13 @@ from skgw.embedding.builders import (
     build_penalties,
     build_style_set,
     generator_spec,
+    starts_at_mixture,
 )
 from skgw.embedding.cloud_coupling import couple_with_cloud
 from skgw.embedding.embedding_generator import EmbeddingGenerator
 from skgw.embedding.feature_map import AdversaryNetworks, FeatureMap
 from skgw.embedding.fitted_state import EmbeddingState
-from skgw.embedding.initialization import initialize_by_scaling
+from skgw.embedding.initialization import PlacedRows, initialize_by_scaling, place_rows
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.embedding.parameters import (
     NETWORKS,
@@ -62,6 +63,7 @@ from skgw.embedding.parameters import (
     Prior,
     StyleSet,
 )
+from skgw.embedding.placement import Placement
 from skgw.embedding.stress import normalized_stress
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
@@ -75,6 +77,7 @@ from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
 ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
+REFINEMENT_UPDATES = 100  # updates of max_iter="auto" if training refines a fitted mixture
 MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
 MAX_INIT_UPDATES = 300  # updates of the initialisation
 MAX_INIT_RATIO = 2  # updates of the initialisation per update of the training
@@ -102,9 +105,10 @@ class GWGenerativeEmbedding(
     of generated points. The discrepancy compares distances within each space only, so that the
     dimension of the embedding is free and the data need no coordinates.
 
-    After training, a coupling between training rows and a fixed cloud of generated points embeds
-    rows by barycentric projection: a row is mapped to the mean of the cloud points, weighted by its
-    row of the coupling. `sample` draws new points of the embedding from the generator.
+    After training, rows are placed where their Euclidean distances fit the distances of the data
+    best (least stress, as in metric multidimensional scaling), near their barycentric projections
+    under a coupling with a fixed cloud of generated points. New rows are placed by the same rule,
+    each row alone. `sample` draws new points of the embedding from the generator.
 
     Parameters
     ----------
@@ -160,7 +164,7 @@ class GWGenerativeEmbedding(
     Attributes
     ----------
     embedding_ : array of shape (n_samples, n_components)
-        Projections of the training rows, in units of the distances. The mean of `generated_` is the
+        Placed training rows, in units of the distances. The mean of `generated_` is the
         origin and its principal axes are the axes; with `output_shape`, a style or own terms of the
         loss, the embedding keeps the coordinates of the generator.
     generated_ : array of shape (n_generated, n_components)
@@ -322,11 +326,12 @@ class GWGenerativeEmbedding(
             raise ValueError(f"Distances leave the range of {self._dtype}; pass float64 rows.")
         n_rows = X.shape[0] if weights is None else int(np.count_nonzero(weights))
         n_updates, last = self._n_updates(n_rows), self._last_generator()
-        objective, spec, adversary_specs = self._build(
+        n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
+        run.begin(X, n_init_updates, n_updates, n_more_steps=2)
+        objective, spec, adversary_specs, placed = self._build(
             space, scale, anchor_weights, n_updates, last, run
         )
-        n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
-        run.begin(X, n_init_updates, n_updates, n_more_steps=1)
+        run.step("placement")
         if n_init_updates:
             initialize_by_scaling(
                 objective, run.noise(INITIALIZATION_SEED), image_shape=spec.output_shape,
@@ -342,13 +347,21 @@ class GWGenerativeEmbedding(
         if objective.adversary is not None and adversary_specs is not None:
             self._adversary = objective.adversary.fitted(adversary_specs)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
-        rows, row_weights = objective.reference_rows(self.max_reference)
-        reference = rows.cpu().numpy()
-        self._reference_weights = None if row_weights is None else row_weights.cpu().numpy()
+        points = None
+        if placed is not None and self._refines:
+            reference, points = placed.reference(self.max_reference)
+            self._reference_weights = None
+            if anchor_weights is not None:
+                own = anchor_weights[reference]
+                self._reference_weights = own / own.sum()
+        else:
+            rows, row_weights = objective.reference_rows(self.max_reference)
+            reference = rows.cpu().numpy()
+            self._reference_weights = None if row_weights is None else row_weights.cpu().numpy()
         run.say(f"coupling of {len(reference)} rows with {self.n_generated} generated points")
-        self._couple_with_cloud(objective, reference, run.noise(CLOUD_SEED))
+        self._couple_with_cloud(objective, reference, points, run.noise(CLOUD_SEED))
         run.step("coupling")
-        self._embed_training_rows(space, reference, weights)
+        self._embed_training_rows(space, reference, weights, points)
 
     def _build(
         self,
@@ -358,20 +371,33 @@ class GWGenerativeEmbedding(
         n_updates: int,
         last: FittedNetwork[nn.Generator] | None,
         run: TrainingRun,
-    ) -> tuple[GenerativeObjective, nn.GeneratorSpec, AdversarySpecs | None]:
+    ) -> tuple[GenerativeObjective, nn.GeneratorSpec, AdversarySpecs | None, PlacedRows | None]:
         """Build the objective on the device of the fit, and the specifications of its networks."""
-        layout = Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape)
-        spec = generator_spec(Generator.read(self.generator), layout)
+        penalties, anchors = Penalties.read(self.penalties), None
+        if penalties.anchors is not None:
+            anchors = build_anchors(penalties.anchors, space, scale, self._layout)
+        counted = np.arange(len(space.anchors)) if weights is None else np.flatnonzero(weights)
+        train, held_out = self._split(counted, run.rng)
+        layout, parts, placed = self._layout, Generator.read(self.generator), None
+        if last is None and self._starts_at_mixture:
+            run.say(f"placement of {len(train)} rows")
+            max_mixture = Prior.read(parts.prior).n_components
+            placed = place_rows(
+                space, scale, train, self.n_components, max_mixture, run.rng,
+                weights=weights, anchors=anchors,
+            )  # fmt: skip
+        n_fitted = None
+        if self._starts_at_mixture:
+            n_fitted = 1 if placed is None else placed.mixture.shape[0]
+        spec = generator_spec(parts, layout, n_fitted)
         generator = build_generator(spec, last, run.seed)
+        spec = spec if last is None else last.spec
         adversary = adversary_specs = None
         if self.adversary is not None:
             adversary, adversary_specs = build_adversary(
                 Adversary.read(self.adversary), space, scale, layout,
                 weights=weights, n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
             )  # fmt: skip
-        penalties, anchors = Penalties.read(self.penalties), None
-        if penalties.anchors is not None:
-            anchors = build_anchors(penalties.anchors, space, scale, layout)
         if last is None and generator.midpoint is not None:
             generator.scale.fill_(1 / scale)
         elif last is None and anchors is not None:
@@ -382,30 +408,54 @@ class GWGenerativeEmbedding(
             style_set = build_style_set(style, scale, layout, run.seed + STYLE_SEED)
             regularizers.append(Regularizer("style_set", style.weight, style_set))
         optimizer = GWOptimizer.read(self.optimizer)
-        counted = np.arange(len(space.anchors)) if weights is None else np.flatnonzero(weights)
-        train, held_out = self._split(counted, run.rng)
         objective = GenerativeObjective(
             space, scale, generator,
             GenerationOptions(
                 self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings,
-                max_cached=self.max_cached,
+                optimizer.independent_self_terms, max_cached=self.max_cached,
             ),
             rng=run.rng, train=train, held_out=held_out,
             regularizers=regularizers,
             adversary=adversary, anchors=anchors, style_set=style_set, weights=weights,
         )  # fmt: skip
-        return objective.to(run.device), spec, adversary_specs
+        objective.to(run.device)
+        if placed is not None:
+            placed.start(objective)
+        return objective, spec, adversary_specs, placed
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape)
+
+    @property
+    def _starts_at_mixture(self) -> bool:
+        """Whether the generator starts at a mixture that is fitted to placed rows."""
+        return starts_at_mixture(Generator.read(self.generator), self._layout)
+
+    @property
+    def _refines(self) -> bool:
+        """Whether training refines the start only: nothing else draws the points away from it."""
+        return self._starts_at_mixture and self.adversary is None and not self._draws_points()
+
+    def _draws_points(self) -> bool:
+        """Whether penalties give generated points other properties than a mean."""
+        penalties = Penalties.read(self.penalties).get_params(deep=False)
+        return any(value for name, value in penalties.items() if name != "mean")
 
     def _n_init_updates(self, n_updates: int) -> int:
         """Number of updates of the regression on the classical scaling."""
         generator = Generator.read(self.generator)
-        if generator.init != "mds" or Prior.read(generator.prior).n_components == 1:
+        if generator.init != "mds" or self._starts_at_mixture:
+            return 0
+        if Prior.read(generator.prior).n_components == 1:
             return 0
         if generator.n_init_updates != "auto":
             return int(generator.n_init_updates)
         return min(MAX_INIT_UPDATES, MAX_INIT_RATIO * n_updates)
 
     def _auto_updates(self, n_rows: int) -> int:
+        if self._refines:
+            return REFINEMENT_UPDATES
         return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))
 
     def _split(self, anchors: Index, rng: np.random.RandomState) -> tuple[Index, Index]:
@@ -438,7 +488,9 @@ class GWGenerativeEmbedding(
 
     @tensor_in_tensor_out
     def transform(self, X: Any) -> Any:
-        """Embed rows by barycentric projection; training rows map to `embedding_`.
+        """Place rows where their distances to the reference rows fit best.
+
+        Training rows map to `embedding_`.
 
         Parameters
         ----------
@@ -457,9 +509,9 @@ class GWGenerativeEmbedding(
             nodes of a networkx graph are the index.
         """
         check_is_fitted(self)
-        projection = self._projection
-        distances = projection.distances(self._read(X, reset=False))
-        return with_node_names(self, np.concatenate([projection.project(D) for D in distances]), X)
+        placement = self._placement
+        distances = placement.distances(self._read(X, reset=False))
+        return with_node_names(self, np.concatenate([placement.place(D) for D in distances]), X)
 
     @available_if(_has_features)
     @tensor_in_tensor_out
@@ -635,9 +687,9 @@ class GWGenerativeEmbedding(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        projection = self._projection
-        D = np.concatenate(list(projection.distances(X)))  # (n_rows, n_reference)
-        Dz = euclidean_distances(projection.project(D), self._reference_embedding)
+        placement = self._placement
+        D = np.concatenate(list(placement.distances(X)))  # (n_rows, n_reference)
+        Dz = euclidean_distances(placement.place(D), placement.points)
         D *= self._scale
         if self._reference_weights is not None:
             root = np.sqrt(self._reference_weights)
@@ -678,12 +730,16 @@ class GWGenerativeEmbedding(
         return getattr(self, "_generator", None) if self.warm_start else None
 
     def _couple_with_cloud(
-        self, objective: GenerativeObjective, reference: Index, noise: torch.Generator
+        self,
+        objective: GenerativeObjective,
+        reference: Index,
+        placed: Array | None,
+        noise: torch.Generator,
     ) -> None:
         """Generate the cloud, couple it with the reference rows, and choose its coordinates."""
         coupling = couple_with_cloud(
             objective, reference, self.n_generated, noise, weights=self._reference_weights,
-            max_iter=self.max_coupling_iter,
+            placed=placed, max_iter=self.max_coupling_iter,
         )  # fmt: skip
         if not coupling.converged:
             warn_user(
@@ -709,18 +765,36 @@ class GWGenerativeEmbedding(
         mean, axes = self._axes
         return (points - mean) @ (self._scale * axes)
 
-    def _embed_training_rows(self, space: Space, reference: Index, weights: Array | None) -> None:
-        """Project the training rows, as `transform` projects new rows."""
+    def _embed_training_rows(
+        self, space: Space, reference: Index, weights: Array | None, placed: Array | None
+    ) -> None:
+        """Place the training rows, as `transform` places new rows."""
         self._reference_space = space.restrict(reference)
-        plan, embedding = self._projection.project_training_rows(space, reference, weights)
-        self.plan_, self.embedding_ = Coupling(plan), embedding
-        self._reference_embedding = embedding[space.anchors[reference]]
+        projection = self._projection
+        self.plan_ = Coupling(projection.plan_of_training_rows(space, reference, weights))
+        if placed is None:
+            start = projection.project(space.between(reference, reference) / self._scale)
+            placement = Placement.near(
+                start, self._reference_space, self._scale, self._reference_weights, self.chunk_size
+            )
+            self._reference_embedding = placement.points
+        else:
+            self._reference_embedding = self._to_embedding(placed).astype(self._dtype)
+        self.embedding_ = embedding = self._placement.place_training_rows(space, reference)
         anchors, anchor_weights = reference, self._reference_weights
         if space.n_rows <= self.max_anchors:
             anchors, anchor_weights = np.arange(space.n_rows), weights
         self.stress_ = normalized_stress(
             space, embedding, anchors, scale=self._scale, weights=anchor_weights,
             chunk_size=self.chunk_size,
+        )  # fmt: skip
+
+    @property
+    def _placement(self) -> Placement:
+        """Placement of rows near the reference rows."""
+        return Placement(
+            self._reference_space, self._scale, self._reference_embedding,
+            self._reference_weights, self.chunk_size,
         )  # fmt: skip
 
     @property

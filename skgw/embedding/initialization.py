@@ -1,23 +1,34 @@
-"""Initialisation of the generator by the classical scaling of landmark rows."""
+"""Initialisation of the generator by multidimensional scaling of the rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.embedding.anchors import AnchorPairs
 from skgw.embedding.objective import GenerativeObjective
-from skgw.nn import Generator, MixturePrior, without_dropout
+from skgw.embedding.placement import place, place_together
+from skgw.nn import Generator, MixturePrior, NormalMixturePrior, without_dropout
+from skgw.nn.coded_domain import NormalMixture
 from skgw.nn.convolutions import ImageShape
 from skgw.nn.global_generator import seeded_global
 from skgw.registration.landmark_scaling import centred_gram
+from skgw.registration.normal_mixture import fit_normal_mixture
 from skgw.solvers import full_precision
+from skgw.spaces import Space
+from skgw.spaces.finite import Array, Index
 from skgw.threads import network_work, threads_for
 from skgw.training.batches import evenly_spaced
 
 Report = Callable[[int, int, Tensor], bool]
 
+MAX_PLACED_TOGETHER = 1000  # rows that are placed together
+MAX_PLACED = 2048  # rows that are placed
+MIN_DRAWN = 1000  # draws that stand for weighted rows
 N_LANDMARKS = 512  # rows whose classical scaling is computed
 LEARNING_RATE = 2e-3  # of the first update; it falls linearly to zero
 MIN_RELATIVE_WIDTH = 1e-3  # smallest RMS width of an axis over the largest RMS width
@@ -62,6 +73,108 @@ def _cosines(size: int) -> Tensor:
     position = (torch.arange(size, dtype=torch.float64) + 0.5) / size
     waves = torch.cos(torch.pi * position[:, None] * torch.arange(size))
     return waves / waves.norm(dim=0)
+
+
+class PlacedRows(NamedTuple):
+    """Rows placed by multidimensional scaling, and their distribution.
+
+    Attributes
+    ----------
+    rows : array of int of shape (r,)
+        Positions of the rows among the anchors of the space. The first 1000 were placed together.
+    points : array of shape (r, k)
+        In units of the scale.
+    origin, widths : arrays of shape (k,)
+        Mean, and RMS deviation along each axis.
+    mixture : NormalMixture
+        Distribution of ``(points - origin) / widths``.
+    """
+
+    rows: Index
+    points: Array
+    origin: Array
+    widths: Array
+    mixture: NormalMixture
+
+    def reference(self, n: int) -> tuple[Index, Array]:
+        """Positions of at most n rows that were placed together, in order, and their points."""
+        n = min(n, MAX_PLACED_TOGETHER, len(self.rows))
+        order = self.rows[:n].argsort()
+        return self.rows[order], self.points[order]
+
+    def start(self, objective: GenerativeObjective) -> None:
+        """Set the generator to the distribution, and the first coupling to the placed rows."""
+        model = objective.generator
+        prior = model.prior
+        assert isinstance(prior, NormalMixturePrior)
+        prior.fill(*(torch.as_tensor(x, dtype=torch.float32) for x in self.mixture))
+        model.origin.copy_(torch.as_tensor(self.origin))
+        model.scale.copy_(torch.as_tensor(self.widths))
+        order = objective.order.cpu().numpy()
+        position = np.empty(order.max() + 1, dtype=np.intp)
+        position[self.rows] = np.arange(len(self.rows))
+        rows = order[np.isin(order, self.rows)]  # in the order of the strata
+        objective.start_at(
+            torch.as_tensor(rows).to(objective.order),
+            torch.as_tensor(self.points[position[rows]], dtype=torch.float32),
+        )
+
+
+@full_precision()
+def place_rows(
+    space: Space,
+    scale: float,
+    rows: Index,
+    n_components: int,
+    max_mixture: int,
+    rng: np.random.RandomState,
+    *,
+    weights: Array | None = None,
+    anchors: AnchorPairs | None = None,
+) -> PlacedRows:
+    """Place rows by least stress, from classical scaling, and fit a mixture to them.
+
+    Up to 1000 rows are placed together, and up to 2048 rows in all.
+
+    Parameters
+    ----------
+    space : Space
+    scale : float
+        RMS distance of the space.
+    rows : array of int of shape (n,)
+        Positions of the training rows among the anchors.
+    n_components : int
+        Dimension k of the points.
+    max_mixture : int
+        Largest number of components of the mixture.
+    rng : RandomState
+        Source of the choice of rows and of the fits.
+    weights : array of shape (N,), optional
+        Weights of the anchors of the space; by default equal.
+    anchors : AnchorPairs, optional
+        Known pairs, to which the points are moved.
+    """
+    rows = rng.permutation(rows)[:MAX_PLACED]
+    first = rows[:MAX_PLACED_TOGETHER]
+    D = space.between(first, first) / scale
+    start = classical_scaling(torch.as_tensor(D, dtype=torch.float64), n_components).numpy()
+    share = None if weights is None else weights[first]
+    points = place_together(D, start, share)
+    if len(others := rows[len(first) :]):
+        placed = place(space.between(others, first) / scale, points, share)
+        points = np.concatenate([points, placed])
+    if anchors is not None:
+        known = anchors.cpu().place(torch.as_tensor(rows), torch.as_tensor(points).float())
+        points = known.double().numpy()
+    drawn = points
+    if weights is not None:
+        share = weights[rows] / weights[rows].sum()
+        drawn = points[rng.choice(len(rows), max(len(rows), MIN_DRAWN), p=share)]
+    origin = drawn.mean(axis=0)
+    widths = np.sqrt(np.square(drawn - origin).mean(axis=0))
+    widths = np.maximum(widths, MIN_RELATIVE_WIDTH * widths.max()) if widths.any() else widths + 1
+    mixture = fit_normal_mixture((drawn - origin) / widths, max_mixture, rng)
+    return PlacedRows(rows, points, origin, widths, mixture)
 
 
 @full_precision()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,6 +18,8 @@ from skgw.embedding.style_set import PatchStyle
 from skgw.nn import Generator, pairwise_distances
 from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State, initializers
+from skgw.solvers.problems import QuadraticProblem
+from skgw.solvers.quadratic import Solution
 from skgw.spaces import Space
 from skgw.spaces.finite import Array, Index
 from skgw.training.batches import (
@@ -33,10 +35,11 @@ from skgw.training.gw_loss import (
     cross_term,
     fused_start,
     lower_solution,
+    matched_start,
     self_term,
+    solve_from,
     uniform_problem,
     uniform_weights,
-    warm_solve,
 )
 from skgw.training.objective import Objective, Phase
 
@@ -62,9 +65,12 @@ class GenerationOptions:
     warm_couplings : bool
         Whether a coupling starts from the coupling of the last batch. False: every coupling is
         solved cold.
+    independent_self_terms : bool
+        Whether a self term compares a batch with a second batch. False: with itself.
     restart_every : int
-        Number of batches between two cold restarts of warm-started couplings; the solution of lower
-        value is kept.
+        Number of batches between two evaluations of the self term of the rows, and between two cold
+        restarts of warm-started couplings, of which the solution of lower value is kept. A training
+        that starts at known couplings has no cold restarts.
     warm_steps : int
         Outer steps of a warm-started solve.
     max_cached : int
@@ -77,6 +83,7 @@ class GenerationOptions:
     batch_size: int
     stratified: bool = True
     warm_couplings: bool = True
+    independent_self_terms: bool = True
     restart_every: int = 50
     warm_steps: int = 2
     max_cached: int = 4096
@@ -125,7 +132,8 @@ class GenerativeObjective(Objective):
     last_points: Tensor  # (m, k), generated points of the last batch
     last_plan: Tensor  # (1, n, m), coupling of the last batch
     n_batches: Tensor  # (), batches of all phases
-    self_value: Tensor  # (), GW_eps of a batch of rows with itself, updated at cold restarts
+    self_value: Tensor  # (), self term of a batch of rows
+    starts_placed: Tensor  # (), whether `start_at` gave the first coupling
 
     def __init__(
         self,
@@ -171,6 +179,27 @@ class GenerativeObjective(Objective):
         self.register_buffer("last_plan", zeros(1, n, self.n_points))
         self.register_buffer("n_batches", torch.tensor(0))
         self.register_buffer("self_value", zeros(()))
+        self.register_buffer("starts_placed", torch.tensor(False))
+
+    def start_at(self, rows: Tensor, points: Tensor) -> None:
+        """Start the first coupling from matches of rows (r,) with points (r, k).
+
+        Parameters
+        ----------
+        rows : Tensor of shape (r,)
+            Positions of anchors.
+        points : Tensor of shape (r, k)
+            Their points, in units of the scale.
+        """
+        n, m = len(self.last_rows), self.n_points
+        of_rows = torch.arange(n, device=rows.device) * len(rows) // n
+        of_points = torch.arange(m, device=rows.device) * len(rows) // m
+        self.last_rows.copy_(rows[of_rows])
+        self.last_points.copy_(points[of_points])
+        # Both lists are evenly spaced: row i meets the points of its share.
+        shared = _overlaps(n, m).to(self.last_plan)
+        self.last_plan.copy_(shared)
+        self.starts_placed.fill_(True)
 
     def phases(self) -> Sequence[Phase]:
         """The phases of the generator, of the adversary and of the critic of a style set."""
@@ -190,7 +219,8 @@ class GenerativeObjective(Objective):
         distances = self._current_distances()
         with torch.no_grad():
             D = distances.rows(rows, rows)
-        gw = self._cross_and_self(rows, points, D, distances) - self.self_value
+        cross = self._cross_term(rows, points, D, distances, generator)
+        gw = cross - self._self_of_points(points, distances, generator) - self.self_value
         losses = {"loss": gw, "gw": gw}
         for regularizer in cast(Sequence[Regularizer], self.regularizers):
             losses[regularizer.name] = regularizer(points)
@@ -207,7 +237,7 @@ class GenerativeObjective(Objective):
         D, E = self.distances(self.held_out, self.held_out), pairwise_distances(points)
         epsilon = self.options.epsilon
         cross = cross_term(cold_solve(uniform_problem(D, E), epsilon), D, E, epsilon)
-        self_terms = [self._self_term(C) for C in (D, E)]
+        self_terms = [self._with_itself(C) for C in (D, E)]
         return float(2 * cross - sum(self_terms))
 
     def distances(self, i: Tensor, j: Tensor) -> Tensor:
@@ -278,9 +308,9 @@ class GenerativeObjective(Objective):
         self.adversary.started.fill_(True)
         distances = self.adversary.distances
         D = distances.rows(rows, rows)
-        data_term = self._self_term(D, self._cost_of_rows(rows))
-        self.self_value.copy_(data_term.detach())
-        gw = self._cross_and_self(rows, points, D, distances) - data_term
+        data_term = self._self_of_rows(rows, distances, generator)
+        cross = self._cross_term(rows, points, D, distances, generator)
+        gw = cross - data_term - self._self_of_points(points, distances, generator)
         penalty = self.adversary.penalty(rows, points)
         return {"loss": self.adversary.options.weight * penalty - gw, "gw": gw, "penalty": penalty}
 
@@ -291,48 +321,83 @@ class GenerativeObjective(Objective):
             points = self._draw_points(generator)
         return self.style_set.losses(points, generator)
 
-    def _cross_and_self(
-        self, rows: Tensor, points: Tensor, D: Tensor, distances: DistanceFunctions
+    def _cross_term(
+        self,
+        rows: Tensor,
+        points: Tensor,
+        D: Tensor,
+        distances: DistanceFunctions,
+        generator: torch.Generator,
     ) -> Tensor:
-        """Twice the cross term of rows and points, minus the self term of the points."""
-        E, M = distances.points(points, points), self._cost(rows, points)
+        """Twice GW_eps of rows and points; from time to time, update the self term of the rows."""
+        E = distances.points(points, points)
+        M = None if self.anchors is None else self.anchors.cost(rows, points)
         cost = None if M is None else M.detach()
         problem = uniform_problem(D.detach(), E.detach(), cost, self.alpha)
         epsilon = self.alpha * self.options.epsilon
         restart = int(self.n_batches) % self.options.restart_every == 0
-        if self.n_batches == 0 or not self.options.warm_couplings:
+        knows_plan = bool(self.starts_placed) or self.n_batches > 0
+        if not (knows_plan and self.options.warm_couplings):
             solution = cold_solve(problem, epsilon)
         else:
             with torch.no_grad():
                 start = self.warm_start(rows, points, distances)
-            if cost is not None:
-                start = fused_start(start, cost, self.alpha)
-            solution = warm_solve(problem, start, epsilon, max_iter=self.options.warm_steps)
-            if restart:
+            solution = self._warm_solution(problem, start, cost)
+            if restart and not self.starts_placed:
                 solution = lower_solution(solution, cold_solve(problem, epsilon), epsilon)
-        if restart:  # the self term of the data does not depend on the generator
-            self.self_value.copy_(self._self_term(D.detach(), self._cost_of_rows(rows)))
+        if restart:  # the self term of the rows does not depend on the generator
+            with torch.no_grad():
+                self.self_value.copy_(self._self_of_rows(rows, distances, generator))
         self.last_rows.copy_(rows)
         self.last_points.copy_(points.detach())
         self.last_plan.copy_(solution.plan)
         self.n_batches += 1
-        cross = cross_term(solution, D, E, self.options.epsilon, M, self.alpha)
-        return 2 * cross - self._self_term(E, self._cost_of_points(points))
+        return 2 * cross_term(solution, D, E, self.options.epsilon, M, self.alpha)
 
-    def _cost(self, rows: Tensor, points: Tensor) -> Tensor | None:
-        """Cost of the anchor pairs between rows and points, (n, m)."""
-        return None if self.anchors is None else self.anchors.cost(rows, points)
+    def _self_of_rows(
+        self, rows: Tensor, distances: DistanceFunctions, generator: torch.Generator
+    ) -> Tensor:
+        """Self term of a batch of rows (n,)."""
+        others = self._draw_rows(generator) if self.options.independent_self_terms else rows
+        M = None if self.anchors is None else self.anchors.between_rows(rows, others)
+        return self._self_term(distances.rows, rows, others, M)
 
-    def _cost_of_rows(self, rows: Tensor) -> Tensor | None:
-        """Cost of the anchor pairs between rows, (n, n)."""
-        return None if self.anchors is None else self.anchors.between_rows(rows)
+    def _self_of_points(
+        self, points: Tensor, distances: DistanceFunctions, generator: torch.Generator
+    ) -> Tensor:
+        """Self term of a batch of generated points (m, k)."""
+        others = self._draw_points(generator) if self.options.independent_self_terms else points
+        M = None if self.anchors is None else self.anchors.between_points(points, others)
+        return self._self_term(distances.points, points, others, M)
 
-    def _cost_of_points(self, points: Tensor) -> Tensor | None:
-        """Cost of the anchor pairs between generated points, (m, m)."""
-        return None if self.anchors is None else self.anchors.between_points(points)
+    def _self_term(
+        self,
+        distances: Callable[[Tensor, Tensor], Tensor],
+        first: Tensor,
+        second: Tensor,
+        M: Tensor | None,
+    ) -> Tensor:
+        """GW_eps of two batches of one space, fused with M (n, m), with its gradient."""
+        D = distances(first, first)
+        if second is first:
+            return self._with_itself(D, M)
+        E = distances(second, second)
+        cost = None if M is None else M.detach()
+        problem = uniform_problem(D.detach(), E.detach(), cost, self.alpha)
+        with torch.no_grad():
+            start = matched_start(distances(first.detach(), second.detach()), E.detach())
+        solution = self._warm_solution(problem, start, cost)
+        return cross_term(solution, D, E, self.options.epsilon, M, self.alpha)
 
-    def _self_term(self, D: Tensor, M: Tensor | None = None) -> Tensor:
-        """GW_eps of a space with itself, fused with M, with its gradient."""
+    def _warm_solution(self, problem: QuadraticProblem, start: State, M: Tensor | None) -> Solution:
+        """Solution from a start of the problem without M."""
+        if M is not None:
+            start = fused_start(start, M, self.alpha)
+        epsilon = self.alpha * self.options.epsilon
+        return solve_from(problem, start, epsilon, max_iter=self.options.warm_steps)
+
+    def _with_itself(self, D: Tensor, M: Tensor | None = None) -> Tensor:
+        """GW_eps of a batch with itself, fused with M, with its gradient."""
         # One outer step from the identity is within 5e-5 of the minimum at a small epsilon in the
         # plane. At epsilon = 0.2 it is 1e-2 too high, and more in many dimensions; such a self term
         # would push the generated points apart without bound.
@@ -358,3 +423,11 @@ def _cumulative_weights(weights: Array | None, positions: Index) -> Tensor | Non
     if (own == own[0]).all():
         return None
     return torch.as_tensor(np.cumsum(own) / own.sum(), dtype=torch.float64)
+
+
+def _overlaps(n: int, m: int) -> Tensor:
+    """Plan (1, n, m) between n equal parts and m equal parts of one interval."""
+    rows, columns = (torch.arange(x + 1, dtype=torch.float64) / x for x in (n, m))
+    upper = torch.minimum(rows[1:, None], columns[1:])
+    lower = torch.maximum(rows[:-1, None], columns[:-1])
+    return (upper - lower).clamp_min(0)[None]

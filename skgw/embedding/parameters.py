@@ -26,6 +26,7 @@ from skgw.base.trained import Optimizer
 from skgw.nn import IMAGE_NETWORKS
 from skgw.storable import storable
 
+LATENT_DIM = 16  # of noise that does not lie in the space of the points
 NETWORKS = "mlp", "conv", *IMAGE_NETWORKS  # names of architectures
 Network = Callable[[int, int], torch.nn.Module]
 
@@ -37,20 +38,25 @@ class Prior(Part):
 
     Parameters
     ----------
-    latent_dim : int, default=16
-        Dimension of the noise.
+    latent_dim : int or None, default=None
+        Dimension of the noise of a mixture with learned means; one component is the standard normal
+        distribution. None: the noise lies in the space of the points. It is a mixture of normal
+        distributions that is fitted to the rows, placed by multidimensional scaling, and the
+        network moves it; this needs the network "mlp" and ``init="mds"`` and no images. Elsewhere
+        None is 16.
     n_components : int, default=64
-        Number of Gaussians in a mixture with learned means, which lets samples fall into separate
-        clusters. 1 is the standard normal distribution.
+        Number of Gaussians in a mixture, which lets samples fall into separate clusters; for a
+        fitted mixture the largest number, of which the likelihood of held-out rows chooses.
     """
 
-    latent_dim: int = param(POSITIVE_INTEGER, default=16, kw_only=False)
+    latent_dim: int | None = param(POSITIVE_INTEGER, None, default=None, kw_only=False)
     n_components: int = param(POSITIVE_INTEGER, default=64)
 
     @classmethod
     def expand(cls, value: Any) -> Self:
         """The default mixture or the standard normal distribution, by name."""
-        return cls.expand_name(value, {"mixture": {}, "normal": {"n_components": 1}})
+        normal = {"latent_dim": LATENT_DIM, "n_components": 1}
+        return cls.expand_name(value, {"mixture": {}, "normal": normal})
 
 
 @storable
@@ -65,11 +71,13 @@ class Generator(Part):
         "dcgan-no-norm" (without batch normalisation) or "wae", see `skgw.nn.image_generator`. A
         callable takes the dimensions of noise and points and returns a `torch.nn.Module`.
     prior : {"mixture", "normal"} or Prior, default="mixture"
-        Distribution of the noise: "mixture" is ``Prior()``, "normal" is ``Prior(n_components=1)``.
+        Distribution of the noise: "mixture" is ``Prior()``, "normal" is ``Prior(16,
+        n_components=1)``.
     init : {"mds", "random"}, default="mds"
-        "mds" first regresses the generator on the classical scaling of up to 512 rows, which saves
-        updates and avoids bad minima; with one component of the prior it has no effect. "random":
-        random weights.
+        "mds" places rows by multidimensional scaling first, which saves updates and avoids bad
+        minima: the noise is fitted to them (``latent_dim=None``), or the generator is regressed on
+        the classical scaling of up to 512 rows. With a standard normal distribution "mds" has no
+        effect. "random": random weights.
     n_init_updates : int or "auto", default="auto"
         Number of updates of the regression. "auto": 300, or twice `max_iter` of the embedding if
         that is less.
@@ -360,11 +368,15 @@ class GWOptimizer(Optimizer):
         False: independent uniform batches.
     warm_couplings : bool, default=True
         Start each coupling from the coupling of the last batch, with a cold restart every 50
-        batches. False: solve each coupling cold.
+        batches unless the generator starts at placed rows. False: solve each coupling cold.
+    independent_self_terms : bool, default=True
+        Compare each batch with a second batch in the self terms of the loss, which then has no bias
+        towards concentrated points. False: compare each batch with itself.
     """
 
     stratified: bool = param("boolean", default=True)
     warm_couplings: bool = param("boolean", default=True)
+    independent_self_terms: bool = param("boolean", default=True)
 
     @classmethod
     def expand(cls, value: Any) -> Self:
@@ -412,6 +424,11 @@ def paper_settings(beta: float = 1.0, *, l1: float = 0.1, batch_size: int = 256)
         "generator": Generator(prior="normal", init="random"),
         "adversary": Adversary(weight=beta * batch_size, start=0.0, every=1),
         "penalties": Penalties(mean=0.0, l1=l1),
-        "optimizer": GWOptimizer(schedule="constant", stratified=False, warm_couplings=False),
+        "optimizer": GWOptimizer(
+            schedule="constant",
+            stratified=False,
+            warm_couplings=False,
+            independent_self_terms=False,
+        ),
         "batch_size": batch_size,
     }

@@ -23,7 +23,7 @@ from skgw.nn.penalties import (
     layerwise_penalty,
     procrustes_penalty,
 )
-from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
+from skgw.nn.priors import GaussianPrior, MixturePrior, NormalMixturePrior, Prior
 
 __all__ = [
     "IMAGE_NETWORKS",
@@ -37,6 +37,7 @@ __all__ = [
     "GeneratorSpec",
     "MixturePrior",
     "NearIsometry",
+    "NormalMixturePrior",
     "Prior",
     "adversary_network",
     "centering_l1",

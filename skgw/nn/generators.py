@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.fields import OneOf, PositiveInteger
+from skgw.nn.adversaries import NearIsometry
 from skgw.nn.convolutions import ImageShape, check_image_shape, conv_decoder
 from skgw.nn.image_networks import IMAGE_NETWORKS, image_generator, image_generator_shapes
 from skgw.nn.networks import (
@@ -24,7 +25,7 @@ from skgw.nn.networks import (
     named_shape_errors,
     weight_source,
 )
-from skgw.nn.priors import GaussianPrior, MixturePrior, Prior
+from skgw.nn.priors import GaussianPrior, MixturePrior, NormalMixturePrior, Prior
 from skgw.nn.weight_shapes import conv_decoder_shapes, mlp_shapes, prefixed
 from skgw.storable import storable
 
@@ -113,6 +114,9 @@ class GeneratorSpec:
         `n_outputs`.
     output_activation : {"identity", "logistic", "tanh"}, default="identity"
         What follows the network, see `Generator`.
+    residual : bool, default=False
+        Whether the noise is a `NormalMixturePrior` in the space of the points, which an "mlp" moves
+        by a residual, zero at first. Then `latent_dim` is `n_outputs`.
 
     Examples
     --------
@@ -129,9 +133,12 @@ class GeneratorSpec:
     n_prior_components: PositiveInteger
     output_shape: ImageShape | None = None
     output_activation: Annotated[str, OneOf(*OUTPUT_ACTIVATIONS)] = "identity"
+    residual: bool = False
 
     def _check(self) -> None:
         check_name(self.network, (*NETWORKS, *IMAGE_NETWORKS))
+        if self.residual and (self.latent_dim != self.n_outputs or self.network != "mlp"):
+            raise ValueError("A residual generator is an mlp with noise in the space of its points")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -145,8 +152,14 @@ class GeneratorSpec:
         own: list[tuple[str, tuple[int, ...]]] = [
             (name, (self.n_outputs,)) for name in ("scale", "origin")
         ]
-        if self.n_prior_components > 1:
-            own.append(("prior.means", (self.n_prior_components, self.latent_dim)))
+        c, d = self.n_prior_components, self.latent_dim
+        if self.residual:
+            own += [("prior.weights", (c,)), ("network.gain", ())]
+            own += [(f"prior.{name}", (c, d)) for name in ("means", "shifts")]
+            own += [(f"prior.{name}", (c, d, d)) for name in ("factors", "stretches")]
+            return itertools.chain(own, prefixed("network.network", self._network_shapes()))
+        if c > 1:
+            own.append(("prior.means", (c, d)))
         return itertools.chain(own, prefixed("network", self._network_shapes()))
 
     def _network_shapes(self) -> Shapes:
@@ -186,6 +199,8 @@ class GeneratorSpec:
         return Generator(prior, network, self.n_outputs, self.output_activation).float()
 
     def _prior(self, source: torch.Generator) -> Prior:
+        if self.residual:
+            return NormalMixturePrior(self.latent_dim, self.n_prior_components)
         if self.n_prior_components == 1:
             return GaussianPrior(self.latent_dim)
         return MixturePrior(self.latent_dim, self.n_prior_components, COMPONENT_STD, source)
@@ -200,7 +215,8 @@ class GeneratorSpec:
         if self.network == "conv":
             sizes = self.hidden_layer_sizes
             return conv_decoder(self.latent_dim, sizes, self._image_shape(), source)
-        return mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs), source)
+        network = mlp((self.latent_dim, *self.hidden_layer_sizes, self.n_outputs), source)
+        return NearIsometry(network, self.n_outputs) if self.residual else network
 
     def _image_shape(self) -> ImageShape:
         return check_image_shape(self.output_shape, self.n_outputs, name="output_shape")

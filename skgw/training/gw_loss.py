@@ -4,6 +4,11 @@ The normalised discrepancy of Bunne et al. (2019, Eq. 2) has a cross term and tw
 term is a problem that is solved without gradients; the gradient of its value then follows from the
 envelope theorem.
 
+A self term compares a batch with itself, or with a second, independent batch of its space
+(Salimans et al. 2018). A batch is closer to itself than to any other batch: the loss of the first
+kind has its least mean where the generated points are too concentrated, the loss of the second kind
+where the distributions are equal.
+
 A linear cost M makes a problem fused, with a share `alpha` of the discrepancy. The problem that is
 solved is alpha GW + (1 - alpha) <M, T>, with alpha epsilon as the weight of the entropy; values of
 terms are divided by alpha, so that they are GW_eps + (1 - alpha) / alpha <M, T>.
@@ -11,9 +16,10 @@ terms are divided by alpha, so that they are GW_eps + (1 - alpha) / alpha <M, T>
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from skgw.solvers import State
+from skgw.solvers import State, initializers
 from skgw.solvers.initializers import ANNEALING_START, identity_start
 from skgw.solvers.problems import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic import Solution, entropic_value, envelope_value, minimize, self_value
@@ -60,12 +66,42 @@ def fused_start(start: State, M: Tensor, alpha: float) -> State:
     return State(alpha * start.cost + (1 - alpha) * cost, potential)
 
 
-def warm_solve(
-    problem: QuadraticProblem, start: State, epsilon: float, *, max_iter: int
+def matched_start(to_matches: Tensor, from_matches: Tensor, weights: Tensor | None = None) -> State:
+    """Start of a problem from r known matches.
+
+    Two samples of one space have known matches as well: the second sample with itself.
+
+    Parameters
+    ----------
+    to_matches : Tensor of shape (n, r)
+        Distances from the first points to their side of the matches.
+    from_matches : Tensor of shape (m, r)
+        Distances from the second points to their side of the matches.
+    weights : Tensor of shape (n,), optional
+        Weights of the first points, which are the first sides of the matches; by default equal.
+    """
+    (n, r), m = to_matches.shape, len(from_matches)
+    a, b = uniform_weights(n, m, to_matches)
+    plan = torch.eye(r, dtype=a.dtype, device=a.device) / r
+    if weights is not None:
+        a, plan = weights[None], weights.diag()
+    return initializers.warm_start(to_matches[None], plan[None], from_matches[None], a, b)
+
+
+def solve_from(
+    problem: QuadraticProblem,
+    start: State,
+    epsilon: float,
+    *,
+    tol: float = TOLERANCE,
+    max_iter: int,
 ) -> Solution:
     """Solve in at most `max_iter` outer steps from a start near the solution."""
-    reg, tol = (problem.a.new_full((1,), x) for x in (epsilon, TOLERANCE))
-    return minimize(problem, reg, start, tol=tol, max_iter=max_iter)
+    reg, tols = (problem.a.new_full((1,), x) for x in (epsilon, tol))
+    like = problem.a
+    potential = None if start.potential is None else start.potential.to(like)
+    start = State(start.cost.to(like), potential)
+    return minimize(problem, reg, start, tol=tols, max_iter=max_iter)
 
 
 def cold_solve(

@@ -31,7 +31,7 @@ from skgw.nn import pairwise_distances
 from skgw.registration.procrustes import Pair
 from skgw.registration.similarity import Similarity, similarity_of_matches
 from skgw.solvers.initializers import matched_start
-from skgw.training.gw_loss import cross_term, self_term, uniform_problem, warm_solve
+from skgw.training.gw_loss import cross_term, self_term, solve_from, uniform_problem
 from skgw.training.objective import Objective, Phase
 from skgw.translation.autoencoded_domain import MIN_RMS_DISTANCE, AutoencodedDomain, rms_distance
 from skgw.translation.latent_matching import LatentMatcher
@@ -294,7 +294,7 @@ class CoTrainingObjective(Objective):
         D0, E0, epsilon = D.detach(), E.detach(), self.options.epsilon
         problem = uniform_problem(D0, E0)
         start = matched_start(problem, D0[None], E0[None], loss="L2")
-        solution = warm_solve(problem, start, epsilon, max_iter=self.options.n_gw_steps)
+        solution = solve_from(problem, start, epsilon, max_iter=self.options.n_gw_steps)
         return cross_term(solution, D, E, epsilon)
 
 

@@ -19,8 +19,8 @@ from skgw.training.gw_loss import (
     cross_term,
     fused_start,
     self_term,
+    solve_from,
     uniform_problem,
-    warm_solve,
 )
 
 LONG = {
@@ -131,7 +131,7 @@ def test_a_fused_start_from_the_solution_stays_there():
     start = fused_start(warm_start(D[None], plan[None], E[None], *weights), M, pairs.alpha)
     problem = uniform_problem(D, E, M, pairs.alpha)
     assert_close(start.cost, problem.gradient(plan[None]), atol=1e-4, rtol=0)
-    solution = warm_solve(problem, start, 0.1 * pairs.alpha, max_iter=1)
+    solution = solve_from(problem, start, 0.1 * pairs.alpha, max_iter=1)
     assert_close(solution.plan[0], plan, atol=1e-2, rtol=0)
 
 

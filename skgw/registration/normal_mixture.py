@@ -1,0 +1,122 @@
+"""Mixture of normal distributions of a cloud, chosen by the likelihood of held-out points."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
+
+from skgw.exceptions import without_foreign_warnings
+from skgw.nn.coded_domain import NormalMixture
+
+Array = NDArray[Any]
+
+MIN_POINTS = 4  # points per component, and
+MIN_POINTS_PER_DIMENSION = 0.25  # points per component and dimension
+SHRINKAGES = (0.0, 0.1, 0.3, 1.0)  # shares of the common shape in each covariance
+HELD_OUT = 0.2  # share of the points whose likelihood chooses the mixture
+RELATIVE_RIDGE = 1e-6  # added to the diagonals of covariances, over the mean variance of the cloud
+MAX_EM_ITER, EM_TOLERANCE = 50, 1e-2  # iterations, and gain in nats per point at which they stop
+
+
+def fit_normal_mixture(
+    points: Array, max_components: int, rng: np.random.RandomState
+) -> NormalMixture:
+    """Fit a mixture whose size and covariances are chosen by the likelihood of held-out points.
+
+    The candidates have 1, 2, 4, ... components, with at least four points for each and one point
+    per four dimensions, and covariances that are shrunk towards the mean shape of all components by
+    several shares. With few points per dimension the shrinkage keeps a component from being flat in
+    directions that its points happen not to show.
+
+    Parameters
+    ----------
+    points : array of shape (n, k)
+    max_components : int
+        Largest number of components.
+    rng : RandomState
+        Source of the split, and of the starts of the fits.
+
+    Returns
+    -------
+    NormalMixture
+
+    References
+    ----------
+    :cite:t:`friedman1989`.
+    """
+    n, k = points.shape
+    limit = min(max_components, n // max(MIN_POINTS, round(MIN_POINTS_PER_DIMENSION * k)))
+    order = rng.permutation(n)
+    held_out, train = points[order[: round(HELD_OUT * n)]], points[order[round(HELD_OUT * n) :]]
+    ridge = RELATIVE_RIDGE * float(points.var(axis=0).mean()) or 1.0
+    candidates = []
+    n_components = 1
+    while n_components <= limit and len(held_out):
+        fitted = _expectation_maximisation(train, n_components, ridge, rng)
+        for share in SHRINKAGES:
+            likelihood = float(_log_density(held_out, _shrunk(*fitted, share)).mean())
+            candidates.append((likelihood, share, fitted))
+        n_components *= 2
+    if not candidates:
+        return _shrunk(*_expectation_maximisation(points, 1, ridge, rng), share=1.0)
+    _, share, start = max(candidates, key=lambda candidate: candidate[0])
+    # From the chosen mixture: another start might end at a worse maximum.
+    fitted = _expectation_maximisation(points, len(start.weights), ridge, rng, start)
+    return _shrunk(*fitted, share)
+
+
+class _Fitted(NamedTuple):
+    weights: Array  # (c,)
+    means: Array  # (c, k)
+    covariances: Array  # (c, k, k)
+
+
+def _expectation_maximisation(
+    points: Array,
+    n_components: int,
+    ridge: float,
+    rng: np.random.RandomState,
+    start: _Fitted | None = None,
+) -> _Fitted:
+    """A mixture at a maximum of the likelihood, from a start or from k-means."""
+    from sklearn.mixture import GaussianMixture  # slow to import
+
+    mixture = GaussianMixture(
+        min(n_components, len(points)), reg_covar=ridge, max_iter=MAX_EM_ITER, tol=EM_TOLERANCE,
+        random_state=rng,
+    )  # fmt: skip
+    if start is not None:
+        mixture.set_params(
+            weights_init=start.weights / start.weights.sum(),
+            means_init=start.means,
+            precisions_init=np.linalg.inv(start.covariances),
+        )
+    # A mixture before convergence is a candidate like any other.
+    quiet = without_foreign_warnings(ConvergenceWarning, "sklearn")
+    with quiet, config_context(array_api_dispatch=False):
+        mixture.fit(points)
+    return _Fitted(mixture.weights_, mixture.means_, mixture.covariances_)
+
+
+def _shrunk(weights: Array, means: Array, covariances: Array, share: float) -> NormalMixture:
+    """Mixture whose covariances have a share of the mean shape, each at its own mean variance."""
+    pooled = np.einsum("c,cij->ij", weights, covariances)
+    sizes = np.trace(covariances, axis1=1, axis2=2) / np.trace(pooled)
+    shrunk = (1 - share) * covariances + share * sizes[:, None, None] * pooled
+    return NormalMixture(weights / weights.sum(), means, np.linalg.cholesky(shrunk))
+
+
+def _log_density(points: Array, mixture: NormalMixture) -> Array:
+    """Log density (n,) of points."""
+    k = points.shape[1]
+    terms = []
+    for weight, mean, factor in zip(*mixture, strict=True):
+        white = np.linalg.solve(factor, (points - mean).T)  # (k, n)
+        log_volume = np.log(np.diag(factor)).sum() + 0.5 * k * np.log(2 * np.pi)
+        terms.append(np.log(weight) - log_volume - 0.5 * np.square(white).sum(axis=0))
+    return np.asarray(logsumexp(terms, axis=0))
