@@ -22,7 +22,7 @@ from skgw.training.gw_loss import (
     uniform_value,
 )
 
-MAX_EXTENSION_ERROR = 10.0  # L1 error of the extended plans of a converged coupling, over `tol`
+MAX_EXTENSION_ERROR = 30.0  # L1 error of the extended plans of a converged coupling, over `tol`
 
 
 @dataclass(frozen=True)

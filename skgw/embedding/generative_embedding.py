@@ -77,7 +77,8 @@ from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
 ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
-REFINEMENT_UPDATES = 100  # updates of max_iter="auto" if training refines a fitted mixture
+REFINEMENT_UPDATES = 150  # updates of max_iter="auto" if training refines a fitted mixture, and
+REFINEMENT_RATE = 4.0  # the learning rate then, over `learning_rate_init`: its units are small
 MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
 MAX_INIT_UPDATES = 300  # updates of the initialisation
 MAX_INIT_RATIO = 2  # updates of the initialisation per update of the training
@@ -327,11 +328,13 @@ class GWGenerativeEmbedding(
         n_rows = X.shape[0] if weights is None else int(np.count_nonzero(weights))
         n_updates, last = self._n_updates(n_rows), self._last_generator()
         n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
-        run.begin(X, n_init_updates, n_updates, n_more_steps=2)
+        places = last is None and self._starts_at_mixture
+        run.begin(X, n_init_updates, n_updates, n_more_steps=1 + places)
         objective, spec, adversary_specs, placed = self._build(
             space, scale, anchor_weights, n_updates, last, run
         )
-        run.step("placement")
+        if places:
+            run.step("placement")
         if n_init_updates:
             initialize_by_scaling(
                 objective, run.noise(INITIALIZATION_SEED), image_shape=spec.output_shape,
@@ -351,8 +354,7 @@ class GWGenerativeEmbedding(
         if placed is not None and self._refines:
             reference, points = placed.reference(self.max_reference)
             self._reference_weights = None
-            if anchor_weights is not None:
-                own = anchor_weights[reference]
+            if anchor_weights is not None and np.ptp(own := anchor_weights[reference]) > 0:
                 self._reference_weights = own / own.sum()
         else:
             rows, row_weights = objective.reference_rows(self.max_reference)
@@ -390,8 +392,7 @@ class GWGenerativeEmbedding(
         if self._starts_at_mixture:
             n_fitted = 1 if placed is None else placed.mixture.shape[0]
         spec = generator_spec(parts, layout, n_fitted)
-        generator = build_generator(spec, last, run.seed)
-        spec = spec if last is None else last.spec
+        generator, spec = build_generator(spec, last, run.seed)
         adversary = adversary_specs = None
         if self.adversary is not None:
             adversary, adversary_specs = build_adversary(
@@ -413,6 +414,7 @@ class GWGenerativeEmbedding(
             GenerationOptions(
                 self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings,
                 optimizer.independent_self_terms, max_cached=self.max_cached,
+                rate_factor=REFINEMENT_RATE if self._refines else 1.0,
             ),
             rng=run.rng, train=train, held_out=held_out,
             regularizers=regularizers,
@@ -438,9 +440,9 @@ class GWGenerativeEmbedding(
         return self._starts_at_mixture and self.adversary is None and not self._draws_points()
 
     def _draws_points(self) -> bool:
-        """Whether penalties give generated points other properties than a mean."""
+        """Whether penalties give generated points other properties than places."""
         penalties = Penalties.read(self.penalties).get_params(deep=False)
-        return any(value for name, value in penalties.items() if name != "mean")
+        return any(value for name, value in penalties.items() if name not in ("mean", "anchors"))
 
     def _n_init_updates(self, n_updates: int) -> int:
         """Number of updates of the regression on the classical scaling."""
@@ -774,13 +776,13 @@ class GWGenerativeEmbedding(
         self.plan_ = Coupling(projection.plan_of_training_rows(space, reference, weights))
         if placed is None:
             start = projection.project(space.between(reference, reference) / self._scale)
-            placement = Placement.near(
-                start, self._reference_space, self._scale, self._reference_weights, self.chunk_size
-            )
-            self._reference_embedding = placement.points
         else:
-            self._reference_embedding = self._to_embedding(placed).astype(self._dtype)
-        self.embedding_ = embedding = self._placement.place_training_rows(space, reference)
+            start = self._to_embedding(placed).astype(self._dtype)
+        placement = Placement.near(
+            start, self._reference_space, self._scale, self._reference_weights, self.chunk_size
+        )
+        self._reference_embedding = placement.points
+        self.embedding_ = embedding = placement.place_training_rows(space, reference)
         anchors, anchor_weights = reference, self._reference_weights
         if space.n_rows <= self.max_anchors:
             anchors, anchor_weights = np.arange(space.n_rows), weights

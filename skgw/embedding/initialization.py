@@ -22,7 +22,7 @@ from skgw.solvers import full_precision
 from skgw.spaces import Space
 from skgw.spaces.finite import Array, Index
 from skgw.threads import network_work, threads_for
-from skgw.training.batches import evenly_spaced
+from skgw.training.batches import evenly_spaced, stratified_order
 
 Report = Callable[[int, int, Tensor], bool]
 
@@ -81,7 +81,9 @@ class PlacedRows(NamedTuple):
     Attributes
     ----------
     rows : array of int of shape (r,)
-        Positions of the rows among the anchors of the space. The first 1000 were placed together.
+        Positions of the rows among the anchors of the space; neighbours follow each other.
+    together : array of int of shape (r',)
+        Positions in `rows` of the rows that were placed together.
     points : array of shape (r, k)
         In units of the scale.
     origin, widths : arrays of shape (k,)
@@ -91,6 +93,7 @@ class PlacedRows(NamedTuple):
     """
 
     rows: Index
+    together: Index
     points: Array
     origin: Array
     widths: Array
@@ -98,9 +101,9 @@ class PlacedRows(NamedTuple):
 
     def reference(self, n: int) -> tuple[Index, Array]:
         """Positions of at most n rows that were placed together, in order, and their points."""
-        n = min(n, MAX_PLACED_TOGETHER, len(self.rows))
-        order = self.rows[:n].argsort()
-        return self.rows[order], self.points[order]
+        chosen = self.together[_spread(len(self.together), n)]
+        chosen = chosen[self.rows[chosen].argsort()]
+        return self.rows[chosen], self.points[chosen]
 
     def start(self, objective: GenerativeObjective) -> None:
         """Set the generator to the distribution, and the first coupling to the placed rows."""
@@ -110,14 +113,16 @@ class PlacedRows(NamedTuple):
         prior.fill(*(torch.as_tensor(x, dtype=torch.float32) for x in self.mixture))
         model.origin.copy_(torch.as_tensor(self.origin))
         model.scale.copy_(torch.as_tensor(self.widths))
-        order = objective.order.cpu().numpy()
-        position = np.empty(order.max() + 1, dtype=np.intp)
-        position[self.rows] = np.arange(len(self.rows))
-        rows = order[np.isin(order, self.rows)]  # in the order of the strata
         objective.start_at(
-            torch.as_tensor(rows).to(objective.order),
-            torch.as_tensor(self.points[position[rows]], dtype=torch.float32),
+            torch.as_tensor(self.rows).to(objective.order),
+            torch.as_tensor(self.points, dtype=torch.float32),
         )
+
+
+def _spread(n: int, m: int) -> Index:
+    """At most m of n positions, evenly spaced."""
+    m = min(n, m)
+    return np.asarray((np.arange(m) + 0.5) * (n / m), dtype=np.intp)
 
 
 @full_precision()
@@ -154,27 +159,32 @@ def place_rows(
     anchors : AnchorPairs, optional
         Known pairs, to which the points are moved.
     """
-    rows = rng.permutation(rows)[:MAX_PLACED]
-    first = rows[:MAX_PLACED_TOGETHER]
+    own = None
+    if weights is not None and np.ptp(weights[rows]) > 0:
+        own = weights
+    rows = stratified_order(space.between, rows, MAX_PLACED_TOGETHER, rng, own)
+    rows = rows[_spread(len(rows), MAX_PLACED)]
+    together = _spread(len(rows), MAX_PLACED_TOGETHER)
+    first = rows[together]
+    share = None if own is None else own[first]
     D = space.between(first, first) / scale
     start = classical_scaling(torch.as_tensor(D, dtype=torch.float64), n_components).numpy()
-    share = None if weights is None else weights[first]
-    points = place_together(D, start, share)
-    if len(others := rows[len(first) :]):
-        placed = place(space.between(others, first) / scale, points, share)
-        points = np.concatenate([points, placed])
+    points = np.empty((len(rows), n_components))
+    points[together] = placed = place_together(D, start, share)
+    if len(others := np.setdiff1d(np.arange(len(rows)), together)):
+        points[others] = place(space.between(rows[others], first) / scale, placed, share)
     if anchors is not None:
         known = anchors.cpu().place(torch.as_tensor(rows), torch.as_tensor(points).float())
         points = known.double().numpy()
     drawn = points
-    if weights is not None:
-        share = weights[rows] / weights[rows].sum()
-        drawn = points[rng.choice(len(rows), max(len(rows), MIN_DRAWN), p=share)]
+    if own is not None:
+        mass = own[rows] / own[rows].sum()
+        drawn = points[rng.choice(len(rows), max(len(rows), MIN_DRAWN), p=mass)]
     origin = drawn.mean(axis=0)
     widths = np.sqrt(np.square(drawn - origin).mean(axis=0))
     widths = np.maximum(widths, MIN_RELATIVE_WIDTH * widths.max()) if widths.any() else widths + 1
     mixture = fit_normal_mixture((drawn - origin) / widths, max_mixture, rng)
-    return PlacedRows(rows, points, origin, widths, mixture)
+    return PlacedRows(rows, together, points, origin, widths, mixture)
 
 
 @full_precision()

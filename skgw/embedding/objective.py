@@ -77,6 +77,8 @@ class GenerationOptions:
         Largest number of anchors whose distances are all kept on the device.
     max_held_out : int
         Largest number of rows in a validation.
+    rate_factor : float
+        Learning rate of the generator, over the learning rate of the training.
     """
 
     epsilon: float
@@ -88,6 +90,7 @@ class GenerationOptions:
     warm_steps: int = 2
     max_cached: int = 4096
     max_held_out: int = 1000
+    rate_factor: float = 1.0
 
 
 class GenerativeObjective(Objective):
@@ -203,7 +206,8 @@ class GenerativeObjective(Objective):
 
     def phases(self) -> Sequence[Phase]:
         """The phases of the generator, of the adversary and of the critic of a style set."""
-        phases = [Phase("generator", list(self.generator.parameters()))]
+        weights, factor = list(self.generator.parameters()), self.options.rate_factor
+        phases = [Phase("generator", weights, learning_rate_factor=factor)]
         for trained in (self.adversary, self.style_set):
             phases += [] if trained is None else trained.phases()
         return phases
@@ -366,7 +370,10 @@ class GenerativeObjective(Objective):
         self, points: Tensor, distances: DistanceFunctions, generator: torch.Generator
     ) -> Tensor:
         """Self term of a batch of generated points (m, k)."""
-        others = self._draw_points(generator) if self.options.independent_self_terms else points
+        others = points
+        if self.options.independent_self_terms:
+            with torch.set_grad_enabled(points.requires_grad):
+                others = self._draw_points(generator)
         M = None if self.anchors is None else self.anchors.between_points(points, others)
         return self._self_term(distances.points, points, others, M)
 

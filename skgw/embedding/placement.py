@@ -120,7 +120,7 @@ def place_together(distances: Array, start: Array, weights: Array | None = None)
         points = flat.reshape(start.shape)
         errors, inverse = _errors(points, points, relative)
         np.fill_diagonal(errors, 0.0)
-        value = share @ np.square(errors) @ share
+        value = float(share @ np.square(errors) @ share)
         errors *= inverse
         gradient = (errors @ share)[:, None] * points - errors @ (share[:, None] * points)
         return len(start) * value, (4 * len(start) * share[:, None] * gradient).ravel()

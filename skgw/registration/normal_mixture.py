@@ -36,6 +36,7 @@ def fit_normal_mixture(
     Parameters
     ----------
     points : array of shape (n, k)
+        At least two.
     max_components : int
         Largest number of components.
     rng : RandomState

@@ -53,9 +53,9 @@ def test_fewer_features_than_components_are_refused(quick, X):
 
 
 def test_an_adversary_that_never_begins_changes_nothing(quick, X):
-    never = quick(adversary=Adversary(start=1.0)).fit(X)
+    never, other = (quick(adversary=Adversary(start=1.0, weight=w)).fit(X) for w in (10.0, 99.0))
     assert never.adversary_curve_ == []
-    assert_array_equal(never.embedding_, quick().fit(X).embedding_)
+    assert_array_equal(never.sample(9, random_state=0), other.sample(9, random_state=0))
 
 
 def test_several_steps_in_a_turn(quick, X):
@@ -158,7 +158,7 @@ def test_a_shared_network_has_the_coordinates_of_the_generator(quick, X):
     options = Adversary(shared=True, orthogonality="layerwise", start=1.0)
     estimator = quick(n_components=3, adversary=options).fit(X)
     rows, points = estimator.adversary_
-    network, z = estimator.generator_.network, torch.zeros(1, 16)
+    network, z = estimator.generator_.network, torch.zeros(1, 3)
     of_network = estimator._scale * network.points(z) + torch.as_tensor(X.mean(0))
     assert_allclose(points(estimator.generator_(z)).detach(), rows(of_network).detach(), atol=1e-5)
 

@@ -109,9 +109,9 @@ def test_a_style_keeps_the_coordinates_of_the_generator(quick, X):
     estimator = quick(penalties=styled(nn.Linear(2, 3), target=2)).fit(X)
     assert_array_equal(estimator.transform(X), estimator.embedding_)
     assert np.abs(estimator.generated_.mean(0)).max() > 1e-3
-    low, high = estimator.generated_.min(0), estimator.generated_.max(0)
-    assert (low <= estimator.embedding_).all()
-    assert (estimator.embedding_ <= high).all()
+    spread = estimator.generated_.std(0)
+    centre = estimator.generated_.mean(0)
+    assert (np.abs(estimator.embedding_.mean(0) - centre) < 0.5 * spread).all()
 
 
 def test_a_frozen_classifier_can_be_searched_over(quick, X, half_planes):

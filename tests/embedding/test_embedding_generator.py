@@ -27,7 +27,7 @@ COORDINATES = {
 
 def test_samples_are_points_of_latents(fitted):
     latent = fitted.estimator.sample_latent(7, random_state=0)
-    assert latent.shape == (7, 16)
+    assert latent.shape == (7, 2)
     points = fitted.estimator.sample(7, random_state=0)
     assert_array_equal(fitted.estimator.sample(latent=latent), points)
     assert_array_equal(fitted.estimator.sample(7, latent=latent.tolist()), points)
@@ -52,7 +52,7 @@ def test_the_module_has_gradients_and_is_a_copy(quick, X):
     estimator = quick().fit(X)
     before = estimator.sample(3, random_state=0)
     network = estimator.generator_
-    latent = torch.zeros(2, 16, requires_grad=True)
+    latent = torch.zeros(2, 2, requires_grad=True)
     network(latent).sum().backward()
     assert (latent.grad != 0).any()
     with torch.no_grad():
@@ -103,10 +103,10 @@ def test_latents_as_tensors(quick, X):
 @pytest.mark.parametrize(
     ("latent", "n_samples", "message"),
     [
-        (np.zeros((3, 2)), 1, "latent has 2 columns, latents have 16"),
+        (np.zeros((3, 16)), 1, "latent has 16 columns, latents have 2"),
         (np.zeros(16), 1, "Expected 2D array, got 1D array"),
         (np.full((1, 16), np.nan), 1, "contains NaN"),
-        (np.zeros((3, 16)), 5, "n_samples=5, but there are 3 latents"),
+        (np.zeros((3, 2)), 5, "n_samples=5, but there are 3 latents"),
     ],
 )
 def test_latents_are_checked(quick, X, latent, n_samples, message):

@@ -60,7 +60,6 @@ def test_training_lowers_the_loss(circle, embedded_circle):
         **{**TRAINED, "max_iter": 1, "generator": Generator(init="random")}
     ).fit(circle)
     assert embedded_circle.gw_divergence_ < 0.1 * untrained.gw_divergence_
-    assert embedded_circle.score(circle) > untrained.score(circle) + 0.2
     assert np.mean(embedded_circle.loss_curve_[-20:]) < 0.1 * untrained.loss_curve_[0]
 
 

@@ -216,5 +216,5 @@ def test_the_state_holds_no_data(X):
         f"generator.{k}" for k in objective.generator.state_dict()
     }
     assert names == {
-        "last_rows", "last_points", "last_plan", "n_batches", "self_value",
+        "last_rows", "last_points", "last_plan", "n_batches", "self_value", "starts_placed",
     }  # fmt: skip
