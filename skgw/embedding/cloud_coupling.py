@@ -22,6 +22,7 @@ from skgw.training.gw_loss import (
     uniform_value,
 )
 
+SELF_TOLERANCE_FACTOR = 10.0  # tolerance of self terms, whose plans are not kept, over `tol`
 MAX_EXTENSION_ERROR = 30.0  # L1 error of the extended plans of a converged coupling, over `tol`
 
 
@@ -103,8 +104,9 @@ def couple_with_cloud(
     if placed is None:
         cold = cold_solve(problem, epsilon, tol=tol, max_iter=max_iter)
         cross = lower_solution(cross, cold, epsilon)
-    of_rows = self_solve(D, epsilon, tol=tol, max_iter=max_iter, a=a)
-    of_points = self_solve(E, epsilon, tol=tol, max_iter=max_iter)
+    self_tol = SELF_TOLERANCE_FACTOR * tol
+    of_rows = self_solve(D, epsilon, tol=self_tol, max_iter=max_iter, a=a)
+    of_points = self_solve(E, epsilon, tol=self_tol, max_iter=max_iter)
     value, *self_values = (
         float(uniform_value(solution, epsilon, b=b))
         for solution, b in ((cross, None), (of_rows, a), (of_points, None))

@@ -35,6 +35,7 @@ from skgw.base.validation import (
     read_weights,
     with_node_names,
 )
+from skgw.embedding.anchor_distances import AnchorDistances
 from skgw.embedding.barycentric_projection import BarycentricProjection
 from skgw.embedding.builders import (
     AdversarySpecs,
@@ -73,11 +74,13 @@ from skgw.spaces import Space, is_networkx, make_space
 from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.threads import network_work, threads_for
+from skgw.training.batches import stratified_order
 from skgw.training.optimizers import OPTIMIZERS
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
 ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
-REFINEMENT_UPDATES = 150  # updates of max_iter="auto" if training refines a fitted mixture, and
+MIN_REFINEMENTS, MAX_REFINEMENTS = 50, 150  # updates if training refines a fitted mixture,
+ROWS_PER_REFINEMENT = 5  # training rows per such update, within these limits, and
 REFINEMENT_RATE = 4.0  # the learning rate then, over `learning_rate_init`: its units are small
 MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
 MAX_INIT_UPDATES = 300  # updates of the initialisation
@@ -380,12 +383,16 @@ class GWGenerativeEmbedding(
             anchors = build_anchors(penalties.anchors, space, scale, self._layout)
         counted = np.arange(len(space.anchors)) if weights is None else np.flatnonzero(weights)
         train, held_out = self._split(counted, run.rng)
+        distances = AnchorDistances.of(space, self.max_cached)
+        uneven = weights if weights is not None and np.ptp(weights[train]) > 0 else None
+        n_strata = min(self.batch_size, len(train))
+        order = stratified_order(distances.between, train, n_strata, run.rng, uneven)
         layout, parts, placed = self._layout, Generator.read(self.generator), None
         if last is None and self._starts_at_mixture:
             run.say(f"placement of {len(train)} rows")
             max_mixture = Prior.read(parts.prior).n_components
             placed = place_rows(
-                space, scale, train, self.n_components, max_mixture, run.rng,
+                distances, scale, order, self.n_components, max_mixture, run.rng,
                 weights=weights, anchors=anchors,
             )  # fmt: skip
         n_fitted = None
@@ -410,13 +417,13 @@ class GWGenerativeEmbedding(
             regularizers.append(Regularizer("style_set", style.weight, style_set))
         optimizer = GWOptimizer.read(self.optimizer)
         objective = GenerativeObjective(
-            space, scale, generator,
+            distances, scale, generator,
             GenerationOptions(
                 self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings,
-                optimizer.independent_self_terms, max_cached=self.max_cached,
+                optimizer.independent_self_terms,
                 rate_factor=REFINEMENT_RATE if self._refines else 1.0,
             ),
-            rng=run.rng, train=train, held_out=held_out,
+            order=order, held_out=held_out,
             regularizers=regularizers,
             adversary=adversary, anchors=anchors, style_set=style_set, weights=weights,
         )  # fmt: skip
@@ -457,7 +464,8 @@ class GWGenerativeEmbedding(
 
     def _auto_updates(self, n_rows: int) -> int:
         if self._refines:
-            return REFINEMENT_UPDATES
+            updates = n_rows // ROWS_PER_REFINEMENT
+            return int(np.clip(updates, MIN_REFINEMENTS, MAX_REFINEMENTS))
         return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))
 
     def _split(self, anchors: Index, rng: np.random.RandomState) -> tuple[Index, Index]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.embedding.anchor_distances import AnchorDistances
 from skgw.embedding.anchors import AnchorPairs
 from skgw.embedding.objective import GenerativeObjective
 from skgw.embedding.placement import place, place_together
@@ -19,10 +20,9 @@ from skgw.nn.global_generator import seeded_global
 from skgw.registration.landmark_scaling import centred_gram
 from skgw.registration.normal_mixture import fit_normal_mixture
 from skgw.solvers import full_precision
-from skgw.spaces import Space
 from skgw.spaces.finite import Array, Index
 from skgw.threads import network_work, threads_for
-from skgw.training.batches import evenly_spaced, stratified_order
+from skgw.training.batches import evenly_spaced
 
 Report = Callable[[int, int, Tensor], bool]
 
@@ -127,9 +127,9 @@ def _spread(n: int, m: int) -> Index:
 
 @full_precision()
 def place_rows(
-    space: Space,
+    space: AnchorDistances,
     scale: float,
-    rows: Index,
+    order: Index,
     n_components: int,
     max_mixture: int,
     rng: np.random.RandomState,
@@ -143,27 +143,24 @@ def place_rows(
 
     Parameters
     ----------
-    space : Space
+    space : AnchorDistances
     scale : float
         RMS distance of the space.
-    rows : array of int of shape (n,)
-        Positions of the training rows among the anchors.
+    order : array of int of shape (n,)
+        Positions of the training rows among the anchors, in the order of the strata.
     n_components : int
         Dimension k of the points.
     max_mixture : int
         Largest number of components of the mixture.
     rng : RandomState
-        Source of the choice of rows and of the fits.
+        Source of the fits.
     weights : array of shape (N,), optional
         Weights of the anchors of the space; by default equal.
     anchors : AnchorPairs, optional
         Known pairs, to which the points are moved.
     """
-    own = None
-    if weights is not None and np.ptp(weights[rows]) > 0:
-        own = weights
-    rows = stratified_order(space.between, rows, MAX_PLACED_TOGETHER, rng, own)
-    rows = rows[_spread(len(rows), MAX_PLACED)]
+    rows = order[_spread(len(order), MAX_PLACED)]
+    own = weights if weights is not None and np.ptp(weights[rows]) > 0 else None
     together = _spread(len(rows), MAX_PLACED_TOGETHER)
     first = rows[together]
     share = None if own is None else own[first]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.embedding.adversary import AdversarialDistances, DistanceFunctions
+from skgw.embedding.anchor_distances import AnchorDistances
 from skgw.embedding.anchors import AnchorPairs
 from skgw.embedding.style_set import PHASE as STYLE_PHASE
 from skgw.embedding.style_set import PatchStyle
@@ -20,14 +21,12 @@ from skgw.nn.regularizers import Regularizer
 from skgw.solvers import State, initializers
 from skgw.solvers.problems import QuadraticProblem
 from skgw.solvers.quadratic import Solution
-from skgw.spaces import Space
 from skgw.spaces.finite import Array, Index
 from skgw.training.batches import (
     draw_batch,
     draw_uniform_batch,
     draw_weighted_batch,
     evenly_spaced,
-    stratified_order,
 )
 from skgw.training.gw_loss import (
     MAX_COLD_STEPS,
@@ -43,8 +42,7 @@ from skgw.training.gw_loss import (
 )
 from skgw.training.objective import Objective, Phase
 
-MAX_POINTS_PER_ROW = 4  # generated points of a batch per training row: more points only cost time
-MIN_POINT_LIMIT = 256  # generated points of a batch that are allowed for any number of rows
+MIN_POINTS = 128  # generated points of a batch for fewer rows, up to the size of the batch
 MAX_ONE_STEP_EPSILON = 0.01  # relative epsilon up to which one outer step solves a self term
 
 
@@ -58,7 +56,7 @@ class GenerationOptions:
         Weight of the entropy, relative to the mean squared distance of the data.
     batch_size : int
         Number of rows and of generated points per batch. There are at most as many rows as training
-        rows, and at most four generated points per training row, or 256 if that is more.
+        rows, and as many generated points as rows, at least 128 if the size of the batch allows.
     stratified : bool
         Whether a batch has one row from each stratum, and stratified noise. False: independent
         uniform batches.
@@ -73,8 +71,6 @@ class GenerationOptions:
         that starts at known couplings has no cold restarts.
     warm_steps : int
         Outer steps of a warm-started solve.
-    max_cached : int
-        Largest number of anchors whose distances are all kept on the device.
     max_held_out : int
         Largest number of rows in a validation.
     rate_factor : float
@@ -88,7 +84,6 @@ class GenerationOptions:
     independent_self_terms: bool = True
     restart_every: int = 50
     warm_steps: int = 2
-    max_cached: int = 4096
     max_held_out: int = 1000
     rate_factor: float = 1.0
 
@@ -104,16 +99,15 @@ class GenerativeObjective(Objective):
 
     Parameters
     ----------
-    space : Space
+    space : AnchorDistances
     scale : float
         RMS distance of the space.
     generator : Generator
     options : GenerationOptions
-    rng : RandomState
-        Source of the strata.
-    train, held_out : array of int
-        Positions of the training anchors and of the validation anchors, of which the first
-        `max_held_out` are used.
+    order : array of int
+        Positions of the training anchors, in the order of the strata.
+    held_out : array of int
+        Positions of the validation anchors, of which the first `max_held_out` are used.
     regularizers : sequence of Regularizer
         Penalties on generated points.
     adversary : AdversarialDistances, optional
@@ -130,7 +124,7 @@ class GenerativeObjective(Objective):
     order: Tensor  # (N,), training anchors in stratified order
     mass: Tensor | None  # (N,), cumulative weights of `order`; None for equal weights
     held_out: Tensor  # (N',), validation anchors
-    matrix: Tensor | None  # (N, N), all distances between anchors, up to `max_cached` anchors
+    matrix: Tensor | None  # (N, N), all distances between anchors, if they are in memory
     last_rows: Tensor  # (n,), rows of the last batch
     last_points: Tensor  # (m, k), generated points of the last batch
     last_plan: Tensor  # (1, n, m), coupling of the last batch
@@ -140,13 +134,12 @@ class GenerativeObjective(Objective):
 
     def __init__(
         self,
-        space: Space,
+        space: AnchorDistances,
         scale: float,
         generator: Generator,
         options: GenerationOptions,
         *,
-        rng: np.random.RandomState,
-        train: Index,
+        order: Index,
         held_out: Index,
         regularizers: Sequence[Regularizer] = (),
         adversary: AdversarialDistances | None = None,
@@ -159,13 +152,10 @@ class GenerativeObjective(Objective):
         self.style_set = style_set
         self.anchors, self.alpha = anchors, 1.0 if anchors is None else anchors.alpha
         self.generator, self.options, self.scale = generator, options, scale
-        point_limit = max(MAX_POINTS_PER_ROW * len(train), MIN_POINT_LIMIT)
-        self.n_points = min(options.batch_size, point_limit)
-        n_strata = min(options.batch_size, len(train))
-        weighted = weights is not None and np.ptp(weights[train]) > 0
-        order = stratified_order(space.between, train, n_strata, rng, weights if weighted else None)
+        self.n_points = min(options.batch_size, max(len(order), MIN_POINTS))
         mass = _cumulative_weights(weights, order)
-        n = n_strata if mass is None else self.n_points  # heavy rows are in a batch several times
+        # Heavy rows are in a batch several times.
+        n = min(options.batch_size, len(order)) if mass is None else self.n_points
         validation = torch.as_tensor(held_out[: options.max_held_out])
         if len(validation):
             held_out_mass = _cumulative_weights(weights, validation.numpy())
@@ -173,7 +163,10 @@ class GenerativeObjective(Objective):
         self.register_buffer("order", torch.as_tensor(order), persistent=False)
         self.register_buffer("mass", mass, persistent=False)
         self.register_buffer("held_out", validation, persistent=False)
-        self.register_buffer("matrix", self._all_distances(space), persistent=False)
+        matrix = None
+        if space.matrix is not None:
+            matrix = torch.as_tensor(space.matrix / scale, dtype=torch.float32)
+        self.register_buffer("matrix", matrix, persistent=False)
         self._between = space.between
         self.data_distances = DistanceFunctions(self.distances, pairwise_distances)
         zeros = functools.partial(torch.zeros, dtype=torch.float32)
@@ -411,15 +404,6 @@ class GenerativeObjective(Objective):
         epsilon = self.options.epsilon
         max_iter = 1 if epsilon <= MAX_ONE_STEP_EPSILON else MAX_COLD_STEPS
         return self_term(D, epsilon, max_iter=max_iter, M=M, alpha=self.alpha)
-
-    def _all_distances(self, space: Space) -> Tensor | None:
-        """Scaled distances between all anchors, (N, N); None above `max_cached` anchors."""
-        n = len(space.anchors)
-        if n > self.options.max_cached:
-            return None
-        everything = np.arange(n)
-        D = space.between(everything, everything) / self.scale
-        return torch.as_tensor(D, dtype=torch.float32)
 
 
 def _cumulative_weights(weights: Array | None, positions: Index) -> Tensor | None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn import config_context
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
@@ -152,9 +153,11 @@ def check_directions(X: Any, metric: Metric) -> None:
 
 def distances_between(X: Any, Y: Any, metric: Metric) -> Array:
     """Distances (b, n) between features (b, d) and (n, d), arrays or csr arrays."""
-    if sparse.issparse(Y) and metric == "sqeuclidean":  # scikit-learn leaves this metric to scipy
-        return euclidean_distances(X, Y, squared=True)
-    return pairwise_distances(X, Y, metric=metric)
+    # Features are validated already; many calls compute few distances.
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        if sparse.issparse(Y) and metric == "sqeuclidean":  # scikit-learn leaves this to scipy
+            return euclidean_distances(X, Y, squared=True)
+        return pairwise_distances(X, Y, metric=metric)
 
 
 def centred_distances(X: Array, Y: Array) -> Array:

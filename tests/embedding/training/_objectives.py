@@ -4,11 +4,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from skgw.embedding.anchor_distances import AnchorDistances
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.nn import PENALTIES, Generator, GeneratorSpec
 from skgw.nn.priors import Prior
 from skgw.nn.regularizers import Regularizer
 from skgw.spaces import feature_space
+from skgw.training.batches import stratified_order
 
 N = 48
 EPSILON = 0.02
@@ -44,18 +46,20 @@ def objective_for(
     epsilon=EPSILON,
     regularizers=(),
     adversary=None,
+    max_cached=4096,
     **options,
 ):
     if penalty is not None:
         regularizers = [Regularizer(penalty, 0.5, PENALTIES[penalty])]
     train_on = np.setdiff1d(np.arange(len(X)), held_out)
+    space = AnchorDistances.of(feature_space(X, "euclidean"), max_cached)
+    strata = min(batch_size, len(train_on))
     objective = GenerativeObjective(
-        feature_space(X, "euclidean"),
+        space,
         scale,
         generator,
         GenerationOptions(epsilon, batch_size, **options),
-        rng=np.random.RandomState(0),
-        train=train_on,
+        order=stratified_order(space.between, train_on, strata, np.random.RandomState(0)),
         held_out=np.asarray(held_out, dtype=int),
         regularizers=regularizers,
         adversary=adversary,
