@@ -82,6 +82,7 @@ ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within the
 MIN_REFINEMENTS, MAX_REFINEMENTS = 50, 150  # updates if training refines a fitted mixture,
 ROWS_PER_REFINEMENT = 5  # training rows per such update, within these limits, and
 REFINEMENT_RATE = 4.0  # the learning rate then, over `learning_rate_init`: its units are small
+MIN_GENERATED, MAX_GENERATED = 300, 1000  # points of the cloud of n_generated="auto"
 MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
 MAX_INIT_UPDATES = 300  # updates of the initialisation
 MAX_INIT_RATIO = 2  # updates of the initialisation per update of the training
@@ -150,8 +151,9 @@ class GWGenerativeEmbedding(
         penalty alone with weight 0.1, a
         callable for an own term of the loss with weight 1, `Anchors` for points that are known, and
         a list for several of them. `Penalties` sets weights and a style.
-    n_generated : int, default=1000
-        Number of generated points in the cloud.
+    n_generated : int or "auto", default="auto"
+        Number of generated points in the cloud. "auto": the number of training rows, at least 300
+        and at most 1000.
     warm_start : bool, default=False
         Start from the generator of the last fit.
     batch_size : int, default=256
@@ -274,7 +276,9 @@ class GWGenerativeEmbedding(
         None,
         default="mean",
     )
-    n_generated: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
+    n_generated: int | str = param(
+        Interval(Integral, 2, None, closed="left"), one_of("auto"), default="auto"
+    )
     warm_start: bool = param("boolean", default=False)
     optimizer: Any = part(GWOptimizer, one_of(*OPTIMIZERS), callable, Optimizer, default="adam")
 
@@ -363,8 +367,9 @@ class GWGenerativeEmbedding(
             rows, row_weights = objective.reference_rows(self.max_reference)
             reference = rows.cpu().numpy()
             self._reference_weights = None if row_weights is None else row_weights.cpu().numpy()
-        run.say(f"coupling of {len(reference)} rows with {self.n_generated} generated points")
-        self._couple_with_cloud(objective, reference, points, run.noise(CLOUD_SEED))
+        n_points = self._n_generated(space.n_rows)
+        run.say(f"coupling of {len(reference)} rows with {n_points} generated points")
+        self._couple_with_cloud(objective, reference, points, n_points, run.noise(CLOUD_SEED))
         run.step("coupling")
         self._embed_training_rows(space, reference, weights, points)
 
@@ -467,6 +472,12 @@ class GWGenerativeEmbedding(
             updates = n_rows // ROWS_PER_REFINEMENT
             return int(np.clip(updates, MIN_REFINEMENTS, MAX_REFINEMENTS))
         return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))
+
+    def _n_generated(self, n_rows: int) -> int:
+        """Number of points in the cloud, by `n_generated`."""
+        if self.n_generated != "auto":
+            return int(self.n_generated)
+        return int(np.clip(n_rows, MIN_GENERATED, MAX_GENERATED))
 
     def _split(self, anchors: Index, rng: np.random.RandomState) -> tuple[Index, Index]:
         """Positions of the training anchors, in order, and of the held-out anchors."""
@@ -744,11 +755,12 @@ class GWGenerativeEmbedding(
         objective: GenerativeObjective,
         reference: Index,
         placed: Array | None,
+        n_points: int,
         noise: torch.Generator,
     ) -> None:
         """Generate the cloud, couple it with the reference rows, and choose its coordinates."""
         coupling = couple_with_cloud(
-            objective, reference, self.n_generated, noise, weights=self._reference_weights,
+            objective, reference, n_points, noise, weights=self._reference_weights,
             placed=placed, max_iter=self.max_coupling_iter,
         )  # fmt: skip
         if not coupling.converged:

@@ -42,7 +42,7 @@ from skgw.training.gw_loss import (
 )
 from skgw.training.objective import Objective, Phase
 
-MIN_POINTS = 128  # generated points of a batch for fewer rows, up to the size of the batch
+MIN_POINTS = 128  # generated points of a batch for fewer rows, if the batch size allows them
 MAX_ONE_STEP_EPSILON = 0.01  # relative epsilon up to which one outer step solves a self term
 
 

@@ -132,9 +132,11 @@ def test_divergence_of_the_training_is_an_error(quick, X):
         quick(optimizer=torch.optim.SGD, learning_rate_init=1e30, max_iter=60).fit(X)
 
 
-@pytest.mark.parametrize(("n_rows", "n_updates"), [(40, 300), (900, 600), (10_000, 1500)])
-def test_automatic_number_of_updates(quick, n_rows, n_updates):
-    assert quick(max_iter="auto")._n_updates(n_rows) == 150
+@pytest.mark.parametrize(
+    ("n_rows", "n_refinements", "n_updates"), [(40, 50, 300), (600, 120, 400), (10_000, 150, 1500)]
+)
+def test_automatic_number_of_updates(quick, n_rows, n_refinements, n_updates):
+    assert quick(max_iter="auto")._n_updates(n_rows) == n_refinements
     for params in ({"generator": linear}, {"adversary": "mlp"}, {"penalties": "l1"}):
         assert quick(max_iter="auto", **params)._n_updates(n_rows) == n_updates
     assert quick(max_iter=7)._n_updates(n_rows) == 7
@@ -142,7 +144,7 @@ def test_automatic_number_of_updates(quick, n_rows, n_updates):
 
 @pytest.mark.slow
 def test_the_automatic_number_of_updates_is_made(quick, X):
-    assert quick(max_iter="auto").fit(X).n_iter_ == 150
+    assert quick(max_iter="auto").fit(X).n_iter_ == 50
 
 
 # ------------------------------------------------------------------- stopping and continuing
