@@ -104,7 +104,7 @@ def test_a_step_against_the_gradient_helps(X, scale):
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "n_points"), [(16, 16), (N, N), (3 * N, 3 * N), (10_000, 128)]
+    ("batch_size", "n_points"), [(16, 16), (N, N), (3 * N, 128), (10_000, 128)]
 )
 def test_batches_of_any_size(X, batch_size, n_points):
     objective = objective_for(X, mlp_generator(), batch_size=batch_size)
