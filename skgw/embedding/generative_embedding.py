@@ -35,25 +35,14 @@ from skgw.base.validation import (
     read_weights,
     with_node_names,
 )
-from skgw.embedding.anchor_distances import AnchorDistances
 from skgw.embedding.barycentric_projection import BarycentricProjection
-from skgw.embedding.builders import (
-    AdversarySpecs,
-    Layout,
-    build_adversary,
-    build_anchors,
-    build_generator,
-    build_penalties,
-    build_style_set,
-    generator_spec,
-    starts_at_mixture,
-)
+from skgw.embedding.builders import Layout
 from skgw.embedding.cloud_coupling import couple_with_cloud
 from skgw.embedding.embedding_generator import EmbeddingGenerator
 from skgw.embedding.feature_map import AdversaryNetworks, FeatureMap
 from skgw.embedding.fitted_state import EmbeddingState
-from skgw.embedding.initialization import PlacedRows, initialize_by_scaling, place_rows
-from skgw.embedding.objective import GenerationOptions, GenerativeObjective
+from skgw.embedding.initialization import ReferenceRows
+from skgw.embedding.objective import GenerativeObjective
 from skgw.embedding.parameters import (
     NETWORKS,
     Adversary,
@@ -61,33 +50,22 @@ from skgw.embedding.parameters import (
     Generator,
     GWOptimizer,
     Penalties,
-    Prior,
-    StyleSet,
 )
 from skgw.embedding.placement import Placement
+from skgw.embedding.setup import Model, Setup, TrainingRows
 from skgw.embedding.stress import normalized_stress
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.nn import FittedNetwork
-from skgw.nn.regularizers import Regularizer
 from skgw.solvers import cpu_by_default, full_precision
 from skgw.spaces import Space, is_networkx, make_space
 from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.threads import network_work, threads_for
-from skgw.training.batches import stratified_order
 from skgw.training.optimizers import OPTIMIZERS
 
-MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
-ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
-MIN_REFINEMENTS, MAX_REFINEMENTS = 50, 150  # updates if training refines a fitted mixture,
-ROWS_PER_REFINEMENT = 5  # training rows per such update, within these limits, and
-REFINEMENT_RATE = 4.0  # the learning rate then, over `learning_rate_init`: its units are small
 MIN_GENERATED, MAX_GENERATED = 300, 1000  # points of the cloud of n_generated="auto"
 MAX_RELATIVE_SCALE = 1e-3  # RMS distance over the largest number of the dtype of the output
-MAX_INIT_UPDATES = 300  # updates of the initialisation
-MAX_INIT_RATIO = 2  # updates of the initialisation per update of the training
-CLOUD_SEED, INITIALIZATION_SEED, ADVERSARY_SEED = 1, 2, 3  # offsets from the seed of the fit
-STYLE_SEED = 5  # the two networks of the adversary have two seeds
+CLOUD_SEED = 1  # offset from the seed of the fit
 
 
 def _has_features(estimator: GWGenerativeEmbedding) -> bool:
@@ -333,145 +311,48 @@ class GWGenerativeEmbedding(
         if scale > MAX_RELATIVE_SCALE * float(np.finfo(self._dtype).max):
             raise ValueError(f"Distances leave the range of {self._dtype}; pass float64 rows.")
         n_rows = X.shape[0] if weights is None else int(np.count_nonzero(weights))
-        n_updates, last = self._n_updates(n_rows), self._last_generator()
-        n_init_updates = 0 if last is not None else self._n_init_updates(n_updates)
-        places = last is None and self._starts_at_mixture
+        n_updates, last, setup = self._n_updates(n_rows), self._last_generator(), self._setup
+        n_init_updates = 0 if last is not None else setup.n_init_updates(n_updates)
+        places = last is None and setup.starts_at_mixture
         run.begin(X, n_init_updates, n_updates, n_more_steps=1 + places)
-        objective, spec, adversary_specs, placed = self._build(
-            space, scale, anchor_weights, n_updates, last, run
-        )
-        if places:
-            run.step("placement")
-        if n_init_updates:
-            initialize_by_scaling(
-                objective, run.noise(INITIALIZATION_SEED), image_shape=spec.output_shape,
-                n_updates=n_init_updates, report=run.initializing,
-            )  # fmt: skip
+        counted = np.arange(len(space.anchors))
+        if anchor_weights is not None:
+            counted = np.flatnonzero(anchor_weights)
+        rows = TrainingRows(space, scale, anchor_weights, *self._split(counted, run.rng))
+        model = setup.build(rows, n_updates, last, run)
         history = run.train(
-            objective, X, n_updates, run.noise(), curve="gw", checkpoint_key=weights,
+            model.objective, X, n_updates, run.noise(), curve="gw", checkpoint_key=weights,
             initial_weights=None if last is None else last.weights,
         )  # fmt: skip
         self._scale = scale
-        self._generator = FittedNetwork.of(objective.generator, spec)
+        self._generator = FittedNetwork.of(model.objective.generator, model.spec)
         self._adversary = None
-        if objective.adversary is not None and adversary_specs is not None:
-            self._adversary = objective.adversary.fitted(adversary_specs)
+        if model.objective.adversary is not None and model.adversary_specs is not None:
+            self._adversary = model.objective.adversary.fitted(model.adversary_specs)
         self.adversary_curve_ = history.losses.get("adversary.penalty", [])
-        points = None
-        if placed is not None and self._refines:
-            reference, points = placed.reference(self.max_reference)
-            self._reference_weights = None
-            if anchor_weights is not None and np.ptp(own := anchor_weights[reference]) > 0:
-                self._reference_weights = own / own.sum()
-        else:
-            rows, row_weights = objective.reference_rows(self.max_reference)
-            reference = rows.cpu().numpy()
-            self._reference_weights = None if row_weights is None else row_weights.cpu().numpy()
+        reference = self._choose_reference(model)
         n_points = self._n_generated(space.n_rows)
-        run.say(f"coupling of {len(reference)} rows with {n_points} generated points")
-        self._couple_with_cloud(objective, reference, points, n_points, run.noise(CLOUD_SEED))
+        run.say(f"coupling of {len(reference.rows)} rows with {n_points} generated points")
+        self._couple_with_cloud(model.objective, reference, n_points, run.noise(CLOUD_SEED))
         run.step("coupling")
-        self._embed_training_rows(space, reference, weights, points)
-
-    def _build(
-        self,
-        space: Space,
-        scale: float,
-        weights: Array | None,
-        n_updates: int,
-        last: FittedNetwork[nn.Generator] | None,
-        run: TrainingRun,
-    ) -> tuple[GenerativeObjective, nn.GeneratorSpec, AdversarySpecs | None, PlacedRows | None]:
-        """Build the objective on the device of the fit, and the specifications of its networks."""
-        penalties, anchors = Penalties.read(self.penalties), None
-        if penalties.anchors is not None:
-            anchors = build_anchors(penalties.anchors, space, scale, self._layout)
-        counted = np.arange(len(space.anchors)) if weights is None else np.flatnonzero(weights)
-        train, held_out = self._split(counted, run.rng)
-        distances = AnchorDistances.of(space, self.max_cached)
-        uneven = weights if weights is not None and np.ptp(weights[train]) > 0 else None
-        n_strata = min(self.batch_size, len(train))
-        order = stratified_order(distances.between, train, n_strata, run.rng, uneven)
-        layout, parts, placed = self._layout, Generator.read(self.generator), None
-        if last is None and self._starts_at_mixture:
-            run.say(f"placement of {len(train)} rows")
-            max_mixture = Prior.read(parts.prior).n_components
-            placed = place_rows(
-                distances, scale, order, self.n_components, max_mixture, run.rng,
-                weights=weights, anchors=anchors,
-            )  # fmt: skip
-        n_fitted = None
-        if self._starts_at_mixture:
-            n_fitted = 1 if placed is None else placed.mixture.shape[0]
-        spec = generator_spec(parts, layout, n_fitted)
-        generator, spec = build_generator(spec, last, run.seed)
-        adversary = adversary_specs = None
-        if self.adversary is not None:
-            adversary, adversary_specs = build_adversary(
-                Adversary.read(self.adversary), space, scale, layout,
-                weights=weights, n_updates=n_updates, seed=run.seed + ADVERSARY_SEED,
-            )  # fmt: skip
-        if last is None and generator.midpoint is not None:
-            generator.scale.fill_(1 / scale)
-        elif last is None and anchors is not None:
-            generator.origin.copy_(anchors.points.mean(0))
-        regularizers, style_set = build_penalties(penalties, scale, layout), None
-        if penalties.style_set is not None:
-            style = StyleSet.read(penalties.style_set)
-            style_set = build_style_set(style, scale, layout, run.seed + STYLE_SEED)
-            regularizers.append(Regularizer("style_set", style.weight, style_set))
-        optimizer = GWOptimizer.read(self.optimizer)
-        objective = GenerativeObjective(
-            distances, scale, generator,
-            GenerationOptions(
-                self.epsilon, self.batch_size, optimizer.stratified, optimizer.warm_couplings,
-                optimizer.independent_self_terms,
-                rate_factor=REFINEMENT_RATE if self._refines else 1.0,
-            ),
-            order=order, held_out=held_out,
-            regularizers=regularizers,
-            adversary=adversary, anchors=anchors, style_set=style_set, weights=weights,
-        )  # fmt: skip
-        objective.to(run.device)
-        if placed is not None:
-            placed.start(objective)
-        return objective, spec, adversary_specs, placed
+        self._embed_training_rows(space, reference, weights)
 
     @property
-    def _layout(self) -> Layout:
-        return Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape)
-
-    @property
-    def _starts_at_mixture(self) -> bool:
-        """Whether the generator starts at a mixture that is fitted to placed rows."""
-        return starts_at_mixture(Generator.read(self.generator), self._layout)
-
-    @property
-    def _refines(self) -> bool:
-        """Whether training refines the start only: nothing else draws the points away from it."""
-        return self._starts_at_mixture and self.adversary is None and not self._draws_points()
-
-    def _draws_points(self) -> bool:
-        """Whether penalties give generated points other properties than places."""
-        penalties = Penalties.read(self.penalties).get_params(deep=False)
-        return any(value for name, value in penalties.items() if name not in ("mean", "anchors"))
-
-    def _n_init_updates(self, n_updates: int) -> int:
-        """Number of updates of the regression on the classical scaling."""
-        generator = Generator.read(self.generator)
-        if generator.init != "mds" or self._starts_at_mixture:
-            return 0
-        if Prior.read(generator.prior).n_components == 1:
-            return 0
-        if generator.n_init_updates != "auto":
-            return int(generator.n_init_updates)
-        return min(MAX_INIT_UPDATES, MAX_INIT_RATIO * n_updates)
+    def _setup(self) -> Setup:
+        """The parameters of the model."""
+        return Setup(
+            Layout(self.n_components, tuple(self.hidden_layer_sizes), self.output_shape),
+            Generator.read(self.generator),
+            None if self.adversary is None else Adversary.read(self.adversary),
+            Penalties.read(self.penalties),
+            GWOptimizer.read(self.optimizer),
+            self.epsilon,
+            self.batch_size,
+            self.max_cached,
+        )
 
     def _auto_updates(self, n_rows: int) -> int:
-        if self._refines:
-            updates = n_rows // ROWS_PER_REFINEMENT
-            return int(np.clip(updates, MIN_REFINEMENTS, MAX_REFINEMENTS))
-        return int(np.clip(n_rows / ROWS_PER_UPDATE, MIN_UPDATES, MAX_UPDATES))
+        return self._setup.n_updates(n_rows)
 
     def _n_generated(self, n_rows: int) -> int:
         """Number of points in the cloud, by `n_generated`."""
@@ -750,18 +631,25 @@ class GWGenerativeEmbedding(
         """The generator of the last fit for a warm start, else None."""
         return getattr(self, "_generator", None) if self.warm_start else None
 
+    def _choose_reference(self, model: Model) -> ReferenceRows:
+        """Rows to which `transform` measures distances: placed rows, if training kept them."""
+        if model.placed is not None and self._setup.refines:
+            return model.placed.reference(self.max_reference)
+        rows, weights = model.objective.reference_rows(self.max_reference)
+        own = None if weights is None else weights.cpu().numpy()
+        return ReferenceRows(rows.cpu().numpy(), own, None)
+
     def _couple_with_cloud(
         self,
         objective: GenerativeObjective,
-        reference: Index,
-        placed: Array | None,
+        reference: ReferenceRows,
         n_points: int,
         noise: torch.Generator,
     ) -> None:
         """Generate the cloud, couple it with the reference rows, and choose its coordinates."""
         coupling = couple_with_cloud(
-            objective, reference, n_points, noise, weights=self._reference_weights,
-            placed=placed, max_iter=self.max_coupling_iter,
+            objective, reference.rows, n_points, noise, weights=reference.weights,
+            placed=reference.points, max_iter=self.max_coupling_iter,
         )  # fmt: skip
         if not coupling.converged:
             warn_user(
@@ -769,16 +657,10 @@ class GWGenerativeEmbedding(
                 "epsilon.",
                 GWConvergenceWarning,
             )
-        self._axes = None if self._keeps_coordinates() else canonical_axes(coupling.cloud)
+        self._axes = None if self._setup.keeps_coordinates else canonical_axes(coupling.cloud)
         self.generated_ = self._to_embedding(coupling.cloud).astype(self._dtype)
         self._to_cloud, self._to_data = coupling.to_cloud, coupling.to_data
         self.gw_divergence_ = coupling.divergence
-
-    def _keeps_coordinates(self) -> bool:
-        """Whether the embedding has the coordinates of the generator, which have a meaning."""
-        penalties = Penalties.read(self.penalties)
-        fixing = self.output_shape, penalties.style, penalties.anchors, penalties.terms
-        return any(x is not None for x in fixing)
 
     def _to_embedding(self, points: Array) -> Array:
         """Convert points (n, k) of the generator to units of the distances and canonical axes."""
@@ -788,22 +670,23 @@ class GWGenerativeEmbedding(
         return (points - mean) @ (self._scale * axes)
 
     def _embed_training_rows(
-        self, space: Space, reference: Index, weights: Array | None, placed: Array | None
+        self, space: Space, reference: ReferenceRows, weights: Array | None
     ) -> None:
         """Place the training rows, as `transform` places new rows."""
-        self._reference_space = space.restrict(reference)
+        rows = reference.rows
+        self._reference_space, self._reference_weights = space.restrict(rows), reference.weights
         projection = self._projection
-        self.plan_ = Coupling(projection.plan_of_training_rows(space, reference, weights))
-        if placed is None:
-            start = projection.project(space.between(reference, reference) / self._scale)
+        self.plan_ = Coupling(projection.plan_of_training_rows(space, rows, weights))
+        if reference.points is None:
+            start = projection.project(space.between(rows, rows) / self._scale)
         else:
-            start = self._to_embedding(placed).astype(self._dtype)
+            start = self._to_embedding(reference.points).astype(self._dtype)
         placement = Placement.near(
-            start, self._reference_space, self._scale, self._reference_weights, self.chunk_size
+            start, self._reference_space, self._scale, reference.weights, self.chunk_size
         )
         self._reference_embedding = placement.points
-        self.embedding_ = embedding = placement.place_training_rows(space, reference)
-        anchors, anchor_weights = reference, self._reference_weights
+        self.embedding_ = embedding = placement.place_training_rows(space, rows)
+        anchors, anchor_weights = rows, reference.weights
         if space.n_rows <= self.max_anchors:
             anchors, anchor_weights = np.arange(space.n_rows), weights
         self.stress_ = normalized_stress(

@@ -75,6 +75,24 @@ def _cosines(size: int) -> Tensor:
     return waves / waves.norm(dim=0)
 
 
+class ReferenceRows(NamedTuple):
+    """Rows that represent the training rows.
+
+    Attributes
+    ----------
+    rows : array of int of shape (r,)
+        Positions among the anchors of the space, in increasing order.
+    weights : array of shape (r,) or None
+        Weights with sum 1; None: equal weights.
+    points : array of shape (r, k) or None
+        Their points, in units of the scale, if they are placed.
+    """
+
+    rows: Index
+    weights: Array | None
+    points: Array | None
+
+
 class PlacedRows(NamedTuple):
     """Rows placed by multidimensional scaling, and their distribution.
 
@@ -86,6 +104,8 @@ class PlacedRows(NamedTuple):
         Positions in `rows` of the rows that were placed together.
     points : array of shape (r, k)
         In units of the scale.
+    weights : array of shape (r,) or None
+        Weights of the rows; None: equal weights.
     origin, widths : arrays of shape (k,)
         Mean, and RMS deviation along each axis.
     mixture : NormalMixture
@@ -95,15 +115,19 @@ class PlacedRows(NamedTuple):
     rows: Index
     together: Index
     points: Array
+    weights: Array | None
     origin: Array
     widths: Array
     mixture: NormalMixture
 
-    def reference(self, n: int) -> tuple[Index, Array]:
-        """Positions of at most n rows that were placed together, in order, and their points."""
+    def reference(self, n: int) -> ReferenceRows:
+        """At most n of the rows that were placed together."""
         chosen = self.together[_spread(len(self.together), n)]
         chosen = chosen[self.rows[chosen].argsort()]
-        return self.rows[chosen], self.points[chosen]
+        weights = None if self.weights is None else self.weights[chosen]
+        if weights is not None:
+            weights = weights / weights.sum()
+        return ReferenceRows(self.rows[chosen], weights, self.points[chosen])
 
     def start(self, objective: GenerativeObjective) -> None:
         """Set the generator to the distribution, and the first coupling to the placed rows."""
@@ -160,10 +184,12 @@ def place_rows(
         Known pairs, to which the points are moved.
     """
     rows = order[_spread(len(order), MAX_PLACED)]
-    own = weights if weights is not None and np.ptp(weights[rows]) > 0 else None
+    own = None
+    if weights is not None and np.ptp(weights[rows]) > 0:
+        own = weights[rows]
     together = _spread(len(rows), MAX_PLACED_TOGETHER)
     first = rows[together]
-    share = None if own is None else own[first]
+    share = None if own is None else own[together]
     D = space.between(first, first) / scale
     start = classical_scaling(torch.as_tensor(D, dtype=torch.float64), n_components).numpy()
     points = np.empty((len(rows), n_components))
@@ -175,13 +201,12 @@ def place_rows(
         points = known.double().numpy()
     drawn = points
     if own is not None:
-        mass = own[rows] / own[rows].sum()
-        drawn = points[rng.choice(len(rows), max(len(rows), MIN_DRAWN), p=mass)]
+        drawn = points[rng.choice(len(rows), max(len(rows), MIN_DRAWN), p=own / own.sum())]
     origin = drawn.mean(axis=0)
     widths = np.sqrt(np.square(drawn - origin).mean(axis=0))
     widths = np.maximum(widths, MIN_RELATIVE_WIDTH * widths.max()) if widths.any() else widths + 1
     mixture = fit_normal_mixture((drawn - origin) / widths, max_mixture, rng)
-    return PlacedRows(rows, together, points, origin, widths, mixture)
+    return PlacedRows(rows, together, points, own, origin, widths, mixture)
 
 
 @full_precision()
