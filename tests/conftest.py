@@ -63,5 +63,9 @@ def double_by_default():
 
 @pytest.fixture
 def frequent(monkeypatch):
-    """Reports, validations and checkpoints of all trained estimators every 2 updates."""
+    """Reports, validations and checkpoints of all trained estimators every 2 updates.
+
+    Lines of progress by the clock are left out.
+    """
     monkeypatch.setattr("skgw.base.trained.TrainedEstimator.report_every", 2)
+    monkeypatch.setattr("skgw.base.training_run.FIRST_LINE", 1e9)

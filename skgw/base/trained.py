@@ -63,7 +63,8 @@ checkpoint : str, Path or None, default={checkpoint}
 device : str or torch.device, default={device}
     "cpu", "cuda", "cuda:N" or "auto": CUDA if it is available, else the CPU.
 verbose : int, default={verbose}
-    Print the losses every 50 updates. Progress bars: `set_callbacks` of scikit-learn.
+    Print the losses every 50 updates, and the time of slow fits. Progress bars: `set_callbacks` of
+    scikit-learn.
 random_state : int, RandomState or None, default={random_state}
     On one device, the same integer gives the same result.
 """

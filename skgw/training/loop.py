@@ -70,6 +70,7 @@ def train(
     report: Callable[[History], bool] | None = None,
     checkpoint: Checkpoint | None = None,
     report_resumed: Callable[[History], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> History:
     """Train `objective` in place.
 
@@ -87,6 +88,8 @@ def train(
         its state, and ends with the same weights as an uninterrupted training.
     report_resumed : callable, optional
         Called with the history if training resumes.
+    progress : callable, optional
+        Called with the number of iterations so far after every iteration.
 
     Returns
     -------
@@ -134,7 +137,8 @@ def train(
     while history.n_iter < options.max_iter and not stopped:
         end = min(history.n_iter + options.report_every, options.max_iter)
         steps = range(history.n_iter, end)
-        _record(history, _run(objective, phases, optimizers, options, steps, generator), end)
+        losses = _run(objective, phases, optimizers, options, steps, generator, progress)
+        _record(history, losses, end)
         _check_weights(objective, end)
         _validate(state, processes)
         if checkpoint is not None:
@@ -155,6 +159,7 @@ def _run(
     options: TrainingOptions,
     steps: range,
     generator: torch.Generator,
+    progress: Callable[[int], None] | None,
 ) -> dict[str, list[Tensor]]:
     """Run the active phases of each step and return their losses, which stay on the device."""
     losses: dict[str, list[Tensor]] = {}
@@ -175,6 +180,8 @@ def _run(
                 for name in updates[0]:
                     mean = torch.stack([update[name] for update in updates]).mean()
                     losses.setdefault(prefix + name, []).append(mean)
+            if progress is not None and processes.is_first:
+                progress(step + 1)
         objective.eval()
     return losses
 
