@@ -41,7 +41,6 @@ from skgw.embedding.cloud_coupling import couple_with_cloud
 from skgw.embedding.embedding_generator import EmbeddingGenerator
 from skgw.embedding.feature_map import AdversaryNetworks, FeatureMap
 from skgw.embedding.fitted_state import EmbeddingState
-from skgw.embedding.initialization import ReferenceRows
 from skgw.embedding.objective import GenerativeObjective
 from skgw.embedding.parameters import (
     NETWORKS,
@@ -51,6 +50,7 @@ from skgw.embedding.parameters import (
     GWOptimizer,
     Penalties,
 )
+from skgw.embedding.placed_rows import ReferenceRows
 from skgw.embedding.placement import Placement
 from skgw.embedding.setup import Model, Setup, TrainingRows
 from skgw.embedding.stress import normalized_stress
@@ -88,10 +88,12 @@ class GWGenerativeEmbedding(
     of generated points. The discrepancy compares distances within each space only, so that the
     dimension of the embedding is free and the data need no coordinates.
 
-    After training, rows are placed where their Euclidean distances fit the distances of the data
-    best (least stress, as in metric multidimensional scaling), near their barycentric projections
-    under a coupling with a fixed cloud of generated points. New rows are placed by the same rule,
-    each row alone. `sample` draws new points of the embedding from the generator.
+    Rows are placed where their Euclidean distances fit the distances of the data best: by least
+    stress, as in metric multidimensional scaling. New rows are placed by the same rule, each row
+    alone. The generator starts at a mixture of normal distributions that is fitted to the placed
+    rows, and `sample` draws new points of the embedding from it. Generators of images, adversaries
+    and styles have longer trainings; rows are then placed near their barycentric projections under
+    a coupling with a fixed cloud of generated points.
 
     Parameters
     ----------
@@ -126,20 +128,22 @@ class GWGenerativeEmbedding(
         ``metric="euclidean"``. None: the loss compares distances of `metric`.
     penalties : str, callable, Anchors, list, Penalties or None, default="mean"
         Penalties on generated points. A name ("mean", "l1" or "total_variation") stands for this
-        penalty alone with weight 0.1, a
-        callable for an own term of the loss with weight 1, `Anchors` for points that are known, and
-        a list for several of them. `Penalties` sets weights and a style.
+        penalty alone with weight 0.1, a callable for an own term of the loss with weight 1,
+        `Anchors` for points that are known, and a list for several of them. `Penalties` sets
+        weights and a style.
     n_generated : int or "auto", default="auto"
         Number of generated points in the cloud. "auto": the number of training rows, at least 300
         and at most 1000.
     warm_start : bool, default=False
         Start from the generator of the last fit.
     batch_size : int, default=256
-        Rows, and generated points, per mini-batch: at most all training rows, and at most four
-        generated points per training row or 256 if that is more.
+        Rows, and generated points, per mini-batch: at most all training rows, and as many generated
+        points or 128 if that is more.
     max_iter : int or "auto", default="auto"
-        Number of updates of the generator. "auto": two updates per three training rows, at least
-        300 and at most 1500 updates.
+        Number of updates of the generator. "auto": 100 to 150 if they refine a fitted mixture, one
+        update per five training rows; with images, another network or prior, an adversary or
+        penalties beside the mean, two updates per three training rows, at least 300 and at most
+        1500.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, callable or GWOptimizer, default="adam"
         A callable takes the network parameters and ``lr`` and returns a torch optimiser. A
         `GWOptimizer` also sets the schedule of the learning rate, the batches and the couplings.
@@ -148,9 +152,9 @@ class GWGenerativeEmbedding(
     Attributes
     ----------
     embedding_ : array of shape (n_samples, n_components)
-        Placed training rows, in units of the distances. The mean of `generated_` is the
-        origin and its principal axes are the axes; with `output_shape`, a style or own terms of the
-        loss, the embedding keeps the coordinates of the generator.
+        Placed training rows, in units of the distances. The mean of `generated_` is the origin and
+        its principal axes are the axes; with `output_shape`, a style or own terms of the loss, the
+        embedding keeps the coordinates of the generator.
     generated_ : array of shape (n_generated, n_components)
         Cloud of generated points, in the coordinates of `embedding_`.
     generator_ : Module

@@ -21,7 +21,7 @@ from skgw.embedding.builders import (
     generator_spec,
     starts_at_mixture,
 )
-from skgw.embedding.initialization import PlacedRows, initialize_by_scaling, place_rows
+from skgw.embedding.initialization import initialize_by_scaling
 from skgw.embedding.objective import GenerationOptions, GenerativeObjective
 from skgw.embedding.parameters import (
     Adversary,
@@ -31,6 +31,7 @@ from skgw.embedding.parameters import (
     Prior,
     StyleSet,
 )
+from skgw.embedding.placed_rows import PlacedRows, place_rows
 from skgw.nn import FittedNetwork
 from skgw.nn.regularizers import Regularizer
 from skgw.spaces import Space
@@ -39,7 +40,7 @@ from skgw.training.batches import stratified_order
 
 MIN_UPDATES, MAX_UPDATES = 300, 1500  # updates of max_iter="auto"
 ROWS_PER_UPDATE = 1.5  # training rows per update of max_iter="auto", within these limits
-MIN_REFINEMENTS, MAX_REFINEMENTS = 50, 150  # updates if training refines a fitted mixture,
+MIN_REFINEMENTS, MAX_REFINEMENTS = 100, 150  # updates if training refines a fitted mixture,
 ROWS_PER_REFINEMENT = 5  # training rows per such update, within these limits, and
 REFINEMENT_RATE = 4.0  # the learning rate then, over `learning_rate_init`: its units are small
 MAX_INIT_UPDATES = 300  # updates of the initialisation

@@ -133,7 +133,7 @@ def test_divergence_of_the_training_is_an_error(quick, X):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_refinements", "n_updates"), [(40, 50, 300), (600, 120, 400), (10_000, 150, 1500)]
+    ("n_rows", "n_refinements", "n_updates"), [(40, 100, 300), (600, 120, 400), (10_000, 150, 1500)]
 )
 def test_automatic_number_of_updates(quick, n_rows, n_refinements, n_updates):
     assert quick(max_iter="auto")._n_updates(n_rows) == n_refinements
@@ -144,7 +144,7 @@ def test_automatic_number_of_updates(quick, n_rows, n_refinements, n_updates):
 
 @pytest.mark.slow
 def test_the_automatic_number_of_updates_is_made(quick, X):
-    assert quick(max_iter="auto").fit(X).n_iter_ == 50
+    assert quick(max_iter="auto").fit(X).n_iter_ == 100
 
 
 # ------------------------------------------------------------------- stopping and continuing
