@@ -327,7 +327,7 @@ def misses(rows: Rows) -> list[list[str]]:
                 for name, (figure, bound) in bounds.items()
                 if mean(ours, figure) > bound
             ]
-            last = max(distortion, EXACT_DISTORTION)
+            last = distortion + EXACT_DISTORTION
     for (k,), records in sorted(groups(_of("mixture", rows), "k").items()):
         value, bound = mean(records, "one_nn"), mean(records, "fresh_one_nn") + 0.05
         if value > bound:
