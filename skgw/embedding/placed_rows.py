@@ -153,5 +153,9 @@ def place_rows(
     origin = drawn.mean(axis=0)
     widths = np.sqrt(np.square(drawn - origin).mean(axis=0))
     widths = np.maximum(widths, MIN_RELATIVE_WIDTH * widths.max()) if widths.any() else widths + 1
-    mixture = fit_normal_mixture((drawn - origin) / widths, max_mixture, rng)
+    # Fitted in one unit: narrow axes, which may be noise, have little say in the components.
+    unit = widths.max()
+    shares, means, factors = fit_normal_mixture((drawn - origin) / unit, max_mixture, rng)
+    relative = unit / widths
+    mixture = NormalMixture(shares, means * relative, factors * relative[:, None])
     return PlacedRows(rows, together, points, own, origin, widths, mixture)

@@ -16,7 +16,7 @@ from skgw.nn.coded_domain import NormalMixture
 Array = NDArray[Any]
 
 MIN_POINTS = 4  # points per component, and
-MIN_POINTS_PER_DIMENSION = 0.25  # points per component and dimension
+MIN_POINTS_PER_DIMENSION = 0.25  # points per component and dimension in which the cloud is wide
 SHRINKAGES = (0.0, 0.1, 0.3, 1.0)  # shares of the common shape in each covariance
 HELD_OUT = 0.2  # share of the points whose likelihood chooses the mixture
 RELATIVE_RIDGE = 1e-6  # added to the diagonals of covariances, over the mean variance of the cloud
@@ -29,9 +29,9 @@ def fit_normal_mixture(
     """Fit a mixture whose size and covariances are chosen by the likelihood of held-out points.
 
     The candidates have 1, 2, 4, ... components, with at least four points for each and one point
-    per four dimensions, and covariances that are shrunk towards the mean shape of all components by
-    several shares. With few points per dimension the shrinkage keeps a component from being flat in
-    directions that its points happen not to show.
+    per four dimensions in which the cloud is wide, and covariances that are shrunk towards the mean
+    shape of all components by several shares. With few points per dimension the shrinkage keeps a
+    component from being flat in directions that its points happen not to show.
 
     Parameters
     ----------
@@ -50,11 +50,13 @@ def fit_normal_mixture(
     ----------
     :cite:t:`friedman1989`.
     """
-    n, k = points.shape
-    limit = min(max_components, n // max(MIN_POINTS, round(MIN_POINTS_PER_DIMENSION * k)))
+    n, variances = len(points), points.var(axis=0)
+    squares = np.square(variances).sum()
+    n_wide = np.square(variances.sum()) / squares if squares else 1.0  # participation ratio
+    limit = min(max_components, n // max(MIN_POINTS, round(MIN_POINTS_PER_DIMENSION * n_wide)))
     order = rng.permutation(n)
     held_out, train = points[order[: round(HELD_OUT * n)]], points[order[round(HELD_OUT * n) :]]
-    ridge = RELATIVE_RIDGE * float(points.var(axis=0).mean()) or 1.0
+    ridge = RELATIVE_RIDGE * float(variances.mean()) or 1.0
     candidates = []
     n_components = 1
     while n_components <= limit and len(held_out):
@@ -92,10 +94,11 @@ def _expectation_maximisation(
         random_state=rng,
     )  # fmt: skip
     if start is not None:
+        whitening = np.linalg.inv(np.linalg.cholesky(start.covariances))
         mixture.set_params(
             weights_init=start.weights / start.weights.sum(),
             means_init=start.means,
-            precisions_init=np.linalg.inv(start.covariances),
+            precisions_init=whitening.transpose(0, 2, 1) @ whitening,
         )
     # A mixture before convergence is a candidate like any other.
     quiet = without_foreign_warnings(ConvergenceWarning, "sklearn")
