@@ -15,8 +15,8 @@ generated points. Bunne et al. [1]_ use the same mixtures.
 # The five modes lie on the axes and at the origin, and the eight modes lie on a circle. All modes
 # have a standard deviation of 0.2 and equal weights.
 #
-# The parameter ``n_generated`` is the number of generated points that the training rows are
-# projected on. 500 points suffice for these mixtures.
+# The parameter ``n_generated`` is the number of generated points that the training rows are coupled
+# with after training.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -16,7 +16,7 @@ class Clock:
         self.times: list[float] = []
 
     def seconds_per_update(self) -> float:
-        """Seconds of an update, without initialisation and projection; NaN below 51 updates."""
+        """Seconds of an update, without initialisation and placement; NaN below 51 updates."""
         updates = GWGenerativeEmbedding.report_every * (len(self.times) - 1)
         return (self.times[-1] - self.times[0]) / updates if updates > 0 else math.nan
 

@@ -1,7 +1,7 @@
 """Milliseconds per update of the generator, and where they go, beside the reference implementation.
 
 Eight planar modes, default networks; only the loop over updates counts, neither what comes before
-it nor the projection after it. Timers around the functions that do the work tell the parts; what is
+it nor the placement after it. Timers around the functions that do the work tell the parts; what is
 left over is drawing batches, envelope values and bookkeeping.
 """
 
