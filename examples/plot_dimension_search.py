@@ -41,8 +41,8 @@ search = GridSearchCV(
 # %%
 # The score is minus the relative distortion of the distances from held-out nodes to training nodes.
 # A perfect embedding has the score 0, and an embedding of all nodes at one point has the score -1.
-# The second dimension gains most, further ones hardly anything. Paths along the edges of a grid are longer than straight lines,
-# so that no number of dimensions keeps them all.
+# The second dimension gains most, further ones hardly anything. Paths along the edges of a grid are
+# longer than straight lines, so that no number of dimensions keeps them all.
 
 results = search.cv_results_
 dimensions = np.array(results["param_n_components"], dtype=int)
@@ -62,9 +62,9 @@ for dimension, score in zip(dimensions, results["mean_test_score"], strict=True)
 # -------
 #
 # The nodes are placed by their distances alone. Up to a rotation, their places are the same for all
-# values of ``epsilon``. Grey dots are samples. ``epsilon`` governs the samples and the coupling ``plan_``
-# between nodes and generated points: the number of generated points that a node is matched with, in
-# the mean, is the exponential of the entropy of its row of the plan.
+# values of ``epsilon``. Grey dots are samples. ``epsilon`` governs the samples and the coupling
+# ``plan_`` between nodes and generated points: the number of generated points that a node is
+# matched with, in the mean, is the exponential of the entropy of its row of the plan.
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), sharex=True, sharey=True, layout="constrained")
 for ax, epsilon in zip(axes, (5e-3, 2e-2, 1e-1), strict=True):

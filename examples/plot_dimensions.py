@@ -60,8 +60,8 @@ print(f"{coverage.within:.1%} of the samples within 3 sigma (data: {coverage.cei
 print(f"standard deviation in a mode {coverage.within_std:.3f} (data: {SIGMA})")
 
 # %%
-# The attribute ``embedding_`` holds the training rows in the plane, placed where their distances fit
-# the distances of the data best. The colours show that each mode of the data corresponds to one
+# The attribute ``embedding_`` holds the training rows in the plane, placed where their distances
+# fit the distances of the data best. The colours show that each mode of the data corresponds to one
 # mode of the embedding.
 
 figure, ax = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
@@ -71,8 +71,8 @@ draw(ax, to_plane.embedding_, "embedding of the data", COLORS[label])
 # From the plane to space
 # -----------------------
 #
-# Data in two dimensions are embedded in three dimensions. The generator starts at placed rows, whose
-# third axis has a width near zero, so that the samples stay close to a plane.
+# Data in two dimensions are embedded in three dimensions. The generator starts at placed rows,
+# whose third axis has a width near zero, so that the samples stay close to a plane.
 
 flat, label, centers = make_modes(800, n_modes=4, sigma=SIGMA, return_centers=True, random_state=0)
 to_space = GWGenerativeEmbedding(n_components=3, **settings).fit(flat)
