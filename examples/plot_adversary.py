@@ -1,7 +1,7 @@
 """
-============================
+=============================
 Feature spaces of adversaries
-============================
+=============================
 
 An adversary learns the distances that the loss compares: one network maps the data to features,
 another network the generated points. This example shows both feature spaces for three ways to hold
