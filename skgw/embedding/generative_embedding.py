@@ -236,7 +236,7 @@ class GWGenerativeEmbedding(
     max_anchors: ClassVar[int] = 2048  # rows of a graph to which all distances are kept
     max_cached: ClassVar[int] = 4096  # rows whose distances are all kept during training
     max_reference: ClassVar[int] = 1000  # training rows to which `transform` measures distances
-    chunk_size: ClassVar[int] = 2048  # rows that are projected at a time
+    chunk_size: ClassVar[int] = 2048  # rows that are placed at a time
     max_coupling_iter: ClassVar[int] = 200  # outer steps of the coupling with the cloud
 
     n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
@@ -575,8 +575,9 @@ class GWGenerativeEmbedding(
 
         The score is ``-||D - Dz|| / ||D||``: D are the distances from `X` to (up to 1000) training
         rows, and Dz are the distances between the embeddings of the same rows. Higher is better, 0
-        is perfect. Scores are comparable between values of all parameters that do not change D,
-        such as `epsilon` and `n_components`; `metric`, `n_neighbors` and `edge_length` change D.
+        is perfect. Scores compare values of `n_components`; `metric`, `n_neighbors` and
+        `edge_length` change D. The score sees the placed rows and not the samples, which
+        `skgw.metrics.gw_scorer` compares with the data.
 
         Parameters
         ----------
