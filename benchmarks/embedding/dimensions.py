@@ -18,7 +18,7 @@ neighbour at most .05 above that of two fresh draws; the search picks the dimens
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -229,18 +229,18 @@ def search(max_iter: int | str, seed: int) -> Figures:
     return {"picked": int(max(scores, key=scores.__getitem__)), "scores": scores}
 
 
-def beside(figure: str) -> Table:
+def beside(figure: str, methods: Sequence[str] = METHODS) -> Table:
     """One figure: a line for each set and dimension, a column for each method."""
 
     def lines(rows: Rows) -> list[list[str]]:
         found = groups(_of("embedding", rows), "data", "k", "method")
         cells = [(data, k) for data in DATA for k in COMPONENTS if (data, k, OURS) in found]
         return [
-            [data, str(k), *(short(figure, 3)(found.get((data, k, m), [])) for m in METHODS)]
+            [data, str(k), *(short(figure, 3)(found.get((data, k, m), [])) for m in methods)]
             for data, k in cells
         ]
 
-    return Table(["data", "dimensions", *METHODS], lines)
+    return Table(["data", "dimensions", *methods], lines)
 
 
 def _of(part: str, rows: Rows) -> Rows:
@@ -285,7 +285,7 @@ def search_lines(rows: Rows) -> list[list[str]]:
 
 
 TABLES = {
-    "dimensions_distortion": beside("distortion"),
+    "dimensions_distortion": beside("distortion", [m for m in METHODS if m != "UMAP"]),
     "dimensions_rank_correlation": beside("spearman"),
     "dimensions_trustworthiness": beside("trustworthiness"),
     "dimensions_ours": Table(["data", "dimensions", *OF_OURS], ours_lines),
