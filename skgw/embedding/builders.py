@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -104,10 +103,8 @@ def generator_spec(
 
 def build_generator(
     spec: nn.GeneratorSpec, last: nn.FittedNetwork[nn.Generator] | None, seed: int
-) -> tuple[nn.Generator, nn.GeneratorSpec]:
+) -> nn.Generator:
     """Build a new generator, or the generator of the last fit for a warm start.
-
-    Its specification may have another number of components than `spec`.
 
     Parameters
     ----------
@@ -123,17 +120,13 @@ def build_generator(
         If the last generator has another specification.
     """
     if last is None:
-        return spec.build(seed), spec
-    was = last.spec
-    assert isinstance(was, nn.GeneratorSpec)
-    if spec.residual and was.residual:  # the data chose the number of components
-        spec = dataclasses.replace(spec, n_prior_components=was.n_prior_components)
-    if was != spec:
+        return spec.build(seed)
+    if last.spec != spec:
         raise ValueError(
             "warm_start continues the last fit's generator: n_components, generator, "
             "hidden_layer_sizes and output_shape must stay the same."
         )
-    return last.build().train(), spec
+    return last.build().train()
 
 
 def build_adversary(

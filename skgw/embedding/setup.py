@@ -186,19 +186,20 @@ class Setup:
         n_strata = min(self.batch_size, len(train))
         order = stratified_order(distances.between, train, n_strata, run.rng, rows.uneven_weights)
         placed, n_fitted = None, None
-        if self.starts_at_mixture:
-            n_fitted = 1
-            if last is None:
-                run.say(f"placement of {len(train)} rows")
-                placed = place_rows(
-                    distances, scale, order, self.layout.n_components,
-                    Prior.read(self.generator.prior).n_components, run.rng,
-                    weights=weights, anchors=anchors,
-                )  # fmt: skip
-                n_fitted = placed.mixture.shape[0]
-                run.step("placement")
+        if self.starts_at_mixture and last is not None:
+            assert isinstance(last.spec, nn.GeneratorSpec)
+            n_fitted = last.spec.n_prior_components
+        elif self.starts_at_mixture:
+            run.say(f"placement of {len(train)} rows")
+            placed = place_rows(
+                distances, scale, order, self.layout.n_components,
+                Prior.read(self.generator.prior).n_components, run.rng,
+                weights=weights, anchors=anchors,
+            )  # fmt: skip
+            n_fitted = placed.mixture.shape[0]
+            run.step("placement")
         spec = generator_spec(self.generator, self.layout, n_fitted)
-        generator, spec = build_generator(spec, last, run.seed)
+        generator = build_generator(spec, last, run.seed)
         if last is None and generator.midpoint is not None:
             generator.scale.fill_(1 / scale)
         elif last is None and anchors is not None:
