@@ -11,7 +11,6 @@ from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgw.autoencoders.base import automatic_updates
-from skgw.autoencoders.mixture import code_distribution
 from skgw.autoencoders.objective import KINDS
 from skgw.base.coupling import Coupling
 from skgw.base.domains import Domains
@@ -40,6 +39,8 @@ from skgw.base.two_domains import (
 )
 from skgw.base.validation import describe_input, read_codes, with_node_names
 from skgw.matching.side_information import read_anchors
+from skgw.nn.coded_domain import NormalMixture
+from skgw.registration.normal_mixture import fit_normal_mixture
 from skgw.solvers import cpu_by_default
 from skgw.spaces.finite import Array
 from skgw.translation.domain_rows import DomainRows, check_kinds, read_domain
@@ -49,6 +50,8 @@ from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
 from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.result import CoTrained, conclude, describe_rows, warn_of_doubts
 from skgw.translation.setup import DomainOptions, DomainSetup, check_reads_images, set_up_domain
+
+MAX_MIXTURE = 20  # components of the distribution of codes that have no prior
 
 
 @with_parameters
@@ -510,11 +513,17 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         rows = describe_rows(found, points, self._device(), unbalanced=bool(self.unbalanced))
         self.embedding_, self.embedding_y_ = rows.codes
         self._code_distributions = tuple(
-            code_distribution(self.autoencoder, codes, rng) for codes in rows.codes
+            self._code_distribution(codes, rng) for codes in rows.codes
         )
         self.matched_mass_, self.plan_ = rows.mass, Coupling(rows.plan)
         self.confidence_, self._matches = rows.confidence, rows.matches
         self.diagnostics_ = rows.diagnostics
+
+    def _code_distribution(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
+        """The prior of codes (n, k); of codes without prior, a mixture that is fitted to them."""
+        if self.autoencoder == "ae":
+            return fit_normal_mixture(codes, MAX_MIXTURE, rng)
+        return NormalMixture.standard(codes.shape[1])
 
     def _check_state(self) -> None:
         check_kinds(self._domains, self._metrics, self._fitted.positions)
