@@ -21,8 +21,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,17 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_dilation
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
-from benchmarks.embedding.images import Judge, normal_samples
+from benchmarks.embedding.image_splits import (
+    HELD_OUT,
+    N_MEASURED,
+    NORMAL,
+    Judge,
+    Split,
+    normal_samples,
+    split,
+)
 from benchmarks.embedding.samples import TITLES, in_place
 from skgw import GWGenerativeEmbedding
-from skgw.datasets import load_images
 from skgw.embedding import (
     Anchors,
     Generator,
@@ -47,7 +53,6 @@ from skgw.embedding import (
 from skgw.nn.networks import OUTPUT_ACTIVATIONS
 
 Array = NDArray[Any]
-N_MEASURED = 1000  # images on either side of a measure
 N_EXAMPLES = 1000  # images of a style set
 N_SHOWN, ZOOM = 16, 2  # images in a row of a sheet; sheet pixels per image pixel
 N_COMPONENTS = 256  # Gaussians of the noise
@@ -59,7 +64,6 @@ LEARNING_RATE = 5e-4  # of all variants
 PAPER, SMOOTHEST, WITH_STYLE = "paper", "smoothest cloud", "512 anchors, style set"
 BOLD, INVERTED = "bold", "inverted"
 N_ANCHORS = {"64 anchors": 64, "512 anchors": 512, WITH_STYLE: 512, INVERTED: 512, BOLD: 512}
-NORMAL, HELD_OUT = "normal distribution", "held-out images"
 VARIANTS = PAPER, SMOOTHEST, *N_ANCHORS, NORMAL, HELD_OUT
 COLUMNS = {
     "updates": ("updates", 0),
@@ -90,27 +94,6 @@ TABLES = {
         },
     )
 }
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training images and their classes, and two sets of images that are held out."""
-
-    train: Array
-    classes: Array
-    test: Array
-    other: Array
-    shape: tuple[int, int, int]
-
-
-@lru_cache(maxsize=1)
-def split(archive: Path, rows: int, seed: int) -> Split:
-    X, y, shape = load_images(archive, split="train")
-    order = np.random.default_rng(seed).permutation(len(X))[: 2 * N_MEASURED + rows]
-    X = X[order].astype(np.float32)
-    X /= X.max()
-    test, other, train = np.split(X, [N_MEASURED, 2 * N_MEASURED])
-    return Split(train, y[order][2 * N_MEASURED :], test, other, shape)
 
 
 def in_style(X: Array, variant: str, shape: tuple[int, int, int]) -> Array:

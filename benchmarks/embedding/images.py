@@ -21,38 +21,31 @@ from __future__ import annotations
 import argparse
 import math
 import time
-import warnings
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 from sklearn.base import clone
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.clock import Clock
+from benchmarks.embedding.image_splits import (
+    HELD_OUT,
+    N_MEASURED,
+    NORMAL,
+    Judge,
+    Split,
+    normal_samples,
+    split,
+)
 from benchmarks.embedding.samples import TITLES, in_place, sheet
 from skgw import GWGenerativeEmbedding
-from skgw.datasets import load_images
 from skgw.embedding import Generator, Penalties, Prior
-from skgw.metrics import (
-    distance_distribution_error,
-    frechet_distance,
-    nearest_neighbor_two_sample,
-    sample_support,
-)
 from skgw.nn.regularizers import TotalVariation
 
 Array = NDArray[Any]
-Shape = tuple[int, int, int]
-N_MEASURED = 1000  # images on either side of a measure
 PROJECTION = 30.0  # seconds that are left for the coupling after training
 N_HEAD_START = 250  # updates that the start by scaling costs
 CHANNELS, WIDTHS = (32, 64), (256, 256)  # of the hidden layers, convolutional or not
@@ -66,7 +59,6 @@ VARIANTS: dict[str, Figures] = {
     "MLP": {"generator": "mlp", "hidden_layer_sizes": WIDTHS},
     "adversary": {"generator": "conv", "hidden_layer_sizes": CHANNELS, "adversary": "conv"},
 }
-NORMAL, HELD_OUT = "normal distribution", "held-out images"
 COLUMNS = {
     "updates": ("updates", 0),
     "fit, s": ("seconds", 0),
@@ -98,69 +90,20 @@ TABLES = {
 }
 
 
-class Judge:
-    """A classifier of the images, and the features that it has learned."""
-
-    def __init__(self, X: Array, y: Array) -> None:
-        network = MLPClassifier((128,), early_stopping=True, max_iter=20, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 20 passes are enough
-            self.network = network.fit(X, y)
-
-    def features(self, X: Array) -> Array:
-        """Its hidden layer, (n, 128)."""
-        hidden = X @ self.network.coefs_[0] + self.network.intercepts_[0]
-        return np.asarray(np.maximum(hidden, 0))
-
-    def measure(self, samples: Array, test: Array) -> Figures:
-        """How far samples are from images that neither model nor judge has seen."""
-        ours, theirs = self.features(samples), self.features(test)
-        opinion = self.network.predict_proba(samples)
-        shares = np.bincount(opinion.argmax(1), minlength=opinion.shape[1]) / len(samples)
-        entropy = -np.sum(shares[shares > 0] * np.log(shares[shares > 0]))
-        return {
-            "distances": distance_distribution_error(cdist(test, test), cdist(samples, samples)),
-            "one_nn": nearest_neighbor_two_sample(samples, test, random_state=0),
-            **vars(sample_support(ours, theirs)),
-            "frechet": frechet_distance(ours, theirs),
-            "classes": math.exp(entropy),
-            "confidence": self.confidence(samples),
-        }
-
-    def confidence(self, X: Array) -> float:
-        """Mean probability of the likeliest class."""
-        return float(self.network.predict_proba(X).max(1).mean())
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images to train on, two sets that are held out, and a judge of the training images."""
-
-    train: Array
-    test: Array
-    other: Array
-    shape: Shape
-    judge: Judge
-
-
 @lru_cache(maxsize=1)
-def split(archive: Path, grey: bool, rows: int, seed: int) -> Split:
-    X, y, shape = load_images(archive, split="train")
-    if grey:
-        X, shape = X.reshape(len(X), shape[0], -1).mean(1), (1, *shape[1:])
-    order = np.random.default_rng(seed).permutation(len(X))[: 2 * N_MEASURED + rows]
-    X, y = X[order].astype(np.float32), y[order]
-    test, other, train = np.split(X, [N_MEASURED, 2 * N_MEASURED])
-    return Split(train, test, other, shape, Judge(train, y[2 * N_MEASURED :]))
+def judge_of(archive: Path, rows: int, seed: int, *, grey: bool) -> Judge:
+    images = split(archive, rows, seed, grey=grey)
+    return Judge(images.train, images.classes)
 
 
 def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: Any) -> Figures:
     """Of a variant's samples, or of those that it is compared with."""
-    images = split(args.path, settings["grey"], settings["rows"], seed)
+    images = split(args.path, settings["rows"], seed, grey=settings["grey"])
+    judge = judge_of(args.path, settings["rows"], seed, grey=settings["grey"])
     if variant == NORMAL:
-        return of_samples(images, normal_samples(images.train, N_MEASURED, seed))
+        return of_samples(images, judge, normal_samples(images.train, N_MEASURED, seed))
     if variant == HELD_OUT:
-        return of_samples(images, images.other)
+        return of_samples(images, judge, images.other)
     model = make_model(variant, seed, images.shape, settings)
     figures = fitted(model, images.train, settings["minutes"])
     samples = model.sample(N_MEASURED, random_state=seed)
@@ -169,23 +112,23 @@ def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: An
         path = args.sheet.with_stem(f"{args.sheet.stem}-{variant.replace(' ', '-')}")
         test = images.test
         sheet(path, [(samples, model.output_shape), (moved, images.shape), (test, images.shape)])
-    return figures | of_samples(images, moved, samples)
+    return figures | of_samples(images, judge, moved, samples)
 
 
-def of_samples(images: Split, moved: Array, samples: Array | None = None) -> Figures:
+def of_samples(images: Split, judge: Judge, moved: Array, samples: Array | None = None) -> Figures:
     """Figures of samples in place, and of what they look like as they were generated."""
     samples = moved if samples is None else samples
-    figures = images.judge.measure(moved, images.test)
+    figures = judge.measure(moved, images.test)
     if samples.shape[1] != images.test.shape[1]:  # of other colours: the judge cannot tell
         return figures
     variation = TotalVariation(images.shape)
     ours, theirs = (float(variation(torch.as_tensor(X))) for X in (samples, images.test))
-    confidence = images.judge.confidence(samples)
+    confidence = judge.confidence(samples)
     return figures | {"confidence_before": confidence, "roughness": ours / theirs}
 
 
 def make_model(
-    variant: str, seed: int, shape: Shape, settings: dict[str, Any]
+    variant: str, seed: int, shape: tuple[int, int, int], settings: dict[str, Any]
 ) -> GWGenerativeEmbedding:
     out = (settings["channels"] or shape[0], *shape[1:])
     params = {
@@ -220,13 +163,6 @@ def updates_in(model: GWGenerativeEmbedding, X: Array, minutes: float) -> int:
     trial.set_callbacks(clock).fit(X[:300])
     left = 60 * minutes - PROJECTION - (time.perf_counter() - start)
     return max(100, int(left / clock.seconds_per_update()) - N_HEAD_START)
-
-
-def normal_samples(X: Array, n: int, seed: int) -> Array:
-    """Draws of the normal distribution with the moments of the data."""
-    pca = PCA(min(50, X.shape[1])).fit(X)
-    noise = np.random.default_rng(seed).normal(size=(n, pca.n_components_))
-    return np.asarray(pca.inverse_transform(noise * np.sqrt(pca.explained_variance_)))
 
 
 def main() -> None:
