@@ -43,7 +43,7 @@ SCALES = 0.9, 1.0, 1.1
 STRETCH = 1.5
 CASES = [(d, 0.005) for d in (2, 8, 32)] + [(8, 0.05)]
 ADVERSARY = {  # defaults of `skgw.embedding.Adversary`
-    "weight": 10.0, "hidden_layer_sizes": (128, 128, 128), "learning_rate": 5e-4, "n_updates": 100,
+    "weight": 10.0, "hidden_layer_sizes": (128, 128, 128), "learning_rate": 1e-3, "n_updates": 100,
 }  # fmt: skip
 
 
