@@ -1,9 +1,10 @@
 """Align two domains: from features or distances to a plan between all rows.
 
-1. Candidate metrics are tried on subsamples, and one pair is selected (`metric_selection`).
-2. The reference rows, all or a random part, are coupled, from the plan of the best trial
-   (`reference`).
-3. The plan is refined with saturated distances (`refinement`).
+1. Plans between a few hundred rows are found under several metrics and averaged (`plan_pool`).
+2. The reference rows, all or a random part, are coupled from the best plan at a small epsilon
+   (`reference`), and the coupling is refined with saturated distances (`refinement`).
+3. Where this coupling preserves less than half of the nearest neighbours, it is more precise than
+   the data allow. The average of step 1 is then the plan, and its rows are the reference rows.
 4. The plan is extended to all rows and to new rows (`out_of_sample`).
 """
 
@@ -15,10 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from skgw.matching.confidence import confidence
+from skgw.matching.confidence import row_confidence
 from skgw.matching.contradiction import pair_costs
-from skgw.matching.metric_selection import SelectionSettings, sample_rows, select_metrics
 from skgw.matching.out_of_sample import PlanExtension, extend_reference_plan
+from skgw.matching.plan_pool import (
+    PlanPool,
+    PoolSettings,
+    pool_plans,
+    product_cost,
+    sample_rows,
+)
 from skgw.matching.reference import CouplingSettings, PartialPlan, choose_epsilon, couple
 from skgw.matching.refinement import RefinementSettings, refine_coupling
 from skgw.matching.result import Alignment
@@ -47,7 +54,10 @@ class MatchingSettings:
         Reference rows of either domain otherwise.
     max_extension_error : float
         L1 error of the extended plan's marginals up to which it counts as converged.
-    selection : SelectionSettings
+    uncertain_reg : float
+        Entropic regularisation where few neighbours are preserved, relative to the discrepancy of
+        the product coupling.
+    pool : PoolSettings
     coupling : CouplingSettings
     refinement : RefinementSettings
     """
@@ -55,7 +65,8 @@ class MatchingSettings:
     max_full: int = 2000
     max_reference: int = 1000
     max_extension_error: float = 1e-3
-    selection: SelectionSettings = field(default_factory=SelectionSettings)
+    uncertain_reg: float = 0.05
+    pool: PoolSettings = field(default_factory=PoolSettings)
     coupling: CouplingSettings = field(default_factory=CouplingSettings)
     refinement: RefinementSettings = field(default_factory=RefinementSettings)
 
@@ -67,12 +78,14 @@ class AlignmentOptions:
     Attributes
     ----------
     n_init : int
-        Starts of each solve of a subsample.
+        Starts of the solves of a subsample, under the metric itself.
     n_reference : int
         Reference rows of either domain at most.
     device : torch.device
-    epsilon, unbalanced, mass, refine
+    epsilon, unbalanced, mass
         Parameters of `GWMatcher`.
+    refine : bool
+        Whether to refine the coupling, or to average plans where the coupling is uncertain.
     check_pairs : bool
         Whether to compare the matching with a matching without the anchor pairs.
     settings : MatchingSettings
@@ -93,43 +106,66 @@ def align(
     pair: DomainPair, side_information: SideInformation, options: AlignmentOptions, seed: int
 ) -> Alignment:
     """Align two domains."""
-    settings = options.settings
-    selected = select_metrics(pair, side_information, options.n_init, seed, settings.selection)
-    metrics, trial = selected.metrics, selected.trial
-    epsilon = options.epsilon
-    if epsilon is None:
-        epsilon = choose_epsilon(trial.misfit, settings.coupling)
-    rows = sample_rows(pair, options.n_reference, selected.rows)
+    pool = pool_plans(pair, side_information, options.n_init, seed, options.settings.pool)
+    couplings = _couplings(pair, side_information, options, pool, seed)
+    extended = [_extend(pair, side_information, coupled) for coupled in couplings]
+    # Global and local distances reveal different errors.
+    confidence = np.prod([each.confidence for each in extended], axis=0) ** (1 / len(extended))
+    (domains, plan, reg, converged), (extension, error, distances, _) = couplings[-1], extended[-1]
+    return Alignment(
+        pool, reg, domains, extension, distances, plan,
+        value=_discrepancy(domains, plan),
+        confidence=confidence,
+        converged=converged and error < options.settings.max_extension_error,
+        pair_costs=pair_costs(pair, side_information, pool, seed) if options.check_pairs else None,
+    )  # fmt: skip
+
+
+class _Coupled(NamedTuple):
+    """A plan between reference rows, and its entropic regularisation."""
+
+    domains: References
+    plan: Array
+    reg: float
+    converged: bool
+
+    @classmethod
+    def of(cls, domains: References, result: GromovResult) -> _Coupled:
+        return cls(domains, result.plan.cpu().numpy(), float(result.reg), bool(result.converged))
+
+
+def _couplings(
+    pair: DomainPair,
+    side_information: SideInformation,
+    options: AlignmentOptions,
+    pool: PlanPool,
+    seed: int,
+) -> list[_Coupled]:
+    """The coupling of the reference rows, after a coarser one if it was refined."""
+    settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
+    rows = sample_rows(pair, options.n_reference, pool.rows)
     domains = reference_domains(pair, metrics, rows)
     Dx, Dy = (domain.between() for domain in domains)
-    at = tuple(np.searchsorted(i, j) for i, j in zip(rows, selected.rows, strict=True))
+    at = tuple(np.searchsorted(i, j) for i, j in zip(rows, pool.rows, strict=True))
+    epsilon = options.epsilon
+    if epsilon is None:
+        epsilon = choose_epsilon(pool.misfit, settings.coupling)
     result = couple(
         Dx, Dy, M=side_information.cost(Dx, Dy, *rows), alpha=side_information.weight,
-        epsilon=epsilon, start=PartialPlan(trial.plan, *at), unbalanced=options.unbalanced,
+        epsilon=epsilon, start=PartialPlan(pool.best, *at), unbalanced=options.unbalanced,
         mass=options.mass, seed=seed, device=options.device, settings=settings.coupling,
     )  # fmt: skip
-    extended = _extend(pair, domains, side_information, result)
-    certainty = extended.confidence
-    refined = None
-    if options.refine:
-        refined = refine_coupling(
-            pair, metrics, domains, side_information, result.plan, settings.refinement
-        )
-    if refined is not None:
-        metrics, domains, result, _ = refined
-        epsilon = float(result.reg)
-        extended = _extend(pair, domains, side_information, result)
-        # Global and local distances reveal different errors.
-        certainty = np.sqrt(certainty * extended.confidence)
-    costs = pair_costs(pair, side_information, selected, seed) if options.check_pairs else None
-    plan = result.plan.cpu().numpy()
-    return Alignment(
-        metrics, trial, epsilon, domains, extended.extension, extended.distances, plan,
-        value=_discrepancy(domains, plan),
-        confidence=certainty,
-        converged=bool(result.converged) and extended.error < settings.max_extension_error,
-        pair_costs=costs,
-    )  # fmt: skip
+    coupled = _Coupled.of(domains, result)
+    if not options.refine:
+        return [coupled]
+    refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
+    if refined.preserved < settings.refinement.min_preserved:
+        domains = reference_domains(pair, metrics, pool.rows)
+        reg = settings.uncertain_reg * product_cost(*(domain.between() for domain in domains))
+        return [_Coupled(domains, pool.average, reg, converged=True)]
+    if refined.result is result:
+        return [coupled]
+    return [coupled, _Coupled.of(refined.domains, refined.result)]
 
 
 class _Extended(NamedTuple):
@@ -141,17 +177,13 @@ class _Extended(NamedTuple):
     confidence: Array
 
 
-def _extend(
-    pair: DomainPair, domains: References, side_information: SideInformation, result: GromovResult
-) -> _Extended:
+def _extend(pair: DomainPair, side_information: SideInformation, coupled: _Coupled) -> _Extended:
+    domains, plan, reg, _ = coupled
     rows = domains[0].rows, domains[1].rows
-    plan = result.plan.cpu().numpy()
     distances = domains[0].distances(pair[0].rows), domains[1].distances(pair[1].rows)
     with_pairs, weights = side_information.extend(plan, *rows), (plan.sum(1), plan.sum(0))
-    extension, error = extend_reference_plan(
-        distances, rows, with_pairs, float(result.reg), weights
-    )
-    certainty = confidence(extension, distances[0], domains[1].between())
+    extension, error = extend_reference_plan(distances, rows, with_pairs, reg, weights)
+    certainty = row_confidence(extension, distances[0], domains[1].between())
     return _Extended(extension, error, distances, certainty)
 
 

@@ -1,9 +1,9 @@
-"""Candidate metrics for ``metric="auto"``.
+"""Candidate metrics of features, and their mean, which is ``metric="auto"``.
 
-Three preparations of the features (as they are, standardised, each row scaled to the unit sphere)
-times three distances: Euclidean, lengths of shortest paths in graphs of nearest neighbours, and
-numbers of edges of these paths. Paths depend on the number of neighbours, so that the candidate is
-the mean over several numbers: one graph may have a short cut or a gap that other graphs lack.
+Three preparations of the features (as they are, each row scaled to the unit sphere, and each
+centred row scaled to the unit sphere) times two distances: Euclidean, and lengths of shortest paths
+in the graph of nearest neighbours. No candidate suits all data. Their mean, each divided by its
+root mean square, is one metric that no single candidate dominates.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 import numpy as np
 
 from skgw.spaces import Space, feature_space, geodesic_space
+from skgw.spaces.build import scaled_root_mean_square
 from skgw.spaces.composed import ConsensusSpace, Preparation, PreparedSpace
 from skgw.spaces.finite import Array
 
-PREPARATIONS = ("raw", "standard", "sphere")
-NUMBERS_OF_NEIGHBORS = {"geodesic": (5, 10, 20, 40), "hops": (10, 20, 40)}
+AUTO = "auto"  # the mean of the candidates
+DISTANCES = ("euclidean", "geodesic")
 CANDIDATES = tuple(
     f"{preparation} {distance}"
-    for preparation in PREPARATIONS
-    for distance in ("euclidean", *NUMBERS_OF_NEIGHBORS)
+    for preparation in ("raw", "sphere", "centered-sphere")
+    for distance in DISTANCES
 )
+OF_ONE_FEATURE = tuple(f"raw {distance}" for distance in DISTANCES)  # its sphere is two points
 
 
-def candidate_space(
-    X: Array, name: str, rng: np.random.RandomState, n_neighbors: int | None = None
-) -> Space:
+def candidate_space(X: Array, name: str, rng: np.random.RandomState, n_neighbors: int) -> Space:
     """The space of features under a candidate metric.
 
     Parameters
@@ -35,8 +35,8 @@ def candidate_space(
         One of `CANDIDATES`.
     rng : RandomState
         Draws the anchors where there are many rows.
-    n_neighbors : int, optional
-        Number of neighbours in the graph; by default the mean over several numbers.
+    n_neighbors : int
+        Number of neighbours in the graph of shortest paths.
     """
     prepared, distance = name.split()
     preparation = _preparation(X, prepared)
@@ -44,9 +44,21 @@ def candidate_space(
     if distance == "euclidean":
         space: Space = feature_space(points, "euclidean")
     else:
-        numbers = NUMBERS_OF_NEIGHBORS[distance] if n_neighbors is None else (n_neighbors,)
-        space = _consensus(points, numbers, rng, hops=distance == "hops")
+        space = geodesic_space(points, min(n_neighbors, len(points) - 1), rng)
     return PreparedSpace(space=space, preparation=preparation, anchors=space.anchors)
+
+
+def mean_space(
+    X: Array, names: tuple[str, ...], rng: np.random.RandomState, n_neighbors: int
+) -> ConsensusSpace:
+    """The space of features under the mean of candidate metrics, each of mean square one."""
+    state = rng.get_state()
+    spaces = []
+    for name in names:
+        rng.set_state(state)  # the same anchors for each candidate
+        spaces.append(candidate_space(X, name, rng, n_neighbors))
+    scales = tuple(_root_mean_square(space) or 1.0 for space in spaces)
+    return ConsensusSpace(spaces=tuple(spaces), scales=scales, anchors=spaces[0].anchors)
 
 
 def prepared_features(X: Array, name: str) -> Array:
@@ -54,22 +66,11 @@ def prepared_features(X: Array, name: str) -> Array:
     return _preparation(X, name.split()[0])(X)
 
 
+def _root_mean_square(space: Space) -> float:
+    every = np.arange(len(space.anchors))
+    return scaled_root_mean_square(space.between(every, every))
+
+
 def _preparation(X: Array, name: str) -> Preparation:
-    shift, scale = np.zeros_like(X[0]), np.ones_like(X[0])
-    if name == "standard":
-        shift, scale = X.mean(0), X.std(0)
-        scale[scale <= np.finfo(X.dtype).eps * abs(X).max(0)] = 1  # constant up to rounding
-    return Preparation(shift=shift, scale=scale, to_sphere=name == "sphere")
-
-
-def _consensus(
-    points: Array, numbers: tuple[int, ...], rng: np.random.RandomState, *, hops: bool
-) -> ConsensusSpace:
-    """The mean of the path distances for several numbers of neighbours."""
-    state = rng.get_state()
-    spaces = []
-    for k in sorted({min(k, len(points) - 1) for k in numbers}):
-        rng.set_state(state)  # the same anchors for each number
-        spaces.append(geodesic_space(points, k, rng, hops=hops))
-    scales = tuple(float(space.matrix.mean()) or 1.0 for space in spaces)
-    return ConsensusSpace(spaces=tuple(spaces), scales=scales, anchors=spaces[0].anchors)
+    shift = X.mean(0) if name == "centered-sphere" else np.zeros_like(X[0])
+    return Preparation(shift=shift, scale=np.ones_like(X[0]), to_sphere=name != "raw")

@@ -8,7 +8,7 @@ from skgw.matching.out_of_sample import PlanExtension
 from skgw.spaces.finite import Array
 
 
-def confidence(extension: PlanExtension, distances: Array, between: Array) -> Array:
+def row_confidence(extension: PlanExtension, distances: Array, between: Array) -> Array:
     """Confidence in the match of each row, (n,), between 0 and 1.
 
     The confidence has three factors, and each factor can reveal a wrong match.

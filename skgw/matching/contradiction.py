@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skgw.exceptions import warn_user
-from skgw.matching.metric_selection import Candidate, SelectionSettings, try_distances
+from skgw.matching.plan_pool import PlanPool, PoolSettings, solve_distances
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains
 from skgw.solvers.problems import plan_cost
@@ -35,27 +35,27 @@ class PairCosts(NamedTuple):
     without_pairs: float
     kept: float
 
-    def contradict(self, min_misfit: float = SelectionSettings().min_misfit) -> bool:
+    def contradict(self, min_misfit: float = PoolSettings().min_misfit) -> bool:
         """Whether the pairs double the discrepancy, and lose most of their mass without a term."""
         doubled = self.with_pairs + min_misfit > 2 * (self.without_pairs + min_misfit)
         return doubled and self.kept < 0.5
 
 
 def pair_costs(
-    pair: DomainPair, side_information: SideInformation, selected: Candidate, seed: int
+    pair: DomainPair, side_information: SideInformation, pool: PlanPool, seed: int
 ) -> PairCosts | None:
-    """Costs of a trial with pairs, and of a trial of the same rows without; None without pairs."""
+    """Costs of a plan with pairs, and of a plan of the same rows without; None without pairs."""
     if side_information.weight is None or not len(side_information.pairs[0]):
         return None
-    domains = reference_domains(pair, selected.metrics, selected.rows)
+    domains = reference_domains(pair, (pair[0].metric, pair[1].metric), pool.rows)
     Dx, Dy = (domain.between() for domain in domains)
-    free = try_distances(Dx, Dy, N_STARTS, seed).plan
+    free = solve_distances(Dx, Dy, n_init=N_STARTS, seed=seed)
     i, j = (
         np.searchsorted(rows, index)
-        for rows, index in zip(selected.rows, side_information.pairs, strict=True)
+        for rows, index in zip(pool.rows, side_information.pairs, strict=True)
     )
     with_pairs, without_pairs = (
-        float(plan_cost(Dx, Dy, plan) / plan.sum() ** 2) for plan in (selected.trial.plan, free)
+        float(plan_cost(Dx, Dy, plan) / plan.sum() ** 2) for plan in (pool.best, free)
     )
     kept = float(free[i, j].sum() / free[i].sum())
     return PairCosts(with_pairs, without_pairs, kept)

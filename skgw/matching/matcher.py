@@ -35,9 +35,10 @@ from skgw.base.two_domains import (
 from skgw.base.validation import describe_input
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
+from skgw.matching.candidate_metrics import CANDIDATES, OF_ONE_FEATURE
 from skgw.matching.confidence import distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
-from skgw.matching.metric_selection import AMBIGUOUS_MARGIN
+from skgw.matching.matching_probability import WARNING_PROBABILITY, matching_probability
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
@@ -248,21 +249,24 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             transformed(self.transformer_x_, X, accept_sparse=metric_x in SPARSE_METRICS),
             transformed(self.transformer_y_, Y, accept_sparse=metric_y in SPARSE_METRICS),
         )
+        one_feature = min(Z.shape[1] for Z in rows) == 1
+        candidates = OF_ONE_FEATURE if one_feature else CANDIDATES
         domains = (
-            TrainingDomain(rows[0], metric_x, self.n_neighbors, rng),
-            TrainingDomain(rows[1], metric_y, self.n_neighbors, rng),
+            TrainingDomain(rows[0], metric_x, self.n_neighbors, rng, candidates),
+            TrainingDomain(rows[1], metric_y, self.n_neighbors, rng, candidates),
         )
         options = self._options(max(X.shape[0], Y.shape[0]))
         found = align(domains, side_information, options, seed)
         self._store(found)
         warn_of_contradiction(found.pair_costs)
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
-        if self.margin_ < AMBIGUOUS_MARGIN:
+        if self.matching_probability_ < WARNING_PROBABILITY:
             warn_user(
-                "The matching is ambiguous: another matching, which differs in more than half of "
-                f"its mass, has an objective that is higher by only {self.margin_:.2g} times the "
-                "discrepancy. The domains may be symmetric, or the metric may not tell their rows "
-                "apart; anchor pairs (`pairs`) or features of both domains (`shared`) can decide.",
+                f"The matching may be wrong: it is right with a probability of "
+                f"{self.matching_probability_:.2g}. It preserves {found.pool.preserved:.0%} of the "
+                f"nearest neighbours, and another matching is worse by {self.margin_:.2g} times "
+                "the discrepancy. The domains may be symmetric, or their distances may not agree; "
+                "anchor pairs (`pairs`) or features of both domains (`shared`) can decide.",
                 AmbiguousMatchingWarning,
             )
         return self
@@ -391,8 +395,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     def _store(self, found: Alignment) -> None:
         """Keep the fitted attributes, and the parts that `match` and `translate` use."""
-        self.metric_, self.epsilon_ = found.metrics, found.epsilon
-        self.margin_, self.gw_value_ = found.trial.margin, found.value
+        self.epsilon_, self.gw_value_ = found.epsilon, found.value
+        self.margin_ = found.pool.margin
+        self.matching_probability_ = matching_probability(found.pool.preserved, self.margin_)
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())

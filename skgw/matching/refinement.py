@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from skgw.exceptions import GWConvergenceWarning, without_warnings
+from skgw.matching.neighbors import Graphs, neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import (
     DomainPair,
@@ -34,13 +35,12 @@ from skgw.matching.training_domain import (
 )
 from skgw.registration.procrustes import register
 from skgw.solvers import GromovResult, solve_gromov
-from skgw.spaces.finite import Array, Metric
+from skgw.spaces.finite import Array
 
 References = tuple[ReferenceDomain, ReferenceDomain]
-Graphs = tuple[Tensor, Tensor]
 
-ORTHOGONAL_METRICS = ("raw euclidean", "standard euclidean")  # orthogonal maps preserve them
-DISTANCE_TOLERANCE = 1e-6  # relative difference up to which two distances are equal
+# Orthogonal maps preserve them.
+ORTHOGONAL_METRICS = ("raw euclidean", "centered-sphere euclidean")
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,17 @@ class RefinementSettings:
 
 
 class Refined(NamedTuple):
-    """A plan under saturated distances.
+    """A plan between reference rows.
 
     Attributes
     ----------
-    metrics : tuple of str or callable
     domains : tuple of ReferenceDomain
-        Under saturated distances.
+        Under the distances of the solve; saturated, unless the refinement is left out.
     result : GromovResult
     preserved : float
         Share of nearest neighbours that the plan preserves.
     """
 
-    metrics: tuple[Metric, Metric]
     domains: References
     result: GromovResult
     preserved: float
@@ -102,34 +100,30 @@ class Refined(NamedTuple):
 
 def refine_coupling(
     pair: DomainPair,
-    metrics: tuple[Metric, Metric],
     domains: References,
     side_information: SideInformation,
-    plan: Tensor,
+    coupling: GromovResult,
     settings: RefinementSettings = RefinementSettings(),
-) -> Refined | None:
-    """Improve a plan between reference rows; None if the plan preserves more as it is.
+) -> Refined:
+    """Improve a coupling of reference rows; as it is, if it preserves more neighbours.
 
     Parameters
     ----------
     pair : pair of TrainingDomain
-    metrics : pair of str or callable
     domains : pair of ReferenceDomain
-        Under these metrics.
     side_information : SideInformation
-    plan : Tensor of shape (r, s)
+    coupling : GromovResult
     settings : RefinementSettings
     """
+    plan = coupling.plan
     graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
     preserved = preserved_neighbors(graphs, plan)
-    best = refine(metrics, domains, side_information, plan, settings)
+    best = refine(domains, side_information, plan, settings)
     if all(_admits_rotation(domain) for domain in pair):
         best = _refine_after_map(pair, graphs, side_information, domains, best, settings)
     if preserved > max(best.preserved, settings.min_preserved):  # lost at a large epsilon
-        best = refine(
-            metrics, domains, side_information, plan, settings, settings.reg_schedule[-1:]
-        )
-    return best if best.preserved >= preserved else None
+        best = refine(domains, side_information, plan, settings, settings.reg_schedule[-1:])
+    return best if best.preserved >= preserved else Refined(domains, coupling, preserved)
 
 
 def _refine_after_map(
@@ -150,15 +144,13 @@ def _refine_after_map(
     preserved, metric, plan = max(maps, key=lambda each: each[0])
     if preserved <= settings.min_gain * best.preserved:
         return best
-    metrics = metric, metric
-    mapped = reference_domains(pair, metrics, rows)
-    found = refine(metrics, mapped, side_information, plan, settings, settings.reg_schedule[-1:])
+    mapped = reference_domains(pair, (metric, metric), rows)
+    found = refine(mapped, side_information, plan, settings, settings.reg_schedule[-1:])
     found = found._replace(preserved=preserved_neighbors(graphs, found.result.plan))
     return max(best, found, key=lambda each: each.preserved)
 
 
 def refine(
-    metrics: tuple[Metric, Metric],
     domains: References,
     side_information: SideInformation,
     plan: Tensor,
@@ -169,7 +161,10 @@ def refine(
 
     By default the schedule is `settings.reg_schedule`.
     """
-    near = tuple(domain.saturated(settings.saturation_rank) for domain in domains)
+    near = (
+        domains[0].saturated(settings.saturation_rank),
+        domains[1].saturated(settings.saturation_rank),
+    )
     Dx, Dy = (domain.between() for domain in near)
     A, B = (torch.from_numpy(np.asarray(D, dtype=np.float64)).to(plan) for D in (Dx, Dy))
     M = side_information.cost(Dx, Dy, near[0].rows, near[1].rows)
@@ -186,12 +181,12 @@ def refine(
         if preserved_neighbors(graphs, plan) < settings.min_preserved:
             break
     result = solve(reg=reg, init=plan, tol=settings.tol, max_iter=settings.max_iter)
-    return Refined(metrics, (near[0], near[1]), result, preserved_neighbors(graphs, result.plan))
+    return Refined(near, result, preserved_neighbors(graphs, result.plan))
 
 
 def _admits_rotation(domain: TrainingDomain) -> bool:
-    """Whether the metric is to be selected, and there are enough rows to fit an orthogonal map."""
-    return set(ORTHOGONAL_METRICS) <= set(domain.metrics) and domain.X.shape[1] < domain.X.shape[0]
+    """Whether the metric is "auto", and there are enough rows to fit an orthogonal map."""
+    return set(ORTHOGONAL_METRICS) <= set(domain.candidates) and domain.X.shape[1] < len(domain.X)
 
 
 def register_points(points: tuple[Array, Array], plan: Tensor) -> Tensor:
@@ -209,34 +204,7 @@ def _normalised(Z: Tensor) -> Tensor:
 def neighbor_graphs(domains: References, plan: Tensor, n_neighbors: int) -> Graphs:
     """Graphs of nearest neighbours of both domains, of the type of a plan."""
     x, y = (
-        nearest_neighbors(torch.from_numpy(domain.between()).to(plan), n_neighbors)
+        neighbor_graph(torch.from_numpy(domain.between()).to(plan), n_neighbors)
         for domain in domains
     )
     return x, y
-
-
-def nearest_neighbors(D: Tensor, k: int = 5) -> Tensor:
-    """Adjacency (n, n) of 0 and 1: the k nearest other rows of each row, and ties of the k-th."""
-    k = max(1, min(k, len(D) // 3))
-    D = D + torch.diag(torch.full_like(D[0], torch.inf))
-    farthest = D.kthvalue(k, dim=1, keepdim=True).values
-    return (farthest * (1 + DISTANCE_TOLERANCE) >= D).to(D)
-
-
-def preserved_neighbors(graphs: Graphs, plan: Tensor) -> float:
-    """Share of nearest neighbours whose matches are nearest neighbours, mean of both directions.
-
-    Parameters
-    ----------
-    graphs : pair of Tensors of shapes (n, n) and (m, m)
-        Adjacencies as of `nearest_neighbors`.
-    plan : Tensor of shape (n, m)
-    """
-    G, H = graphs
-    return (_overlap(G, H, plan.argmax(1)) + _overlap(H, G, plan.argmax(0))) / 2
-
-
-def _overlap(G: Tensor, H: Tensor, match: Tensor) -> float:
-    """Cosine of graph G and the graph that H gives to the matches (n,) of its nodes."""
-    images = H[match][:, match]
-    return float((G * images).sum() / (G.sum() * images.sum()).sqrt().clamp_min(1))

@@ -11,8 +11,8 @@ from skgw.base.coupling import Coupling
 from skgw.base.two_domains import TwoDomainState
 from skgw.fields import Numbers, Positive, Shape, SparseNumbers
 from skgw.matching.contradiction import PairCosts
-from skgw.matching.metric_selection import Trial
 from skgw.matching.out_of_sample import PlanExtension
+from skgw.matching.plan_pool import PlanPool
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array, Metric
@@ -27,8 +27,8 @@ class MatcherState(TwoDomainState):
     plan_: Annotated[Coupling, Shape("n", "m")]
     gw_value_: float
     epsilon_: Positive
-    metric_: tuple[Metric, Metric]
     margin_: float
+    matching_probability_: float
     confidence_: Annotated[Array, Numbers("n")]
     matched_mass_: Annotated[Array, Numbers("n")]
     converged_: bool
@@ -50,10 +50,8 @@ class Alignment(NamedTuple):
 
     Attributes
     ----------
-    metrics : tuple of str or callable
-        The selected metrics.
-    trial : Trial
-        The trial of these metrics, with their margin.
+    pool : PlanPool
+        Plans between a subsample, with their margin.
     epsilon : float
         Entropic regularisation, relative to the mean squared distance.
     domains : tuple of ReferenceDomain
@@ -70,8 +68,7 @@ class Alignment(NamedTuple):
         Of the anchor pairs, if they were checked.
     """
 
-    metrics: tuple[Metric, Metric]
-    trial: Trial
+    pool: PlanPool
     epsilon: float
     domains: tuple[ReferenceDomain, ReferenceDomain]
     extension: PlanExtension

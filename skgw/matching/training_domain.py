@@ -8,7 +8,13 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from skgw.fields import Positions, Positive, Shape
-from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, prepared_features
+from skgw.matching.candidate_metrics import (
+    AUTO,
+    CANDIDATES,
+    candidate_space,
+    mean_space,
+    prepared_features,
+)
 from skgw.spaces import GeodesicSpace, GraphSpace, MatrixSpace, Space, make_space
 from skgw.spaces.build import check_finite_distances, scaled_root_mean_square
 from skgw.spaces.composed import SaturatedSpace
@@ -27,16 +33,23 @@ class TrainingDomain:
     X : array or sparse matrix
         Validated rows.
     metric : str or callable
-        "auto" makes all `CANDIDATES` available.
     n_neighbors : int or None
     rng : RandomState
+    candidates : tuple of str, default=CANDIDATES
+        Metrics whose mean "auto" is; none for another metric.
     """
 
     def __init__(
-        self, X: Any, metric: Metric, n_neighbors: int | None, rng: np.random.RandomState
+        self,
+        X: Any,
+        metric: Metric,
+        n_neighbors: int | None,
+        rng: np.random.RandomState,
+        candidates: tuple[str, ...] = CANDIDATES,
     ) -> None:
-        self.X, self.n_neighbors, self.rng = X, n_neighbors, rng
-        self.metrics: tuple[Metric, ...] = CANDIDATES if metric == "auto" else (metric,)
+        self.X, self.metric, self.rng = X, metric, rng
+        self.n_neighbors = n_neighbors or DEFAULT_NEIGHBORS
+        self.candidates = candidates if metric == AUTO else ()
         self.whole = self._build(X, metric) if metric == "precomputed" else None
 
     @property
@@ -66,10 +79,11 @@ class TrainingDomain:
         return prepared_features(self.X[rows], str(metric))
 
     def _build(self, X: Any, metric: Metric) -> Space:
+        if metric == AUTO:
+            return mean_space(X, self.candidates, self.rng, self.n_neighbors)
         if metric in CANDIDATES:
             return candidate_space(X, str(metric), self.rng, self.n_neighbors)
-        n_neighbors = self.n_neighbors or DEFAULT_NEIGHBORS
-        return make_space(X, metric=metric, n_neighbors=n_neighbors, rng=self.rng)
+        return make_space(X, metric=metric, n_neighbors=self.n_neighbors, rng=self.rng)
 
 
 @storable

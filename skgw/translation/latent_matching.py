@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from skgw.matching.alignment import AlignmentOptions, align
-from skgw.matching.metric_selection import Trial
+from skgw.matching.plan_pool import PlanPool
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import TrainingDomain
 from skgw.registration.basin_hopping import SearchSettings, search
@@ -82,7 +82,7 @@ class LatentMatching(NamedTuple):
         Matched mass of each point.
     margin : float
         Margin of the similarity, see `BestSimilarity`. The margin of the row distances
-        (`Trial.far_margin`) replaces it if it is smaller and rows explain the data at least as well
+        (`PlanPool.margin`) replaces it if it is smaller and rows explain the data at least as well
         as codes.
     cost_ratio : float
         Split-half cost ratio.
@@ -146,7 +146,7 @@ class LatentMatcher:
         by_rows = of_rows.cost_ratio <= of_codes.cost_ratio
         similarity, mass, margin, cost_ratio = of_rows if by_rows else of_codes
         if not self.n_pairs:
-            margin = min(margin, _row_margin([start.trial for start in starts]))
+            margin = min(margin, _row_margin([start.pool for start in starts]))
         return LatentMatching(by_rows, similarity, mass, margin, cost_ratio)
 
     def refine(self, codes: Pair, start: Similarity[Tensor]) -> Registration:
@@ -196,19 +196,19 @@ class LatentMatcher:
         rng = np.random.RandomState(self.seed)
         x, y = (TrainingDomain(rows, metric, None, rng) for rows in arrays)
         aligned = align((x, y), side_information, options, self.seed)
-        return _Start(aligned.trial, torch.as_tensor(aligned.plan).to(points[0]))
+        return _Start(aligned.pool, torch.as_tensor(aligned.plan).to(points[0]))
 
 
 class _Start(NamedTuple):
-    """Initial plan of a registration, and its trial."""
+    """Initial plan of a registration, and the pool that it comes from."""
 
-    trial: Trial
+    pool: PlanPool
     plan: Tensor
 
 
-def _row_margin(trials: list[Trial]) -> float:
-    """The far margin of rows, the last trial, if rows explain the data as well as codes do."""
-    *of_codes, of_rows = trials
-    if of_rows.explained >= max(trial.explained for trial in of_codes):
-        return of_rows.far_margin
+def _row_margin(pools: list[PlanPool]) -> float:
+    """The margin of rows, the last pool, if rows explain the data as well as codes do."""
+    *of_codes, of_rows = pools
+    if of_rows.explained >= max(pool.explained for pool in of_codes):
+        return of_rows.margin
     return math.inf

@@ -1,0 +1,267 @@
+"""Plans of several metrics and starts, judged by one metric, and their average.
+
+No single metric finds the right matching on all data, and no single start finds the best plan under
+a metric. So the problem is solved on a few hundred rows, under every candidate metric and from
+several starts. Each plan is then judged under one metric, the mean of the candidates, by the share
+of the discrepancy that it explains:
+
+    explained = 1 - E(plan) / E(product coupling).
+
+Plans that explain about as much as the best plan may be right as well. Their average, with weights
+exp(explained / temperature), is closer to the truth in the mean than the best plan: wrong plans
+differ from each other, and their errors cancel.
+
+Two figures of the pool tell right matchings from wrong ones without ground truth: the *margin*, by
+how much a plan that moves nearly all mass explains less, and the share of nearest neighbours that
+the average preserves (`matching_probability`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from skgw.exceptions import GWConvergenceWarning, without_warnings
+from skgw.matching.neighbors import neighbor_graph, preserved_neighbors
+from skgw.matching.side_information import SideInformation
+from skgw.matching.training_domain import DomainPair, reference_domains, root_mean_square
+from skgw.solvers import GromovResult, solve_gromov
+from skgw.solvers.problems import plan_cost
+from skgw.spaces.finite import Array, Index, Metric
+
+STARTS = ("anneal", "flb", "spectral")  # of each pair of metrics
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """Settings of a pool of plans.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of either domain on which the plans are found.
+    temperature : float
+        Explained share by which a plan may be worse than the best plan and keep exp(-1) of its
+        weight in the average.
+    other_distance : float
+        Total variation between two plans above which one is another matching as a whole.
+    n_neighbors : int
+        Number of nearest neighbours that the average should preserve.
+    reg : float
+        Entropic regularisation, relative to the discrepancy of the product coupling.
+    min_reg : float
+        Lower bound of the regularisation, relative to the mean squared distance.
+    tol, max_iter : float and int
+        Tolerance and outer steps of a solve.
+    min_misfit : float
+        Misfit below which the unit of the margin does not fall.
+    """
+
+    n_rows: int = 300
+    temperature: float = 0.02
+    other_distance: float = 0.9
+    n_neighbors: int = 5
+    reg: float = 0.015
+    min_reg: float = 3e-4
+    tol: float = 1e-3
+    max_iter: int = 60
+    min_misfit: float = 1e-3
+
+
+class PlanPool(NamedTuple):
+    """The plans between some rows of two domains.
+
+    Attributes
+    ----------
+    rows : tuple of arrays of int of shapes (n,) and (m,)
+        Positions of the rows among the training rows.
+    best : array of shape (n, m)
+        The plan that explains most.
+    average : array of shape (n, m)
+        Average of all plans.
+    explained : float
+        Share of the discrepancy that the best plan explains.
+    misfit : float
+        E of the best plan, relative to the mean squared distance.
+    margin : float
+        By how much the best other matching is worse, over the misfit of the best plan; infinite if
+        no start ends at another matching.
+    preserved : float
+        Share of nearest neighbours that the average preserves.
+    """
+
+    rows: tuple[Index, Index]
+    best: Array
+    average: Array
+    explained: float
+    misfit: float
+    margin: float
+    preserved: float
+
+
+def pool_plans(
+    domains: DomainPair,
+    side_information: SideInformation,
+    n_init: int,
+    seed: int,
+    settings: PoolSettings = PoolSettings(),
+) -> PlanPool:
+    """Solve on a subsample under all pairs of candidate metrics, and judge the plans.
+
+    Parameters
+    ----------
+    domains : pair of TrainingDomain
+    side_information : SideInformation
+    n_init : int
+        Starts under the metric that judges, besides `STARTS`.
+    seed : int
+    settings : PoolSettings
+    """
+    rows = sample_rows(domains, settings.n_rows, side_information.pairs)
+    judge, *candidates = (
+        _Distances.of(domains, metrics, rows, side_information, settings)
+        for metrics in _pairs_of_metrics(domains)
+    )
+    result = judge.solve(n_init=n_init, random_state=seed)
+    plans = [_plan(result)]
+    for distances, start in itertools.product((judge, *candidates), STARTS):
+        plans.append(_plan(distances.solve(init=start)))
+    return judge_plans(judge, np.stack(plans), result, rows, settings)
+
+
+def judge_plans(
+    judge: _Distances,
+    plans: Array,
+    result: GromovResult,
+    rows: tuple[Index, Index],
+    settings: PoolSettings,
+) -> PlanPool:
+    """Average plans (k, n, m) by the discrepancy that they explain under the judging distances."""
+    explained = np.array([judge.explained(plan) for plan in plans])
+    k = int(explained.argmax())
+    weights = np.exp((explained - explained[k]) / settings.temperature)
+    average = np.tensordot(weights / weights.sum(), plans, 1)
+    misfit = plan_cost(judge.Dx, judge.Dy, plans[k])
+    x, y = (neighbor_graph(torch.from_numpy(D), settings.n_neighbors) for D in (judge.Dx, judge.Dy))
+    gaps = _gaps(judge, plans, explained, result, settings)
+    return PlanPool(
+        rows, plans[k], average, float(explained[k]), misfit,
+        margin=max(min(gaps), 0.0) / (misfit + settings.min_misfit),
+        preserved=preserved_neighbors((x, y), torch.from_numpy(average)),
+    )  # fmt: skip
+
+
+def _gaps(
+    judge: _Distances,
+    plans: Array,
+    explained: Array,
+    result: GromovResult,
+    settings: PoolSettings,
+) -> Iterator[float]:
+    """By how much other matchings are worse: the product coupling, of the pool, of the starts."""
+    best = int(explained.argmax())
+    yield float(explained[best]) * judge.product
+    far = 0.5 * np.abs(plans - plans[best]).sum((1, 2)) > settings.other_distance
+    if far.any():
+        yield float(explained[best] - explained[far].max()) * judge.product
+    if result.starts is not None:  # of which only the best plan is known, the first of the pool
+        far = result.starts.distances > settings.other_distance
+        if far.any():
+            worse = float(result.starts.values[far].min() - result.starts.values.min())
+            yield float(explained[best] - explained[0]) * judge.product + worse
+
+
+class _Distances(NamedTuple):
+    """A pair of distance matrices, of mean square one, with the cost of the side information."""
+
+    Dx: Array
+    Dy: Array
+    M: Array | None
+    alpha: float | None
+    product: float  # E of the product coupling
+    settings: PoolSettings
+
+    @classmethod
+    def of(
+        cls,
+        domains: DomainPair,
+        metrics: tuple[Metric, Metric],
+        rows: tuple[Index, Index],
+        side_information: SideInformation,
+        settings: PoolSettings,
+    ) -> _Distances:
+        Dx, Dy = (domain.between() for domain in reference_domains(domains, metrics, rows))
+        M = side_information.cost(Dx, Dy, *rows)
+        return cls.between(Dx, Dy, M=M, alpha=side_information.weight, settings=settings)
+
+    @classmethod
+    def between(
+        cls,
+        Dx: Array,
+        Dy: Array,
+        *,
+        M: Array | None = None,
+        alpha: float | None = None,
+        settings: PoolSettings = PoolSettings(),
+    ) -> _Distances:
+        Dx, Dy = (np.asarray(D / root_mean_square(D), dtype=np.float64) for D in (Dx, Dy))
+        return cls(Dx, Dy, M, alpha, product_cost(Dx, Dy), settings)
+
+    def solve(self, **start: Any) -> GromovResult:
+        """Solve in float32 and at a low precision."""
+        A, B, M = (
+            None if D is None else torch.from_numpy(D.astype(np.float32))
+            for D in (self.Dx, self.Dy, self.M)
+        )
+        settings = self.settings
+        with without_warnings(GWConvergenceWarning):  # a plan of the pool need not be exact
+            return solve_gromov(
+                A, B, M, alpha=self.alpha,
+                reg=max(settings.reg * self.product, settings.min_reg), reg_scale=None,
+                tol=settings.tol, max_iter=settings.max_iter, **start,
+            )  # fmt: skip
+
+    def explained(self, plan: Array) -> float:
+        """Share of the product coupling's objective that a plan of mass one removes."""
+        value, product = plan_cost(self.Dx, self.Dy, plan), self.product
+        if self.M is not None and self.alpha is not None:
+            value = self.alpha * value + (1 - self.alpha) * float((self.M * plan).sum())
+            product = self.alpha * product + (1 - self.alpha) * float(self.M.mean())
+        return float(1 - value / product) if product > 0 else 1.0
+
+
+def solve_distances(
+    Dx: Array, Dy: Array, *, n_init: int, seed: int, settings: PoolSettings = PoolSettings()
+) -> Array:
+    """The best plan (n, m) of several starts between distances (n, n) and (m, m)."""
+    distances = _Distances.between(Dx, Dy, settings=settings)
+    return _plan(distances.solve(n_init=n_init, random_state=seed))
+
+
+def product_cost(Dx: Array, Dy: Array) -> float:
+    """E of the product coupling of uniform weights."""
+    return float(np.mean(Dx * Dx) + np.mean(Dy * Dy) - 2 * Dx.mean() * Dy.mean())
+
+
+def _plan(result: GromovResult) -> Array:
+    plan = result.plan.double().numpy()
+    return np.asarray(plan / plan.sum())
+
+
+def _pairs_of_metrics(domains: DomainPair) -> list[tuple[Metric, Metric]]:
+    """The pair of metrics that judges, then the pairs of candidates."""
+    x, y = domains
+    n = max(len(x.candidates), len(y.candidates))
+    kinds = (domain.candidates or (domain.metric,) * n for domain in domains)
+    return [(x.metric, y.metric), *zip(*kinds, strict=True)]
+
+
+def sample_rows(domains: DomainPair, size: int, always: tuple[Index, Index]) -> tuple[Index, Index]:
+    """Up to `size` rows of either domain, the rows `always` among them."""
+    x, y = (domain.sample(size, i) for domain, i in zip(domains, always, strict=True))
+    return x, y
