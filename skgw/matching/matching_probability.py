@@ -12,30 +12,38 @@ from __future__ import annotations
 
 import math
 
-INTERCEPT, OF_NEIGHBORS, OF_MARGIN = 3.4, 1.7, 0.9  # logarithms of odds
-NEIGHBORS_OFFSET, MARGIN_OFFSET, MAX_MARGIN = 0.01, 0.01, 3.0  # bounds of the logarithms
+INTERCEPT, OF_NEIGHBORS, OF_MARGIN = 0.0, 1.7, 0.9  # logarithms of odds
+OFFSET, MAX_MARGIN = 0.01, 3.0  # bounds of the logarithms
 WARNING_PROBABILITY = 0.4  # below it a matching counts as ambiguous
 
 
-def matching_probability(preserved: float, margin: float) -> float:
+def matching_probability(preserved: float, chance: float, margin: float) -> float:
     """Probability that a matching is right.
 
     Parameters
     ----------
     preserved : float
         Share of nearest neighbours that the plan preserves.
+    chance : float
+        Share that a random matching preserves in the mean.
     margin : float
         By how much the best other matching is worse, over the misfit of the best matching.
     """
-    odds = INTERCEPT + OF_NEIGHBORS * of_neighbors(preserved) + OF_MARGIN * of_margin(margin)
+    odds = (
+        INTERCEPT + OF_NEIGHBORS * of_neighbors(preserved, chance) + OF_MARGIN * of_margin(margin)
+    )
     return 1 / (1 + math.exp(-odds))
 
 
-def of_neighbors(preserved: float) -> float:
-    """Logarithm of the odds of a preserved neighbour, bounded."""
-    return math.log(preserved / (1 - preserved + NEIGHBORS_OFFSET) + NEIGHBORS_OFFSET)
+def of_neighbors(preserved: float, chance: float) -> float:
+    """Logarithm of the ratio of the odds of a preserved neighbour to its odds by chance."""
+    return _log_odds(preserved) - _log_odds(chance)
 
 
 def of_margin(margin: float) -> float:
     """Logarithm of the margin, bounded."""
-    return math.log(min(margin, MAX_MARGIN) + MARGIN_OFFSET)
+    return math.log(min(margin, MAX_MARGIN) + OFFSET)
+
+
+def _log_odds(share: float) -> float:
+    return math.log((share + OFFSET) / (1 - share + OFFSET))

@@ -93,6 +93,8 @@ class PlanPool(NamedTuple):
         no start ends at another matching.
     preserved : float
         Share of nearest neighbours that the average preserves.
+    chance : float
+        Share of nearest neighbours that a random matching preserves in the mean.
     """
 
     rows: tuple[Index, Index]
@@ -102,6 +104,7 @@ class PlanPool(NamedTuple):
     misfit: float
     margin: float
     preserved: float
+    chance: float
 
 
 def pool_plans(
@@ -153,6 +156,7 @@ def judge_plans(
         rows, plans[k], average, float(explained[k]), misfit,
         margin=max(min(gaps), 0.0) / (misfit + settings.min_misfit),
         preserved=preserved_neighbors((x, y), torch.from_numpy(average)),
+        chance=float((x.mean() * y.mean()).sqrt()),
     )  # fmt: skip
 
 

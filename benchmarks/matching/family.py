@@ -1,0 +1,236 @@
+"""Matchings of a family of paired problems: the automatic metric, fixed metrics, and baselines.
+
+    python -m benchmarks.matching.family --data FOLDER --protocols "same rows" "disjoint rows"
+
+`problems.py` says what the folder holds. Seeds draw the rows and their order. With "same rows" both
+domains have the same objects; with "disjoint rows" no object is in both, and translations of
+held-out pairs are scored. FOSCTTM and the top-1 rate are of translated rows, means of both
+directions; *cosine* is between the translated row and the true match, from the mean of the domain;
+*labels* are transferred by 5 neighbours. A matching is right below a FOSCTTM of .15 and wrong above
+.3. *Probability* is `matching_probability_`.
+*AUROC of rows* tells rows whose true match is among the nearest 15 % from others, by `confidence_`.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import pairwise_distances, roc_auc_score
+
+from benchmarks.common import Cell, Figures, Rows, parser, print_figures, run, seeds
+from benchmarks.matching.problems import DISJOINT, MIN_ROWS, SAME, Array, Split, named, split
+from benchmarks.tables import Table
+from benchmarks.translation.matching import baseline
+from skgw import GWMatcher
+from skgw.exceptions import AmbiguousMatchingWarning
+from skgw.metrics import foscttm, label_transfer_accuracy
+
+AUTOMATIC = "GWMatcher()"
+FIXED = "euclidean", "cosine", "geodesic"  # metrics of GWMatcher
+BASELINES = "POT entropic", "POT exact", "TLB"  # of Euclidean distances, same rows only
+RIGHT, WRONG = 0.15, 0.3  # FOSCTTM below and above which a matching counts as right and wrong
+COLUMNS = {
+    "s": ("seconds", 1),
+    "FOSCTTM": ("foscttm", 3),
+    "top-1": ("top1", 3),
+    "cosine": ("cosine", 3),
+    "labels": ("labels", 3),
+    "probability": ("probability", 2),
+    "AUROC of rows": ("auroc", 2),
+}
+
+
+def measure(
+    problem: str,
+    family: str,
+    protocol: str,
+    method: str,
+    rows: int,
+    seed: int,
+    *,
+    folder: Path,
+) -> Figures:
+    parts = split(named(folder)[problem], protocol, rows, seed)
+    start = time.process_time()
+    if method in BASELINES:
+        Dx, Dy = (pairwise_distances(Z) for Z in (parts.X, parts.Y))
+        plan = baseline(method, *(D / np.sqrt(np.mean(D**2)) for D in (Dx, Dy)), seed)
+        figures = of_plan(parts, plan)
+        return {"seconds": time.process_time() - start, **figures}
+    metric = "auto" if method == AUTOMATIC else method
+    matcher = GWMatcher(metric=metric, random_state=seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        matcher.fit(parts.X, parts.Y)
+    seconds = time.process_time() - start
+    translated = (
+        matcher.translate(parts.test_x), matcher.translate(parts.test_y, domain="y")
+    )  # fmt: skip
+    return {
+        "seconds": seconds,
+        **quality(parts, *translated),
+        **labels_of(parts, matcher.plan_.toarray()),
+        **trust(parts, translated[0], matcher.confidence_),
+        "probability": matcher.matching_probability_,
+        "margin": min(matcher.margin_, 1e3),
+        "warned": float(any(issubclass(w.category, AmbiguousMatchingWarning) for w in caught)),
+    }
+
+
+def of_plan(parts: Split, plan: Array) -> Figures:
+    """Figures of a plan between the same rows."""
+    assert parts.matches is not None
+    forth = plan @ parts.Y / plan.sum(1, keepdims=True)
+    back = (plan.T @ parts.X / plan.sum(0)[:, None])[parts.matches]
+    return {**quality(parts, forth, back), **labels_of(parts, plan)}
+
+
+def quality(parts: Split, forth: Array, back: Array) -> Figures:
+    """Figures of translations of the test rows."""
+    figures: dict[str, list[float]] = {"foscttm": [], "top1": [], "cosine": []}
+    for found, truth in ((forth, parts.test_y), (back, parts.test_x)):
+        figures["foscttm"].append(foscttm(found, truth))
+        D = pairwise_distances(found, truth)
+        figures["top1"].append(float((D.argmin(1) == np.arange(len(D))).mean()))
+        figures["cosine"].append(mean_cosine(found, truth))
+    return {name: float(np.mean(values)) for name, values in figures.items()}
+
+
+def mean_cosine(found: Array, truth: Array) -> float:
+    centre = truth.mean(0)
+    a, b = found - centre, truth - centre
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(1) / np.where(norms > 0, norms, 1)).mean())
+
+
+def labels_of(parts: Split, plan: Array) -> Figures:
+    if parts.labels is None:
+        return {}
+    x, y = parts.labels
+    forth = plan @ parts.Y / plan.sum(1, keepdims=True)
+    back = plan.T @ parts.X / plan.sum(0)[:, None]
+    ways = (
+        label_transfer_accuracy(forth, x, parts.Y, y),
+        label_transfer_accuracy(back, y, parts.X, x),
+    )
+    return {"labels": float(np.mean(ways))}
+
+
+def trust(parts: Split, translated: Array, confidence: Array) -> Figures:
+    """How well the confidence tells rows that are translated right, for rows that were fitted."""
+    if parts.matches is None:
+        return {}
+    D = pairwise_distances(translated, parts.test_y)
+    right = (np.diag(D)[:, None] > D).mean(1) < RIGHT
+    if right.all() or not right.any():
+        return {}
+    return {"auroc": float(roc_auc_score(right, confidence))}
+
+
+def by_family(rows: Rows, figure: str = "foscttm") -> list[list[str]]:
+    """Mean of a figure for each family and protocol, a column for each method."""
+    values: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for cell, found in rows:
+        methods = values.setdefault((cell["protocol"], cell["family"]), {})
+        methods.setdefault(cell["method"], []).append(float(found[figure]))
+    names = method_names(rows)
+    lines = [
+        [*labels, *(_mean(methods.get(name, [])) for name in names)]
+        for labels, methods in sorted(values.items())
+    ]
+    for protocol in sorted({labels[0] for labels in values}):
+        parts = [methods for labels, methods in values.items() if labels[0] == protocol]
+        lines.append([
+            protocol, "mean of all problems",
+            *(_mean([x for part in parts for x in part.get(name, [])]) for name in names),
+        ])  # fmt: skip
+    return lines
+
+
+def method_names(rows: Rows) -> list[str]:
+    return list(dict.fromkeys(cell["method"] for cell, _ in rows))
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.3f}" if values else "–"
+
+
+def verdicts(rows: Rows) -> list[list[str]]:
+    """Right and wrong matchings of each method and protocol, and how the estimator judged them."""
+    lines = []
+    for protocol in (SAME, DISJOINT):
+        for method in method_names(rows):
+            found = [
+                figures
+                for cell, figures in rows
+                if cell["protocol"] == protocol and cell["method"] == method
+            ]
+            if found:
+                lines.append([protocol, method, *_verdict(found)])
+    return lines
+
+
+def _verdict(found: list[Figures]) -> list[str]:
+    errors = np.array([float(figures["foscttm"]) for figures in found])
+    right, wrong = errors < RIGHT, errors > WRONG
+    line = [f"{errors.mean():.3f}", f"{right.mean():.2f}", f"{wrong.mean():.2f}"]
+    if "probability" not in found[0]:
+        return [*line, "–", "–", "–", "–"]
+    probability, warned = (
+        np.array([float(figures[name]) for figures in found]) for name in ("probability", "warned")
+    )
+    either = right | wrong
+    rows = [float(figures["auroc"]) for figures in found if "auroc" in figures]
+    return [
+        *line,
+        f"{roc_auc_score(right[either], probability[either]):.3f}",
+        f"{warned[wrong].mean():.2f}",
+        f"{warned[right].mean():.2f}",
+        _mean(rows),
+    ]
+
+
+TABLES = {
+    "families": Table(["protocol", "family", AUTOMATIC, *FIXED, *BASELINES], by_family),
+    "verdicts": Table(
+        [
+            "protocol", "method", "FOSCTTM", "right", "wrong", "AUROC of the probability",
+            "wrong ones warned of", "right ones warned of", "AUROC of rows",
+        ],
+        verdicts,
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    options = parser(__doc__ or "", "family", TABLES)
+    options.add_argument("--data", type=Path, required=True, help="folder with load.py")
+    options.add_argument("--rows", type=int, default=300, help="of either domain (default 300)")
+    options.add_argument("--protocols", nargs="+", choices=(SAME, DISJOINT), default=[SAME])
+    names = [AUTOMATIC, *FIXED, *BASELINES]
+    options.add_argument("--methods", nargs="+", choices=names, default=names, metavar="NAME")
+    options.add_argument("--problems", nargs="+", metavar="NAME", help="default: all")
+    args = options.parse_args()
+    cells: list[Cell] = [
+        {
+            "problem": problem.name, "family": problem.family, "protocol": protocol,
+            "method": method, "rows": args.rows, "seed": seed,
+        }
+        for seed in seeds(args)
+        for problem in named(args.data).values()
+        for protocol in args.protocols
+        for method in args.methods
+        if not args.problems or problem.name in args.problems
+        if protocol == SAME or (len(problem.A) >= 3 * MIN_ROWS and method not in BASELINES)
+    ]  # fmt: skip
+    rows = run(cells, functools.partial(measure, folder=args.data), args)
+    print_figures(rows, ["protocol", "problem", "method"], COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
