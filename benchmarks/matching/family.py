@@ -78,6 +78,7 @@ def measure(
         **trust(parts, translated[0], matcher.confidence_),
         "probability": matcher.matching_probability_,
         "margin": min(matcher.margin_, 1e3),
+        **matcher.diagnostics_,
         "warned": float(any(issubclass(w.category, AmbiguousMatchingWarning) for w in caught)),
     }
 

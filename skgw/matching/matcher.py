@@ -397,9 +397,13 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         """Keep the fitted attributes, and the parts that `match` and `translate` use."""
         self.epsilon_, self.gw_value_ = found.epsilon, found.value
         self.margin_ = found.pool.margin
-        self.matching_probability_ = matching_probability(
-            found.pool.preserved, found.pool.chance, self.margin_
-        )
+        pool = found.pool
+        self.matching_probability_ = matching_probability(pool.preserved, pool.chance, pool.margin)
+        self.diagnostics_ = {
+            "explained": pool.explained,
+            "preserved_neighbors": pool.preserved,
+            "preserved_by_chance": pool.chance,
+        }
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())

@@ -29,6 +29,7 @@ class MatcherState(TwoDomainState):
     epsilon_: Positive
     margin_: float
     matching_probability_: float
+    diagnostics_: dict[str, float]
     confidence_: Annotated[Array, Numbers("n")]
     matched_mass_: Annotated[Array, Numbers("n")]
     converged_: bool
