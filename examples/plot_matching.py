@@ -37,7 +37,7 @@ X, Y = pixels, (spectrum @ rotation)[order]
 matcher = GWMatcher(random_state=0).fit(X, Y)
 match = matcher.match()
 same = order[match] == np.arange(len(X))
-print(f"metric {matcher.metric_[0]!r}, margin {matcher.margin_:.2f}")
+print(f"right with a probability of {matcher.matching_probability_:.2f}")
 print(f"{same.mean():.0%} of the rows are matched with their own spectrum,")
 print(f"{(labels[order][match] == labels).mean():.0%} with a spectrum of the same digit")
 
@@ -98,7 +98,7 @@ match = np.argsort(order)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     alone = GWMatcher(random_state=0).fit(square, square[order])
-print(caught[0].category.__name__, "with a margin of", round(alone.margin_, 3))
+print(caught[0].category.__name__, "at a probability of", round(alone.matching_probability_, 3))
 
 anchors = np.array([0, 4, 12])
 anchored = GWMatcher(random_state=0).fit(square, square[order], pairs=(anchors, match[anchors]))

@@ -161,7 +161,8 @@ def _couplings(
     refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
     if refined.preserved < settings.refinement.min_preserved:
         domains = reference_domains(pair, metrics, pool.rows)
-        reg = settings.uncertain_reg * product_cost(*(domain.between() for domain in domains))
+        product = product_cost(*(domain.between() for domain in domains))
+        reg = max(settings.uncertain_reg * product, settings.pool.min_reg)
         return [_Coupled(domains, pool.average, reg, converged=True)]
     if refined.result is result:
         return [coupled]

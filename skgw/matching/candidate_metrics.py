@@ -22,7 +22,13 @@ CANDIDATES = tuple(
     for preparation in ("raw", "sphere", "centered-sphere")
     for distance in DISTANCES
 )
-OF_ONE_FEATURE = tuple(f"raw {distance}" for distance in DISTANCES)  # its sphere is two points
+OF_FEW_FEATURES = tuple(f"raw {distance}" for distance in DISTANCES)
+MIN_FEATURES = 3  # of a sphere: in the plane it is a circle, and half of the coordinates are lost
+
+
+def candidates(n_features: int) -> tuple[str, ...]:
+    """The candidate metrics of domains with at least so many features."""
+    return CANDIDATES if n_features >= MIN_FEATURES else OF_FEW_FEATURES
 
 
 def candidate_space(X: Array, name: str, rng: np.random.RandomState, n_neighbors: int) -> Space:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 INTERCEPT, OF_NEIGHBORS, OF_MARGIN = 0.0, 1.7, 0.9  # logarithms of odds
-OFFSET, MAX_MARGIN = 0.01, 3.0  # bounds of the logarithms
+OFFSET, MAX_PRESERVED, MAX_MARGIN = 0.01, 0.5, 3.0  # bounds of the logarithms
 WARNING_PROBABILITY = 0.4  # below it a matching counts as ambiguous
 
 
@@ -36,8 +36,8 @@ def matching_probability(preserved: float, chance: float, margin: float) -> floa
 
 
 def of_neighbors(preserved: float, chance: float) -> float:
-    """Logarithm of the ratio of the odds of a preserved neighbour to its odds by chance."""
-    return _log_odds(preserved) - _log_odds(chance)
+    """Logarithm of the odds of a preserved neighbour over its odds by chance, bounded."""
+    return _log_odds(min(preserved, MAX_PRESERVED)) - _log_odds(chance)
 
 
 def of_margin(margin: float) -> float:

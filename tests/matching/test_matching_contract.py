@@ -147,7 +147,6 @@ def test_labels_are_suspected(quick, copies):
 
 def test_the_same_seed_gives_the_same_result(copies):
     one, other = (GWMatcher(n_init=2, random_state=7).fit(copies.X, copies.Y) for _ in range(2))
-    assert one.metric_ == other.metric_
     assert_array_equal(np.asarray(one.plan_), np.asarray(other.plan_))
 
 

@@ -5,13 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import pairwise_distances
 
-from skgw.matching.candidate_metrics import CANDIDATES, candidate_space
-from skgw.matching.confidence import confidence, distances_of_means
-from skgw.matching.metric_selection import Trial, decide, explained, score, try_distances
+from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, mean_space
+from skgw.matching.confidence import distances_of_means, row_confidence
+from skgw.matching.matching_probability import matching_probability
 from skgw.matching.out_of_sample import extend_reference_plan
+from skgw.matching.plan_pool import PoolSettings, pool_plans, solve_distances
 from skgw.matching.reference import choose_epsilon
-from skgw.matching.side_information import read_side_information
-from skgw.matching.training_domain import root_mean_square
+from skgw.matching.side_information import SideInformation, read_side_information
+from skgw.matching.training_domain import TrainingDomain, root_mean_square
 from skgw.solvers import solve_gromov
 
 
@@ -21,40 +22,51 @@ def X():
     return rng.normal(size=(50, 3)) * [3, 2, 1] + rng.exponential(size=(50, 1)) * [2, 1, 0]
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
+def space_of(X, name):
+    if name == "auto":
+        return mean_space(X, CANDIDATES, np.random.RandomState(0), 15)
+    return candidate_space(X, name, np.random.RandomState(0), 15)
+
+
+@pytest.mark.parametrize("name", [*CANDIDATES, "auto"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_distances_of_training_rows_are_the_same_as_new_rows(X, name, dtype):
     X = X.astype(dtype)
-    space = candidate_space(X, name, np.random.RandomState(0))
+    space = space_of(X, name)
     every = np.arange(50)
     D = space.between(every, every)
     assert_allclose(space.from_new(X), D, atol=2e-3 * D.max())
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_some_anchors_of_a_candidate(X, name):
+    space, every = space_of(X, name), np.arange(50)
     some = space.restrict(every[10:30])
-    assert_allclose(some.from_new(X), D[:, 10:30], atol=2e-3 * D.max())
+    D = space.between(every, every[10:30])
+    assert_allclose(some.from_new(X), D, atol=1e-6 * D.max())
 
 
 @pytest.mark.parametrize(
     ("prepared", "change"),
     [
-        ("standard", lambda X: X * [5, 0.1, 2] + 3),
         ("sphere", lambda X: X * np.linspace(1, 2, 50)[:, None]),
+        ("centered-sphere", lambda X: 3 * X + [5, 0, -7]),
     ],
 )
 def test_preparations_are_invariant(X, prepared, change):
     every = np.arange(50)
-    for measured in ("euclidean", "geodesic", "hops"):
-        D, E = (
-            candidate_space(Z, f"{prepared} {measured}", np.random.RandomState(0)).between(
-                every, every
-            )
-            for Z in (X, change(X))
-        )
+    for measured in ("euclidean", "geodesic"):
+        D, E = (space_of(Z, f"{prepared} {measured}").between(every, every) for Z in (X, change(X)))
         assert_allclose(D, E, atol=1e-6)
 
 
-def test_one_number_of_neighbours_is_no_mean(X):
-    space = candidate_space(X, "raw hops", np.random.RandomState(0), n_neighbors=4)
-    assert [part.n_neighbors for part in space.space.spaces] == [4]
+def test_the_mean_weighs_all_candidates_alike(X):
+    """However large the raw distances are."""
+    every = np.arange(50)
+    parts = [space_of(X, name).between(every, every) for name in CANDIDATES]
+    expected = np.mean([D / root_mean_square(D) for D in parts], axis=0)
+    for scale in (1, 1e3):
+        assert_allclose(space_of(scale * X, "auto").between(every, every), expected, atol=1e-6)
 
 
 def test_the_extension_reproduces_the_plan(X):
@@ -82,7 +94,7 @@ def extension_between(D, E, reg):
 def test_rows_that_others_could_replace_have_a_low_confidence():
     D = pairwise_distances(np.linspace(0, 2, 20)[:, None] ** 2)  # close together at first
     D /= root_mean_square(D)
-    scores = confidence(extension_between(D, D, 2e-3), D, D)
+    scores = row_confidence(extension_between(D, D, 2e-3), D, D)
     assert scores[:6].max() < 0.5 * scores[-6:].min()
     assert scores.max() <= 1
 
@@ -92,7 +104,7 @@ def test_a_row_whose_distances_disagree_has_a_low_confidence(X):
     moved[7] += [0, 0, 5]
     D, E = (pairwise_distances(Z) for Z in (X, moved))
     D, E = (C / root_mean_square(C) for C in (D, E))
-    scores = confidence(extension_between(D, E, 1e-4), D, E)
+    scores = row_confidence(extension_between(D, E, 1e-4), D, E)
     assert scores[7] < 0.3 * np.median(scores)
 
 
@@ -103,32 +115,57 @@ def test_distances_of_means_are_euclidean(X):
     assert_allclose(D, pairwise_distances(W @ X, V @ X))
 
 
-def test_the_margin_distinguishes_symmetric_spaces(X):
-    D = pairwise_distances(X)
-    assert try_distances(D, D, 8, 0).margin > 1
+def pool_of(X, Y, metric="euclidean", **settings):
+    x, y = (TrainingDomain(Z, metric, None, np.random.RandomState(0)) for Z in (X, Y))
+    return pool_plans((x, y), SideInformation.none(), 16, 0, PoolSettings(**settings))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "auto"])
+def test_the_margin_distinguishes_symmetric_spaces(X, metric):
+    assert pool_of(X, X, metric).margin > 1
     mirrored = np.concatenate([X, X * [-1, 1, 1]])
-    E = pairwise_distances(mirrored)
-    assert try_distances(E, E, 16, 0).margin < 0.05
+    assert pool_of(mirrored, mirrored, metric).margin < 0.05
 
 
-def test_an_isometry_explains_everything_and_the_product_nothing(X):
+def test_a_copy_is_explained_and_its_neighbours_are_preserved(X):
+    pool = pool_of(X, X)
+    assert pool.explained > 0.99
+    assert pool.preserved > 0.9
+    assert pool.chance == pytest.approx(5 / 50)
+    assert pool.misfit < 1e-2
+
+
+def test_unrelated_clouds_leave_other_matchings_open():
+    X, Y = np.random.default_rng(0).normal(size=(2, 100, 5))
+    pool = pool_of(X, Y, "auto")
+    assert pool.margin < 0.2
+    assert pool.preserved < 0.5
+
+
+def test_plans_that_explain_less_count_less(X):
+    pool = pool_of(X, X[:, ::-1] + 0.3 * np.random.default_rng(0).normal(size=X.shape), "auto")
+    sharp = pool_of(X, X[:, ::-1], "auto", temperature=1e-9)
+    assert_allclose(sharp.average, sharp.best, atol=1e-4)
+    assert abs(pool.average - pool.best).sum() > 1e-3
+    assert_allclose(pool.average.sum(1), 1 / 50, rtol=1e-2)
+
+
+def test_plans_of_one_pair_of_distances(X):
     D = pairwise_distances(X)
-    assert explained(D, D, np.eye(50) / 50) == pytest.approx(1)
-    assert explained(D, D, np.full((50, 50), 1 / 2500)) == pytest.approx(0)
-    assert explained(0 * D, 0 * D, np.eye(50) / 50) == 1
+    assert (solve_distances(D, D, n_init=4, seed=0).argmax(1) == np.arange(50)).all()
 
 
-def test_without_a_margin_the_matching_that_keeps_all_distances_wins(X):
-    spaces = [(D, D) for D in (pairwise_distances(X), pairwise_distances(X, metric="cityblock"))]
-    right, mirrored = np.eye(50) / 50, np.eye(50)[::-1] / 50
-    assert score(Trial(0.0, 0.9, 0.1, right), spaces) == pytest.approx(1)
-    assert score(Trial(0.1, 0.9, 0.1, mirrored), spaces) < 0.5
-    assert score(Trial(2.0, 0.9, 0.1, right), spaces) == pytest.approx(3)
-
-
-def test_the_first_decisive_margin_wins():
-    assert decide([0.1, 0.2, 0.0], [0.5, 0.7, 0.9], 3.0) == 2
-    assert decide([0.1, 4.0, 9.0], [0.5, 4.0, 9.5], 3.0) == 1
+def test_the_probability_grows_with_neighbours_and_margin():
+    chance = 5 / 300
+    figures = [
+        matching_probability(preserved, chance, margin)
+        for preserved, margin in ((0.02, 0.0), (0.02, 1.0), (0.5, 1.0), (1.0, np.inf))
+    ]
+    assert figures == sorted(figures)
+    assert figures[0] < 0.05
+    assert figures[-1] > 0.95
+    assert matching_probability(0.2, 0.1, 0.3) < matching_probability(0.2, chance, 0.3)
+    assert 0 < matching_probability(0.0, chance, 0.0) < 0.05
 
 
 def test_epsilon_grows_with_the_misfit_within_bounds():

@@ -1,15 +1,16 @@
 """Refinement with saturated distances and with orthogonal maps of features."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import pairwise_distances
 
+from skgw.matching.neighbors import neighbor_graph, preserved_neighbors
 from skgw.matching.refinement import (
     RefinementSettings,
-    nearest_neighbors,
-    preserved_neighbors,
     refine,
     refine_coupling,
     register_points,
@@ -39,16 +40,16 @@ def blurred(match, D, width):
 
 def test_neighbours_of_points_on_a_line():
     D = torch.tensor([0.0, 1, 2, 4, 8, 16])
-    graph = nearest_neighbors((D[:, None] - D).abs(), 2)
+    graph = neighbor_graph((D[:, None] - D).abs(), 2)
     assert graph[0].tolist() == [0, 1, 1, 0, 0, 0]
     assert graph[5].tolist() == [0, 0, 0, 1, 1, 0]
-    tied = nearest_neighbors((torch.arange(6.0)[:, None] - torch.arange(6.0)).abs(), 1)
+    tied = neighbor_graph((torch.arange(6.0)[:, None] - torch.arange(6.0)).abs(), 1)
     assert tied[2].tolist() == [0, 1, 0, 1, 0, 0]
 
 
 def test_preserved_neighbours():
     D = torch.cdist(*[torch.linspace(0, 1, 12)[:, None]] * 2)
-    graphs = nearest_neighbors(D, 2), nearest_neighbors(D, 2)
+    graphs = neighbor_graph(D, 2), neighbor_graph(D, 2)
     eye = torch.eye(12)
     assert preserved_neighbors(graphs, eye) == pytest.approx(1)
     assert preserved_neighbors(graphs, eye.flip(0)) == pytest.approx(1)
@@ -76,7 +77,7 @@ def test_a_bent_chain_is_matched_row_by_row():
     Y = np.cumsum(np.r_[steps[:40], steps[40:] @ rotation], axis=0)
     match = np.arange(80)
     start = blurred(match, pairwise_distances(Y), 10.0)
-    refined = refine(("raw euclidean",) * 2, seen(X, Y), NOTHING, start)
+    refined = refine(seen(X, Y), NOTHING, start)
     assert refined.preserved > 0.9
     assert (refined.result.plan.argmax(1).numpy() == match).mean() > 0.95
 
@@ -85,7 +86,7 @@ def test_epsilon_stays_large_for_a_matching_of_regions():
     """Between unrelated clouds few neighbours are preserved, and a row goes to many rows."""
     X, Y = np.random.default_rng(0).normal(size=(2, 80, 5))
     plan = torch.full((80, 80), 1 / 80**2, dtype=torch.float64)
-    refined = refine(("raw euclidean",) * 2, seen(X, Y), NOTHING, plan)
+    refined = refine(seen(X, Y), NOTHING, plan)
     assert refined.preserved < 0.5
     rows = refined.result.plan * 80
     assert (1 / rows.square().sum(1)).median() > 2  # effective number of matches
@@ -102,10 +103,10 @@ def test_a_map_of_features_is_found_and_taken(noise, before, after):
     order = rng.permutation(150)
     noisy = X + noise * rng.normal(size=X.shape)
     Y = (noisy[:, ::-1] * np.geomspace(0.25, 4, 12))[order]
-    match, metrics = np.argsort(order), ("raw euclidean",) * 2
+    match = np.argsort(order)
     start = blurred(match, pairwise_distances((Y - Y.mean(0)) / Y.std(0)), 2.0)
-    plain = refine(metrics, seen(X, Y), NOTHING, start)
-    found = refine_coupling(pair_of(X, Y), metrics, seen(X, Y), NOTHING, start)
+    plain = refine(seen(X, Y), NOTHING, start)
+    found = refine_coupling(pair_of(X, Y), seen(X, Y), NOTHING, SimpleNamespace(plan=start))
     assert found.preserved > plain.preserved
     rates = [(x.result.plan.argmax(1).numpy() == match).mean() for x in (plain, found)]
     assert rates[0] < before
@@ -115,12 +116,14 @@ def test_a_map_of_features_is_found_and_taken(noise, before, after):
 def test_a_plan_that_preserves_more_neighbours_is_left_alone():
     """At a large epsilon all rows go to a few; the copy's own plan preserves all neighbours."""
     X = np.random.default_rng(0).normal(size=(60, 2))
-    eye, metrics = torch.eye(60).double() / 60, ("raw euclidean",) * 2
-    arguments = pair_of(X, X), metrics, seen(X, X), NOTHING, eye
+    coupling = SimpleNamespace(plan=torch.eye(60).double() / 60)
+    arguments = pair_of(X, X), seen(X, X), NOTHING, coupling
     settings = RefinementSettings(reg_schedule=(100.0,))
-    assert refine(*arguments[1:], settings).preserved < 0.9
-    assert refine_coupling(*arguments, settings) is None
-    assert refine_coupling(*arguments).preserved == pytest.approx(1)
+    assert refine(*arguments[1:3], coupling.plan, settings).preserved < 0.9
+    assert refine_coupling(*arguments, settings).result is coupling
+    refined = refine_coupling(*arguments)
+    assert refined.result is not coupling
+    assert refined.preserved == pytest.approx(1)
 
 
 def test_registration_finds_a_rotation():
