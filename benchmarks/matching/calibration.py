@@ -10,6 +10,9 @@ families, with the same rows and with disjoint rows. The constants are those of
 
 from __future__ import annotations
 
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -19,65 +22,78 @@ from benchmarks import records
 from benchmarks.common import Rows, parser, print_table
 from benchmarks.matching.family import AUTOMATIC, RIGHT, WRONG
 from benchmarks.tables import Table, write_csv
-from skgw.matching.matching_probability import WARNING_PROBABILITY, of_margin, of_neighbors
+from skgw.matching.matching_probability import WARNING_PROBABILITY
 
 Array = NDArray[np.float64]
+FEATURES = "explained", "preserved_neighbors"  # of `GWMatcher.diagnostics_`
 BINS = 0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0  # of the reliability diagram
 STRENGTH = 10.0  # inverse of the penalty on the coefficients
 
 
-def data(rows: Rows) -> tuple[Array, NDArray[np.bool_], NDArray[np.str_], NDArray[np.str_]]:
-    """Features (n, 2), whether a matching is right, its family, and its protocol."""
-    X, right, families, protocols = [], [], [], []
-    for cell, found in rows:
-        error = float(found["foscttm"])
-        if cell["method"] != AUTOMATIC or RIGHT <= error <= WRONG:
-            continue
-        shares = float(found["preserved_neighbors"]), float(found["preserved_by_chance"])
-        X.append([of_neighbors(*shares), of_margin(float(found["margin"]))])
-        right.append(error < RIGHT)
-        families.append(cell["family"])
-        protocols.append(cell["protocol"])
-    return np.array(X), np.array(right), np.array(families), np.array(protocols)
+class Judged(NamedTuple):
+    """Matchings that are right or wrong: what the model reads of them, and what they are."""
+
+    X: Array  # (n, 2)
+    lead: Array  # (n,), one minus the weight of the other matching
+    right: NDArray[np.bool_]
+    families: NDArray[np.str_]
+    protocols: NDArray[np.str_]
+
+
+def judged(rows: Rows) -> Judged:
+    chosen = [
+        (cell, found)
+        for cell, found in rows
+        if cell["method"] == AUTOMATIC and not RIGHT <= float(found["foscttm"]) <= WRONG
+    ]
+    X = [[float(found[name]) for name in FEATURES] for _, found in chosen]
+    return Judged(
+        np.array(X),
+        np.array([1 - float(found["other_weight"]) for _, found in chosen]),
+        np.array([float(found["foscttm"]) < RIGHT for _, found in chosen]),
+        np.array([cell["family"] for cell, _ in chosen]),
+        np.array([cell["protocol"] for cell, _ in chosen]),
+    )
 
 
 def model() -> LogisticRegression:
     return LogisticRegression(C=STRENGTH)
 
 
-def left_out(X: Array, right: Array, families: Array) -> Array:
+def left_out(matchings: Judged) -> Array:
     """Probability (n,) of each matching by the model of the other families."""
+    X, lead, right, families, _ = matchings
     probability = np.empty(len(X))
     for family in np.unique(families):
         held_out = families == family
         fitted = model().fit(X[~held_out], right[~held_out])
         probability[held_out] = fitted.predict_proba(X[held_out])[:, 1]
-    return probability
+    return probability * lead
 
 
 def scores(rows: Rows) -> list[list[str]]:
-    X, right, families, protocols = data(rows)
-    probability = left_out(X, right, families)
+    matchings = judged(rows)
+    probability = left_out(matchings)
     lines = []
-    for name in (*np.unique(protocols), "both"):
-        part = (protocols == name) | (name == "both")
-        p, truth = probability[part], right[part]
+    for name in (*np.unique(matchings.protocols), "both"):
+        part = (matchings.protocols == name) | (name == "both")
+        p, right = probability[part], matchings.right[part]
         lines.append([
-            name, str(truth.sum()), str((~truth).sum()), f"{roc_auc_score(truth, p):.3f}",
-            f"{(p[~truth] < WARNING_PROBABILITY).mean():.2f}",
-            f"{(p[truth] < WARNING_PROBABILITY).mean():.2f}",
+            name, str(right.sum()), str((~right).sum()), f"{roc_auc_score(right, p):.3f}",
+            f"{(p[~right] < WARNING_PROBABILITY).mean():.2f}",
+            f"{(p[right] < WARNING_PROBABILITY).mean():.2f}",
         ])  # fmt: skip
     return lines
 
 
 def reliability(rows: Rows) -> list[list[str]]:
     """Share of right matchings in bins of the probability of families that were left out."""
-    X, right, families, _ = data(rows)
-    probability = left_out(X, right, families)
+    matchings = judged(rows)
+    probability = left_out(matchings)
     lines = []
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in itertools.pairwise(BINS):
         part = (probability >= low) & (probability < high + (high == 1))
-        share = f"{right[part].mean():.2f}" if part.any() else "–"
+        share = f"{matchings.right[part].mean():.2f}" if part.any() else "–"
         mean = f"{probability[part].mean():.2f}" if part.any() else "–"
         lines.append([f"{low:g} to {high:g}", str(part.sum()), mean, share])
     return lines
@@ -97,8 +113,8 @@ def main() -> None:
     rows = records.read(args.out)
     for table in TABLES.values():
         print_table(table.header, table.lines(rows))
-    X, right, _, _ = data(rows)
-    fitted = model().fit(X, right)
+    matchings = judged(rows)
+    fitted = model().fit(matchings.X, matchings.right)
     print("intercept", fitted.intercept_.round(2), "coefficients", fitted.coef_.round(2))
     for path in args.csv:
         write_csv(path, args.tables[path.stem], rows)

@@ -115,24 +115,24 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     epsilon_ : float
         Entropic regularisation of `plan_`. After refinement it is relative to saturated distances.
     matching_probability_ : float
-        Probability that the matching is right, between 0 and 1, from the share of nearest
-        neighbours that it preserves and from `margin_`. Below 0.4 `fit` warns. It was calibrated on
-        problems with known pairs, where right means that at most .15 of all rows are nearer to a
-        translated row than its true match, and wrong .3 and more.
+        Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.3
+        `fit` warns. It was calibrated on problems with known pairs, where right means that at most
+        .15 of all rows are nearer to a translated row than its true match, and wrong .3 and more.
     margin_ : float
         Relative margin between the best matching and the best matching that differs in nine tenths
         of its mass: the difference of their discrepancies over the discrepancy of the best
         matching, on up to 300 rows. It is 0 for symmetric domains.
     diagnostics_ : dict of str to float
         On up to 300 rows: "explained", the share of the discrepancy of the product coupling that
-        the best plan removes; "preserved_neighbors", the share of the five nearest neighbours that
-        are matched with nearest neighbours; "preserved_by_chance", the same for a random matching.
+        the average of plans removes; "preserved_neighbors", the share of the five nearest
+        neighbours that it matches with nearest neighbours; "other_weight", the weight that a plan
+        which differs in nine tenths of its mass has in the average, relative to the best plan.
     confidence_ : array of shape (n,)
         Confidence in the match of each row of the first domain, between 0 and 1. It is high where
         the mass of the row goes near its match and returns near the row, and where the
         distances of both agree, each relative to the mean of all rows. It ranks rows and cannot
-        reveal that the matching as a whole is wrong: see `matching_probability_`. After refinement it is the
-        geometric mean of the scores before and after.
+        reveal that the matching as a whole is wrong: see `matching_probability_`. After refinement
+        it is the geometric mean of the scores before and after.
     matched_mass_ : array of shape (n,)
         Matched mass of each row of the first domain, over the weight of the row. It is 1 for all
         rows if `unbalanced` and `mass` are None.
@@ -231,7 +231,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Warns
         -----
         AmbiguousMatchingWarning
-            If `matching_probability_` is below 0.4.
+            If `matching_probability_` is below 0.3.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         UserWarning
@@ -256,10 +256,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             transformed(self.transformer_x_, X, accept_sparse=metric_x in SPARSE_METRICS),
             transformed(self.transformer_y_, Y, accept_sparse=metric_y in SPARSE_METRICS),
         )
-        names = candidates(min(Z.shape[1] for Z in rows))
+        mean_of = candidates(min(Z.shape[1] for Z in rows))
         domains = (
-            TrainingDomain(rows[0], metric_x, self.n_neighbors, rng, names),
-            TrainingDomain(rows[1], metric_y, self.n_neighbors, rng, names),
+            TrainingDomain(rows[0], metric_x, self.n_neighbors, rng, mean_of),
+            TrainingDomain(rows[1], metric_y, self.n_neighbors, rng, mean_of),
         )
         options = self._options(max(X.shape[0], Y.shape[0]))
         found = align(domains, side_information, options, seed)
@@ -269,10 +269,11 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         if self.matching_probability_ < WARNING_PROBABILITY:
             warn_user(
                 f"The matching may be wrong: it is right with a probability of "
-                f"{self.matching_probability_:.2g}. It preserves {found.pool.preserved:.0%} of the "
-                f"nearest neighbours, and another matching is worse by {self.margin_:.2g} times "
-                "the discrepancy. The domains may be symmetric, or their distances may not agree; "
-                "anchor pairs (`pairs`) or features of both domains (`shared`) can decide.",
+                f"{self.matching_probability_:.2g}. It explains {found.pool.explained:.0%} of the "
+                f"discrepancy, preserves {found.pool.preserved:.0%} of the nearest neighbours, and "
+                f"another matching has {found.pool.other_weight:.0%} of its weight. The domains "
+                "may be symmetric, or their distances may not agree; anchor pairs (`pairs`) or "
+                "features of both domains (`shared`) can decide.",
                 AmbiguousMatchingWarning,
             )
         return self
@@ -404,11 +405,13 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.epsilon_, self.gw_value_ = found.epsilon, found.value
         self.margin_ = found.pool.margin
         pool = found.pool
-        self.matching_probability_ = matching_probability(pool.preserved, pool.chance, pool.margin)
+        self.matching_probability_ = matching_probability(
+            pool.explained, pool.preserved, pool.other_weight
+        )
         self.diagnostics_ = {
             "explained": pool.explained,
             "preserved_neighbors": pool.preserved,
-            "preserved_by_chance": pool.chance,
+            "other_weight": pool.other_weight,
         }
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains

@@ -1,49 +1,34 @@
 """The probability that a matching is right, from figures that need no ground truth.
 
-A logistic model of two figures of a `PlanPool`: the share of nearest neighbours that the average
-plan preserves, and the margin to other matchings. Right matchings preserve neighbours, which no
-plan is asked to do, and no other matching explains the distances as well; the plans of a symmetric
-space have no margin. The model was fitted to problems with known pairs
-(`benchmarks/matching/calibration.py`): right means that less than .15 of all rows are nearer to a
-translated row than its true match, in the mean over the rows, and wrong more than .3.
+Right matchings explain most of the discrepancy under distances of several kinds, even as an average
+of plans, and they preserve nearest neighbours, which no plan is asked to do: a logistic model of
+these two shares. If another matching explains as much, as in a symmetric space, one of the two is
+wrong. The probability of the model is therefore multiplied by one minus the weight of the other.
+
+The model was fitted to problems with known pairs (`benchmarks/matching/calibration.py`). Right
+means that less than .15 of all rows are nearer to a translated row than its true match, in the mean
+over the rows, and wrong means more than .3.
 """
 
 from __future__ import annotations
 
 import math
 
-INTERCEPT, OF_NEIGHBORS, OF_MARGIN = 0.0, 1.7, 0.9  # logarithms of odds
-OFFSET, MAX_PRESERVED, MAX_MARGIN = 0.01, 0.5, 3.0  # bounds of the logarithms
-WARNING_PROBABILITY = 0.4  # below it a matching counts as ambiguous
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.0, 8.0, 8.0  # in logarithms of odds
+WARNING_PROBABILITY = 0.3  # below it a matching counts as ambiguous
 
 
-def matching_probability(preserved: float, chance: float, margin: float) -> float:
+def matching_probability(explained: float, preserved: float, other_weight: float) -> float:
     """Probability that a matching is right.
 
     Parameters
     ----------
+    explained : float
+        Share of the discrepancy that the average of plans explains.
     preserved : float
-        Share of nearest neighbours that the plan preserves.
-    chance : float
-        Share that a random matching preserves in the mean.
-    margin : float
-        By how much the best other matching is worse, over the misfit of the best matching.
+        Share of nearest neighbours that the average preserves.
+    other_weight : float
+        Weight of the best other matching relative to the weight of the best matching.
     """
-    odds = (
-        INTERCEPT + OF_NEIGHBORS * of_neighbors(preserved, chance) + OF_MARGIN * of_margin(margin)
-    )
-    return 1 / (1 + math.exp(-odds))
-
-
-def of_neighbors(preserved: float, chance: float) -> float:
-    """Logarithm of the odds of a preserved neighbour over its odds by chance, bounded."""
-    return _log_odds(min(preserved, MAX_PRESERVED)) - _log_odds(chance)
-
-
-def of_margin(margin: float) -> float:
-    """Logarithm of the margin, bounded."""
-    return math.log(min(margin, MAX_MARGIN) + OFFSET)
-
-
-def _log_odds(share: float) -> float:
-    return math.log((share + OFFSET) / (1 - share + OFFSET))
+    odds = INTERCEPT + OF_EXPLAINED * explained + OF_PRESERVED * preserved
+    return (1 - other_weight) / (1 + math.exp(-odds))

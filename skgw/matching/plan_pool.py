@@ -11,9 +11,9 @@ Plans that explain about as much as the best plan may be right as well. Their av
 exp(explained / temperature), is closer to the truth in the mean than the best plan: wrong plans
 differ from each other, and their errors cancel.
 
-Two figures of the pool tell right matchings from wrong ones without ground truth: the *margin*, by
-how much a plan that moves nearly all mass explains less, and the share of nearest neighbours that
-the average preserves (`matching_probability`).
+Three figures of the pool tell right matchings from wrong ones without ground truth: the share of the
+discrepancy that the average explains, the share of nearest neighbours that it preserves, and the
+weight of the best plan that matches nearly all rows otherwise (`matching_probability`).
 """
 
 from __future__ import annotations
@@ -85,26 +85,27 @@ class PlanPool(NamedTuple):
     average : array of shape (n, m)
         Average of all plans.
     explained : float
-        Share of the discrepancy that the best plan explains.
+        Share of the discrepancy that the average explains.
+    preserved : float
+        Share of nearest neighbours that the average preserves.
+    other_weight : float
+        Weight of the best other matching in an average, relative to the weight of the best plan; 0
+        if no start ends at another matching.
     misfit : float
         E of the best plan, relative to the mean squared distance.
     margin : float
         By how much the best other matching is worse, over the misfit of the best plan; infinite if
         no start ends at another matching.
-    preserved : float
-        Share of nearest neighbours that the average preserves.
-    chance : float
-        Share of nearest neighbours that a random matching preserves in the mean.
     """
 
     rows: tuple[Index, Index]
     best: Array
     average: Array
     explained: float
+    preserved: float
+    other_weight: float
     misfit: float
     margin: float
-    preserved: float
-    chance: float
 
 
 def pool_plans(
@@ -149,14 +150,16 @@ def judge_plans(
     k = int(explained.argmax())
     weights = np.exp((explained - explained[k]) / settings.temperature)
     average = np.tensordot(weights / weights.sum(), plans, 1)
-    misfit = plan_cost(judge.Dx, judge.Dy, plans[k])
     x, y = (neighbor_graph(torch.from_numpy(D), settings.n_neighbors) for D in (judge.Dx, judge.Dy))
-    gaps = _gaps(judge, plans, explained, result, settings)
+    misfit = plan_cost(judge.Dx, judge.Dy, plans[k])
+    gap = max(min(_gaps(judge, plans, explained, result, settings)), 0.0)
     return PlanPool(
-        rows, plans[k], average, float(explained[k]), misfit,
-        margin=max(min(gaps), 0.0) / (misfit + settings.min_misfit),
+        rows, plans[k], average,
+        explained=judge.explained(average),
         preserved=preserved_neighbors((x, y), torch.from_numpy(average)),
-        chance=float((x.mean() * y.mean()).sqrt()),
+        other_weight=float(np.exp(-gap / settings.temperature)),
+        misfit=misfit,
+        margin=gap * judge.product / (misfit + settings.min_misfit),
     )  # fmt: skip
 
 
@@ -167,17 +170,17 @@ def _gaps(
     result: GromovResult,
     settings: PoolSettings,
 ) -> Iterator[float]:
-    """By how much other matchings are worse: the product coupling, of the pool, of the starts."""
+    """By which share other matchings explain less: the product coupling, of the pool, of the starts."""
     best = int(explained.argmax())
-    yield float(explained[best]) * judge.product
+    yield float(explained[best])
     far = 0.5 * np.abs(plans - plans[best]).sum((1, 2)) > settings.other_distance
     if far.any():
-        yield float(explained[best] - explained[far].max()) * judge.product
+        yield float(explained[best] - explained[far].max())
     if result.starts is not None:  # of which only the best plan is known, the first of the pool
         far = result.starts.distances > settings.other_distance
-        if far.any():
+        if far.any() and judge.product > 0:
             worse = float(result.starts.values[far].min() - result.starts.values.min())
-            yield float(explained[best] - explained[0]) * judge.product + worse
+            yield float(explained[best] - explained[0]) + worse / judge.product
 
 
 class _Distances(NamedTuple):
