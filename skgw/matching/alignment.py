@@ -1,10 +1,12 @@
 """Align two domains: from features or distances to a plan between all rows.
 
-1. Plans between a few hundred rows are found under several metrics and averaged (`plan_pool`).
+1. Plans between a few hundred rows are found under several metrics and averaged (`plan_pool`), and
+   between more rows if the matching may be wrong.
 2. The reference rows, all or a random part, are coupled from the best plan at a small epsilon
    (`reference`), and the coupling is refined with saturated distances (`refinement`).
-3. Where this coupling preserves less than half of the nearest neighbours, it is more precise than
-   the data allow. The average of step 1 is then the plan, and its rows are the reference rows.
+3. If the matching may be wrong, or if this coupling preserves less than half of the nearest
+   neighbours, it is more precise than the data allow. The average of step 1 is then the plan, and
+   its rows are the reference rows.
 4. The plan is extended to all rows and to new rows (`out_of_sample`).
 """
 
@@ -18,10 +20,12 @@ import torch
 
 from skgw.matching.confidence import row_confidence
 from skgw.matching.contradiction import pair_costs
+from skgw.matching.matching_probability import WARNING_PROBABILITY
 from skgw.matching.out_of_sample import PlanExtension, extend_reference_plan
 from skgw.matching.plan_pool import (
     PlanPool,
     PoolSettings,
+    PoolSize,
     pool_plans,
     product_cost,
     sample_rows,
@@ -54,9 +58,10 @@ class MatchingSettings:
         Reference rows of either domain otherwise.
     max_extension_error : float
         L1 error of the extended plan's marginals up to which it counts as converged.
-    uncertain_reg : float
-        Entropic regularisation where few neighbours are preserved, relative to the discrepancy of
-        the product coupling.
+    pool_sizes : tuple of PoolSize
+        Size of the first pool, and of the next one if the matching may be wrong.
+    average_reg : float
+        Entropic regularisation of an average, relative to the discrepancy of the product coupling.
     pool : PoolSettings
     coupling : CouplingSettings
     refinement : RefinementSettings
@@ -65,7 +70,8 @@ class MatchingSettings:
     max_full: int = 2000
     max_reference: int = 1000
     max_extension_error: float = 1e-3
-    uncertain_reg: float = 0.05
+    pool_sizes: tuple[PoolSize, ...] = (PoolSize(300), PoolSize(2000, n_starts=1))
+    average_reg: float = 0.05
     pool: PoolSettings = field(default_factory=PoolSettings)
     coupling: CouplingSettings = field(default_factory=CouplingSettings)
     refinement: RefinementSettings = field(default_factory=RefinementSettings)
@@ -106,7 +112,7 @@ def align(
     pair: DomainPair, side_information: SideInformation, options: AlignmentOptions, seed: int
 ) -> Alignment:
     """Align two domains."""
-    pool = pool_plans(pair, side_information, options.n_init, seed, options.settings.pool)
+    pool = _pool(pair, side_information, options, seed)
     couplings = _couplings(pair, side_information, options, pool, seed)
     extended = [_extend(pair, side_information, coupled) for coupled in couplings]
     # Global and local distances reveal different errors.
@@ -119,6 +125,20 @@ def align(
         converged=converged and error < options.settings.max_extension_error,
         pair_costs=pair_costs(pair, side_information, pool, seed) if options.check_pairs else None,
     )  # fmt: skip
+
+
+def _pool(
+    pair: DomainPair, side_information: SideInformation, options: AlignmentOptions, seed: int
+) -> PlanPool:
+    """The first pool that is probably right, else the one that is most probably right."""
+    settings = options.settings
+    pools = []
+    for size in settings.pool_sizes:
+        pools.append(pool_plans(pair, side_information, size, options.n_init, seed, settings.pool))
+        all_rows = all(len(i) == x.X.shape[0] for i, x in zip(pools[-1].rows, pair, strict=True))
+        if not options.refine or all_rows or pools[-1].probability >= WARNING_PROBABILITY:
+            break
+    return max(pools, key=lambda pool: pool.probability)
 
 
 class _Coupled(NamedTuple):
@@ -143,6 +163,8 @@ def _couplings(
 ) -> list[_Coupled]:
     """The coupling of the reference rows, after a coarser one if it was refined."""
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
+    if options.refine and pool.probability < WARNING_PROBABILITY:
+        return [_averaged(pair, pool, settings)]
     rows = sample_rows(pair, options.n_reference, pool.rows)
     domains = reference_domains(pair, metrics, rows)
     Dx, Dy = (domain.between() for domain in domains)
@@ -160,13 +182,18 @@ def _couplings(
         return [coupled]
     refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
     if refined.preserved < settings.refinement.min_preserved:
-        domains = reference_domains(pair, metrics, pool.rows)
-        product = product_cost(*(domain.between() for domain in domains))
-        reg = max(settings.uncertain_reg * product, settings.pool.min_reg)
-        return [_Coupled(domains, pool.average, reg, converged=True)]
+        return [_averaged(pair, pool, settings)]
     if refined.result is result:
         return [coupled]
     return [coupled, _Coupled.of(refined.domains, refined.result)]
+
+
+def _averaged(pair: DomainPair, pool: PlanPool, settings: MatchingSettings) -> _Coupled:
+    """The average of a pool as the plan."""
+    domains = reference_domains(pair, (pair[0].metric, pair[1].metric), pool.rows)
+    product = product_cost(*(domain.between() for domain in domains))
+    reg = max(settings.average_reg * product, settings.pool.min_reg)
+    return _Coupled(domains, pool.average, reg, converged=True)
 
 
 class _Extended(NamedTuple):

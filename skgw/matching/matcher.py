@@ -38,7 +38,7 @@ from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.candidate_metrics import candidates
 from skgw.matching.confidence import distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
-from skgw.matching.matching_probability import WARNING_PROBABILITY, matching_probability
+from skgw.matching.matching_probability import WARNING_PROBABILITY
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
@@ -76,7 +76,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         in proportion to the discrepancy of the best matching.
     n_init : int, default=16
         Number of starts under the metric itself on up to 300 rows, besides three starts under
-        each metric that "auto" averages.
+        each metric that "auto" averages. If the matching may be wrong, up
+        to 2000 rows are tried.
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows.
@@ -93,9 +94,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     refine : bool, default=True
         Refine the plan with saturated (local) distances, which two domains often share even where
         global distances differ, and with an orthogonal map of features where it preserves more
-        neighbours. If the plan then preserves less than half of the nearest neighbours, it is the
-        average of the plans of all metrics and starts. Applies only if `epsilon`, `unbalanced` and
-        `mass` are None.
+        neighbours. If the plan then preserves less than half of the nearest neighbours, or the
+        matching may be wrong, the plan is the average of the plans of all metrics and starts.
+        Applies only if `epsilon`, `unbalanced` and `mass` are None.
     transformer_x, transformer_y : transformer or None, default=None
         Cloned and fitted to the features of either domain before distances are computed.
         Translated rows have the features before the transformation.
@@ -121,9 +122,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     margin_ : float
         Relative margin between the best matching and the best matching that differs in nine tenths
         of its mass: the difference of their discrepancies over the discrepancy of the best
-        matching, on up to 300 rows. It is 0 for symmetric domains.
+        matching, on up to 2000 rows. It is 0 for symmetric domains.
     diagnostics_ : dict of str to float
-        On up to 300 rows: "explained", the share of the discrepancy of the product coupling that
+        On up to 2000 rows: "explained", the share of the discrepancy of the product coupling that
         the average of plans removes; "preserved_neighbors", the share of the five nearest
         neighbours that it matches with nearest neighbours; "other_weight", the weight that a plan
         which differs in nine tenths of its mass has in the average, relative to the best plan.
@@ -405,9 +406,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.epsilon_, self.gw_value_ = found.epsilon, found.value
         self.margin_ = found.pool.margin
         pool = found.pool
-        self.matching_probability_ = matching_probability(
-            pool.explained, pool.preserved, pool.other_weight
-        )
+        self.matching_probability_ = pool.probability
         self.diagnostics_ = {
             "explained": pool.explained,
             "preserved_neighbors": pool.preserved,

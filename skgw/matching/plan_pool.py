@@ -2,8 +2,8 @@
 
 No single metric finds the right matching on all data, and no single start finds the best plan under
 a metric. So the problem is solved on a few hundred rows, under every candidate metric and from
-several starts. Each plan is then judged under one metric, the mean of the candidates, by the share
-of the discrepancy that it explains:
+several starts. Each plan is judged under one metric, the mean of the candidates, by the share of
+the discrepancy that it explains; the best plan is solved again under this metric, and added:
 
     explained = 1 - E(plan) / E(product coupling).
 
@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from skgw.exceptions import GWConvergenceWarning, without_warnings
+from skgw.matching.matching_probability import matching_probability
 from skgw.matching.neighbors import neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains, root_mean_square
@@ -34,7 +35,7 @@ from skgw.solvers import GromovResult, solve_gromov
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
-STARTS = ("anneal", "flb", "spectral")  # of each pair of metrics
+STARTS = ("spectral", "flb", "anneal")  # of each pair of metrics, or the first of them
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,6 @@ class PoolSettings:
 
     Attributes
     ----------
-    n_rows : int
-        Rows of either domain on which the plans are found.
     temperature : float
         Explained share by which a plan may be worse than the best plan and keep exp(-1) of its
         weight in the average.
@@ -62,7 +61,6 @@ class PoolSettings:
         Misfit below which the unit of the margin does not fall.
     """
 
-    n_rows: int = 300
     temperature: float = 0.02
     other_distance: float = 0.9
     n_neighbors: int = 5
@@ -71,6 +69,21 @@ class PoolSettings:
     tol: float = 1e-3
     max_iter: int = 60
     min_misfit: float = 1e-3
+
+
+class PoolSize(NamedTuple):
+    """Size of a pool.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of either domain at most.
+    n_starts : int
+        Number of `STARTS` under each pair of metrics.
+    """
+
+    n_rows: int
+    n_starts: int = len(STARTS)
 
 
 class PlanPool(NamedTuple):
@@ -94,8 +107,7 @@ class PlanPool(NamedTuple):
     misfit : float
         E of the best plan, relative to the mean squared distance.
     margin : float
-        By how much the best other matching is worse, over the misfit of the best plan; infinite if
-        no start ends at another matching.
+        By how much the best other matching is worse, over the misfit of the best plan.
     """
 
     rows: tuple[Index, Index]
@@ -107,10 +119,16 @@ class PlanPool(NamedTuple):
     misfit: float
     margin: float
 
+    @property
+    def probability(self) -> float:
+        """Probability that the matching is right."""
+        return matching_probability(self.explained, self.preserved, self.other_weight)
+
 
 def pool_plans(
     domains: DomainPair,
     side_information: SideInformation,
+    size: PoolSize,
     n_init: int,
     seed: int,
     settings: PoolSettings = PoolSettings(),
@@ -121,20 +139,24 @@ def pool_plans(
     ----------
     domains : pair of TrainingDomain
     side_information : SideInformation
+    size : PoolSize
     n_init : int
-        Starts under the metric that judges, besides `STARTS`.
+        Starts under the metric that judges, if `size` has all starts.
     seed : int
     settings : PoolSettings
     """
-    rows = sample_rows(domains, settings.n_rows, side_information.pairs)
+    rows = sample_rows(domains, size.n_rows, side_information.pairs)
     judge, *candidates = (
         _Distances.of(domains, metrics, rows, side_information, settings)
         for metrics in _pairs_of_metrics(domains)
     )
-    result = judge.solve(n_init=n_init, random_state=seed)
+    starts = STARTS[: size.n_starts]
+    result = judge.solve(n_init=n_init if starts == STARTS else 1, random_state=seed)
     plans = [_plan(result)]
-    for distances, start in itertools.product((judge, *candidates), STARTS):
+    for distances, start in itertools.product((judge, *candidates), starts):
         plans.append(_plan(distances.solve(init=start)))
+    best = max(plans, key=judge.explained)
+    plans.append(_plan(judge.solve(init=best.astype(np.float32))))
     return judge_plans(judge, np.stack(plans), result, rows, settings)
 
 
