@@ -84,8 +84,9 @@ def measure(
 
 
 def of_plan(parts: Split, plan: Array) -> Figures:
-    """Figures of a plan between the same rows."""
+    """Figures of a plan between the same rows; entries that are not finite have no mass."""
     assert parts.matches is not None
+    plan = np.nan_to_num(plan, nan=0.0, posinf=0.0) + 1e-300
     forth = plan @ parts.Y / plan.sum(1, keepdims=True)
     back = (plan.T @ parts.X / plan.sum(0)[:, None])[parts.matches]
     return {**quality(parts, forth, back), **labels_of(parts, plan)}

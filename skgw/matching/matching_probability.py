@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.0, 8.0, 8.0  # in logarithms of odds
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.9, 11.0, 5.0  # in logarithms of odds
 WARNING_PROBABILITY = 0.3  # below it a matching counts as ambiguous
 
 
