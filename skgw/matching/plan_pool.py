@@ -261,7 +261,7 @@ class _Distances(NamedTuple):
         if self.M is not None and self.alpha is not None:
             value = self.alpha * value + (1 - self.alpha) * float((self.M * plan).sum())
             product = self.alpha * product + (1 - self.alpha) * float(self.M.mean())
-        return float(1 - value / product) if product > 0 else 1.0
+        return float(1 - value / product) if product > 0 else 0.0
 
 
 def solve_distances(

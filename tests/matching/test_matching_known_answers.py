@@ -116,10 +116,10 @@ def test_new_rows_are_matched_with_new_rows(copies, quick):
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 def test_the_plan_of_reference_rows_extends_to_all_rows(quick, few_rows):
-    few_rows(100)
     X, _ = make_swiss_roll(400, random_state=0)
     order = np.random.default_rng(0).permutation(400)
     whole = quick(metric="euclidean").fit(X, X[order])
+    few_rows(100)
     part = quick(metric="euclidean", method="reference").fit(X, X[order])
     assert part.plan_.shape == (400, 400)
     assert len(part._domains[0].rows) == 100
