@@ -38,6 +38,7 @@ from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.candidate_metrics import candidates
 from skgw.matching.confidence import distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
+from skgw.matching.label_transfer import Labels, transfer_over_plan
 from skgw.matching.matching_probability import WARNING_PROBABILITY
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
@@ -345,6 +346,46 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         chunks = self._domains[source].chunks(self._read(X, source))
         translated = np.concatenate([extension.rows(D) @ points for D in chunks])
         return translated.astype(self._dtype if source else self._dtype_y, copy=False)
+
+    @tensor_in_tensor_out
+    def transfer_labels(self, labels: Any, to: Any = None, *, domain: str = "x") -> Any:
+        """Transfer labels of the training rows of one domain to rows of the other domain.
+
+        The probability of a class is its share in the mass that a row receives from labelled
+        rows of the other domain. Rows without a label are left out.
+
+        Parameters
+        ----------
+        labels : sequence of shape (n,), or (m,) for the second domain
+            Labels of the training rows of the domain `domain`, in their order: strings, or numbers.
+            -1, None and NaN are missing labels.
+        to : array of shape (b, n_features of the other domain), default=None
+            Rows of the other domain. Default: its training rows.
+        domain : {"x", "y"}, default="x"
+            Domain that the labels belong to.
+
+        Returns
+        -------
+        labels : array of shape (b,)
+            The most probable class of each row of the other domain. The label is missing (-1, NaN
+            or None, by the kind of the labels) for a row that receives no mass from labelled rows.
+        probabilities : array of shape (b, n_classes)
+            Of the classes in the order of `numpy.unique`; NaN where the label is missing.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many labels as training rows, if all are missing, or if strings and
+            numbers are mixed.
+        """
+        check_is_fitted(self)
+        source = position(domain)
+        if to is None:
+            return transfer_over_plan(self.plan_, labels, source)
+        read = Labels.read(labels, self.plan_.shape[source])
+        target, extension = 1 - source, self._plan_from(1 - source).to_y
+        chunks = self._domains[target].chunks(self._read(to, target))
+        return read.transfer(np.concatenate([extension.rows(D) @ read.members for D in chunks]))
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

@@ -38,6 +38,7 @@ from skgw.base.two_domains import (
     transformed,
 )
 from skgw.base.validation import describe_input, read_codes, with_node_names
+from skgw.matching.label_transfer import transfer_over_plan
 from skgw.matching.side_information import read_anchors
 from skgw.nn.coded_domain import NormalMixture
 from skgw.registration.normal_mixture import fit_normal_mixture
@@ -441,6 +442,38 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 rows, self._read_rows(y, target), source, self._device()
             )
         return self._fitted.positions[target][self._fitted.match(rows, source, self._device())]
+
+    @tensor_in_tensor_out
+    def transfer_labels(self, labels: Any, *, domain: str = "x") -> Any:
+        """Transfer labels of the training rows of one domain to those of the other domain.
+
+        The probability of a class is its share in the mass that a row receives by `plan_`. Rows
+        without a label are left out.
+
+        Parameters
+        ----------
+        labels : sequence of shape (n,), or (m,) for the second domain
+            Labels of the training rows of the domain `domain`, in their order: strings, or numbers.
+            -1, None and NaN are missing labels.
+        domain : {"x", "y"}, default="x"
+            Domain that the labels belong to.
+
+        Returns
+        -------
+        labels : array of shape (m,), or (n,) for the second domain
+            The most probable class of each row of the other domain. The label is missing (-1, NaN
+            or None, by the kind of the labels) for a row that receives no mass from labelled rows.
+        probabilities : array of shape (m, n_classes), or (n, n_classes) for the second domain
+            Of the classes in the order of `numpy.unique`; NaN where the label is missing.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many labels as training rows, if all are missing, or if strings and
+            numbers are mixed.
+        """
+        check_is_fitted(self)
+        return transfer_over_plan(self.plan_, labels, position(domain))
 
     @cpu_by_default()
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:

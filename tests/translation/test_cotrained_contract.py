@@ -55,6 +55,16 @@ def outputs(model, X, Y):
 # ------------------------------------------------------------------------ fitted attributes
 
 
+def test_labels_of_one_domain_for_the_other(quick, X, Y):
+    model = quick().fit(X, Y)
+    kind = np.where(X[:, 0] > np.median(X[:, 0]), "long", "short")
+    labels, probabilities = model.transfer_labels(kind)
+    mass = np.asarray(model.plan_)[kind == "long"].sum(0) / np.asarray(model.plan_).sum(0)
+    assert_allclose(probabilities[:, 0], mass, rtol=1e-4)
+    assert_array_equal(labels == "long", probabilities[:, 0] >= 0.5)
+    assert model.transfer_labels(labels, domain="y")[1].shape == (len(X), 2)
+
+
 def test_shapes_and_lengths(quick, X, Y):
     model = quick(n_components=(2, 3)).fit(X, Y)
     assert (model.n_features_in_, model.n_features_y_in_) == (3, 6)
