@@ -6,5 +6,6 @@ No function downloads data.
 from .graphs import load_graph
 from .images import load_images
 from .modes import make_modes
+from .views import Views, make_views
 
-__all__ = ["load_graph", "load_images", "make_modes"]
+__all__ = ["Views", "load_graph", "load_images", "make_modes", "make_views"]
