@@ -35,6 +35,7 @@ from skgw.base.two_domains import (
 from skgw.base.validation import describe_input
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
+from skgw.matching.assignment import assign, check_size, is_one_to_one
 from skgw.matching.candidate_metrics import candidates
 from skgw.matching.confidence import distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
@@ -45,7 +46,7 @@ from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces.build import SPARSE_METRICS
-from skgw.spaces.finite import Metric
+from skgw.spaces.finite import Array, Metric
 
 SETTINGS = MatchingSettings()  # settings of all matchers
 
@@ -281,7 +282,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         return self
 
     @tensor_in_tensor_out
-    def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
+    def match(
+        self, X: Any = None, y: Any = None, *, domain: str = "x", assignment: str = "argmax"
+    ) -> Any:
         """Match rows: find the row of the other domain that receives most of each row's mass.
 
         Parameters
@@ -292,31 +295,45 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             Candidates in the other domain. Default: its training rows.
         domain : {"x", "y"}, default="x"
             Domain of the rows `X`.
+        assignment : {"argmax", "one-to-one"}, default="argmax"
+            "argmax" matches each row by itself, so that two rows may have the same match.
+            "one-to-one" matches no row twice: of all such assignments, the one of largest
+            probability under the plan. It takes up to 5000 rows of either domain.
 
         Returns
         -------
         matches : array of int of shape (b,)
             Position of the match of each row in `y`, or among the training rows. -1 for a training
-            row that `unbalanced` or `mass` leaves unmatched; new rows always have a match.
+            row that `unbalanced` or `mass` leaves unmatched; new rows always have a match. With
+            "one-to-one" -1 also for the surplus rows of the larger domain.
 
         Raises
         ------
         ValueError
-            If `y` is given without `X`, or the rows do not fit the domains.
+            If `y` is given without `X`, or the rows do not fit the domains; for "one-to-one" if
+            there are more than 5000 rows, or if `X` is given without `y`.
         """
         check_is_fitted(self)
         source = position(domain)
-        target = 1 - source
+        target, one_to_one = 1 - source, is_one_to_one(assignment)
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y: the training rows are not kept.")
-            return self.plan_.argmax(axis=target)
-        plan = self._plan_from(source)
+            return self._assigned(source) if one_to_one else self.plan_.argmax(axis=target)
+        if one_to_one and y is None:
+            raise ValueError(
+                "assignment='one-to-one' needs y with X: new rows compete for candidates, and the "
+                "training rows have matches already."
+            )
+        rows, plan = self._read(X, source), self._plan_from(source)
         extension = plan.to_y
         if y is not None:
             extension = plan.onto(self._domains[target].distances(self._read(y, target)))
-        chunks = self._domains[source].chunks(self._read(X, source))
-        return np.concatenate([extension.rows(D).argmax(1) for D in chunks])
+        conditional = (extension.rows(D) for D in self._domains[source].chunks(rows))
+        if one_to_one:
+            check_size(rows.shape[0], extension.shape[1])
+            return assign(np.concatenate(list(conditional)))
+        return np.concatenate([part.argmax(1) for part in conditional])
 
     @tensor_in_tensor_out
     def translate(self, X: Any, *, domain: str = "x") -> Any:
@@ -457,6 +474,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())
         self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass()
+
+    def _assigned(self, source: int) -> Array:
+        """One-to-one matches of the training rows of a domain, 0 or 1."""
+        check_size(*self.plan_.shape)
+        plan = np.array(self.plan_)
+        plan[self.plan_.argmax(axis=1) < 0] = 0  # rows that stay unmatched
+        plan[:, self.plan_.argmax(axis=0) < 0] = 0
+        return assign(plan.T if source else plan)
 
     def _plan_from(self, source: int) -> PlanExtension:
         """The extended plan from one domain, 0 or 1, to the other domain."""
