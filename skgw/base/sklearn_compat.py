@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils._set_output import _get_output_config
+from sklearn.utils._set_output import _get_container_adapter, _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "as_data_frame",
     "check_sample_weight",
     "fit_context",
     "gives_data_frames",
@@ -60,6 +61,22 @@ def gives_data_frames(estimator: BaseEstimator, kind: str | None = None) -> bool
 def check_sample_weight(sample_weight: Any, X: Any) -> Any:
     """Validate weights of the rows of `X`: an array (n,), non-negative and not all zero."""
     return _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+
+
+def as_data_frame(estimator: BaseEstimator, rows: Any, X: Any, columns: Any) -> Any:
+    """Rows (b, k) as the data frame that `set_output` asks for, with the index of a frame `X`.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Asked for data frames.
+    rows : array of shape (b, k)
+    X : data frame or array
+        Rows of which `rows` are the output.
+    columns : sequence of str, or None
+        Names of the columns; None numbers them.
+    """
+    return _get_container_adapter("transform", estimator).create_container(rows, X, columns)
 
 
 def safe_indexing(X: Any, index: Any, axis: int = 0) -> Any:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgw.base.coupling import Coupling
 from skgw.base.estimator import (
+    OUTPUT_FORMATS,
     PersistenceMixin,
     all_or_nothing,
     draw_seed,
@@ -21,6 +22,7 @@ from skgw.base.estimator import (
     weighted_distortion,
 )
 from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, with_parameters
+from skgw.base.row_names import keep_row_names, name_matches, with_names
 from skgw.base.sklearn_compat import HasMethods, Interval, fit_context
 from skgw.base.two_domains import (
     fit_transformer,
@@ -46,7 +48,7 @@ from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces.build import SPARSE_METRICS
-from skgw.spaces.finite import Array, Metric
+from skgw.spaces.finite import Array, Index, Metric
 
 SETTINGS = MatchingSettings()  # settings of all matchers
 
@@ -149,6 +151,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Names of the nodes, for a domain that is a networkx graph. Graphs that the methods are given
         are matched by these names, as by `GWGenerativeEmbedding.transform`.
 
+    row_names_in_, row_names_y_in_ : array of str
+        Names of the rows, for a domain that is a data frame whose index is all strings.
+
     See Also
     --------
     skgw.solvers.solve_gromov : The solver, for distance matrices.
@@ -248,6 +253,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             self, X, y, metrics=metrics, edge_length=self.edge_length, sparse_features=True
         )
         metric_x, self._metric_y = metrics[0], metric_y
+        keep_row_names(self, names)
         side_information = read_side_information(
             pairs, shared, (X.shape[0], Y.shape[0]), self.alpha, names
         )
@@ -283,7 +289,13 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     @tensor_in_tensor_out
     def match(
-        self, X: Any = None, y: Any = None, *, domain: str = "x", assignment: str = "argmax"
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        domain: str = "x",
+        assignment: str = "argmax",
+        return_names: bool = False,
     ) -> Any:
         """Match rows: find the row of the other domain that receives most of each row's mass.
 
@@ -299,10 +311,13 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             "argmax" matches each row by itself, so that two rows may have the same match.
             "one-to-one" matches no row twice: of all such assignments, the one of largest
             probability under the plan. It takes up to 5000 rows of either domain.
+        return_names : bool, default=False
+            Whether to return names in place of positions: strings in the index of a data frame, or
+            nodes of a networkx graph. A row without a match has None.
 
         Returns
         -------
-        matches : array of int of shape (b,)
+        matches : array of int of shape (b,), or of names
             Position of the match of each row in `y`, or among the training rows. -1 for a training
             row that `unbalanced` or `mass` leaves unmatched; new rows always have a match. With
             "one-to-one" -1 also for the surplus rows of the larger domain.
@@ -311,11 +326,17 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         ------
         ValueError
             If `y` is given without `X`, or the rows do not fit the domains; for "one-to-one" if
-            there are more than 5000 rows, or if `X` is given without `y`.
+            there are more than 5000 rows, or if `X` is given without `y`; for `return_names` if
+            the rows have no names.
         """
         check_is_fitted(self)
         source = position(domain)
-        target, one_to_one = 1 - source, is_one_to_one(assignment)
+        matches = self._match(X, y, source, one_to_one=is_one_to_one(assignment))
+        return name_matches(self, matches, y, 1 - source) if return_names else matches
+
+    def _match(self, X: Any, y: Any, source: int, *, one_to_one: bool) -> Index:
+        """Positions of the matches of rows of a domain, 0 or 1."""
+        target = 1 - source
         if X is None:
             if y is not None:
                 raise ValueError("match needs X with y: the training rows are not kept.")
@@ -353,16 +374,41 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Returns
         -------
         translated : array of shape (b, n_features of the other domain)
-            Of the kind of `X`; dense, also if the features of the other domain are sparse. If only
-            distances of the other domain are known: weighted means of the reference rows' distances
-            to its training rows.
+            Of the kind of `X`, or a data frame if `set_output` asks for one. Dense, also if the
+            features of the other domain are sparse. If only distances of the other domain are
+            known: weighted means of the reference rows' distances to its training rows.
         """
         check_is_fitted(self)
         source = position(domain)
         extension, points = self._plan_from(source).onto_reference(), self._points[1 - source]
         chunks = self._domains[source].chunks(self._read(X, source))
         translated = np.concatenate([extension.rows(D) @ points for D in chunks])
-        return translated.astype(self._dtype if source else self._dtype_y, copy=False)
+        translated = translated.astype(self._dtype if source else self._dtype_y, copy=False)
+        return with_names(self, translated, X, source)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Set the kind of output of `translate`.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            "default" is an array. A data frame has the index of the translated rows and the column
+            names of the other domain. None changes nothing.
+
+        Returns
+        -------
+        self : GWMatcher
+
+        Raises
+        ------
+        ValueError
+            For another kind.
+        """
+        if transform is not None:
+            if transform not in OUTPUT_FORMATS:
+                raise ValueError(f"transform must be one of {OUTPUT_FORMATS}, got {transform!r}.")
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     @tensor_in_tensor_out
     def transfer_labels(self, labels: Any, to: Any = None, *, domain: str = "x") -> Any:

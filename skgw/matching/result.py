@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NotRequired
 
 import numpy as np
 from scipy import sparse
 
 from skgw.base.coupling import Coupling
 from skgw.base.two_domains import TwoDomainState
-from skgw.fields import Numbers, Positive, Shape, SparseNumbers
+from skgw.fields import Numbers, Positive, Shape, SparseNumbers, Strings
 from skgw.matching.contradiction import PairCosts
 from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.plan_pool import PlanPool
@@ -33,6 +33,8 @@ class MatcherState(TwoDomainState):
     confidence_: Annotated[Array, Numbers("n")]
     matched_mass_: Annotated[Array, Numbers("n")]
     converged_: bool
+    row_names_in_: NotRequired[Annotated[Array, Strings("n")]]
+    row_names_y_in_: NotRequired[Annotated[Array, Strings("m")]]
     _metric_y: Metric
     _extension: Annotated[PlanExtension, Shape("n", "m", "r", "s")]
     _domains: tuple[

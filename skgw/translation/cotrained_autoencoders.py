@@ -24,6 +24,7 @@ from skgw.base.parameters import (
     part,
     with_parameters,
 )
+from skgw.base.row_names import with_names
 from skgw.base.sklearn_compat import HasMethods, Interval, gives_data_frames
 from skgw.base.trained import TrainedEstimator, whole_fit
 from skgw.base.training_run import TrainingRun
@@ -398,16 +399,19 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Returns
         -------
         array of shape (b, q), or (b, p) for the second domain
-            Of the kind of `X`. Features, or for "precomputed" distances to all training rows of the
-            other domain, as `inverse_transform` decodes them.
+            Of the kind of `X`, or a data frame if `set_output` asks for one, with the index of `X`
+            and the columns of the other domain. Features, or for "precomputed" distances to all
+            training rows of the other domain, as `inverse_transform` decodes them.
         """
         check_is_fitted(self)
         source = position(domain)
         points, fitted, target = self._read_rows(X, source), self._fitted, 1 - source
         if method == "greedy":
             matched = fitted.matched_rows(points, source, self._device())
-            return self._undo_transformer(self._domains[target].training_rows(*matched), target)
-        return self._inverse(fitted.translate(points, source, method, self._device()), target)
+            rows = self._undo_transformer(self._domains[target].training_rows(*matched), target)
+        else:
+            rows = self._inverse(fitted.translate(points, source, method, self._device()), target)
+        return with_names(self, rows, X, source)
 
     @tensor_in_tensor_out
     def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:

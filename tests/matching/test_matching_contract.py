@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
@@ -123,6 +125,61 @@ def test_names_of_the_second_domain_are_kept(quick, copies, tmp_path):
         with pytest.raises(ValueError, match="feature names should match"):
             known.translate(Y[list("edcba")], domain="y")
     assert not hasattr(matcher.fit(copies.X, copies.Y), "feature_names_y_in_")
+
+
+@pytest.fixture
+def named(copies):
+    """Both domains as data frames with names of rows and columns."""
+    X = pd.DataFrame(copies.X, columns=list("abc"), index=[f"x {i}" for i in range(60)])
+    return X, pd.DataFrame(copies.Y, columns=list("pqrst"), index=[f"y {i}" for i in range(60)])
+
+
+def test_matches_by_name(quick, named, tmp_path):
+    X, Y = named
+    quick().fit(X, Y).save(tmp_path / "matcher")
+    matcher = GWMatcher.load(tmp_path / "matcher")
+    names, positions = matcher.match(return_names=True), matcher.match()
+    assert list(names) == list(Y.index[positions])
+    backward = matcher.match(domain="y", return_names=True)
+    assert list(backward) == list(X.index[matcher.match(domain="y")])
+    assert list(matcher.match(X[:4], return_names=True)) == list(names[:4])
+    found = matcher.match(X[:3], Y[5:7], assignment="one-to-one", return_names=True)
+    assert sorted(found, key=str) == [None, *Y.index[5:7]]
+
+
+def test_rows_without_names(quick, named):
+    X, Y = named
+    matcher = quick().fit(X.to_numpy(), Y.to_numpy())
+    with pytest.raises(ValueError, match="domain 'y' have no names"):
+        matcher.match(X.to_numpy(), Y.to_numpy(), return_names=True)
+    matcher.fit(X, Y.reset_index(drop=True))  # numbers are positions
+    assert not hasattr(matcher, "row_names_y_in_")
+    with pytest.raises(ValueError, match="domain 'y' have no names"):
+        matcher.match(return_names=True)
+    assert matcher.match(domain="y", return_names=True)[0].startswith("x ")
+
+
+@pytest.mark.parametrize("source", ["x", "y"])
+def test_translations_as_data_frames(quick, named, source):
+    rows, other = named if source == "x" else named[::-1]
+    matcher = quick().fit(*named)
+    array = matcher.translate(rows[2:9], domain=source)
+    assert type(array) is np.ndarray
+    frame = matcher.set_output(transform="pandas").translate(rows[2:9], domain=source)
+    assert list(frame.index) == list(rows.index[2:9])
+    assert list(frame.columns) == list(other.columns)
+    assert_array_equal(frame.to_numpy(), array)
+    again = clone(matcher).fit(*named)
+    assert isinstance(again.translate(rows, domain=source), pd.DataFrame)
+    assert matcher.set_output() is matcher
+    assert type(matcher.set_output(transform="default").translate(rows, domain=source)) is (
+        np.ndarray
+    )
+    with config_context(transform_output="polars"):
+        by_config = quick().fit(*named).translate(rows, domain=source)
+    assert by_config.columns == list(other.columns)
+    with pytest.raises(ValueError, match="transform must be one of"):
+        matcher.set_output(transform="xarray")
 
 
 def test_weights_count_in_the_score(quick, copies):

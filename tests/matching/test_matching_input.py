@@ -53,6 +53,18 @@ def test_nodes_are_matched_by_name(quick, graphs):
     assert_array_equal(matcher.match(graph, reordered), np.argsort(order)[matcher.match(graph)])
 
 
+def test_nodes_name_matches_and_translations(quick, graphs):
+    graph, other = graphs
+    matcher = quick(metric="precomputed", edge_length="km").fit(graph, other)
+    names = matcher.match(return_names=True)
+    assert list(names) == [list(other.nodes)[k] for k in matcher.match()]
+    assert list(matcher.match(graph, other, return_names=True)) == list(names)
+    new = nx.Graph([("NEW", "NODE 3", {"km": 1.0}), ("NEW", "NODE 30", {"km": 3.5})])
+    frame = matcher.set_output(transform="pandas").translate(new, domain="y")
+    assert list(frame.index) == ["NEW"]
+    assert list(frame.columns) == list(graph.nodes)
+
+
 def test_new_nodes_of_either_domain(quick, graphs):
     graph, other = graphs
     by_graph = quick(metric="precomputed", edge_length="km").fit(graph, other)

@@ -269,14 +269,18 @@ def test_gradients_may_be_switched_off(quick, X, Y):
 
 def test_data_frames_in_and_out(quick, X, Y):
     X = pd.DataFrame(X, columns=["a", "b", "c"], index=[f"row {i}" for i in range(len(X))])
-    model = quick().set_output(transform="pandas").fit(X, pd.DataFrame(Y))
+    Y = pd.DataFrame(Y, columns=list("pqrstu"))
+    model = quick().set_output(transform="pandas").fit(X, Y)
     out = model.transform(X)
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     names = ["gwcotrainedautoencoders0", "gwcotrainedautoencoders1"]
     assert list(out.columns) == list(model.get_feature_names_out()) == names
     assert list(out.index) == list(X.index)
     assert isinstance(model.embedding_, np.ndarray)
-    assert isinstance(model.translate(X), np.ndarray)
+    for translated in (model.translate(X[:5]), model.translate(X[:5], method="greedy")):
+        assert list(translated.columns) == list(Y.columns)
+        assert list(translated.index) == list(X.index[:5])
+    assert list(model.translate(Y[3:5], domain="y").columns) == ["a", "b", "c"]
     assert isinstance(model.sample(3, random_state=0), np.ndarray)
     assert np.isfinite(model.score(X, Y))
     with pytest.raises(ValueError, match="feature names should match"):
