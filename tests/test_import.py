@@ -60,6 +60,12 @@ def test_optional_and_heavy_packages_wait_until_used(imported, package):
     assert package not in imported["packages"]
 
 
+def test_the_functions_of_annotated_data_import_none_of_its_packages():
+    packages = report("import skgw.interop")["packages"]
+    assert "skgw" in packages
+    assert not {"anndata", "h5py", "mudata", "pandas"} & set(packages)
+
+
 def test_no_device_is_probed(imported):
     assert not imported["CUDA"]
 

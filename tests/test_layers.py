@@ -21,6 +21,7 @@ BOTTOM = {"encoding", "exceptions", "fields", "files", "storable", "threads"}
 # What each part of skgw may import from skgw, besides itself and the bottom. From the top down.
 BELOW = {
     "plotting": {"base", "metrics", "spaces"},
+    "interop": {"base", "matching", "spaces"},
     "translation": {
         "autoencoders", "base", "matching", "nn", "registration", "solvers", "spaces", "training",
     },
@@ -94,6 +95,7 @@ OTHERS = {
     "datasets": ARRAYS | {"sklearn", "networkx"},
     "metrics": ARRAYS | {"sklearn", "ot"},
     "plotting": ARRAYS | {"sklearn", "networkx", "matplotlib", "mpl_toolkits"},
+    "interop": ARRAYS | {"pandas", "sklearn"},
     "solvers": ARRAYS | {"numba", "triton"},
     "nn": ARRAYS,
     "registration": ARRAYS | {"sklearn"},

@@ -26,15 +26,15 @@ def refuse_foreign_kinds(X: Any) -> None:
             f"X is a {type(X).__name__} of torch. Pass the rows as one tensor or array, such as "
             "dataset.tensors[0]."
         )
+    if hasattr(X, "obsm") and hasattr(X, "mod"):  # its X is None
+        raise TypeError(
+            f'X is a {type(X).__name__}. Pass the values of one modality: mdata.mod["rna"].X, or '
+            'mdata.mod["rna"].obsm["X_pca"]. skgw.interop.match_mudata matches two modalities.'
+        )
     if hasattr(X, "obsm") and hasattr(X, "X"):
         raise TypeError(
             f'X is a {type(X).__name__}. Pass its values: adata.X, adata.obsm["X_pca"], or '
-            "adata.to_df() for a data frame."
-        )
-    if hasattr(X, "obsm") and hasattr(X, "mod"):
-        raise TypeError(
-            f'X is a {type(X).__name__}. Pass the values of one modality: mdata.mod["rna"].X, or '
-            'mdata.mod["rna"].obsm["X_pca"].'
+            "adata.to_df() for a data frame. skgw.interop.match_anndata matches two of them."
         )
     if np.ma.is_masked(X):
         raise ValueError(

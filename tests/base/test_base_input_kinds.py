@@ -34,6 +34,9 @@ REFUSED = {
     "masked": (masked, ValueError, r"masked array.*Impute.*compress_rows"),
     "annotated": (lambda: SimpleNamespace(X=X, obsm={}), TypeError, r'adata\.X, adata\.obsm\["X_'),
     "modalities": (lambda: SimpleNamespace(mod={}, obsm={}), TypeError, r'mdata\.mod\["rna"\]\.X'),
+    "modalities with X": (
+        lambda: SimpleNamespace(X=None, mod={}, obsm={}), TypeError, r"skgw\.interop\.match_mudata",
+    ),
     "data set": (lambda: TensorDataset(torch.tensor(X)), TypeError, r"dataset\.tensors\[0\]"),
     "loader": (lambda: DataLoader(TensorDataset(torch.tensor(X))), TypeError, "as one tensor or"),
     "images": (lambda: np.zeros((20, 1, 4, 4)), ValueError, r"X\.reshape\(len\(X\), -1\)"),
