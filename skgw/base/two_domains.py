@@ -17,11 +17,10 @@ from torch import Tensor
 from skgw.base.domains import Domains
 from skgw.base.estimator import FittedState
 from skgw.base.input_kinds import refuse_condensed_distances, refuse_foreign_kinds
-from skgw.base.validation import as_array, read_array, read_points
+from skgw.base.validation import SPARSE_ROW_METRICS, as_array, read_array, read_points
 from skgw.exceptions import LabelsAsDomainWarning, warn_user
 from skgw.fields import Count, FloatType, Names, SparseNumbers, Strings
 from skgw.spaces import is_networkx
-from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Metric
 from skgw.spaces.node_names import node_names
 
@@ -100,7 +99,7 @@ def read_domains(
     """Validate both domains of a fit, given as `Domains` or as `X` and `y`.
 
     Features may be sparse if a transformer follows (`transformer_x`, `transformer_y`) or, with
-    `sparse_features`, if scikit-learn computes the metric between sparse rows.
+    `sparse_features`, if the metric takes sparse rows.
 
     Set on the estimator `n_features_in_` and `n_features_y_in_`; `feature_names_in_` and
     `feature_names_y_in_` for domains with named features; `node_names_` and `node_names_y_` for
@@ -116,7 +115,7 @@ def read_domains(
     X, Y = _split(X, y, estimator)
     transformers = estimator.transformer_x, estimator.transformer_y
     accept_sparse = [
-        transformer is not None or (sparse_features and metric in SPARSE_METRICS)
+        transformer is not None or (sparse_features and metric in SPARSE_ROW_METRICS)
         for transformer, metric in zip(transformers, metrics, strict=True)
     ]
     X = read_points(
@@ -140,7 +139,7 @@ def read_rows(
 ) -> Any:
     """Validate and transform rows of one domain, 0 or 1, of a fitted estimator."""
     transformer = estimator.transformer_y_ if domain else estimator.transformer_x_
-    sparse_rows = sparse_features and metrics[domain] in SPARSE_METRICS
+    sparse_rows = sparse_features and metrics[domain] in SPARSE_ROW_METRICS
     accept_sparse = transformer is not None or sparse_rows
     if domain == 0:
         X = read_points(

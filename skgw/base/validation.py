@@ -31,6 +31,8 @@ from skgw.spaces.node_names import (
     training_nodes,
 )
 
+# Metrics of estimators of two domains between sparse rows; "auto" is a mean of metrics.
+SPARSE_ROW_METRICS = (*SPARSE_METRICS, "auto")
 MIN_MAGNITUDE, MAX_MAGNITUDE = 1e-100, 1e100  # largest value of X, in any unit
 
 
@@ -264,7 +266,7 @@ def describe_input(tags: Tags, metric: Any, *, sparse_features: bool) -> None:
     precomputed = isinstance(first, str) and first == "precomputed"
     tags.input_tags.pairwise = precomputed
     tags.input_tags.positive_only = precomputed
-    tags.input_tags.sparse = precomputed or (sparse_features and first in SPARSE_METRICS)
+    tags.input_tags.sparse = precomputed or (sparse_features and first in SPARSE_ROW_METRICS)
 
 
 def read_codes(Z: Any, n_components: int, name: str, *, argument: str = "Z") -> Array:

@@ -34,7 +34,7 @@ from skgw.base.two_domains import (
     row_names,
     transformed,
 )
-from skgw.base.validation import describe_input
+from skgw.base.validation import SPARSE_ROW_METRICS, describe_input
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.assignment import assign, check_size, is_one_to_one
@@ -47,7 +47,6 @@ from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
-from skgw.spaces.build import SPARSE_METRICS
 from skgw.spaces.finite import Array, Index, Metric
 
 SETTINGS = MatchingSettings()  # settings of all matchers
@@ -68,7 +67,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "geodesic" (shortest paths in the graph of nearest neighbours), or any metric of
         `sklearn.metrics.pairwise_distances`. "auto" is the mean of Euclidean distances and lengths
         of shortest paths, for features as they are, and for rows and centred rows on the unit
-        sphere; plans of all six are averaged.
+        sphere; plans of all six are averaged. Features may be sparse, unless the metric is
+        "geodesic" or one that scikit-learn computes of dense rows only.
     n_neighbors : int or None, default=None
         Number of neighbours in the graphs of shortest paths. None is 15.
     edge_length : str, default="auto"
@@ -262,8 +262,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metric_x)
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y", metric_y)
         rows = (
-            transformed(self.transformer_x_, X, accept_sparse=metric_x in SPARSE_METRICS),
-            transformed(self.transformer_y_, Y, accept_sparse=metric_y in SPARSE_METRICS),
+            transformed(self.transformer_x_, X, accept_sparse=metric_x in SPARSE_ROW_METRICS),
+            transformed(self.transformer_y_, Y, accept_sparse=metric_y in SPARSE_ROW_METRICS),
         )
         mean_of = candidates(min(Z.shape[1] for Z in rows))
         domains = (

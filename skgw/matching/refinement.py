@@ -119,7 +119,7 @@ def refine_coupling(
     graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
     preserved = preserved_neighbors(graphs, plan)
     best = refine(domains, side_information, plan, settings)
-    if all(_admits_rotation(domain) for domain in pair):
+    if all(_admits_rotation(*each) for each in zip(pair, domains, strict=True)):
         best = _refine_after_map(pair, graphs, side_information, domains, best, settings)
     if preserved > max(best.preserved, settings.min_preserved):  # lost at a large epsilon
         best = refine(domains, side_information, plan, settings, settings.reg_schedule[-1:])
@@ -184,9 +184,10 @@ def refine(
     return Refined(near, result, preserved_neighbors(graphs, result.plan))
 
 
-def _admits_rotation(domain: TrainingDomain) -> bool:
+def _admits_rotation(domain: TrainingDomain, reference: ReferenceDomain) -> bool:
     """Whether the metric is "auto", and there are enough rows to fit an orthogonal map."""
-    return set(ORTHOGONAL_METRICS) <= set(domain.candidates) and domain.X.shape[1] < len(domain.X)
+    enough = domain.X.shape[1] < len(reference.rows)
+    return enough and set(ORTHOGONAL_METRICS) <= set(domain.candidates)
 
 
 def register_points(points: tuple[Array, Array], plan: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from skgw.fields import Positions, Positive, Shape
 from skgw.matching.candidate_metrics import (
@@ -20,6 +21,7 @@ from skgw.spaces.build import check_finite_distances, scaled_root_mean_square
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.spaces.node_names import training_nodes
+from skgw.spaces.row_span import RowSpan, RowSpanSpace
 from skgw.storable import storable
 
 DEFAULT_NEIGHBORS = 15  # neighbours in the graph of metric="geodesic"
@@ -76,14 +78,25 @@ class TrainingDomain:
 
     def prepared(self, metric: Metric, rows: Index) -> Array:
         """Features of these rows after the preparation that one of `CANDIDATES` names."""
-        return prepared_features(self.X[rows], str(metric))
+        X = self.X[rows]
+        return prepared_features(X.toarray() if sparse.issparse(X) else X, str(metric))
 
     def _build(self, X: Any, metric: Metric) -> Space:
+        if sparse.issparse(X) and metric in (AUTO, *CANDIDATES):
+            return self._build_sparse(X, metric)
         if metric == AUTO:
             return mean_space(X, self.candidates, self.rng, self.n_neighbors)
         if metric in CANDIDATES:
             return candidate_space(X, str(metric), self.rng, self.n_neighbors)
         return make_space(X, metric=metric, n_neighbors=self.n_neighbors, rng=self.rng)
+
+    def _build_sparse(self, X: sparse.csr_array, metric: Metric) -> Space:
+        """The space of sparse rows under candidate metrics, which prepare dense features."""
+        if X.shape[1] <= X.shape[0]:
+            return self._build(X.toarray(), metric)
+        span = RowSpan.of(X)
+        space = self._build(span(X), metric)
+        return RowSpanSpace(space=space, span=span, anchors=space.anchors)
 
 
 @storable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from scipy import sparse
 
 from skgw.fields import Numbers, Positions, Positive, Shape
 from skgw.spaces.finite import Array, Index, Space
@@ -74,8 +75,9 @@ class Preparation:
         """Number of features."""
         return (len(self.shift),)
 
-    def __call__(self, X: Array) -> Array:
-        """Prepare features (n, d)."""
+    def __call__(self, X: Any) -> Array:
+        """Prepare features (n, d), sparse or dense."""
+        X = X.toarray() if sparse.issparse(X) else X
         X = (X - self.shift) / self.scale
         if not self.to_sphere:
             return X
@@ -109,7 +111,7 @@ class PreparedSpace(Space):
         """Distances from training rows to the anchors at positions `j`, of prepared features."""
         return self.space.distances(rows, j)
 
-    def from_new(self, X: Array) -> Array:
+    def from_new(self, X: Any) -> Array:
         """Distances from new points, given by their features before preparation, to all anchors."""
         return self.space.from_new(self.preparation(X))
 

@@ -112,6 +112,41 @@ def test_sparse_features(quick, counts, metric):
     assert matcher.score(*given) == pytest.approx(dense.score(X, Y), abs=1e-2)
 
 
+def many_features(n, n_features, seed=0):
+    """Sparse counts of rows on a surface, and the same rows rotated, in another order."""
+    rng = np.random.default_rng(seed)
+    position = rng.exponential(size=(n, 4)) * [4, 3, 2, 1]
+    rate = position @ rng.gamma(0.5, size=(4, n_features))
+    X = np.log1p(rng.poisson(rate * 0.2).astype(float))
+    order = rng.permutation(n)
+    return X, X[order][:, rng.permutation(n_features)], np.argsort(order)
+
+
+@pytest.mark.parametrize("n_features", [30, 300])  # fewer than rows, and more
+def test_sparse_features_under_auto(quick, n_features, tmp_path):
+    X, Y, match = many_features(70, n_features)
+    dense = quick(metric="auto").fit(X, Y)
+    matcher = quick(metric="auto").fit(sparse.csr_matrix(X), sparse.csr_array(Y))
+    assert (matcher.match() == match).mean() > 0.95
+    assert_allclose(np.asarray(matcher.plan_), np.asarray(dense.plan_), atol=1e-4)
+    matcher.save(tmp_path / "matcher")
+    copy = GWMatcher.load(tmp_path / "matcher")
+    new = many_features(10, n_features, seed=1)[0]
+    expected = dense.translate(new)
+    for rows_of in (sparse.csr_array(new), new):
+        assert_allclose(copy.translate(rows_of), expected, atol=1e-2 * X.max())
+    mixed = quick(metric="auto").fit(X, sparse.csr_array(Y))
+    assert_array_equal(mixed.match(sparse.csr_array(X)), mixed.match(X))
+    assert (mixed.match() == match).mean() > 0.95
+
+
+def test_thousands_of_sparse_features(quick):
+    X, Y, match = many_features(100, 5000)
+    matcher = quick(metric="auto", n_init=2).fit(sparse.csr_matrix(X), sparse.csr_matrix(Y))
+    assert (matcher.match() == match).mean() > 0.95
+    assert matcher.translate(sparse.csr_matrix(X[:3])).shape == (3, 5000)
+
+
 def test_transformers_take_sparse_features(quick, counts):
     X, Y, match = counts
     reduce = {f"transformer_{d}": TruncatedSVD(15, random_state=0) for d in "xy"}
@@ -133,7 +168,7 @@ def test_metrics_that_need_dense_features(quick, counts):
     with pytest.raises(TypeError, match=r"In the second domain.*dense.*metric='euclidean'"):
         quick(metric=("euclidean", "geodesic")).fit(sparse.csr_array(X), sparse.csr_array(Y))
     with pytest.raises(TypeError, match=r"Sparse data was passed.*TruncatedSVD"):
-        GWMatcher().fit(sparse.csr_array(X), Y)
+        GWMatcher(metric="geodesic").fit(sparse.csr_array(X), Y)
 
 
 def frames(X, order, names):
