@@ -82,8 +82,8 @@ def make_views(
     "noise-axes"    a skewed cloud                      thirds; one half of the features of each
                                                         view are independent noise
     "heavy-tails"   Student's t, 3 degrees of freedom   thirds
-    "far-groups"    four skewed groups whose distances  groups
-                    are 90 times their deviation or more
+    "far-groups"    four skewed groups, at distances    groups
+                    of 90 deviations and more
     "one-feature"   a skewed cloud in one dimension     thirds; each view has one feature
     "partial"       the five clusters                   clusters; the last two clusters are in one
                                                         view each, their rows have no match

@@ -21,6 +21,12 @@ LABELS = {
 ISOMETRIC = ("clusters", "trajectory", "heavy-tails", "far-groups", "one-feature", "partial")
 
 
+def test_every_kind_is_tested_and_documented():
+    with pytest.raises(ValueError, match=", ".join(sorted(LABELS)) + r"\.$"):
+        make_views(kind="")
+    assert all(f'"{kind}"' in make_views.__doc__ for kind in LABELS)
+
+
 @pytest.mark.parametrize("kind", LABELS)
 def test_shapes_and_types(kind):
     views = make_views(200, kind=kind, n_features=(6, 9), random_state=0)
