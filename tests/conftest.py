@@ -68,4 +68,4 @@ def frequent(monkeypatch):
     Lines of progress by the clock are left out.
     """
     monkeypatch.setattr("skgw.base.trained.TrainedEstimator.report_every", 2)
-    monkeypatch.setattr("skgw.base.training_run.FIRST_LINE", 1e9)
+    monkeypatch.setattr("skgw.base.progress.FIRST_LINE", 1e9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from torch import Tensor
 from skgw._version import __version__
 from skgw.base.estimator import draw_seed, resolve_device, seeded, shared_random_state
 from skgw.base.parameters import Part, parts_of
+from skgw.base.progress import Progress
 from skgw.base.sklearn_compat import CallbackTask
 from skgw.files import check_folder
 from skgw.threads import network_work, threads_for
 from skgw.training import Checkpoint, History, Objective, TrainingOptions, train
 from skgw.training.process_group import current_process_group, join_process_group
 
-FIRST_LINE, MAX_SILENCE = 1.0, 60.0  # seconds of a fit before a line of progress, and between two
 IRRELEVANT_PARAMETERS = ("checkpoint", "verbose", "device")  # parameters that do not change the fit
 
 
@@ -54,7 +53,7 @@ class TrainingRun:
             self.process_group = current_process_group()
         self.rng = shared_random_state(estimator.random_state, self.process_group)
         self.seed = draw_seed(self.rng)
-        self.started, self.next_line = time.monotonic(), FIRST_LINE
+        self.progress = Progress(type(estimator).__name__, estimator.verbose)
         self.task: CallbackTask | None = None
         self.checkpoint: Checkpoint | None = None
         if estimator.checkpoint is not None and self.process_group.is_first:
@@ -83,19 +82,11 @@ class TrainingRun:
 
     def say(self, text: str) -> None:
         """Print a line of progress if the estimator is verbose."""
-        if self.estimator.verbose:
-            print(f"[{type(self.estimator).__name__}] {text}", flush=True)
-
-    def _progress(self, text: str) -> None:
-        """Print a line if the fit has taken 1, 2, 4, ... seconds, up to one line a minute."""
-        now = time.monotonic() - self.started
-        if now >= self.next_line:
-            self.next_line = now + min(now, MAX_SILENCE)
-            self.say(f"{text} after {now:.0f} s")
+        self.progress.say(text)
 
     def initializing(self, n_done: int, n_updates: int, error: Tensor) -> bool:
         """Report an update of an initialisation; True if a callback stops the initialisation."""
-        self._progress(f"initialisation {n_done}/{n_updates}")
+        self.progress.step(f"initialisation {n_done}/{n_updates}")
         if n_done % self.estimator.report_every and n_done < n_updates:
             return False
         if self.estimator.verbose:
@@ -168,7 +159,7 @@ class TrainingRun:
                 report=self._report,
                 checkpoint=self.checkpoint,
                 report_resumed=self._report_resumed,
-                progress=lambda n_done: self._progress(f"{n_done}/{max_iter}"),
+                progress=lambda n_done: self.progress.step(f"{n_done}/{max_iter}"),
             )
         params.n_iter_ = history.n_iter
         params.loss_curve_ = history.losses[curve]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from skgw.base.progress import SILENT, Progress
 from skgw.matching.confidence import row_confidence
 from skgw.matching.contradiction import pair_costs
 from skgw.matching.matching_probability import WARNING_PROBABILITY
@@ -109,11 +110,18 @@ class AlignmentOptions:
 
 
 def align(
-    pair: DomainPair, side_information: SideInformation, options: AlignmentOptions, seed: int
+    pair: DomainPair,
+    side_information: SideInformation,
+    options: AlignmentOptions,
+    seed: int,
+    progress: Progress = SILENT,
 ) -> Alignment:
-    """Align two domains."""
-    pool = _pool(pair, side_information, options, seed)
-    couplings = _couplings(pair, side_information, options, pool, seed)
+    """Align two domains, and report each step to `progress`."""
+    pool = _pool(pair, side_information, options, seed, progress)
+    couplings = _couplings(pair, side_information, options, pool, seed, progress)
+    progress.say(
+        "extension to " + " and ".join(str(domain.X.shape[0]) for domain in pair) + " rows"
+    )
     extended = [_extend(pair, side_information, coupled) for coupled in couplings]
     # Global and local distances reveal different errors.
     confidence = np.prod([each.confidence for each in extended], axis=0) ** (1 / len(extended))
@@ -128,13 +136,21 @@ def align(
 
 
 def _pool(
-    pair: DomainPair, side_information: SideInformation, options: AlignmentOptions, seed: int
+    pair: DomainPair,
+    side_information: SideInformation,
+    options: AlignmentOptions,
+    seed: int,
+    progress: Progress,
 ) -> PlanPool:
     """The first pool that is probably right, else the one that is most probably right."""
     settings = options.settings
     pools = []
     for size in settings.pool_sizes:
-        pools.append(pool_plans(pair, side_information, size, options.n_init, seed, settings.pool))
+        pool = pool_plans(
+            pair, side_information, size, options.n_init, seed, settings.pool, progress
+        )
+        progress.say(f"right with a probability of {pool.probability:.2f}")
+        pools.append(pool)
         all_rows = all(len(i) == x.X.shape[0] for i, x in zip(pools[-1].rows, pair, strict=True))
         if not options.refine or all_rows or pools[-1].probability >= WARNING_PROBABILITY:
             break
@@ -160,10 +176,12 @@ def _couplings(
     options: AlignmentOptions,
     pool: PlanPool,
     seed: int,
+    progress: Progress,
 ) -> list[_Coupled]:
     """The coupling of the reference rows, after a coarser one if it was refined."""
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
     if options.refine and pool.probability < WARNING_PROBABILITY:
+        progress.say("average of the plans")
         return [_averaged(pair, pool, settings)]
     rows = sample_rows(pair, options.n_reference, pool.rows)
     domains = reference_domains(pair, metrics, rows)
@@ -172,6 +190,7 @@ def _couplings(
     epsilon = options.epsilon
     if epsilon is None:
         epsilon = choose_epsilon(pool.misfit, settings.coupling)
+    progress.say(f"coupling of {len(Dx)} and {len(Dy)} rows, epsilon={epsilon:.2g}")
     result = couple(
         Dx, Dy, M=side_information.cost(Dx, Dy, *rows), alpha=side_information.weight,
         epsilon=epsilon, start=PartialPlan(pool.best, *at), unbalanced=options.unbalanced,
@@ -180,8 +199,10 @@ def _couplings(
     coupled = _Coupled.of(domains, result)
     if not options.refine:
         return [coupled]
+    progress.say("refinement")
     refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
     if refined.preserved < settings.refinement.min_preserved:
+        progress.say("average of the plans")
         return [_averaged(pair, pool, settings)]
     if refined.result is result:
         return [coupled]

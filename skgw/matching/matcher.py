@@ -22,6 +22,7 @@ from skgw.base.estimator import (
     weighted_distortion,
 )
 from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, with_parameters
+from skgw.base.progress import Progress
 from skgw.base.row_names import keep_row_names, name_matches, with_names
 from skgw.base.sklearn_compat import HasMethods, Interval, fit_context
 from skgw.base.two_domains import (
@@ -106,6 +107,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Translated rows have the features before the transformation.
     device : str or torch.device, default="auto"
         Device of the solves: "auto" (CUDA if available, else the CPU), "cpu" or "cuda:N".
+    verbose : int, default=0
+        Print a line before each step, and the time of slow searches.
     random_state : int, RandomState or None, default=None
         Seed of the starts and subsamples. On a CPU one seed gives one result.
 
@@ -203,6 +206,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     transformer_x: Any = param(HasMethods(["fit", "transform"]), None, default=None)
     transformer_y: Any = param(HasMethods(["fit", "transform"]), None, default=None)
     device: str | torch.device = param(str, torch.device, default="auto")
+    verbose: int = param("verbose", default=0)
     random_state: Any = param("random_state", default=None)
 
     @all_or_nothing
@@ -271,7 +275,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             TrainingDomain(rows[1], metric_y, self.n_neighbors, rng, mean_of),
         )
         options = self._options(max(X.shape[0], Y.shape[0]))
-        found = align(domains, side_information, options, seed)
+        progress = Progress(type(self).__name__, self.verbose)
+        found = align(domains, side_information, options, seed, progress)
         self._store(found)
         warn_of_contradiction(found.pair_costs)
         self._points = self._domains[0].points(X), self._domains[1].points(Y)

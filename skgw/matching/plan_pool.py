@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from skgw.base.progress import SILENT, Progress
 from skgw.exceptions import GWConvergenceWarning, without_warnings
 from skgw.matching.matching_probability import matching_probability
 from skgw.matching.neighbors import neighbor_graph, preserved_neighbors
@@ -132,6 +133,7 @@ def pool_plans(
     n_init: int,
     seed: int,
     settings: PoolSettings = PoolSettings(),
+    progress: Progress = SILENT,
 ) -> PlanPool:
     """Solve on a subsample under all pairs of candidate metrics, and judge the plans.
 
@@ -144,6 +146,8 @@ def pool_plans(
         Starts under the metric that judges, if `size` has all starts.
     seed : int
     settings : PoolSettings
+    progress : Progress
+        Receives the number of solves, and each solve.
     """
     rows = sample_rows(domains, size.n_rows, side_information.pairs)
     judge, *candidates = (
@@ -151,9 +155,14 @@ def pool_plans(
         for metrics in _pairs_of_metrics(domains)
     )
     starts = STARTS[: size.n_starts]
-    result = judge.solve(n_init=n_init if starts == STARTS else 1, random_state=seed)
+    solves = list(itertools.product((judge, *candidates), starts))
+    n_init = n_init if starts == STARTS else 1
+    n_solves = n_init + len(solves) + 1
+    progress.say(f"plans of {len(rows[0])} and {len(rows[1])} rows: {n_solves} solves")
+    result = judge.solve(n_init=n_init, random_state=seed)
     plans = [_plan(result)]
-    for distances, start in itertools.product((judge, *candidates), starts):
+    for k, (distances, start) in enumerate(solves):
+        progress.step(f"solve {n_init + k}/{n_solves}")
         plans.append(_plan(distances.solve(init=start)))
     best = max(plans, key=judge.explained)
     plans.append(_plan(judge.solve(init=best.astype(np.float32))))

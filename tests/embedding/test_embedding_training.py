@@ -344,7 +344,7 @@ def test_any_divergence_is_a_floating_point_error(quick, X, frequent, learning_r
 def test_slow_fits_print_progress_by_the_clock(quick, X, monkeypatch, capsys):
     """A clock of a second per look: a line at once, and after twice, four times, ... the time."""
     clock = iter(range(10_000))
-    monkeypatch.setattr("skgw.base.training_run.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("skgw.base.progress.time.monotonic", lambda: float(next(clock)))
     quick(verbose=1, max_iter=9, generator__prior=Prior(4)).fit(X)
     lines = re.findall(r"\] (initialisation )?(\d+)/\d+ after (\d+) s", capsys.readouterr().out)
     assert [int(seconds) for *_, seconds in lines] == [1, 2, 4, 8]

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import networkx as nx
 import numpy as np
@@ -180,6 +181,33 @@ def test_translations_as_data_frames(quick, named, source):
     assert by_config.columns == list(other.columns)
     with pytest.raises(ValueError, match="transform must be one of"):
         matcher.set_output(transform="xarray")
+
+
+def test_a_verbose_fit_prints_each_step(quick, copies, monkeypatch, capsys):
+    """A clock of a second per look: a line after 1, 2, 4, ... seconds."""
+    clock = iter(range(1000))
+    monkeypatch.setattr("skgw.base.progress.time.monotonic", lambda: float(next(clock)))
+    quick(verbose=1, metric="auto").fit(copies.X, copies.Y)
+    steps = [
+        "plans of 60 and 60 rows: 26 solves",
+        *(f"solve {3 + s}/26 after {s} s" for s in (1, 2, 4, 8, 16)),
+        r"right with a probability of 0\.9\d",
+        r"coupling of 60 and 60 rows, epsilon=\S+",
+        "refinement",
+        "extension to 60 and 60 rows",
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(steps)
+    for line, step in zip(lines, steps, strict=True):
+        assert re.fullmatch(rf"\[GWMatcher\] {step}", line), line
+    quick().fit(copies.X, copies.Y)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_average_is_announced(quick, copies, capsys):
+    noise = np.random.default_rng(0).normal(size=(40, 3))
+    quick(verbose=1, metric="auto").fit(copies.X, noise)
+    assert "[GWMatcher] average of the plans" in capsys.readouterr().out.splitlines()
 
 
 def test_weights_count_in_the_score(quick, copies):
