@@ -234,10 +234,8 @@ def _as_rows(values: Any, name: str, matcher: GWMatcher, domain: int) -> Any:
             "The metric is 'precomputed', but AnnData holds features. Fit a GWMatcher to "
             "distances, such as adata.obsp['distances']."
         )
-    if type(values).__module__.startswith(("anndata", "h5py")):  # rows of a file
-        raise TypeError(f"{name} is backed by a file: read it by adata.to_memory() first.")
     if not sparse.issparse(values):
-        return values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+        return _dense_rows(values, name)
     transformer = (matcher.transformer_x, matcher.transformer_y)[domain]
     if transformer is not None or metric in SPARSE_METRICS:
         return values
@@ -250,6 +248,16 @@ def _as_rows(values: Any, name: str, matcher: GWMatcher, domain: int) -> Any:
         UserWarning,
     )
     return values.toarray()
+
+
+def _dense_rows(values: Any, name: str) -> Any:
+    """An array or a data frame as an array; a TypeError for rows of a file."""
+    if hasattr(values, "to_numpy"):
+        return values.to_numpy()
+    of_file = type(values).__module__.startswith(("anndata", "h5py"))
+    if of_file and not isinstance(values, np.ndarray):  # which views of AnnData hold
+        raise TypeError(f"{name} is backed by a file: read it by adata.to_memory() first.")
+    return np.asarray(values)
 
 
 def _write(

@@ -258,6 +258,22 @@ def test_estimators_name_the_functions(both, estimator):
             estimator.fit(VIEWS.X, both[1])
 
 
+@pytest.mark.filterwarnings("ignore:Trying to modify attribute:UserWarning")
+@pytest.mark.parametrize(
+    "form", [np.array, sparse.csr_matrix, pd.DataFrame], ids=lambda f: f.__name__
+)
+def test_views_are_matched_as_their_copies(form):
+    x, y = real(VIEWS.X.copy(), "x"), real(VIEWS.Y.copy(), "y")
+    rows = form(VIEWS.X)
+    x.obsm["X_pca"] = rows.set_index(x.obs_names) if form is pd.DataFrame else rows
+    part, copied = x[10:50], x[10:50].copy()
+    for adata in (part, copied):
+        match_anndata(adata, y, use_rep=("X_pca", None), matcher=MATCHER)
+    assert_array_equal(part.obsm["X_skgw"], copied.obsm["X_skgw"])
+    assert part.obs["skgw_match"].tolist() == copied.obs["skgw_match"].tolist()
+    assert "skgw_match" not in x.obs
+
+
 def test_files_hold_the_results(tmp_path):
     anndata = pytest.importorskip("anndata", reason=REASON)
     x, y = real(VIEWS.X.copy(), "x"), real(VIEWS.Y.copy(), "y")
