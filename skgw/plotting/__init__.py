@@ -7,5 +7,12 @@ from .adversary import AdversaryDisplay
 from .alignment import AlignmentDisplay
 from .coupling import CouplingDisplay
 from .embedding import EmbeddingDisplay
+from .joint import JointDisplay
 
-__all__ = ["AdversaryDisplay", "AlignmentDisplay", "CouplingDisplay", "EmbeddingDisplay"]
+__all__ = [
+    "AdversaryDisplay",
+    "AlignmentDisplay",
+    "CouplingDisplay",
+    "EmbeddingDisplay",
+    "JointDisplay",
+]

@@ -62,6 +62,7 @@ class AlignmentDisplay:
     See Also
     --------
     CouplingDisplay : The plan between the two domains.
+    JointDisplay : Both domains in the space of one of them.
 
     Examples
     --------
@@ -134,7 +135,7 @@ class AlignmentDisplay:
             If matplotlib is not installed.
         """
         require_matplotlib()  # before the estimator transforms rows
-        points, limits = _both_domains(X), None
+        points, limits = as_two_domains(X), None
         if hasattr(estimator, "transform"):
             if not has_two_domains(estimator):
                 raise ValueError(
@@ -199,8 +200,8 @@ class AlignmentDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        both = _both_domains(X)
-        points = _drawable(both[0], "X[0]"), _drawable(both[1], "X[1]")
+        both = as_two_domains(X)
+        points = drawable(both[0], "X[0]"), drawable(both[1], "X[1]")
         labels = None
         if y is not None:
             of_x, of_y = as_pair(y)
@@ -271,7 +272,7 @@ class AlignmentDisplay:
         )
 
 
-def _both_domains(X: Any) -> tuple[Any, Any]:
+def as_two_domains(X: Any) -> tuple[Any, Any]:
     """The two parts of `Domains` or of a pair."""
     parts = X.parts if isinstance(X, Domains) else X
     if not isinstance(parts, tuple | list) or len(parts) != 2:
@@ -281,7 +282,7 @@ def _both_domains(X: Any) -> tuple[Any, Any]:
     return parts[0], parts[1]
 
 
-def _drawable(X: ArrayLike, name: str) -> NDArray[np.float64]:
+def drawable(X: ArrayLike, name: str) -> NDArray[np.float64]:
     """The points, or their two principal components if they have more than three columns."""
     points = as_points(X, name)
     return points if points.shape[1] <= _MAX_COLUMNS else PCA(2).fit_transform(points)
