@@ -21,7 +21,7 @@ BOTTOM = {"encoding", "exceptions", "fields", "files", "storable", "threads"}
 # What each part of skgw may import from skgw, besides itself and the bottom. From the top down.
 BELOW = {
     "plotting": {"base", "metrics", "spaces"},
-    "interop": {"base", "matching", "spaces"},
+    "interop": {"base", "matching"},
     "translation": {
         "autoencoders", "base", "matching", "nn", "registration", "solvers", "spaces", "training",
     },

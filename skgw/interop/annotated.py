@@ -9,11 +9,11 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skgw.base.two_domains import of_domain
+from skgw.base.validation import SPARSE_ROW_METRICS
 from skgw.exceptions import warn_user
 from skgw.matching import GWMatcher
 from skgw.matching.assignment import is_one_to_one
 from skgw.matching.pairs import read_pairs
-from skgw.spaces.build import SPARSE_METRICS
 
 ATTRIBUTES = ("X", "layers", "obs", "obs_names", "obsm", "uns")  # of AnnData that are used here
 BYTES_PER_VALUE = 8  # of rows in float64
@@ -237,14 +237,14 @@ def _as_rows(values: Any, name: str, matcher: GWMatcher, domain: int) -> Any:
     if not sparse.issparse(values):
         return _dense_rows(values, name)
     transformer = (matcher.transformer_x, matcher.transformer_y)[domain]
-    if transformer is not None or metric in SPARSE_METRICS:
+    if transformer is not None or metric in SPARSE_ROW_METRICS:
         return values
     n, p = values.shape
     warn_user(
         f"{name} is sparse, and the metric {metric!r} needs dense rows: a dense copy of {n} x {p} "
         f"values ({n * p * BYTES_PER_VALUE / 1e6:.3g} MB) is made. A representation of fewer "
-        "features (use_rep), a transformer such as TruncatedSVD, or the metric 'euclidean' or "
-        "'cosine' avoids it.",
+        "features (use_rep), a transformer such as TruncatedSVD, or the metric 'auto', 'euclidean' "
+        "or 'cosine' avoids it.",
         UserWarning,
     )
     return values.toarray()

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 
 from skgw import GWCoTrainedAutoencoders, GWGenerativeEmbedding, GWMatcher
@@ -107,20 +108,18 @@ def test_a_data_frame_in_obsm(both):
     assert x.obsm["X_skgw"].shape == y.X.shape
 
 
-def test_sparse_values_stay_sparse_where_the_metric_takes_them(build):
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"metric": "auto"}, {f"transformer_{name}": TruncatedSVD(4) for name in "xy"}],
+    ids=["euclidean", "auto", "transformers"],
+)
+def test_sparse_values_stay_sparse_where_the_matcher_takes_them(build, changes):
+    matcher = clone(MATCHER).set_params(**changes)
     x, y = build(sparse.csr_matrix(VIEWS.X), "x"), build(sparse.csr_matrix(VIEWS.Y), "y")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        sparse_rows = match_anndata(x, y, matcher=MATCHER)
-    assert_array_equal(sparse_rows.match(), MATCHER.fit(VIEWS.X, VIEWS.Y).match())
+    found = match_anndata(x, y, matcher=matcher).match()  # a warning would be an error
+    assert np.mean(found == VIEWS.matches) > 0.9
     assert isinstance(x.obsm["X_skgw"], np.ndarray)
-    svd = GWMatcher(
-        n_init=2, random_state=0, transformer_x=TruncatedSVD(4), transformer_y=TruncatedSVD(4)
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", category=UserWarning, message="The matching may be wrong")
-        match_anndata(x, y, matcher=svd)
 
 
 @pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
@@ -128,7 +127,7 @@ def test_a_dense_copy_is_announced_with_its_size(build):
     x, y = build(sparse.csr_matrix(VIEWS.X), "x"), build(VIEWS.Y.copy(), "y")
     message = r"adata_x\.X is sparse, .*dense copy of 60 x 10 values \(0\.0048 MB\) is made"
     with pytest.warns(UserWarning, match=message):
-        copied = match_anndata(x, y, matcher=GWMatcher(n_init=2, random_state=0))
+        copied = match_anndata(x, y, matcher=GWMatcher(metric="geodesic", n_init=2, random_state=0))
     assert sparse.issparse(x.X)
     assert copied.n_features_in_ == 10
 
