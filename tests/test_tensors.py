@@ -13,7 +13,12 @@ from sklearn.metrics import pairwise_distances
 pytestmark = [pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")]
 FIRST = {"X": rows(40), "pairwise": pairwise_distances(rows(40))}
 SECOND = {"X": rows(30, 3, seed=1), "pairwise": pairwise_distances(rows(30, 3, seed=1))}
-WITHOUT_ARRAYS = {"get_feature_names_out", "save", "sample_latent"}  # neither in nor out
+WITHOUT_ARRAYS = {
+    "get_feature_names_out",
+    "save",
+    "sample_latent",
+    "set_output",
+}  # neither in nor out
 
 
 def tensor(array):
@@ -29,6 +34,9 @@ def calls(estimator, X, Y):
     found["score"] = [(pair, {}) if two else (pair, {"sample_weight": weight})]
     found["translate"] = [((X,), {}), ((Y,), {"domain": "y"})]
     found["match"] = [((X,), {}), ((X, Y), {})]
+    found["transfer_labels"] = [
+        ((np.arange(len(Z)) % 3,), {"domain": domain}) for Z, domain in ((X, "x"), (Y, "y"))
+    ]
     if hasattr(estimator, "inverse_transform"):
         found["inverse_transform"] = [((np.ones((3, estimator.n_components)),), {})]
     if hasattr(estimator, "sample_latent"):
@@ -53,6 +61,9 @@ def same(out, expected):
         assert isinstance(out, torch.Tensor)
         assert not out.requires_grad
         assert_allclose(out.numpy(), expected, rtol=1e-12)
+    elif isinstance(expected, tuple):
+        for each, other in zip(out, expected, strict=True):
+            same(each, other)
     elif isinstance(expected, float):
         assert out == pytest.approx(expected)
     else:

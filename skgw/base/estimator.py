@@ -100,9 +100,9 @@ def seeded(seed: int) -> torch.Generator:
 def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a method of arrays: it takes tensors, too.
 
-    If the first of its arguments that is neither None nor a number is a tensor, an array that the
-    method returns becomes a tensor on the same device. The method runs on as many threads as the
-    distances between its rows occupy.
+    If the first of its arguments that is neither None nor a number is a tensor, an array or a tuple
+    of arrays that the method returns becomes tensors on the same device. The method runs on as many
+    threads as the distances between its rows occupy.
     """
     _, *names = inspect.signature(method).parameters  # without self
 
@@ -117,11 +117,18 @@ def tensor_in_tensor_out(method: Callable[..., Any]) -> Callable[..., Any]:
                 *map(_without_tensor, args),
                 **{k: _without_tensor(x) for k, x in kwargs.items()},
             )
-        if isinstance(first, Tensor) and isinstance(out, np.ndarray):
-            return torch.as_tensor(out, device=first.device)
-        return out
+        if not isinstance(first, Tensor):
+            return out
+        if type(out) is tuple:
+            return tuple(_as_tensor(x, first.device) for x in out)
+        return _as_tensor(out, first.device)
 
     return wrapper
+
+
+def _as_tensor(value: Any, device: torch.device) -> Any:
+    """A tensor in place of an array."""
+    return torch.as_tensor(value, device=device) if isinstance(value, np.ndarray) else value
 
 
 def _without_tensor(value: Any) -> Any:

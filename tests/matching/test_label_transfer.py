@@ -86,5 +86,7 @@ def test_a_matcher_carries_labels_to_training_rows_and_new_rows(
     assert (matcher.transfer_labels(kind, copies.move(new))[0] == expected).mean() > 0.85
     of_tensor = matcher.transfer_labels(kind, torch.tensor(copies.move(new)))
     assert_array_equal(of_tensor[1], matcher.transfer_labels(kind, copies.move(new))[1])
+    numbers = torch.as_tensor(kind == "long").long()
+    assert isinstance(matcher.transfer_labels(numbers)[1], torch.Tensor)
     with pytest.raises(ValueError, match="Got 3 labels"):
         matcher.transfer_labels(kind[:3], new, domain="y")
