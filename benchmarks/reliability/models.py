@@ -66,6 +66,10 @@ def models() -> dict[str, Model]:
         ),
         "embedding, images": Model(GWGenerativeEmbedding(4, **IMAGES), X),
         "matcher": Model(matcher, X, Y),
+        "matcher, refined": Model(clone(matcher), X, X @ np.linalg.qr(np.vander([1.0, 2, 3]))[0]),
+        "matcher, sparse": Model(
+            clone(matcher).set_params(metric="auto", n_neighbors=4), _wide(N, rng), _wide(M, rng)
+        ),
         "matcher, automatic": Model(clone(matcher).set_params(metric="auto", n_neighbors=4), X, Y),
         "matcher, graph": Model(
             clone(matcher).set_params(metric=("precomputed", "geodesic"), n_neighbors=4), graph, Y
@@ -83,6 +87,11 @@ def models() -> dict[str, Model]:
             model.estimator.fit(model.X, model.Y)
     _make_lazy(found["matcher, lazy plan"].estimator)
     return found
+
+
+def _wide(n: int, rng: np.random.Generator) -> sparse.csr_array:
+    """Sparse rows of more features than rows."""
+    return sparse.csr_array(rng.poisson(0.4, size=(n, 30)).astype(float))
 
 
 def _make_lazy(matcher: GWMatcher) -> None:
@@ -112,10 +121,11 @@ def calls(model: Model) -> list[Callable[[], Any]]:
         lambda: e.match(Y, domain="y"),
         lambda: e.translate(X),
         lambda: e.translate(Y, domain="y"),
+        lambda: e.transfer_labels(np.arange(e.plan_.shape[0]) % 3),
         lambda: e.score(X, Y),
     ]
     if isinstance(e, GWMatcher):
-        return [*common, *_plan(e.plan_), *between]
+        return [*common, *_plan(e.plan_), *between, lambda: e.match(assignment="one-to-one")]
     codes = [
         call
         for domain, rows in (("x", X), ("y", Y))
