@@ -4,9 +4,9 @@
    between more rows if the matching may be wrong.
 2. The reference rows, all or a random part, are coupled from the best plan at a small epsilon
    (`reference`), and the coupling is refined with saturated distances (`refinement`).
-3. If the matching may be wrong, or if this coupling preserves less than half of the nearest
-   neighbours, it is more precise than the data allow. The average of step 1 is then the plan, and
-   its rows are the reference rows.
+3. If the metric is "auto" and this coupling preserves few nearest neighbours, it is more precise
+   than the data allow. The average of step 1 is then the plan, and its rows are the reference rows.
+   So it is if step 1 leaves little hope, and no coupling is tried.
 4. The plan is extended to all rows and to new rows (`out_of_sample`).
 """
 
@@ -21,10 +21,15 @@ import torch
 from skgw.base.progress import SILENT, Progress
 from skgw.matching.confidence import row_confidence
 from skgw.matching.contradiction import pair_costs
-from skgw.matching.matching_probability import WARNING_PROBABILITY
+from skgw.matching.matching_probability import (
+    HOPELESS_PROBABILITY,
+    SURE_PROBABILITY,
+    Judgement,
+)
 from skgw.matching.out_of_sample import PlanExtension, extend_reference_plan
 from skgw.matching.plan_pool import (
     PlanPool,
+    PoolDistances,
     PoolSettings,
     PoolSize,
     pool_plans,
@@ -59,8 +64,10 @@ class MatchingSettings:
         Reference rows of either domain otherwise.
     max_extension_error : float
         L1 error of the extended plan's marginals up to which it counts as converged.
-    pool_sizes : tuple of PoolSize
-        Size of the first pool, and of the next one if the matching may be wrong.
+    pool_size : PoolSize
+        Size of the first pool. The next one, if the matching may be wrong, has all reference rows.
+    min_preserved : float
+        Share of nearest neighbours that a coupling must preserve to be preferred to an average.
     average_reg : float
         Entropic regularisation of an average, relative to the discrepancy of the product coupling.
     pool : PoolSettings
@@ -71,7 +78,8 @@ class MatchingSettings:
     max_full: int = 2000
     max_reference: int = 1000
     max_extension_error: float = 1e-3
-    pool_sizes: tuple[PoolSize, ...] = (PoolSize(300), PoolSize(2000, n_starts=1))
+    pool_size: PoolSize = field(default_factory=lambda: PoolSize(300))
+    min_preserved: float = 0.4
     average_reg: float = 0.05
     pool: PoolSettings = field(default_factory=PoolSettings)
     coupling: CouplingSettings = field(default_factory=CouplingSettings)
@@ -92,7 +100,10 @@ class AlignmentOptions:
     epsilon, unbalanced, mass
         Parameters of `GWMatcher`.
     refine : bool
-        Whether to refine the coupling, or to average plans where the coupling is uncertain.
+        Whether to refine the coupling.
+    average : bool
+        Whether to search more rows where the matching may be wrong, and to average plans where the
+        coupling is uncertain; of refined couplings.
     check_pairs : bool
         Whether to compare the matching with a matching without the anchor pairs.
     settings : MatchingSettings
@@ -105,6 +116,7 @@ class AlignmentOptions:
     unbalanced: Any = None
     mass: float | None = None
     refine: bool = False
+    average: bool = False
     check_pairs: bool = False
     settings: MatchingSettings = field(default_factory=MatchingSettings)
 
@@ -118,7 +130,7 @@ def align(
 ) -> Alignment:
     """Align two domains, and report each step to `progress`."""
     pool = _pool(pair, side_information, options, seed, progress)
-    couplings = _couplings(pair, side_information, options, pool, seed, progress)
+    couplings, judgement = _couplings(pair, side_information, options, pool, seed, progress)
     progress.say(
         "extension to " + " and ".join(str(domain.X.shape[0]) for domain in pair) + " rows"
     )
@@ -127,7 +139,7 @@ def align(
     confidence = np.prod([each.confidence for each in extended], axis=0) ** (1 / len(extended))
     (domains, plan, reg, converged), (extension, error, distances, _) = couplings[-1], extended[-1]
     return Alignment(
-        pool, reg, domains, extension, distances, plan,
+        judgement, pool.margin, reg, domains, extension, distances, plan,
         value=_discrepancy(domains, plan),
         confidence=confidence,
         converged=converged and error < options.settings.max_extension_error,
@@ -142,19 +154,21 @@ def _pool(
     seed: int,
     progress: Progress,
 ) -> PlanPool:
-    """The first pool that is probably right, else the one that is most probably right."""
+    """A pool of few rows; if it may be wrong, the better of it and a pool of the reference rows."""
     settings = options.settings
+    n_rows = min(options.n_reference, max(x.X.shape[0] for x in pair))
     pools = []
-    for size in settings.pool_sizes:
+    for size in (settings.pool_size, PoolSize(n_rows, n_starts=1)):
         pool = pool_plans(
             pair, side_information, size, options.n_init, seed, settings.pool, progress
         )
-        progress.say(f"right with a probability of {pool.probability:.2f}")
+        probability = pool.judgement.probability
+        progress.say(f"right with a probability of {probability:.2f}")
         pools.append(pool)
-        all_rows = all(len(i) == x.X.shape[0] for i, x in zip(pools[-1].rows, pair, strict=True))
-        if not options.refine or all_rows or pools[-1].probability >= WARNING_PROBABILITY:
+        is_last = n_rows <= settings.pool_size.n_rows or not options.average
+        if is_last or probability >= SURE_PROBABILITY:
             break
-    return max(pools, key=lambda pool: pool.probability)
+    return max(pools, key=lambda pool: pool.judgement.probability)
 
 
 class _Coupled(NamedTuple):
@@ -177,12 +191,12 @@ def _couplings(
     pool: PlanPool,
     seed: int,
     progress: Progress,
-) -> list[_Coupled]:
+) -> tuple[list[_Coupled], Judgement]:
     """The coupling of the reference rows, after a coarser one if it was refined."""
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
-    if options.refine and pool.probability < WARNING_PROBABILITY:
+    if options.average and pool.judgement.probability < HOPELESS_PROBABILITY:
         progress.say("average of the plans")
-        return [_averaged(pair, pool, settings)]
+        return [_averaged(pair, pool, settings)], pool.judgement
     rows = sample_rows(pair, options.n_reference, pool.rows)
     domains = reference_domains(pair, metrics, rows)
     Dx, Dy = (domain.between() for domain in domains)
@@ -198,15 +212,20 @@ def _couplings(
     )  # fmt: skip
     coupled = _Coupled.of(domains, result)
     if not options.refine:
-        return [coupled]
+        return [coupled], pool.judgement
     progress.say("refinement")
     refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
-    if refined.preserved < settings.refinement.min_preserved:
+    couplings = [coupled]
+    if refined.result is not result:
+        couplings.append(_Coupled.of(refined.domains, refined.result))
+    distances, plan = PoolDistances.between(Dx, Dy, settings=settings.pool), couplings[-1].plan
+    judgement = pool.judgement._replace(
+        explained=distances.explained(plan), preserved_neighbors=distances.preserved(plan)
+    )
+    if options.average and judgement.preserved_neighbors < settings.min_preserved:
         progress.say("average of the plans")
-        return [_averaged(pair, pool, settings)]
-    if refined.result is result:
-        return [coupled]
-    return [coupled, _Coupled.of(refined.domains, refined.result)]
+        return [_averaged(pair, pool, settings)], pool.judgement
+    return couplings, judgement
 
 
 def _averaged(pair: DomainPair, pool: PlanPool, settings: MatchingSettings) -> _Coupled:

@@ -39,7 +39,7 @@ from skgw.base.validation import SPARSE_ROW_METRICS, describe_input
 from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.assignment import assign, check_size, is_one_to_one
-from skgw.matching.candidate_metrics import candidates
+from skgw.matching.candidate_metrics import AUTO, candidates
 from skgw.matching.confidence import distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
 from skgw.matching.label_transfer import Labels, transfer_over_plan
@@ -81,8 +81,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         in proportion to the discrepancy of the best matching.
     n_init : int, default=16
         Number of starts under the metric itself on up to 300 rows, besides three starts under
-        each metric that "auto" averages. If the matching may be wrong, up
-        to 2000 rows are tried.
+        each metric that "auto" averages. If the matching may be wrong, all
+        rows that are coupled are tried.
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows.
@@ -131,10 +131,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         of its mass: the difference of their discrepancies over the discrepancy of the best
         matching, on up to 2000 rows. It is 0 for symmetric domains.
     diagnostics_ : dict of str to float
-        On up to 2000 rows: "explained", the share of the discrepancy of the product coupling that
-        the average of plans removes; "preserved_neighbors", the share of the five nearest
-        neighbours that it matches with nearest neighbours; "other_weight", the weight that a plan
-        which differs in nine tenths of its mass has in the average, relative to the best plan.
+        "explained", the share of the discrepancy of the product coupling that the plan removes;
+        "preserved_neighbors", the share of nearest neighbours (5, or a sixtieth of the rows) that
+        it matches with nearest neighbours; "other_weight", the weight that a plan which differs in
+        nine tenths of its mass has in the average, relative to the best plan.
     confidence_ : array of shape (n,)
         Confidence in the match of each row of the first domain, between 0 and 1. It is high where
         the mass of the row goes near its match and returns near the row, and where the
@@ -280,14 +280,15 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self._store(found)
         warn_of_contradiction(found.pair_costs)
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
+        explained, preserved, other_weight = found.judgement
         if self.matching_probability_ < WARNING_PROBABILITY:
             warn_user(
-                f"The matching may be wrong: it is right with a probability of "
-                f"{self.matching_probability_:.2g}. It explains {found.pool.explained:.0%} of the "
-                f"discrepancy, preserves {found.pool.preserved:.0%} of the nearest neighbours, and "
-                f"another matching has {found.pool.other_weight:.0%} of its weight. The domains "
-                "may be symmetric, or their distances may not agree; anchor pairs (`pairs`) or "
-                "features of both domains (`shared`) can decide.",
+                "The matching may be wrong: it is right with a probability of "
+                f"{self.matching_probability_:.2g}. It explains {explained:.0%} of the discrepancy "
+                f"and preserves {preserved:.0%} of the nearest neighbours, and another matching "
+                f"has {other_weight:.0%} of its weight. The domains may be symmetric, or their "
+                "distances may not agree; anchor pairs (`pairs`) or features of both domains "
+                "(`shared`) can decide.",
                 AmbiguousMatchingWarning,
             )
         return self
@@ -506,6 +507,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             unbalanced=self.unbalanced,
             mass=self.mass,
             refine=self.refine and free,
+            average=self.refine and free and AUTO in (self._metrics()[0], self._metric_y),
             check_pairs=True,
             settings=SETTINGS,
         )
@@ -513,14 +515,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     def _store(self, found: Alignment) -> None:
         """Keep the fitted attributes, and the parts that `match` and `translate` use."""
         self.epsilon_, self.gw_value_ = found.epsilon, found.value
-        self.margin_ = found.pool.margin
-        pool = found.pool
-        self.matching_probability_ = pool.probability
-        self.diagnostics_ = {
-            "explained": pool.explained,
-            "preserved_neighbors": pool.preserved,
-            "other_weight": pool.other_weight,
-        }
+        self.matching_probability_, self.margin_ = found.judgement.probability, found.margin
+        self.diagnostics_ = found.judgement._asdict()
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())

@@ -13,22 +13,34 @@ over the rows, and wrong means more than .3.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.9, 11.0, 5.0  # in logarithms of odds
 WARNING_PROBABILITY = 0.3  # below it a matching counts as ambiguous
+SURE_PROBABILITY = 0.5  # below it more rows are searched
+HOPELESS_PROBABILITY = 0.1  # below it no precise coupling is tried
 
 
-def matching_probability(explained: float, preserved: float, other_weight: float) -> float:
-    """Probability that a matching is right.
+class Judgement(NamedTuple):
+    """What speaks for a matching, without ground truth.
 
-    Parameters
+    Attributes
     ----------
     explained : float
-        Share of the discrepancy that the average of plans explains.
-    preserved : float
-        Share of nearest neighbours that the average preserves.
+        Share of the discrepancy of the product coupling that the plan removes.
+    preserved_neighbors : float
+        Share of nearest neighbours that the plan preserves.
     other_weight : float
-        Weight of the best other matching relative to the weight of the best matching.
+        Weight that the best other matching would have in an average of plans, relative to the
+        weight of the best plan; 0 if no start ends at another matching.
     """
-    odds = INTERCEPT + OF_EXPLAINED * explained + OF_PRESERVED * preserved
-    return (1 - other_weight) / (1 + math.exp(-odds))
+
+    explained: float
+    preserved_neighbors: float
+    other_weight: float
+
+    @property
+    def probability(self) -> float:
+        """Probability that the matching is right."""
+        odds = INTERCEPT + OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
+        return (1 - self.other_weight) / (1 + math.exp(-odds))

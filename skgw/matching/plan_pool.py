@@ -28,7 +28,7 @@ import torch
 
 from skgw.base.progress import SILENT, Progress
 from skgw.exceptions import GWConvergenceWarning, without_warnings
-from skgw.matching.matching_probability import matching_probability
+from skgw.matching.matching_probability import Judgement
 from skgw.matching.neighbors import neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains, root_mean_square
@@ -50,8 +50,9 @@ class PoolSettings:
         weight in the average.
     other_distance : float
         Total variation between two plans above which one is another matching as a whole.
-    n_neighbors : int
-        Number of nearest neighbours that the average should preserve.
+    neighbors : tuple of int and float
+        Number of nearest neighbours that the average should preserve: at least so many, and at
+        least this share of the rows.
     reg : float
         Entropic regularisation, relative to the discrepancy of the product coupling.
     min_reg : float
@@ -64,12 +65,17 @@ class PoolSettings:
 
     temperature: float = 0.02
     other_distance: float = 0.9
-    n_neighbors: int = 5
+    neighbors: tuple[int, float] = (5, 1 / 60)
     reg: float = 0.015
     min_reg: float = 3e-4
     tol: float = 1e-3
     max_iter: int = 60
     min_misfit: float = 1e-3
+
+    def n_neighbors(self, n_rows: int) -> int:
+        """Number of nearest neighbours among so many rows."""
+        at_least, share = self.neighbors
+        return max(at_least, round(share * n_rows))
 
 
 class PoolSize(NamedTuple):
@@ -98,13 +104,8 @@ class PlanPool(NamedTuple):
         The plan that explains most.
     average : array of shape (n, m)
         Average of all plans.
-    explained : float
-        Share of the discrepancy that the average explains.
-    preserved : float
-        Share of nearest neighbours that the average preserves.
-    other_weight : float
-        Weight of the best other matching in an average, relative to the weight of the best plan; 0
-        if no start ends at another matching.
+    judgement : Judgement
+        Of the average.
     misfit : float
         E of the best plan, relative to the mean squared distance.
     margin : float
@@ -114,16 +115,9 @@ class PlanPool(NamedTuple):
     rows: tuple[Index, Index]
     best: Array
     average: Array
-    explained: float
-    preserved: float
-    other_weight: float
+    judgement: Judgement
     misfit: float
     margin: float
-
-    @property
-    def probability(self) -> float:
-        """Probability that the matching is right."""
-        return matching_probability(self.explained, self.preserved, self.other_weight)
 
 
 def pool_plans(
@@ -151,7 +145,7 @@ def pool_plans(
     """
     rows = sample_rows(domains, size.n_rows, side_information.pairs)
     judge, *candidates = (
-        _Distances.of(domains, metrics, rows, side_information, settings)
+        PoolDistances.of(domains, metrics, rows, side_information, settings)
         for metrics in _pairs_of_metrics(domains)
     )
     starts = STARTS[: size.n_starts]
@@ -170,7 +164,7 @@ def pool_plans(
 
 
 def judge_plans(
-    judge: _Distances,
+    judge: PoolDistances,
     plans: Array,
     result: GromovResult,
     rows: tuple[Index, Index],
@@ -181,21 +175,19 @@ def judge_plans(
     k = int(explained.argmax())
     weights = np.exp((explained - explained[k]) / settings.temperature)
     average = np.tensordot(weights / weights.sum(), plans, 1)
-    x, y = (neighbor_graph(torch.from_numpy(D), settings.n_neighbors) for D in (judge.Dx, judge.Dy))
     misfit = plan_cost(judge.Dx, judge.Dy, plans[k])
     gap = max(min(_gaps(judge, plans, explained, result, settings)), 0.0)
-    return PlanPool(
-        rows, plans[k], average,
-        explained=judge.explained(average),
-        preserved=preserved_neighbors((x, y), torch.from_numpy(average)),
+    judgement = Judgement(
+        judge.explained(average),
+        judge.preserved(average),
         other_weight=float(np.exp(-gap / settings.temperature)),
-        misfit=misfit,
-        margin=gap * judge.product / (misfit + settings.min_misfit),
-    )  # fmt: skip
+    )
+    margin = gap * judge.product / (misfit + settings.min_misfit)
+    return PlanPool(rows, plans[k], average, judgement, misfit, margin)
 
 
 def _gaps(
-    judge: _Distances,
+    judge: PoolDistances,
     plans: Array,
     explained: Array,
     result: GromovResult,
@@ -214,7 +206,7 @@ def _gaps(
             yield float(explained[best] - explained[0]) + worse / judge.product
 
 
-class _Distances(NamedTuple):
+class PoolDistances(NamedTuple):
     """A pair of distance matrices, of mean square one, with the cost of the side information."""
 
     Dx: Array
@@ -232,7 +224,8 @@ class _Distances(NamedTuple):
         rows: tuple[Index, Index],
         side_information: SideInformation,
         settings: PoolSettings,
-    ) -> _Distances:
+    ) -> PoolDistances:
+        """Distances between some rows of two domains."""
         Dx, Dy = (domain.between() for domain in reference_domains(domains, metrics, rows))
         M = side_information.cost(Dx, Dy, *rows)
         return cls.between(Dx, Dy, M=M, alpha=side_information.weight, settings=settings)
@@ -246,7 +239,8 @@ class _Distances(NamedTuple):
         M: Array | None = None,
         alpha: float | None = None,
         settings: PoolSettings = PoolSettings(),
-    ) -> _Distances:
+    ) -> PoolDistances:
+        """Distances (n, n) and (m, m) of any scale."""
         Dx, Dy = (np.asarray(D / root_mean_square(D), dtype=np.float64) for D in (Dx, Dy))
         return cls(Dx, Dy, M, alpha, product_cost(Dx, Dy), settings)
 
@@ -264,6 +258,14 @@ class _Distances(NamedTuple):
                 tol=settings.tol, max_iter=settings.max_iter, **start,
             )  # fmt: skip
 
+    def preserved(self, plan: Array) -> float:
+        """Share of nearest neighbours that a plan preserves."""
+        x, y = (
+            neighbor_graph(torch.from_numpy(D), self.settings.n_neighbors(len(D)))
+            for D in (self.Dx, self.Dy)
+        )
+        return preserved_neighbors((x, y), torch.from_numpy(plan))
+
     def explained(self, plan: Array) -> float:
         """Share of the product coupling's objective that a plan of mass one removes."""
         value, product = plan_cost(self.Dx, self.Dy, plan), self.product
@@ -277,7 +279,7 @@ def solve_distances(
     Dx: Array, Dy: Array, *, n_init: int, seed: int, settings: PoolSettings = PoolSettings()
 ) -> Array:
     """The best plan (n, m) of several starts between distances (n, n) and (m, m)."""
-    distances = _Distances.between(Dx, Dy, settings=settings)
+    distances = PoolDistances.between(Dx, Dy, settings=settings)
     return _plan(distances.solve(n_init=n_init, random_state=seed))
 
 

@@ -11,8 +11,8 @@ from skgw.base.coupling import Coupling
 from skgw.base.two_domains import TwoDomainState
 from skgw.fields import Numbers, Positive, Shape, SparseNumbers, Strings
 from skgw.matching.contradiction import PairCosts
+from skgw.matching.matching_probability import Judgement
 from skgw.matching.out_of_sample import PlanExtension
-from skgw.matching.plan_pool import PlanPool
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array, Metric
@@ -53,8 +53,9 @@ class Alignment(NamedTuple):
 
     Attributes
     ----------
-    pool : PlanPool
-        Plans between a subsample, with their margin.
+    judgement : Judgement
+    margin : float
+        Of the plans between a subsample.
     epsilon : float
         Entropic regularisation, relative to the mean squared distance.
     domains : tuple of ReferenceDomain
@@ -71,7 +72,8 @@ class Alignment(NamedTuple):
         Of the anchor pairs, if they were checked.
     """
 
-    pool: PlanPool
+    judgement: Judgement
+    margin: float
     epsilon: float
     domains: tuple[ReferenceDomain, ReferenceDomain]
     extension: PlanExtension

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from skgw.matching.alignment import AlignmentOptions, align
-from skgw.matching.plan_pool import PlanPool
+from skgw.matching.result import Alignment
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import TrainingDomain
 from skgw.registration.basin_hopping import SearchSettings, search
@@ -82,7 +82,7 @@ class LatentMatching(NamedTuple):
         Matched mass of each point.
     margin : float
         Margin of the similarity, see `BestSimilarity`. The margin of the row distances
-        (`PlanPool.margin`) replaces it if it is smaller and rows explain the data at least as well
+        (`Alignment.margin`) replaces it if it is smaller and rows explain the data at least as well
         as codes.
     cost_ratio : float
         Split-half cost ratio.
@@ -146,7 +146,7 @@ class LatentMatcher:
         by_rows = of_rows.cost_ratio <= of_codes.cost_ratio
         similarity, mass, margin, cost_ratio = of_rows if by_rows else of_codes
         if not self.n_pairs:
-            margin = min(margin, _row_margin([start.pool for start in starts]))
+            margin = min(margin, _row_margin([start.aligned for start in starts]))
         return LatentMatching(by_rows, similarity, mass, margin, cost_ratio)
 
     def refine(self, codes: Pair, start: Similarity[Tensor]) -> Registration:
@@ -196,19 +196,19 @@ class LatentMatcher:
         rng = np.random.RandomState(self.seed)
         x, y = (TrainingDomain(rows, metric, None, rng) for rows in arrays)
         aligned = align((x, y), side_information, options, self.seed)
-        return _Start(aligned.pool, torch.as_tensor(aligned.plan).to(points[0]))
+        return _Start(aligned, torch.as_tensor(aligned.plan).to(points[0]))
 
 
 class _Start(NamedTuple):
-    """Initial plan of a registration, and the pool that it comes from."""
+    """Initial plan of a registration, and the alignment that it comes from."""
 
-    pool: PlanPool
+    aligned: Alignment
     plan: Tensor
 
 
-def _row_margin(pools: list[PlanPool]) -> float:
-    """The margin of rows, the last pool, if rows explain the data as well as codes do."""
-    *of_codes, of_rows = pools
-    if of_rows.explained >= max(pool.explained for pool in of_codes):
+def _row_margin(alignments: list[Alignment]) -> float:
+    """The margin of rows, the last alignment, if rows explain the data as well as codes do."""
+    *of_codes, of_rows = alignments
+    if of_rows.judgement.explained >= max(each.judgement.explained for each in of_codes):
         return of_rows.margin
     return math.inf

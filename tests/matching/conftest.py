@@ -25,7 +25,7 @@ def few_rows(monkeypatch):
     """Function that limits the reference rows and the rows of a subsample."""
 
     def limit(n_rows):
-        settings = MatchingSettings(max_reference=n_rows, pool_sizes=(PoolSize(n_rows),))
+        settings = MatchingSettings(max_reference=n_rows, pool_size=PoolSize(n_rows))
         monkeypatch.setattr("skgw.matching.matcher.SETTINGS", settings)
 
     return limit

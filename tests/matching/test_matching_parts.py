@@ -7,7 +7,7 @@ from sklearn.metrics import pairwise_distances
 
 from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, mean_space
 from skgw.matching.confidence import distances_of_means, row_confidence
-from skgw.matching.matching_probability import matching_probability
+from skgw.matching.matching_probability import Judgement
 from skgw.matching.out_of_sample import extend_reference_plan
 from skgw.matching.plan_pool import PoolSettings, PoolSize, pool_plans, solve_distances
 from skgw.matching.reference import choose_epsilon
@@ -131,9 +131,9 @@ def test_the_margin_distinguishes_symmetric_spaces(X, metric):
 
 def test_a_copy_is_explained_and_its_neighbours_are_preserved(X):
     pool = pool_of(X, X)
-    assert pool.explained > 0.99
-    assert pool.preserved > 0.9
-    assert pool.other_weight < 1e-2
+    assert pool.judgement.explained > 0.99
+    assert pool.judgement.preserved_neighbors > 0.9
+    assert pool.judgement.other_weight < 1e-2
     assert pool.misfit < 1e-2
 
 
@@ -141,8 +141,8 @@ def test_unrelated_clouds_leave_other_matchings_open():
     X, Y = np.random.default_rng(0).normal(size=(2, 100, 5))
     pool = pool_of(X, Y, "auto")
     assert pool.margin < 0.2
-    assert pool.other_weight > 0.2
-    assert pool.preserved < 0.5
+    assert pool.judgement.other_weight > 0.2
+    assert pool.judgement.preserved_neighbors < 0.5
 
 
 def test_plans_that_explain_less_count_less(X):
@@ -160,13 +160,13 @@ def test_plans_of_one_pair_of_distances(X):
 
 def test_the_probability_grows_with_what_is_explained_and_preserved():
     explained, preserved = np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 5))
-    found = np.vectorize(matching_probability)(explained, preserved, 0.0)
+    found = np.vectorize(lambda *shares: Judgement(*shares, 0.0).probability)(explained, preserved)
     assert (np.diff(found, axis=0) > 0).all()
     assert (np.diff(found, axis=1) > 0).all()
     assert found[0, 0] < 0.05
     assert found[-1, -1] > 0.95
-    assert matching_probability(1.0, 1.0, 1.0) == 0
-    assert matching_probability(1.0, 1.0, 0.5) == pytest.approx(found[-1, -1] / 2)
+    assert Judgement(1.0, 1.0, 1.0).probability == 0
+    assert Judgement(1.0, 1.0, 0.5).probability == pytest.approx(found[-1, -1] / 2)
 
 
 def test_epsilon_grows_with_the_misfit_within_bounds():
