@@ -146,10 +146,9 @@ def ours(task: Task, matcher: GWMatcher, pairs: tuple[Array, Array] | None) -> F
     for name, right in correct(task, matcher.match()).items():
         if 0 < right.mean() < 1:
             figures |= trust(right, matcher.confidence_, name)
-    metrics = [str(metric) for metric in matcher.metric_]
     return {
         "seconds": seconds, "margin": matcher.margin_, "epsilon": matcher.epsilon_,
-        "metric": metrics, "value": matcher.gw_value_, **figures,
+        "probability": matcher.matching_probability_, "value": matcher.gw_value_, **figures,
     }  # fmt: skip
 
 
