@@ -127,14 +127,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         `fit` warns. It was calibrated on problems with known pairs, where right means that at most
         .15 of all rows are nearer to a translated row than its true match, and wrong .3 and more.
     margin_ : float
-        Relative margin between the best matching and the best matching that differs in nine tenths
+        Relative margin between the best matching and the best matching that differs in 85 %
         of its mass: the difference of their discrepancies over the discrepancy of the best
         matching, on up to 2000 rows. It is 0 for symmetric domains.
     diagnostics_ : dict of str to float
         "explained", the share of the discrepancy of the product coupling that the plan removes;
         "preserved_neighbors", the share of nearest neighbours (5, or a sixtieth of the rows) that
         it matches with nearest neighbours; "other_weight", the weight that a plan which differs in
-        nine tenths of its mass has in the average, relative to the best plan.
+        85 % of its mass has in the average, relative to the best plan.
     confidence_ : array of shape (n,)
         Confidence in the match of each row of the first domain, between 0 and 1. It is high where
         the mass of the row goes near its match and returns near the row, and where the

@@ -64,7 +64,7 @@ class PoolSettings:
     """
 
     temperature: float = 0.02
-    other_distance: float = 0.9
+    other_distance: float = 0.85
     neighbors: tuple[int, float] = (5, 1 / 60)
     reg: float = 0.015
     min_reg: float = 3e-4

@@ -204,9 +204,10 @@ def test_a_verbose_fit_prints_each_step(quick, copies, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_an_average_is_announced(quick, copies, capsys):
-    noise = np.random.default_rng(0).normal(size=(40, 3))
-    quick(verbose=1, metric="auto").fit(copies.X, noise)
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
+def test_an_average_is_announced(quick, capsys):
+    X, Y = np.random.default_rng(0).normal(size=(2, 100, 5))
+    quick(verbose=1, metric="auto").fit(X, Y)
     assert "[GWMatcher] average of the plans" in capsys.readouterr().out.splitlines()
 
 
