@@ -210,17 +210,16 @@ def _couplings(
         epsilon=epsilon, start=PartialPlan(pool.best, *at), unbalanced=options.unbalanced,
         mass=options.mass, seed=seed, device=options.device, settings=settings.coupling,
     )  # fmt: skip
-    coupled = _Coupled.of(domains, result)
-    if not options.refine:
-        return [coupled], pool.judgement
-    progress.say("refinement")
-    refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
-    couplings = [coupled]
-    if refined.result is not result:
-        couplings.append(_Coupled.of(refined.domains, refined.result))
+    couplings = [_Coupled.of(domains, result)]
+    if options.refine:
+        progress.say("refinement")
+        refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
+        if refined.result is not result:
+            couplings.append(_Coupled.of(refined.domains, refined.result))
     distances, plan = PoolDistances.between(Dx, Dy, settings=settings.pool), couplings[-1].plan
     judgement = pool.judgement._replace(
-        explained=distances.explained(plan), preserved_neighbors=distances.preserved(plan)
+        explained=distances.explained(plan / plan.sum()),
+        preserved_neighbors=distances.preserved(plan),
     )
     if options.average and judgement.preserved_neighbors < settings.min_preserved:
         progress.say("average of the plans")
