@@ -33,6 +33,7 @@ from skgw.metrics import foscttm, label_transfer_accuracy
 AUTOMATIC = "GWMatcher()"
 FIXED = "euclidean", "cosine", "geodesic"  # metrics of GWMatcher
 BASELINES = "POT entropic", "POT exact", "TLB"  # of Euclidean distances, same rows only
+METHODS = AUTOMATIC, *FIXED, *BASELINES
 RIGHT, WRONG = 0.15, 0.3  # FOSCTTM below and above which a matching counts as right and wrong
 COLUMNS = {
     "s": ("seconds", 1),
@@ -140,22 +141,17 @@ def by_family(rows: Rows, figure: str = "foscttm") -> list[list[str]]:
     for cell, found in rows:
         methods = values.setdefault((cell["protocol"], cell["family"]), {})
         methods.setdefault(cell["method"], []).append(float(found[figure]))
-    names = method_names(rows)
     lines = [
-        [*labels, *(_mean(methods.get(name, [])) for name in names)]
+        [*labels, *(_mean(methods.get(name, [])) for name in METHODS)]
         for labels, methods in sorted(values.items())
     ]
     for protocol in sorted({labels[0] for labels in values}):
         parts = [methods for labels, methods in values.items() if labels[0] == protocol]
         lines.append([
             protocol, "mean of all problems",
-            *(_mean([x for part in parts for x in part.get(name, [])]) for name in names),
+            *(_mean([x for part in parts for x in part.get(name, [])]) for name in METHODS),
         ])  # fmt: skip
     return lines
-
-
-def method_names(rows: Rows) -> list[str]:
-    return list(dict.fromkeys(cell["method"] for cell, _ in rows))
 
 
 def _mean(values: Sequence[float]) -> str:
@@ -166,7 +162,7 @@ def verdicts(rows: Rows) -> list[list[str]]:
     """Right and wrong matchings of each method and protocol, and how the estimator judged them."""
     lines = []
     for protocol in (SAME, DISJOINT):
-        for method in method_names(rows):
+        for method in METHODS:
             found = [
                 figures
                 for cell, figures in rows
@@ -198,7 +194,7 @@ def _verdict(found: list[Figures]) -> list[str]:
 
 
 TABLES = {
-    "families": Table(["protocol", "family", AUTOMATIC, *FIXED, *BASELINES], by_family),
+    "families": Table(["protocol", "family", *METHODS], by_family),
     "verdicts": Table(
         [
             "protocol", "method", "FOSCTTM", "right", "wrong", "AUROC of the probability",
@@ -214,8 +210,7 @@ def main() -> None:
     options.add_argument("--data", type=Path, required=True, help="folder with load.py")
     options.add_argument("--rows", type=int, default=300, help="of either domain (default 300)")
     options.add_argument("--protocols", nargs="+", choices=(SAME, DISJOINT), default=[SAME])
-    names = [AUTOMATIC, *FIXED, *BASELINES]
-    options.add_argument("--methods", nargs="+", choices=names, default=names, metavar="NAME")
+    options.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
     options.add_argument("--problems", nargs="+", metavar="NAME", help="default: all")
     args = options.parse_args()
     cells: list[Cell] = [

@@ -81,8 +81,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         in proportion to the discrepancy of the best matching.
     n_init : int, default=16
         Number of starts under the metric itself on up to 300 rows, besides three starts under
-        each metric that "auto" averages. If the matching may be wrong, all
-        rows that are coupled are tried.
+        each metric that "auto" averages. If "auto" is not sure of the matching, all rows that are
+        coupled are tried, too.
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows.
@@ -99,9 +99,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     refine : bool, default=True
         Refine the plan with saturated (local) distances, which two domains often share even where
         global distances differ, and with an orthogonal map of features where it preserves more
-        neighbours. If the plan then preserves less than half of the nearest neighbours, or the
-        matching may be wrong, the plan is the average of the plans of all metrics and starts.
-        Applies only if `epsilon`, `unbalanced` and `mass` are None.
+        neighbours. If the refined plan of "auto" preserves less than two fifths of the nearest
+        neighbours, it is replaced by the average of the plans of all metrics and starts. Applies
+        only if `epsilon`, `unbalanced` and `mass` are None.
     transformer_x, transformer_y : transformer or None, default=None
         Cloned and fitted to the features of either domain before distances are computed.
         Translated rows have the features before the transformation.
