@@ -189,7 +189,6 @@ def geodesic_space(
     n_neighbors: int,
     rng: np.random.RandomState,
     *,
-    hops: bool = False,
     max_anchors: int = MAX_ANCHORS,
     weights: Array | None = None,
 ) -> GeodesicSpace:
@@ -202,8 +201,6 @@ def geodesic_space(
         Neighbours that each point is linked to; at most n - 1 are used.
     rng : RandomState
         Source of the random subset of anchors.
-    hops : bool, default=False
-        If True, every edge has length 1. If False, an edge has its Euclidean length.
     max_anchors : int, default=2048
         Largest number of anchors.
     weights : array of shape (n,), optional
@@ -213,11 +210,10 @@ def geodesic_space(
     k = min(n_neighbors, len(X) - 1)
     graph = connected_neighbors(points, k)
     anchors = choose_anchors(len(X), rng, max_anchors, weights)
-    edge_length = "hops" if hops else "weight"
-    matrix = graph_distances(graph, edge_length=edge_length, sources=anchors).T
+    matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
     matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
     return GeodesicSpace(
-        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k, hops=hops
+        matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k
     )
 
 

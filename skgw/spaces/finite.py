@@ -31,7 +31,6 @@ Array = NDArray[Any]
 Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
 
-DUPLICATE_TOLERANCE = 1e-3  # of the mean distance to the neighbours; covers float32 rounding
 
 
 class Space(ABC):
@@ -255,7 +254,6 @@ class GeodesicSpace(MatrixSpace):
     points: Annotated[Array, Numbers("n", "d")]  # relative to `origin`
     origin: Annotated[Array, Numbers("d")]
     n_neighbors: Annotated[int, Count(at_most="n")]
-    hops: bool = False  # every edge has length 1
 
     @property
     def n_columns(self) -> int:
@@ -273,9 +271,6 @@ class GeodesicSpace(MatrixSpace):
     def from_new(self, X: Array) -> Array:
         """Compute distances from features (len(X), d) to all anchors."""
         lengths, index = self._neighbors.kneighbors(X - self.origin)
-        if self.hops:  # a training point has no hop to itself
-            apart = lengths > DUPLICATE_TOLERANCE * lengths.mean(1, keepdims=True)
-            lengths = apart.astype(lengths.dtype)
         out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):
             np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)
