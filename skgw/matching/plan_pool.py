@@ -196,7 +196,8 @@ def _gaps(
     """How much less is explained by the product coupling, and other matchings that were found."""
     best = int(explained.argmax())
     yield float(explained[best])
-    far = 0.5 * np.abs(plans - plans[best]).sum((1, 2)) > settings.other_distance
+    distances = np.array([0.5 * np.abs(plan - plans[best]).sum() for plan in plans])
+    far = distances > settings.other_distance
     if far.any():
         yield float(explained[best] - explained[far].max())
     if result.starts is not None:  # of which only the best plan is known, the first of the pool

@@ -32,7 +32,6 @@ Index = NDArray[np.intp]
 Metric = str | Callable[..., float]
 
 
-
 class Space(ABC):
     """The training rows of one domain and their distances."""
 
