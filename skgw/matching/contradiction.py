@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skgw.exceptions import warn_user
-from skgw.matching.plan_pool import PlanPool, PoolSettings, solve_distances
+from skgw.matching.plan_pool import PlanPool, solve_distances
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains
 from skgw.solvers.problems import plan_cost
 
 N_STARTS = 4  # of the matching without the pairs
+RESOLUTION = 2e-3  # discrepancy, relative to the mean squared distance, that is left by epsilon
 
 
 class PairCosts(NamedTuple):
@@ -35,9 +36,9 @@ class PairCosts(NamedTuple):
     without_pairs: float
     kept: float
 
-    def contradict(self, min_misfit: float = PoolSettings().min_misfit) -> bool:
+    def contradict(self) -> bool:
         """Whether the pairs double the discrepancy, and lose most of their mass without a term."""
-        doubled = self.with_pairs + min_misfit > 2 * (self.without_pairs + min_misfit)
+        doubled = self.with_pairs + RESOLUTION > 2 * (self.without_pairs + RESOLUTION)
         return doubled and self.kept < 0.5
 
 
