@@ -73,6 +73,8 @@ def left_out(matchings: Judged) -> Array:
 
 def scores(rows: Rows) -> list[list[str]]:
     matchings = judged(rows)
+    if not len(matchings.X):
+        return []
     probability = left_out(matchings)
     lines = []
     for name in (*np.unique(matchings.protocols), "both"):
@@ -89,6 +91,8 @@ def scores(rows: Rows) -> list[list[str]]:
 def reliability(rows: Rows) -> list[list[str]]:
     """Share of right matchings in bins of the probability of families that were left out."""
     matchings = judged(rows)
+    if not len(matchings.X):
+        return []
     probability = left_out(matchings)
     lines = []
     for low, high in itertools.pairwise(BINS):

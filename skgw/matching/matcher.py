@@ -123,7 +123,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     epsilon_ : float
         Entropic regularisation of `plan_`. After refinement it is relative to saturated distances.
     matching_probability_ : float
-        Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.3
+        Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.2
         `fit` warns. It was calibrated on problems with known pairs, where right means that at most
         .15 of all rows are nearer to a translated row than its true match, and wrong .3 and more.
     margin_ : float
@@ -243,7 +243,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Warns
         -----
         AmbiguousMatchingWarning
-            If `matching_probability_` is below 0.3.
+            If `matching_probability_` is below 0.2.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         UserWarning

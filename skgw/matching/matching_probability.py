@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.9, 11.0, 5.0  # in logarithms of odds
-WARNING_PROBABILITY = 0.3  # below it a matching counts as ambiguous
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.2, 10.6, 2.8  # in logarithms of odds
+WARNING_PROBABILITY = 0.2  # below it a matching counts as ambiguous
 SURE_PROBABILITY = 0.5  # below it more rows are searched
 HOPELESS_PROBABILITY = 0.1  # below it no precise coupling is tried
 
