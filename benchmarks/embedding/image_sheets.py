@@ -7,7 +7,9 @@ InfoGAN generator of Chen et al. and total variation. "paper" is Bunne et al. (2
 beta = 10, uniform batches, normal noise, random weights. "smoothest cloud" has no adversary and
 begins at the smoothest of all rotations of the principal coordinates. "64 anchors" and "512
 anchors" know the images of so many training rows. The others know 512 and have a style set:
-training images as they are, or in another style, in which the 512 images are known then.
+training images as they are, or in another style, in which the 512 images are known then. "style of
+another set" knows no image, and has a style set of images of the archive `--style`; its samples are
+compared with images of this archive, and its distances with those of the training images.
 
 Measures are taken on samples as they are generated, in the hidden layer of a classifier of training
 images in the style of the variant; the rows "after the map" are measured after the orthogonal map
@@ -29,6 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import grey_dilation
+from scipy.spatial.distance import cdist
 
 from benchmarks.common import Figures, parser, print_figures, run, seeds, summary
 from benchmarks.embedding.image_splits import (
@@ -50,6 +53,7 @@ from skgw.embedding import (
     StyleSet,
     paper_settings,
 )
+from skgw.metrics import distance_distribution_error
 from skgw.nn.networks import OUTPUT_ACTIVATIONS
 
 Array = NDArray[Any]
@@ -62,9 +66,9 @@ MOMENTS = 0.0, 0.1, 0.25, 0.5, 1.0  # shares of the training at which images are
 TV, ANCHOR_WEIGHT, STYLE_WEIGHT = 0.02, 10.0, 0.02  # weights of the penalties
 LEARNING_RATE = 5e-4  # of all variants
 PAPER, SMOOTHEST, WITH_STYLE = "paper", "smoothest cloud", "512 anchors, style set"
-BOLD, INVERTED = "bold", "inverted"
+BOLD, INVERTED, ANOTHER = "bold", "inverted", "style of another set"
 N_ANCHORS = {"64 anchors": 64, "512 anchors": 512, WITH_STYLE: 512, INVERTED: 512, BOLD: 512}
-VARIANTS = PAPER, SMOOTHEST, *N_ANCHORS, NORMAL, HELD_OUT
+VARIANTS = PAPER, SMOOTHEST, *N_ANCHORS, ANOTHER, NORMAL, HELD_OUT
 COLUMNS = {
     "updates": ("updates", 0),
     "process time, s": ("seconds", 0),
@@ -123,7 +127,14 @@ class Album:
 
 
 def make_model(
-    variant: str, seed: int, images: Split, album: Album, *, updates: int, activation: str
+    variant: str,
+    seed: int,
+    images: Split,
+    album: Album,
+    style: Array | None,
+    *,
+    updates: int,
+    activation: str,
 ) -> Any:
     if variant == PAPER:
         settings = paper_settings(BETA)
@@ -146,6 +157,8 @@ def make_model(
     if variant in (WITH_STYLE, INVERTED, BOLD):
         examples = styled(images.train[-N_EXAMPLES:])
         settings["penalties"].set_params(style_set=StyleSet(examples, weight=STYLE_WEIGHT))
+    if variant == ANOTHER:
+        settings["penalties"].set_params(style_set=StyleSet(style, weight=STYLE_WEIGHT))
     settings["penalties"].set_params(terms=album)
     return GWGenerativeEmbedding(
         images.train.shape[1], output_shape=images.shape, max_iter=updates, random_state=seed,
@@ -158,7 +171,9 @@ def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: An
     """Of a variant's samples, or of those that it is compared with."""
     images = split(args.path, settings["rows"], seed)
     style = partial(in_style, variant=variant, shape=images.shape)
-    judge, test = Judge(style(images.train), images.classes), style(images.test)
+    others = split(args.style, settings["rows"], seed) if variant == ANOTHER else None
+    judged = others or images
+    judge, test = Judge(style(judged.train), judged.classes), style(judged.test)
     if variant in (NORMAL, HELD_OUT):
         normal = normal_samples(images.train, N_MEASURED, seed)
         samples = normal if variant == NORMAL else images.other
@@ -166,7 +181,7 @@ def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: An
         return judge.measure(samples.astype(np.float32), test)
     album = Album(settings["max_iter"])
     model = make_model(
-        variant, seed, images, album,
+        variant, seed, images, album, others and others.train[-N_EXAMPLES:],
         updates=settings["max_iter"], activation=settings["activation"],
     )  # fmt: skip
     start = time.process_time()
@@ -176,6 +191,9 @@ def measure(variant: str, seed: int, *, args: argparse.Namespace, **settings: An
     show(args, variant, samples, album.rows)
     figures = {"seconds": seconds, "updates": model.n_iter_, "divergence": model.gw_divergence_}
     figures |= judge.measure(samples, test)
+    if variant == ANOTHER:
+        theirs, ours = cdist(images.test, images.test), cdist(samples, samples)
+        figures["distances"] = distance_distribution_error(theirs, ours)
     if variant in (PAPER, SMOOTHEST):
         moved = in_place(model, samples).astype(np.float32)
         after = judge.measure(moved, test)
@@ -219,6 +237,7 @@ def main() -> None:
         {**shared, "variant": variant, "seed": seed}
         for seed in seeds(args)
         for variant in args.variants
+        if variant != ANOTHER or args.style is not None
     ]
     print_figures(run(cells, partial(measure, args=args), args), ["data", "variant"], COLUMNS)
 
@@ -236,6 +255,7 @@ def _options() -> argparse.Namespace:
     options.add_argument(
         "--activation", choices=OUTPUT_ACTIVATIONS, default="identity", help="of the generator"
     )
+    options.add_argument("--style", type=Path, help="archive for the style of another set")
     options.add_argument("--sheets", type=Path, help="folder of the pictures")
     return options.parse_args()
 

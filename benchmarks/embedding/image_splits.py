@@ -41,7 +41,7 @@ class Split:
     shape: tuple[int, int, int]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def split(archive: Path, rows: int, seed: int, *, grey: bool = False) -> Split:
     X, y, shape = load_images(archive, split="train")
     if grey:
