@@ -88,10 +88,11 @@ class LabelsAsDomainWarning(UserWarning):
 
 
 class AmbiguousMatchingWarning(UserWarning):
-    """Several different matchings of the two domains have nearly the same cost.
+    """The matching of two domains may be wrong.
 
-    The distances do not determine the matching, for instance if a domain is symmetric. Anchor
-    pairs, passed as ``fit(X, y, pairs=...)``, select one of the matchings.
+    The distances do not determine the matching, for instance if a domain is symmetric, or do not
+    agree between the domains. Anchor pairs, passed as ``fit(X, y, pairs=...)``, select one of the
+    matchings.
 
     Examples
     --------

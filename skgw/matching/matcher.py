@@ -124,8 +124,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Entropic regularisation of `plan_`. After refinement it is relative to saturated distances.
     matching_probability_ : float
         Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.2
-        `fit` warns. It was calibrated on problems with known pairs, where right means that at most
-        .15 of all rows are nearer to a translated row than its true match, and wrong .3 and more.
+        `fit` warns. It was calibrated on problems with known pairs and ``metric="auto"``, where
+        right means that at most .15 of all rows are nearer to a translated row than its true match,
+        and wrong .3 and more. With another metric, or if domains share a part of their rows only,
+        it is less reliable.
     margin_ : float
         Relative margin between the best matching and the best matching that differs in 85 %
         of its mass: the difference of their discrepancies over the discrepancy of the best
