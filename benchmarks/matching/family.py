@@ -2,13 +2,17 @@
 
     python -m benchmarks.matching.family --data FOLDER --protocols "same rows" "disjoint rows"
 
-`problems.py` says what the folder holds. Seeds draw the rows and their order. With "same rows" both
-domains have the same objects; with "disjoint rows" no object is in both, and translations of
-held-out pairs are scored. FOSCTTM and the top-1 rate are of translated rows, means of both
-directions; *cosine* is between the translated row and the true match, from the mean of the domain;
-*labels* are transferred by 5 neighbours. A matching is right below a FOSCTTM of .15 and wrong above
-.3. *Probability* is `matching_probability_`.
-*AUROC of rows* tells rows whose true match is among the nearest 15 % from others, by `confidence_`.
+`problems.py` has the problems; the folder adds more. Seeds draw rows and their order. With "same
+rows" both domains have the same objects, up to those that a problem leaves out of one of them; with
+"disjoint rows" no object is in both, and translations of held-out pairs are scored. FOSCTTM and the
+top-1 rate are of translated rows that have a match, means of both directions; *cosine* is between
+the translated row and the true match, from the mean of the domain; *labels* are transferred by 5
+neighbours. A matching is right below a FOSCTTM of .15 and wrong above .3. *Probability* is
+`matching_probability_`. *AUROC of rows* tells rows whose true match is among the nearest 15 % from
+others, by `confidence_`.
+
+"centres" (`centres.py`) is scored between unit rows, as in its source, and once more between
+features, by the mean of the nearest fitted rows. "SCOT" (`scot.py`) has ten seconds for a problem.
 """
 
 from __future__ import annotations
@@ -21,9 +25,12 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import pairwise_distances, roc_auc_score
+from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.common import Cell, Figures, Rows, parser, print_figures, run, seeds
+from benchmarks.matching.centres import CentreMatcher
 from benchmarks.matching.problems import DISJOINT, MIN_ROWS, SAME, Array, Split, named, split
+from benchmarks.matching.scot import Tuned, self_tuned
 from benchmarks.tables import Table
 from benchmarks.translation.matching import baseline
 from skgw import GWMatcher
@@ -32,7 +39,10 @@ from skgw.metrics import foscttm, label_transfer_accuracy
 
 AUTOMATIC = "GWMatcher()"
 FIXED = "euclidean", "cosine", "geodesic"  # metrics of GWMatcher
-BASELINES = "POT entropic", "POT exact", "TLB"  # of Euclidean distances, same rows only
+EUCLIDEAN = "POT entropic", "POT exact", "TLB"  # baselines of Euclidean distances
+CENTRES, SCOT = "centres", "SCOT"
+PLANS = *EUCLIDEAN, SCOT  # baselines that translate no new rows: same rows only
+BASELINES = *PLANS, CENTRES
 METHODS = AUTOMATIC, *FIXED, *BASELINES
 RIGHT, WRONG = 0.15, 0.3  # FOSCTTM below and above which a matching counts as right and wrong
 COLUMNS = {
@@ -54,11 +64,18 @@ def measure(
     rows: int,
     seed: int,
     *,
-    folder: Path,
+    folder: Path | None,
 ) -> Figures:
     parts = split(named(folder)[problem], protocol, rows, seed)
     start = time.process_time()
-    if method in BASELINES:
+    if method == CENTRES:
+        return of_centres(parts, seed)
+    if method == SCOT:
+        plan, *tuned = self_tuned(parts.X, parts.Y)
+        seconds = time.process_time() - start
+        names = (name for name in Tuned._fields if name != "plan")
+        return {"seconds": seconds, **of_plan(parts, plan), **dict(zip(names, tuned, strict=True))}
+    if method in EUCLIDEAN:
         Dx, Dy = (pairwise_distances(Z) for Z in (parts.X, parts.Y))
         plan = baseline(method, *(D / np.sqrt(np.mean(D**2)) for D in (Dx, Dy)), seed)
         figures = of_plan(parts, plan)
@@ -88,9 +105,37 @@ def of_plan(parts: Split, plan: Array) -> Figures:
     """Figures of a plan between the same rows; entries that are not finite have no mass."""
     assert parts.matches is not None
     plan = np.nan_to_num(plan, nan=0.0, posinf=0.0) + 1e-300
-    forth = plan @ parts.Y / plan.sum(1, keepdims=True)
-    back = (plan.T @ parts.X / plan.sum(0)[:, None])[parts.matches]
+    matched = parts.matches >= 0
+    forth = (plan @ parts.Y / plan.sum(1, keepdims=True))[matched]
+    back = (plan.T @ parts.X / plan.sum(0)[:, None])[parts.matches[matched]]
     return {**quality(parts, forth, back), **labels_of(parts, plan)}
+
+
+def of_centres(parts: Split, seed: int) -> Figures:
+    """Figures between unit rows; `foscttm_features` is of the mean of the nearest fitted rows."""
+    start = time.process_time()
+    matcher = CentreMatcher(seed).fit(parts.X, parts.Y)
+    seconds = time.process_time() - start
+    forth = matcher.translate(parts.test_x)
+    back = matcher.translate(parts.test_y, domain="y")
+    unit_x, unit_y = matcher.unit_x, matcher.unit_y
+    in_units = parts._replace(test_x=unit_x(parts.test_x), test_y=unit_y(parts.test_y))
+    projected = (
+        mean_of_nearest(forth, unit_y(parts.Y), parts.Y),
+        mean_of_nearest(back, unit_x(parts.X), parts.X),
+    )
+    return {
+        "seconds": seconds,
+        **quality(in_units, forth, back),
+        **labels_of(parts, matcher.plan),
+        "foscttm_features": quality(parts, *projected)["foscttm"],
+    }
+
+
+def mean_of_nearest(translated: Array, units: Array, rows: Array) -> Array:
+    """Mean (t, q) of the five rows (m, q) whose unit rows (m, r) are nearest to translated ones."""
+    search = NearestNeighbors(n_neighbors=5).fit(units)
+    return rows[search.kneighbors(translated, return_distance=False)].mean(1)
 
 
 def quality(parts: Split, forth: Array, back: Array) -> Figures:
@@ -132,24 +177,26 @@ def trust(parts: Split, translated: Array, confidence: Array) -> Figures:
     right = (np.diag(D)[:, None] > D).mean(1) < RIGHT
     if right.all() or not right.any():
         return {}
-    return {"auroc": float(roc_auc_score(right, confidence))}
+    return {"auroc": float(roc_auc_score(right, confidence[parts.matches >= 0]))}
 
 
-def by_family(rows: Rows, figure: str = "foscttm") -> list[list[str]]:
+def by_family(
+    rows: Rows, names: Sequence[str] = METHODS, figure: str = "foscttm"
+) -> list[list[str]]:
     """Mean of a figure for each family and protocol, a column for each method."""
     values: dict[tuple[str, str], dict[str, list[float]]] = {}
     for cell, found in rows:
         methods = values.setdefault((cell["protocol"], cell["family"]), {})
         methods.setdefault(cell["method"], []).append(float(found[figure]))
     lines = [
-        [*labels, *(_mean(methods.get(name, [])) for name in METHODS)]
+        [*labels, *(_mean(methods.get(name, [])) for name in names)]
         for labels, methods in sorted(values.items())
     ]
     for protocol in sorted({labels[0] for labels in values}):
         parts = [methods for labels, methods in values.items() if labels[0] == protocol]
         lines.append([
             protocol, "mean of all problems",
-            *(_mean([x for part in parts for x in part.get(name, [])]) for name in METHODS),
+            *(_mean([x for part in parts for x in part.get(name, [])]) for name in names),
         ])  # fmt: skip
     return lines
 
@@ -193,8 +240,13 @@ def _verdict(found: list[Figures]) -> list[str]:
     ]
 
 
+def _of_families(names: Sequence[str]) -> Table:
+    return Table(["protocol", "family", *names], functools.partial(by_family, names=names))
+
+
 TABLES = {
-    "families": Table(["protocol", "family", *METHODS], by_family),
+    "families": _of_families([AUTOMATIC, *FIXED, *EUCLIDEAN]),
+    "baselines": _of_families([AUTOMATIC, *BASELINES]),
     "verdicts": Table(
         [
             "protocol", "method", "FOSCTTM", "right", "wrong", "AUROC of the probability",
@@ -207,7 +259,7 @@ TABLES = {
 
 def main() -> None:
     options = parser(__doc__ or "", "family", TABLES)
-    options.add_argument("--data", type=Path, required=True, help="folder with load.py")
+    options.add_argument("--data", type=Path, help="folder with load.py, which adds problems")
     options.add_argument("--rows", type=int, default=300, help="of either domain (default 300)")
     options.add_argument("--protocols", nargs="+", choices=(SAME, DISJOINT), default=[SAME])
     options.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
@@ -223,7 +275,7 @@ def main() -> None:
         for protocol in args.protocols
         for method in args.methods
         if not args.problems or problem.name in args.problems
-        if protocol == SAME or (len(problem.A) >= 3 * MIN_ROWS and method not in BASELINES)
+        if protocol == SAME or (len(problem.A) >= 3 * MIN_ROWS and method not in PLANS)
     ]  # fmt: skip
     rows = run(cells, functools.partial(measure, folder=args.data), args)
     print_figures(rows, ["protocol", "problem", "method"], COLUMNS)
