@@ -165,9 +165,9 @@ def test_plans_that_count():
 @pytest.mark.parametrize("method", [family.CENTRES, family.SCOT])
 def test_baselines_have_the_figures_of_the_tables(method):
     name = "scikit-learn/linnerud"
-    figures = family.measure(name, "tables", SAME, method, 300, 0, folder=None)
+    figures = family.measure(name, "tabular", SAME, method, 300, 0, folder=None)
     assert 0 <= figures["foscttm"] <= 1
-    cell = {"problem": name, "family": "tables", "protocol": SAME, "method": method, "seed": 0}
+    cell = {"problem": name, "family": "tabular", "protocol": SAME, "method": method, "seed": 0}
     table = family.TABLES["baselines"]
     for line in table.lines([(cell, figures)]):
         assert line[table.header.index(method)] == f"{figures['foscttm']:.3f}"

@@ -12,6 +12,7 @@ Dar, "mini-vec2vec", arXiv 2510.02348. "Rosetta", arXiv 2610.09411.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,16 @@ class CentreMatcher:
         rng = np.random.default_rng(self.random_state)
         self.unit_x, self.unit_y = UnitRows(X), UnitRows(Y)
         U, V = self.unit_x(X), self.unit_y(Y)
+
+        def half_step(R: Array) -> Array:
+            return (R + polar(U.T @ nearest(U @ R @ V.T) @ V)) / 2
+
+        def full_step(R: Array) -> Array:
+            return U.T @ assigned(U @ R @ V.T) @ V
+
         R = polar(cross_covariance(U, V, rng))
-        R = refined(R, lambda R: (polar(U.T @ nearest(U @ R @ V.T) @ V) + R) / 2, MAX_NEAREST_STEPS)
-        R = refined(R, lambda R: U.T @ assigned(U @ R @ V.T) @ V, MAX_ASSIGNMENT_STEPS)
+        R = refined(R, half_step, MAX_NEAREST_STEPS)
+        R = refined(R, full_step, MAX_ASSIGNMENT_STEPS)
         self.rotation, self.plan = R, assigned(U @ R @ V.T)
         return self
 
@@ -126,8 +134,8 @@ def polar(M: Array) -> Array:
     return U @ Vt
 
 
-def refined(R: Array, step: Any, max_steps: int) -> Array:
-    """Polar factors of repeated steps, until the rotation stays."""
+def refined(R: Array, step: Callable[[Array], Array], max_steps: int) -> Array:
+    """The polar factor after each step is the next rotation, until the rotation stays."""
     for _ in range(max_steps):
         previous, R = R, polar(step(R))
         if np.linalg.norm(R - previous) < 1e-4 * np.linalg.norm(R):

@@ -1,8 +1,9 @@
 """Paired problems of many families, as parts that a matching is fitted to and scored on.
 
-Simulated views and data sets of scikit-learn are always there. A folder may add problems: it has a
-module ``load.py`` with a function ``view_pairs``, which yields problems (name, A, B,
-labels, family, kind): row i of A belongs to row i of B, and kind is "features" or "distances".
+Simulated views and data sets of scikit-learn are always there. A folder adds problems: it has a
+module ``load.py`` with a function ``view_pairs``, which yields problems (name, A, B, labels,
+family, kind): row i of A belongs to row i of B, and kind is "features" or "distances". Problems of
+one data set have one family, so that a model of other families has not seen the data set.
 """
 
 from __future__ import annotations
@@ -96,14 +97,14 @@ class Split(NamedTuple):
     matches: Array | None
 
 
-def problems(folder: Path | None = None, families: list[str] | None = None) -> Iterator[Problem]:
-    """All problems of features, of some families or of all; those of the folder if there is one."""
+def problems(folder: Path | None = None) -> Iterator[Problem]:
+    """Problems of features of the folder, if there is one, and those that need no folder."""
     if folder is not None:
-        for pair in _loader(folder).view_pairs(families, "features", max_rows=2000):
+        for pair in _loader(folder).view_pairs(kinds="features", max_rows=2000):
             yield Problem(pair.name, pair.family, pair.A, pair.B, pair.labels)
-    for problem in (*simulated(), *digits(), *tables()):
-        if families is None or problem.family in families:
-            yield problem
+    yield from simulated()
+    yield from digits()
+    yield from tables()
 
 
 @cache
@@ -114,8 +115,8 @@ def named(folder: Path | None) -> dict[str, Problem]:
 def simulated() -> Iterator[Problem]:
     """Simulated views at two levels of noise.
 
-    Objects of the kind "densities" have no matches. Trees of other densities are trajectories with
-    edges of which half of the objects is missing in one view.
+    The kind "densities" is left out, since its objects have no matches that could be scored. Half of
+    the objects of some clusters, or edges, are missing in one view of the problems of other shares.
     """
     for noise in NOISE:
         for kind, family in SIMULATED.items():
@@ -166,7 +167,7 @@ def digits() -> Iterator[Problem]:
     }
     for name, both in views.items():
         A, B = (Z.reshape(len(X), -1) for Z in both)
-        yield Problem(f"scikit-learn/digits/{name}", "digits", A, B, labels)
+        yield Problem(f"scikit-learn/digits/{name}", "image_digits", A, B, labels)
 
 
 def _rotated(Z: Array) -> Array:
@@ -188,9 +189,9 @@ def tables() -> Iterator[Problem]:
             order = np.random.default_rng(draw).permutation(Z.shape[1])
             halves = (Z[:, half] for half in np.array_split(order, 2))
             classes = None if name == "diabetes" else labels
-            yield Problem(f"scikit-learn/{name}/halves {draw}", "tables", *halves, classes)
+            yield Problem(f"scikit-learn/{name}/halves {draw}", "tabular", *halves, classes)
     both = (StandardScaler().fit_transform(Z) for Z in load_linnerud(return_X_y=True))
-    yield Problem("scikit-learn/linnerud", "tables", *both, None)
+    yield Problem("scikit-learn/linnerud", "tabular", *both, None)
 
 
 @cache
