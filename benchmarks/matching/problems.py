@@ -115,8 +115,8 @@ def named(folder: Path | None) -> dict[str, Problem]:
 def simulated() -> Iterator[Problem]:
     """Simulated views at two levels of noise.
 
-    The kind "densities" is left out, since its objects have no matches that could be scored. Half of
-    the objects of some clusters, or edges, are missing in one view of the problems of other shares.
+    The kind "densities" is left out, since its rows have no matches that could be scored. Problems
+    of other shares lack half of the objects of some clusters, or edges, in one view.
     """
     for noise in NOISE:
         for kind, family in SIMULATED.items():
