@@ -6,7 +6,14 @@ import pytest
 from benchmarks.matching import family
 from benchmarks.matching.centres import CentreMatcher, assigned, nearest, polar
 from benchmarks.matching.problems import DISJOINT, SAME, Problem, named, split
-from benchmarks.matching.scot import complete, hops, neighborhoods, self_tuned
+from benchmarks.matching.scot import (
+    EPSILONS,
+    complete,
+    entropic_plan,
+    hops,
+    neighborhoods,
+    self_tuned,
+)
 from skgw.metrics import foscttm
 
 PROBLEMS = named(None)
@@ -138,6 +145,21 @@ def test_scot_finds_a_rotated_copy():
     translated = found.plan @ Z[order] / found.plan.sum(1, keepdims=True)
     assert foscttm(translated, Z) < 0.1
     assert (labels[order][found.plan.argmax(1)] == labels).mean() > 0.9
+
+
+def test_scot_takes_the_lowest_distance_of_plans_that_count():
+    X, Y = skewed(40), skewed(40, seed=1)
+    found = self_tuned(X, Y)
+    a = np.full(40, 1 / 40)
+    distances = {}
+    for k in neighborhoods(40):
+        of_k = [entropic_plan(hops(X, k), hops(Y, k), a, a, reg) for reg in EPSILONS[::4]]
+        distances[k] = min(distance for plan, distance in of_k if plan is not None)
+    assert len(distances) > 2
+    assert found.distance == pytest.approx(min(distances.values()))
+    assert found.n_neighbors == min(distances, key=distances.get)
+    assert max(distances.values()) > 1.1 * found.distance
+    assert entropic_plan(hops(X, 5), hops(Y, 5), a, a, 1e-7)[0] is None
 
 
 def test_scot_without_time_knows_nothing():
