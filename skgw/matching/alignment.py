@@ -1,13 +1,12 @@
 """Align two domains: from features or distances to a plan between all rows.
 
-1. Plans between a few hundred rows are found under several metrics and averaged (`plan_pool`), and
-   between more rows if the matching may be wrong.
-2. The reference rows, all or a random part, are coupled from the best plan at a small epsilon
-   (`reference`), and the coupling is refined with saturated distances (`refinement`).
-3. If the metric is "auto" and this coupling preserves few nearest neighbours, it is more precise
-   than the data allow. The average of step 1 is then the plan, and its rows are the reference rows.
-   So it is if step 1 leaves little hope, and no coupling is tried.
-4. The plan is extended to all rows and to new rows (`out_of_sample`).
+1. Plans between a few hundred rows are found under several metrics (`plan_pool`).
+2. If the metric is "auto", each plan is the start of a registration of the rows, and the rotations
+   that may be right are kept (`registered_plan`). If the best one may be wrong, both steps are
+   repeated with more rows. The rotations give the plan of all rows (`registered_extension`).
+3. For another metric, or a plan that is not balanced, the reference rows, all or a random part, are
+   coupled from the best plan at a small epsilon (`reference`). The coupling is refined with
+   saturated distances (`refinement`), and extended to all rows (`out_of_sample`).
 """
 
 from __future__ import annotations
@@ -17,28 +16,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import euclidean_distances
 
 from skgw.base.progress import SILENT, Progress
-from skgw.matching.confidence import row_confidence
+from skgw.matching.confidence import RowExtension, row_confidence
 from skgw.matching.contradiction import pair_costs
-from skgw.matching.matching_probability import (
-    HOPELESS_PROBABILITY,
-    SURE_PROBABILITY,
-    Judgement,
-)
-from skgw.matching.out_of_sample import PlanExtension, extend_reference_plan
+from skgw.matching.matching_probability import SURE_PROBABILITY
+from skgw.matching.out_of_sample import extend_reference_plan
 from skgw.matching.plan_pool import (
     PlanPool,
     PoolDistances,
     PoolSettings,
     PoolSize,
     pool_plans,
-    product_cost,
     sample_rows,
 )
 from skgw.matching.reference import CouplingSettings, PartialPlan, choose_epsilon, couple
 from skgw.matching.refinement import RefinementSettings, refine_coupling
-from skgw.matching.result import Alignment
+from skgw.matching.registered_extension import RegisteredDomain, extend_rotations
+from skgw.matching.registered_plan import (
+    DomainPoints,
+    RegisteredPlan,
+    RegistrationSettings,
+    Rotations,
+    register_pool,
+)
+from skgw.matching.result import Alignment, RowDomain
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import (
     DomainPair,
@@ -47,7 +50,7 @@ from skgw.matching.training_domain import (
 )
 from skgw.solvers import GromovResult
 from skgw.solvers.problems import plan_cost
-from skgw.spaces.finite import Array
+from skgw.spaces.finite import Array, Index
 
 References = tuple[ReferenceDomain, ReferenceDomain]
 
@@ -66,11 +69,8 @@ class MatchingSettings:
         L1 error of the extended plan's marginals up to which it counts as converged.
     pool_size : PoolSize
         Size of the first pool. The next one, if the matching may be wrong, has all reference rows.
-    min_preserved : float
-        Share of nearest neighbours that a coupling must preserve to be preferred to an average.
-    average_reg : float
-        Entropic regularisation of an average, relative to the discrepancy of the product coupling.
     pool : PoolSettings
+    registration : RegistrationSettings
     coupling : CouplingSettings
     refinement : RefinementSettings
     """
@@ -79,9 +79,8 @@ class MatchingSettings:
     max_reference: int = 1000
     max_extension_error: float = 1e-3
     pool_size: PoolSize = field(default_factory=lambda: PoolSize(300))
-    min_preserved: float = 0.4
-    average_reg: float = 0.05
     pool: PoolSettings = field(default_factory=PoolSettings)
+    registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     coupling: CouplingSettings = field(default_factory=CouplingSettings)
     refinement: RefinementSettings = field(default_factory=RefinementSettings)
 
@@ -100,10 +99,9 @@ class AlignmentOptions:
     epsilon, unbalanced, mass
         Parameters of `GWMatcher`.
     refine : bool
-        Whether to refine the coupling.
-    average : bool
-        Whether to search more rows where the matching may be wrong, and to average plans where the
-        coupling is uncertain; of refined couplings.
+        Whether to refine the matching: a rotation gives the plan, or the coupling is refined.
+    register : bool
+        Whether to register the features, and to search more rows where the matching may be wrong.
     check_pairs : bool
         Whether to compare the matching with a matching without the anchor pairs.
     settings : MatchingSettings
@@ -116,7 +114,7 @@ class AlignmentOptions:
     unbalanced: Any = None
     mass: float | None = None
     refine: bool = False
-    average: bool = False
+    register: bool = False
     check_pairs: bool = False
     settings: MatchingSettings = field(default_factory=MatchingSettings)
 
@@ -129,46 +127,63 @@ def align(
     progress: Progress = SILENT,
 ) -> Alignment:
     """Align two domains, and report each step to `progress`."""
-    pool = _pool(pair, side_information, options, seed, progress)
-    couplings, judgement = _couplings(pair, side_information, options, pool, seed, progress)
-    progress.say(
-        "extension to " + " and ".join(str(domain.X.shape[0]) for domain in pair) + " rows"
+    settings = options.settings
+    coordinates = DomainPoints.of(pair, side_information, seed) if options.register else None
+    pool, found = _search(pair, side_information, options, coordinates, seed, progress)
+    start = pool if found is None else found.plans[0]
+    rows = sample_rows(pair, options.n_reference, start.rows)
+    domains = reference_domains(pair, (pair[0].metric, pair[1].metric), rows)
+    extension = "extension to " + " and ".join(str(domain.X.shape[0]) for domain in pair) + " rows"
+    if coordinates is not None and found is not None and options.refine:
+        progress.say(extension)
+        matched = _extend_rotations(pair, domains, coordinates, found, settings)
+    else:
+        couplings = _couplings(
+            domains, side_information, options, pool.misfit, start, seed, progress
+        )
+        progress.say(extension)
+        matched = _extend_couplings(pair, side_information, couplings, settings)
+    distances = PoolDistances.between(
+        *(domain.between() for domain in domains), settings=settings.pool
     )
-    extended = [_extend(pair, side_information, coupled) for coupled in couplings]
-    # Global and local distances reveal different errors.
-    confidence = np.prod([each.confidence for each in extended], axis=0) ** (1 / len(extended))
-    (domains, plan, reg, converged), (extension, error, distances, _) = couplings[-1], extended[-1]
+    judgement = (pool if found is None else found).judgement._replace(
+        explained=distances.explained(matched.plan / matched.plan.sum()),
+        preserved_neighbors=distances.preserved(matched.plan),
+    )
     return Alignment(
-        judgement, pool.margin, reg, domains, extension, distances, plan,
-        value=_discrepancy(domains, plan),
-        confidence=confidence,
-        converged=converged and error < options.settings.max_extension_error,
+        judgement, pool.margin,
+        value=_discrepancy(domains, matched.plan),
         pair_costs=pair_costs(pair, side_information, pool, seed) if options.check_pairs else None,
+        **matched._asdict(),
     )  # fmt: skip
 
 
-def _pool(
+def _search(
     pair: DomainPair,
     side_information: SideInformation,
     options: AlignmentOptions,
+    coordinates: DomainPoints | None,
     seed: int,
     progress: Progress,
-) -> PlanPool:
+) -> tuple[PlanPool, Rotations | None]:
     """A pool of few rows; if it may be wrong, the better of it and a pool of the reference rows."""
     settings = options.settings
-    n_rows = min(options.n_reference, max(x.X.shape[0] for x in pair))
-    pools = []
+    n_rows = min(options.n_reference, settings.max_reference, max(x.X.shape[0] for x in pair))
+    found: list[tuple[PlanPool, Rotations]] = []
     for size in (settings.pool_size, PoolSize(n_rows, n_starts=1)):
         pool = pool_plans(
             pair, side_information, size, options.n_init, seed, settings.pool, progress
         )
-        probability = pool.judgement.probability
+        if coordinates is None:
+            return pool, None
+        progress.say("registration")
+        rotations = register_pool(pair, side_information, coordinates, pool, settings.registration)
+        probability = rotations.judgement.probability
         progress.say(f"right with a probability of {probability:.2f}")
-        pools.append(pool)
-        is_last = n_rows <= settings.pool_size.n_rows or not options.average
-        if is_last or probability >= SURE_PROBABILITY:
+        found.append((pool, rotations))
+        if n_rows <= settings.pool_size.n_rows or probability >= SURE_PROBABILITY:
             break
-    return max(pools, key=lambda pool: pool.judgement.probability)
+    return max(found, key=lambda each: each[1].judgement.probability)
 
 
 class _Coupled(NamedTuple):
@@ -185,73 +200,126 @@ class _Coupled(NamedTuple):
 
 
 def _couplings(
-    pair: DomainPair,
+    domains: References,
     side_information: SideInformation,
     options: AlignmentOptions,
-    pool: PlanPool,
+    misfit: float,
+    start: PlanPool | RegisteredPlan,
     seed: int,
     progress: Progress,
-) -> tuple[list[_Coupled], Judgement]:
-    """The coupling of the reference rows, after a coarser one if it was refined."""
-    settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
-    if options.average and pool.judgement.probability < HOPELESS_PROBABILITY:
-        progress.say("average of the plans")
-        return [_averaged(pair, pool, settings)], pool.judgement
-    rows = sample_rows(pair, options.n_reference, pool.rows)
-    domains = reference_domains(pair, metrics, rows)
+) -> list[_Coupled]:
+    """The coupling of the reference rows, and the refined coupling after it."""
+    settings, rows = options.settings, (domains[0].rows, domains[1].rows)
     Dx, Dy = (domain.between() for domain in domains)
-    at = tuple(np.searchsorted(i, j) for i, j in zip(rows, pool.rows, strict=True))
+    at = tuple(np.searchsorted(i, j) for i, j in zip(rows, start.rows, strict=True))
     epsilon = options.epsilon
     if epsilon is None:
-        epsilon = choose_epsilon(pool.misfit, settings.coupling)
+        epsilon = choose_epsilon(misfit, settings.coupling)
     progress.say(f"coupling of {len(Dx)} and {len(Dy)} rows, epsilon={epsilon:.2g}")
     result = couple(
         Dx, Dy, M=side_information.cost(Dx, Dy, *rows), alpha=side_information.weight,
-        epsilon=epsilon, start=PartialPlan(pool.best, *at), unbalanced=options.unbalanced,
+        epsilon=epsilon, start=PartialPlan(start.plan, *at), unbalanced=options.unbalanced,
         mass=options.mass, seed=seed, device=options.device, settings=settings.coupling,
     )  # fmt: skip
     couplings = [_Coupled.of(domains, result)]
     if options.refine:
         progress.say("refinement")
-        refined = refine_coupling(pair, domains, side_information, result, settings.refinement)
+        refined = refine_coupling(domains, side_information, result, settings.refinement)
         if refined.result is not result:
             couplings.append(_Coupled.of(refined.domains, refined.result))
-    distances, plan = PoolDistances.between(Dx, Dy, settings=settings.pool), couplings[-1].plan
-    judgement = pool.judgement._replace(
-        explained=distances.explained(plan / plan.sum()),
-        preserved_neighbors=distances.preserved(plan),
-    )
-    if options.average and judgement.preserved_neighbors < settings.min_preserved:
-        progress.say("average of the plans")
-        return [_averaged(pair, pool, settings)], pool.judgement
-    return couplings, judgement
+    return couplings
 
 
-def _averaged(pair: DomainPair, pool: PlanPool, settings: MatchingSettings) -> _Coupled:
-    """The average of a pool as the plan."""
-    domains = reference_domains(pair, (pair[0].metric, pair[1].metric), pool.rows)
-    product = product_cost(*(domain.between() for domain in domains))
-    reg = max(settings.average_reg * product, settings.pool.min_reg)
-    return _Coupled(domains, pool.average, reg, converged=True)
+class _Matched(NamedTuple):
+    """A plan between reference rows, extended to all rows. Fields are those of `Alignment`."""
 
-
-class _Extended(NamedTuple):
-    """The extension of a plan between reference rows to all training rows."""
-
-    extension: PlanExtension
-    error: float
-    distances: tuple[Array, Array]
+    domains: tuple[RowDomain, RowDomain]
+    extension: RowExtension
+    features: Array
+    plan: Array
+    epsilon: float
     confidence: Array
+    matched_mass: Array
+    converged: bool
 
 
-def _extend(pair: DomainPair, side_information: SideInformation, coupled: _Coupled) -> _Extended:
-    domains, plan, reg, _ = coupled
+def _extend_rotations(
+    pair: DomainPair,
+    domains: References,
+    coordinates: DomainPoints,
+    found: Rotations,
+    settings: MatchingSettings,
+) -> _Matched:
+    """All rows by their principal coordinates; by one rotation, unless all are reference rows."""
+    schedule, reference = settings.registration, (domains[0].rows, domains[1].rows)
+    rows = sample_rows(pair, schedule.n_transported, reference)
+    shape = len(reference[0]), len(reference[1])
+    is_whole = shape == tuple(len(points) for points in coordinates.points)
+    extension, plan, error = extend_rotations(
+        coordinates, found if is_whole else found.best, rows, reference, schedule.reg_schedule[-1]
+    )
+    Z = coordinates.points[0].numpy()
+    X, Y = (points.numpy() for points in coordinates.at(reference).points)
+    if not is_whole:
+        plan = extension.onto_reference().rows(X) / len(X)
+    squares = euclidean_distances(Z, X, squared=True), euclidean_distances(Y, squared=True)
+    return _Matched(
+        (
+            RegisteredDomain(domains[0], coordinates.axes[0], X),
+            RegisteredDomain(domains[1], coordinates.axes[1], Y),
+        ),
+        extension, Z, plan,
+        epsilon=extension.to_y.parts[0].reg,
+        confidence=row_confidence(extension, (Z, Y), squares),
+        matched_mass=np.ones(len(Z)),
+        converged=error < settings.max_extension_error,
+    )  # fmt: skip
+
+
+def _extend_couplings(
+    pair: DomainPair,
+    side_information: SideInformation,
+    couplings: list[_Coupled],
+    settings: MatchingSettings,
+) -> _Matched:
+    """All rows by their distances to the reference rows, under the distances of the last one."""
+    parts = [_extend(pair, side_information, coupled, settings) for coupled in couplings]
+    # Global and local distances reveal different errors.
+    confidence = np.prod([part.confidence for part in parts], axis=0) ** (1 / len(parts))
+    return parts[-1]._replace(confidence=confidence)
+
+
+def _extend(
+    pair: DomainPair,
+    side_information: SideInformation,
+    coupled: _Coupled,
+    settings: MatchingSettings,
+) -> _Matched:
+    domains, plan, reg, converged = coupled
     rows = domains[0].rows, domains[1].rows
     distances = domains[0].distances(pair[0].rows), domains[1].distances(pair[1].rows)
     with_pairs, weights = side_information.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     extension, error = extend_reference_plan(distances, rows, with_pairs, reg, weights)
-    certainty = row_confidence(extension, distances[0], domains[1].between())
-    return _Extended(extension, error, distances, certainty)
+    between = domains[1].between()
+    return _Matched(
+        domains, extension, distances[0], plan, reg,
+        confidence=row_confidence(
+            extension, (distances[0], between), (distances[0] ** 2, between**2)
+        ),
+        matched_mass=_matched_mass(plan, distances[0], rows[0]),
+        converged=converged and error < settings.max_extension_error,
+    )  # fmt: skip
+
+
+def _matched_mass(plan: Array, distances: Array, reference: Index) -> Array:
+    """Matched mass of each training row of the first domain, over its weight, (n,).
+
+    A row outside of the reference rows has the matched mass of the nearest reference row.
+    """
+    mass = plan.sum(1) * len(plan)  # of the reference rows
+    nearest = distances.argmin(1)
+    nearest[reference] = np.arange(len(mass))
+    return mass[nearest]
 
 
 def _discrepancy(domains: References, plan: Array) -> float:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from skgw.matching.out_of_sample import PlanExtension
+from skgw.matching.registered_extension import RegisteredExtension
 from skgw.spaces.finite import Array
 
+RowExtension = PlanExtension | RegisteredExtension
 
-def row_confidence(extension: PlanExtension, distances: Array, between: Array) -> Array:
+
+def row_confidence(
+    extension: RowExtension,
+    features: tuple[Array, Array],
+    squares: tuple[Array, Array],
+) -> Array:
     """Confidence in the match of each row, (n,), between 0 and 1.
 
     The confidence has three factors, and each factor can reveal a wrong match.
@@ -17,28 +24,27 @@ def row_confidence(extension: PlanExtension, distances: Array, between: Array) -
       to the mean squared distance within the mass of a row, so that matches in dense regions do not
       count as doubtful where the plan matches regions only.
     - *Cycle consistency*: mass that goes to the other domain and back should end near the row.
-    - *Misfit*: the distances of the row should agree with the distances of its match. The misfit is
-      relative to the row's own distances, so that rows at the boundary are not penalised.
+    - *Misfit*: the row should agree with its matches. The misfit is relative to the row's own
+      distances, so that rows at the boundary are not penalised.
 
     The confidence is ``concentration / ((1 + cycle) (1 + misfit))``, where the last two are divided
     by their means over the rows.
 
     Parameters
     ----------
-    extension : PlanExtension
-    distances : array of shape (n, r)
-        From the rows to the reference points of their space.
-    between : array of shape (s, s)
-        Between the reference points of the other space.
+    extension : PlanExtension or RegisteredExtension
+    features : tuple of arrays of shapes (n, v) and (s, w)
+        What the extension reads of the rows, and of the reference rows of the other space.
+    squares : tuple of arrays of shapes (n, r) and (s, s)
+        Squared distances from the rows to the reference rows of their space, and between the
+        reference rows of the other space.
     """
-    W = extension.onto_reference().rows(distances)  # (n, s)
-    V = extension.reversed().onto_reference().rows(between)  # (s, r)
-    squares = distances * distances
-    cycle = np.einsum("ij,ij->i", W @ V, squares)
-    own = squares @ extension.plan.sum(1)
-    misfit = _misfit(extension, W, distances, between) / np.where(own > 0, own, 1)
-    concentration = _concentration(W, between * between)
-    return concentration / ((1 + _over_mean(cycle)) * (1 + _over_mean(misfit)))
+    rows, others = features
+    W = extension.onto_reference().rows(rows)  # (n, s)
+    V = extension.reversed().onto_reference().rows(others)  # (s, r)
+    cycle = np.einsum("ij,ij->i", W @ V, squares[0])
+    misfit = extension.misfit(W, rows, others)
+    return _concentration(W, squares[1]) / ((1 + _over_mean(cycle)) * (1 + _over_mean(misfit)))
 
 
 def _concentration(W: Array, squares: Array) -> Array:
@@ -50,15 +56,6 @@ def _concentration(W: Array, squares: Array) -> Array:
 
 def _over_mean(x: Array) -> Array:
     return x / (x.mean() or 1.0)
-
-
-def _misfit(extension: PlanExtension, W: Array, distances: Array, between: Array) -> Array:
-    """Linearised cost of the matches of each row, (n,)."""
-    own = (distances * distances) @ extension.plan.sum(1)
-    matched = (between * between) @ extension.plan.sum(0)
-    cross = distances @ extension.onto_reference().transported_distances  # (n, s)
-    cost = own + W @ matched - 2 * np.einsum("ij,ij->i", W, cross)
-    return np.maximum(cost, 0)
 
 
 def distances_of_means(W: Array, V: Array, between: Array) -> Array:

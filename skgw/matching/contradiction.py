@@ -56,7 +56,7 @@ def pair_costs(
         for rows, index in zip(pool.rows, side_information.pairs, strict=True)
     )
     with_pairs, without_pairs = (
-        float(plan_cost(Dx, Dy, plan) / plan.sum() ** 2) for plan in (pool.best, free)
+        float(plan_cost(Dx, Dy, plan) / plan.sum() ** 2) for plan in (pool.plan, free)
     )
     kept = float(free[i, j].sum() / free[i].sum())
     return PairCosts(with_pairs, without_pairs, kept)

@@ -40,11 +40,10 @@ from skgw.exceptions import AmbiguousMatchingWarning, warn_user
 from skgw.matching.alignment import AlignmentOptions, MatchingSettings, align
 from skgw.matching.assignment import assign, check_size, is_one_to_one
 from skgw.matching.candidate_metrics import AUTO, candidates
-from skgw.matching.confidence import distances_of_means
+from skgw.matching.confidence import RowExtension, distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
 from skgw.matching.label_transfer import Labels, transfer_over_plan
 from skgw.matching.matching_probability import WARNING_PROBABILITY
-from skgw.matching.out_of_sample import PlanExtension
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
@@ -357,7 +356,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         rows, plan = self._read(X, source), self._plan_from(source)
         extension = plan.to_y
         if y is not None:
-            extension = plan.onto(self._domains[target].distances(self._read(y, target)))
+            extension = plan.onto(self._domains[target].features(self._read(y, target)))
         conditional = (extension.rows(D) for D in self._domains[source].chunks(rows))
         if one_to_one:
             check_size(rows.shape[0], extension.shape[1])
@@ -509,7 +508,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             unbalanced=self.unbalanced,
             mass=self.mass,
             refine=self.refine and free,
-            average=self.refine and free and AUTO in (self._metrics()[0], self._metric_y),
+            register={self._metrics()[0], self._metric_y} == {AUTO},
             check_pairs=True,
             settings=SETTINGS,
         )
@@ -522,7 +521,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())
-        self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass()
+        self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass
 
     def _assigned(self, source: int) -> Array:
         """One-to-one matches of the training rows of a domain, 0 or 1."""
@@ -532,7 +531,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         plan[:, self.plan_.argmax(axis=0) < 0] = 0
         return assign(plan.T if source else plan)
 
-    def _plan_from(self, source: int) -> PlanExtension:
+    def _plan_from(self, source: int) -> RowExtension:
         """The extended plan from one domain, 0 or 1, to the other domain."""
         return self._extension.reversed() if source else self._extension
 
@@ -547,6 +546,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         """Relative distortion of the distances from rows to the reference rows of their domain."""
         domain, target = self._domains[source], self._domains[1 - source]
         X_read, extension = self._read(X, source), self._plan_from(source).onto_reference()
-        W, V = extension.rows(domain.distances(X_read)), extension.rows(domain.between())
+        W, V = (
+            extension.rows(features)
+            for features in (domain.features(X_read), domain.reference_features())
+        )
         E = distances_of_means(W, V, target.plain.between())
         return weighted_distortion(domain.plain.distances(X_read), E, weight, X)

@@ -18,7 +18,6 @@ from typing import NamedTuple
 INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.2, 10.6, 2.8  # in logarithms of odds
 WARNING_PROBABILITY = 0.2  # below it a matching counts as ambiguous
 SURE_PROBABILITY = 0.5  # below it more rows are searched
-HOPELESS_PROBABILITY = 0.1  # below it no precise coupling is tried
 
 
 class Judgement(NamedTuple):
@@ -40,7 +39,11 @@ class Judgement(NamedTuple):
     other_weight: float
 
     @property
+    def log_odds(self) -> float:
+        """Logarithm of the odds that the matching is right, if no other matching explains more."""
+        return INTERCEPT + OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
+
+    @property
     def probability(self) -> float:
         """Probability that the matching is right."""
-        odds = INTERCEPT + OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
-        return (1 - self.other_weight) / (1 + math.exp(-odds))
+        return (1 - self.other_weight) / (1 + math.exp(-self.log_odds))

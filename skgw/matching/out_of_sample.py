@@ -52,10 +52,10 @@ class PlanExtension(NamedTuple):
     ]
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Numbers n and m of training rows, and numbers r and s of reference points."""
+    def shape(self) -> tuple[int, int, int, int, int, int]:
+        """Numbers n and m of training rows, and numbers r and s of reference points, twice."""
         (_, n), (_, m), (r, s) = self.to_x.shape, self.to_y.shape, self.plan.shape
-        return n, m, r, s
+        return n, m, r, s, r, s
 
     def reversed(self) -> PlanExtension:
         """The extension from the second space to the first space."""
@@ -65,9 +65,7 @@ class PlanExtension(NamedTuple):
 
     def onto_reference(self) -> Extension:
         """Conditional plans over the reference points of the second space."""
-        transported_distances, log_scaling, reg = self.to_y
-        columns = self.reference[1]
-        return Extension(transported_distances[:, columns], log_scaling[columns], reg)
+        return self.to_y.at(self.reference[1])
 
     def onto(self, distances: Array) -> Extension:
         """Conditional plans over new points of the second space.
@@ -78,6 +76,24 @@ class PlanExtension(NamedTuple):
             From the new points to the reference points of their space.
         """
         return _extension(self.plan, self.potentials[1], distances, self.to_y.reg)
+
+    def misfit(self, W: Array, distances: Array, between: Array) -> Array:
+        """Linearised cost of the matches of each row, relative to its own distances, (n,).
+
+        Parameters
+        ----------
+        W : array of shape (n, s)
+            Conditional plans over the reference points.
+        distances : array of shape (n, r)
+            From the rows to the reference points of their space.
+        between : array of shape (s, s)
+            Between the reference points of the second space.
+        """
+        own = (distances * distances) @ self.plan.sum(1)
+        matched = (between * between) @ self.plan.sum(0)
+        cross = distances @ self.onto_reference().transported_distances  # (n, s)
+        cost = own + W @ matched - 2 * np.einsum("ij,ij->i", W, cross)
+        return np.maximum(cost, 0) / np.where(own > 0, own, 1)
 
 
 @full_precision()

@@ -1,4 +1,4 @@
-"""Plans of several metrics and starts, judged by one metric, and their average.
+"""Plans of several metrics and starts, judged by one metric.
 
 No single metric finds the right matching on all data, and no single start finds the best plan under
 a metric. So the problem is solved on a few hundred rows, under every candidate metric and from
@@ -7,13 +7,9 @@ the discrepancy that it explains; the best plan is solved again under this metri
 
     explained = 1 - E(plan) / E(product coupling).
 
-Plans that explain about as much as the best plan may be right as well. Their average, with weights
-exp(explained / temperature), is closer to the truth in the mean than the best plan: wrong plans
-differ from each other, and their errors cancel.
-
-Three figures of the pool tell right matchings from wrong ones without ground truth: the share of
-the discrepancy that the average explains, the share of nearest neighbours that it preserves, and
-the weight of the best plan that matches nearly all rows otherwise (`matching_probability`).
+Two more figures tell right matchings from wrong ones without ground truth: the share of nearest
+neighbours that the plan preserves, and the weight exp(-gap / temperature) of the best plan that
+matches nearly all rows otherwise, and explains less by the gap (`matching_probability`).
 """
 
 from __future__ import annotations
@@ -46,13 +42,12 @@ class PoolSettings:
     Attributes
     ----------
     temperature : float
-        Explained share by which a plan may be worse than the best plan and keep exp(-1) of its
-        weight in the average.
+        Explained share by which another matching is worse if its weight is exp(-1).
     other_distance : float
         Total variation between two plans above which one is another matching as a whole.
     neighbors : tuple of int and float
-        Number of nearest neighbours that the average should preserve: at least so many, and at
-        least this share of the rows.
+        Number of nearest neighbours that a plan should preserve: at least so many, and at least
+        this share of the rows.
     reg : float
         Entropic regularisation, relative to the discrepancy of the product coupling.
     min_reg : float
@@ -71,6 +66,10 @@ class PoolSettings:
     tol: float = 1e-3
     max_iter: int = 60
     min_misfit: float = 1e-3
+
+    def other_weight(self, gap: float) -> float:
+        """Weight of another matching that explains less by this gap, relative to the best one."""
+        return float(np.exp(-max(gap, 0.0) / self.temperature))
 
     def n_neighbors(self, n_rows: int) -> int:
         """Number of nearest neighbours among so many rows."""
@@ -100,12 +99,14 @@ class PlanPool(NamedTuple):
     ----------
     rows : tuple of arrays of int of shapes (n,) and (m,)
         Positions of the rows among the training rows.
-    best : array of shape (n, m)
+    plans : array of shape (k, n, m)
+        Each of mass one.
+    plan : array of shape (n, m)
         The plan that explains most.
-    average : array of shape (n, m)
-        Average of all plans.
+    judge : PoolDistances
+        Distances under the metric that judges.
     judgement : Judgement
-        Of the average.
+        Of the best plan.
     misfit : float
         E of the best plan, relative to the mean squared distance.
     margin : float
@@ -113,8 +114,9 @@ class PlanPool(NamedTuple):
     """
 
     rows: tuple[Index, Index]
-    best: Array
-    average: Array
+    plans: Array
+    plan: Array
+    judge: PoolDistances
     judgement: Judgement
     misfit: float
     margin: float
@@ -170,20 +172,16 @@ def judge_plans(
     rows: tuple[Index, Index],
     settings: PoolSettings,
 ) -> PlanPool:
-    """Average plans (k, n, m) by the discrepancy that they explain under the judging distances."""
+    """Judge plans (k, n, m) by the discrepancy that they explain under the judging distances."""
     explained = np.array([judge.explained(plan) for plan in plans])
-    k = int(explained.argmax())
-    weights = np.exp((explained - explained[k]) / settings.temperature)
-    average = np.tensordot(weights / weights.sum(), plans, 1)
-    misfit = plan_cost(judge.Dx, judge.Dy, plans[k])
-    gap = max(min(_gaps(judge, plans, explained, result, settings)), 0.0)
+    best = plans[explained.argmax()]
+    misfit = plan_cost(judge.Dx, judge.Dy, best)
+    gap = min(_gaps(judge, plans, explained, result, settings))
     judgement = Judgement(
-        judge.explained(average),
-        judge.preserved(average),
-        other_weight=float(np.exp(-gap / settings.temperature)),
+        explained.max(), judge.preserved(best), other_weight=settings.other_weight(gap)
     )
-    margin = gap * judge.product / (misfit + settings.min_misfit)
-    return PlanPool(rows, plans[k], average, judgement, misfit, margin)
+    margin = max(gap, 0.0) * judge.product / (misfit + settings.min_misfit)
+    return PlanPool(rows, plans, best, judge, judgement, misfit, margin)
 
 
 def _gaps(

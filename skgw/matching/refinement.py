@@ -7,9 +7,6 @@ tell near rows apart and level off beyond the local scale. It lowers epsilon whi
 the nearest neighbours are preserved; below that the plan matches regions only, and a smaller
 epsilon would be falsely precise.
 
-Features of both domains may be related by more than their distances. An orthogonal map of features
-is fitted to the plan, and its plan is refined instead if it preserves clearly more neighbours.
-
 Independent samples of many groups may have only noise in common at small distances. A plan that
 preserves more neighbours before the refinement is left unchanged.
 """
@@ -27,20 +24,10 @@ from torch import Tensor
 from skgw.exceptions import GWConvergenceWarning, without_warnings
 from skgw.matching.neighbors import Graphs, neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
-from skgw.matching.training_domain import (
-    DomainPair,
-    ReferenceDomain,
-    TrainingDomain,
-    reference_domains,
-)
-from skgw.registration.procrustes import register
+from skgw.matching.training_domain import ReferenceDomain
 from skgw.solvers import GromovResult, solve_gromov
-from skgw.spaces.finite import Array
 
 References = tuple[ReferenceDomain, ReferenceDomain]
-
-# Orthogonal maps preserve them.
-ORTHOGONAL_METRICS = ("raw euclidean", "centered-sphere euclidean")
 
 
 @dataclass(frozen=True)
@@ -60,9 +47,6 @@ class RefinementSettings:
         Lower bound of the regularisation, relative to the mean squared distance.
     min_preserved : float
         Share of preserved neighbours above which epsilon is lowered.
-    min_gain : float
-        Share of preserved neighbours that an orthogonal map must reach, relative to the refined
-        plan: smaller differences are chance.
     coarse_tol, coarse_max_iter : float and int
         Tolerance and outer steps of each level of the schedule.
     tol, max_iter : float and int
@@ -74,7 +58,6 @@ class RefinementSettings:
     reg_schedule: tuple[float, ...] = (0.1, 0.03, 0.01)
     min_reg: float = 1e-5
     min_preserved: float = 0.5
-    min_gain: float = 1.03
     coarse_tol: float = 1e-2
     coarse_max_iter: int = 10
     tol: float = 1e-4
@@ -99,7 +82,6 @@ class Refined(NamedTuple):
 
 
 def refine_coupling(
-    pair: DomainPair,
     domains: References,
     side_information: SideInformation,
     coupling: GromovResult,
@@ -109,7 +91,6 @@ def refine_coupling(
 
     Parameters
     ----------
-    pair : pair of TrainingDomain
     domains : pair of ReferenceDomain
     side_information : SideInformation
     coupling : GromovResult
@@ -119,35 +100,9 @@ def refine_coupling(
     graphs = neighbor_graphs(domains, plan, settings.n_neighbors)
     preserved = preserved_neighbors(graphs, plan)
     best = refine(domains, side_information, plan, settings)
-    if all(_admits_rotation(*each) for each in zip(pair, domains, strict=True)):
-        best = _refine_after_map(pair, graphs, side_information, domains, best, settings)
     if preserved > max(best.preserved, settings.min_preserved):  # lost at a large epsilon
         best = refine(domains, side_information, plan, settings, settings.reg_schedule[-1:])
     return best if best.preserved >= preserved else Refined(domains, coupling, preserved)
-
-
-def _refine_after_map(
-    pair: DomainPair,
-    graphs: Graphs,
-    side_information: SideInformation,
-    domains: References,
-    best: Refined,
-    settings: RefinementSettings,
-) -> Refined:
-    """The best plan, or the refined plan of an orthogonal map of features if it preserves more."""
-    rows = domains[0].rows, domains[1].rows
-    maps = []
-    for metric in ORTHOGONAL_METRICS:
-        x, y = (domain.prepared(metric, i) for domain, i in zip(pair, rows, strict=True))
-        plan = register_points((x, y), best.result.plan)
-        maps.append((preserved_neighbors(graphs, plan), metric, plan))
-    preserved, metric, plan = max(maps, key=lambda each: each[0])
-    if preserved <= settings.min_gain * best.preserved:
-        return best
-    mapped = reference_domains(pair, (metric, metric), rows)
-    found = refine(mapped, side_information, plan, settings, settings.reg_schedule[-1:])
-    found = found._replace(preserved=preserved_neighbors(graphs, found.result.plan))
-    return max(best, found, key=lambda each: each.preserved)
 
 
 def refine(
@@ -182,24 +137,6 @@ def refine(
             break
     result = solve(reg=reg, init=plan, tol=settings.tol, max_iter=settings.max_iter)
     return Refined(near, result, preserved_neighbors(graphs, result.plan))
-
-
-def _admits_rotation(domain: TrainingDomain, reference: ReferenceDomain) -> bool:
-    """Whether the metric is "auto", and there are enough rows to fit an orthogonal map."""
-    enough = domain.X.shape[1] < len(reference.rows)
-    return enough and set(ORTHOGONAL_METRICS) <= set(domain.candidates)
-
-
-def register_points(points: tuple[Array, Array], plan: Tensor) -> Tensor:
-    """The plan (r, s) between rows of features (r, p) and (s, q) after an orthogonal map."""
-    Z, W = (_normalised(torch.from_numpy(np.asarray(x, dtype=np.float64))) for x in points)
-    return register(Z.to(plan), W.to(plan), plan=plan).transport.plan
-
-
-def _normalised(Z: Tensor) -> Tensor:
-    """Centred points of root mean square norm one."""
-    Z = Z - Z.mean(0)
-    return Z / Z.square().sum(1).mean().sqrt().clamp_min(torch.finfo(Z.dtype).tiny)
 
 
 def neighbor_graphs(domains: References, plan: Tensor, n_neighbors: int) -> Graphs:

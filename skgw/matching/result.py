@@ -10,12 +10,15 @@ from scipy import sparse
 from skgw.base.coupling import Coupling
 from skgw.base.two_domains import TwoDomainState
 from skgw.fields import Numbers, Positive, Shape, SparseNumbers, Strings
+from skgw.matching.confidence import RowExtension
 from skgw.matching.contradiction import PairCosts
 from skgw.matching.matching_probability import Judgement
-from skgw.matching.out_of_sample import PlanExtension
+from skgw.matching.registered_extension import Mixture, RegisteredDomain
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.solvers import LazyPlan
 from skgw.spaces.finite import Array, Metric
+
+RowDomain = ReferenceDomain | RegisteredDomain
 
 
 class MatcherState(TwoDomainState):
@@ -36,9 +39,9 @@ class MatcherState(TwoDomainState):
     row_names_in_: NotRequired[Annotated[Array, Strings("n")]]
     row_names_y_in_: NotRequired[Annotated[Array, Strings("m")]]
     _metric_y: Metric
-    _extension: Annotated[PlanExtension, Shape("n", "m", "r", "s")]
+    _extension: Annotated[RowExtension, Shape("n", "m", "r", "s", "v", "w")]
     _domains: tuple[
-        Annotated[ReferenceDomain, Shape("p", "r")], Annotated[ReferenceDomain, Shape("q", "s")]
+        Annotated[RowDomain, Shape("p", "r", "v")], Annotated[RowDomain, Shape("q", "s", "w")]
     ]
     _points: tuple[
         Annotated[Array, Numbers("r", None)]
@@ -58,15 +61,16 @@ class Alignment(NamedTuple):
         Of the plans between a subsample.
     epsilon : float
         Entropic regularisation, relative to the mean squared distance.
-    domains : tuple of ReferenceDomain
-    extension : PlanExtension
-    distances : tuple of arrays of shapes (n, r) and (m, s)
-        From all training rows to the reference rows.
+    domains : tuple of ReferenceDomain or RegisteredDomain
+    extension : PlanExtension or RegisteredExtension
+    features : array of shape (n, v)
+        What the extension reads of the training rows of the first domain.
     plan : array of shape (r, s)
         Between the reference rows.
     value : float
         Gromov-Wasserstein discrepancy of the plan, without entropy.
-    confidence : array of shape (n,)
+    confidence, matched_mass : arrays of shape (n,)
+        Of the training rows of the first domain.
     converged : bool
     pair_costs : PairCosts or None
         Of the anchor pairs, if they were checked.
@@ -75,12 +79,13 @@ class Alignment(NamedTuple):
     judgement: Judgement
     margin: float
     epsilon: float
-    domains: tuple[ReferenceDomain, ReferenceDomain]
-    extension: PlanExtension
-    distances: tuple[Array, Array]
+    domains: tuple[RowDomain, RowDomain]
+    extension: RowExtension
+    features: Array
     plan: Array
     value: float
     confidence: Array
+    matched_mass: Array
     converged: bool
     pair_costs: PairCosts | None
 
@@ -90,20 +95,10 @@ class Alignment(NamedTuple):
         It is an array of float32 if all rows are reference rows; otherwise it is lazy, and extends
         the plan to rows of equal mass.
         """
-        if self.plan.shape == tuple(len(D) for D in self.distances):
+        if self.plan.shape == self.extension.shape[:2]:
             return self.plan.astype(np.float32)
-        transported_distances, log_scaling, reg = self.extension.to_y
-        dtype = transported_distances.dtype  # `distances` may be float32
-        distances = self.distances[0].astype(dtype, copy=False)
-        weights = np.full(len(distances), 1 / len(distances), dtype=dtype)
-        return LazyPlan((4 / reg) * distances, transported_distances.T, log_scaling, weights)
-
-    def matched_mass(self) -> Array:
-        """Matched mass of each training row of the first domain, over its weight, (n,).
-
-        A row outside of the reference rows has the matched mass of the nearest reference row.
-        """
-        mass = self.plan.sum(1) * len(self.plan)  # of the reference rows
-        nearest = self.distances[0].argmin(1)
-        nearest[self.domains[0].rows] = np.arange(len(mass))
-        return mass[nearest]
+        to_y = self.extension.to_y
+        columns, log_scaling, reg = to_y.parts[0] if isinstance(to_y, Mixture) else to_y
+        features = self.features.astype(columns.dtype, copy=False)  # may be float32
+        weights = np.full(len(features), 1 / len(features), dtype=columns.dtype)
+        return LazyPlan((4 / reg) * features, columns.T, log_scaling, weights)

@@ -62,6 +62,23 @@ class SideInformation(NamedTuple):
             M += euclidean_distances(*features, squared=True)
         return M
 
+    def coordinates(self, n: int, m: int) -> tuple[Array, Array]:
+        """Coordinates (n, c) and (m, c) of all rows, whose squared distances are side information.
+
+        A pair of anchors has a coordinate of its own, and no other row differs from zero in it. So
+        a wrong match of an anchor costs `ANCHOR_PENALTY`, as in the cost M.
+        """
+        if self.weight is None or self.alpha == 0:
+            return np.zeros((n, 0)), np.zeros((m, 0))
+        scale = np.sqrt((1 - self.alpha) / self.alpha)
+        F, G = self.shared or (np.zeros((n, 0)), np.zeros((m, 0)))
+        of_pairs = []
+        for size, rows in zip((n, m), self.pairs, strict=True):
+            indicators = np.zeros((size, len(rows)))
+            indicators[rows, np.arange(len(rows))] = np.sqrt(ANCHOR_PENALTY)
+            of_pairs.append(indicators)
+        return scale * np.hstack([F, of_pairs[0]]), scale * np.hstack([G, of_pairs[1]])
+
     def extend(self, plan: Array, rows: Array, columns: Array) -> Array:
         """The plan between reference rows and anchor pairs that acts on new points."""
         if self.weight is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
 
 import numpy as np
 from scipy import sparse
@@ -100,7 +102,8 @@ class TrainingDomain:
 
 
 @storable
-class ReferenceDomain(NamedTuple):
+@dataclass(frozen=True)
+class ReferenceDomain:
     """The reference rows of a domain, to which distances of other rows are measured.
 
     Attributes
@@ -118,9 +121,10 @@ class ReferenceDomain(NamedTuple):
     rows: Annotated[Index, Positions("r")]
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Number of columns of new rows, and number of reference rows."""
-        return self.space.shape
+    def shape(self) -> tuple[int, int, int]:
+        """Number of columns of new rows, and twice the number of reference rows."""
+        p, r = self.space.shape
+        return p, r, r
 
     @classmethod
     def of(cls, space: Space, rows: Index) -> ReferenceDomain:
@@ -155,9 +159,25 @@ class ReferenceDomain(NamedTuple):
         for distances in self.space.chunks_from_new(X):
             yield distances / self.scale
 
+    def features(self, X: Any) -> Array:
+        """What the extension of a plan reads of validated rows: distances, (len(X), r)."""
+        return self.distances(X)
+
+    def reference_features(self) -> Array:
+        """What the extension of a plan reads of the reference rows: distances, (r, r)."""
+        return self.between()
+
     def between(self) -> Array:
         """Distances between the reference rows, divided by the scale, (r, r)."""
+        return self._between
+
+    @cached_property
+    def _between(self) -> Array:
         return all_distances(self.space) / self.scale
+
+    def without_distances(self) -> ReferenceDomain:
+        """The domain as it is, without the distances that `between` keeps."""
+        return replace(self)
 
     def points(self, X: Any) -> Any:
         """Features of the reference rows, or their distances to all training rows, (r, width).

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.decomposition import PCA
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from skgw.storable import storable
 
 Array = NDArray[Any]
 Points = TypeVar("Points", Tensor, NDArray[Any])
+
+MAX_DENSE = 2**24  # entries of a sparse array up to which it is made dense
 
 
 def principal_axes(points: Array) -> tuple[Array, Array]:
@@ -59,12 +62,12 @@ class PrincipalCoordinates(NamedTuple):
         return p, k
 
     @classmethod
-    def of(cls, X: Array, seed: int, *, max_axes: int = 32) -> PrincipalCoordinates:
+    def of(cls, X: Any, seed: int, *, max_axes: int = 32) -> PrincipalCoordinates:
         """Fit the projection to training rows.
 
         Parameters
         ----------
-        X : array of shape (n, p)
+        X : array or sparse array of shape (n, p)
         seed : int
             Seed of the randomised solver, which scikit-learn takes for many rows and features.
         max_axes : int, default=32
@@ -79,13 +82,18 @@ class PrincipalCoordinates(NamedTuple):
         0.5
         """
         n_axes = min(max_axes, *X.shape)
-        if (X[:1] == X).all():  # no direction has a variance
+        if sparse.issparse(X) and (n_axes == min(X.shape) or np.prod(X.shape) <= MAX_DENSE):
+            X = X.toarray()
+        if not sparse.issparse(X) and (X[:1] == X).all():  # no direction has a variance
             return cls(X[0], np.zeros((n_axes, X.shape[1])))
-        found = PCA(n_axes, random_state=seed).fit(X.astype(np.float64))
-        projected = (X - found.mean_) @ found.components_.T
+        solver = "arpack" if sparse.issparse(X) else "auto"
+        found = PCA(n_axes, svd_solver=solver, random_state=seed).fit(X.astype(np.float64))
+        projected = cls(found.mean_, found.components_).transform(X)
         rms_distance = np.sqrt(2 * np.square(projected).mean(0).sum())
         return cls(found.mean_, found.components_ / rms_distance)
 
-    def transform(self, X: Array) -> Array:
-        """Coordinates (n, k) of rows (n, p)."""
+    def transform(self, X: Any) -> Array:
+        """Coordinates (n, k) of rows (n, p), dense or sparse."""
+        if sparse.issparse(X):
+            return np.asarray(X @ self.axes.T) - self.mean @ self.axes.T
         return np.asarray((X - self.mean) @ self.axes.T)

@@ -52,11 +52,21 @@ class Extension(NamedTuple):
         n_reference, m = self.transported_distances.shape
         return n_reference, m
 
+    def at(self, columns: Array) -> Extension:
+        """Conditional plans over some of the points of the other space."""
+        transported_distances, log_scaling, reg = self
+        return Extension(transported_distances[:, columns], log_scaling[columns], reg)
+
+    def logits(self, distances: Array) -> Array:
+        """Logarithms (b, m) of the plan of points at `distances` (b, n_reference).
+
+        They are determined up to a constant for each row.
+        """
+        return (4 / self.reg) * (distances @ self.transported_distances) + self.log_scaling
+
     def rows(self, distances: Array) -> Array:
         """Conditional plan (b, m) of points at `distances` (b, n_reference); rows sum to 1."""
-        rows: Array = softmax(
-            (4 / self.reg) * (distances @ self.transported_distances) + self.log_scaling, axis=1
-        )
+        rows: Array = softmax(self.logits(distances), axis=1)
         return rows
 
 

@@ -1,0 +1,257 @@
+"""Conditional plans of registered rows, for all training rows and for new rows.
+
+The conditional plan of a point with principal coordinates z, under a rotation R, is
+
+    exp((2 <z R, w_j> - |w_j|^2 + g_j) / reg), normalised over the rows w_j of the other domain.
+
+The plan is the mean over the rotations that may be right. The potentials g solve the transport
+problem between a part of the rows, and extend to all rows by the optimality condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from skgw.fields import Numbers, Positions, Shape
+from skgw.matching.registered_plan import DomainPoints, Rotations, Rows
+from skgw.matching.training_domain import ReferenceDomain
+from skgw.nn import polar_factor
+from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.registration.procrustes import Transport
+from skgw.solvers import full_precision
+from skgw.solvers.linear import Extension
+from skgw.spaces.finite import Array
+from skgw.storable import storable
+
+BATCH = 2048  # rows whose conditional plans are computed at once
+
+
+@storable
+class RegisteredDomain(NamedTuple):
+    """The reference rows of a domain, and the principal coordinates of any rows.
+
+    Attributes
+    ----------
+    reference : ReferenceDomain
+    axes : PrincipalCoordinates
+    coordinates : array of shape (r, k)
+        Of the reference rows.
+    """
+
+    reference: Annotated[ReferenceDomain, Shape("p", "r", "r")]
+    axes: Annotated[PrincipalCoordinates, Shape("p", "k")]
+    coordinates: Annotated[Array, Numbers("r", "k")]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of columns of new rows, of reference rows, and of coordinates."""
+        return self.reference.shape[0], *self.coordinates.shape
+
+    @property
+    def plain(self) -> ReferenceDomain:
+        """The domain under its distances."""
+        return self.reference.plain
+
+    def points(self, X: Any) -> Any:
+        """Features of the reference rows, (r, width)."""
+        return self.reference.points(X)
+
+    def features(self, X: Any) -> Array:
+        """Principal coordinates of validated rows, (len(X), k)."""
+        return self.axes.transform(X)
+
+    def chunks(self, X: Any) -> Iterator[Array]:
+        """Chunks of rows of the result of `features`."""
+        for batch in gen_batches(X.shape[0], BATCH):
+            yield self.features(X[batch])
+
+    def reference_features(self) -> Array:
+        """Principal coordinates of the reference rows, (r, k)."""
+        return self.coordinates
+
+
+@storable
+class Mixture(NamedTuple):
+    """Weighted mean of conditional plans.
+
+    Attributes
+    ----------
+    parts : tuple of Extension
+    weights : array of shape (c,)
+        Of sum one.
+    """
+
+    parts: tuple[Annotated[Extension, Shape("k", "m")], ...]
+    weights: Annotated[Array, Numbers("c")]
+
+    def _check(self) -> None:
+        if len(self.parts) != len(self.weights):
+            raise ValueError("a Mixture must have one weight for each part")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of coordinates, and number m of points of the other space."""
+        return self.parts[0].shape
+
+    def at(self, columns: Array) -> Mixture:
+        """Conditional plans over some of the points of the other space."""
+        return Mixture(tuple(part.at(columns) for part in self.parts), self.weights)
+
+    def rows(self, coordinates: Array) -> Array:
+        """Conditional plan (b, m) of points of these coordinates (b, k); rows sum to 1."""
+        parts = (part.rows(coordinates) for part in self.parts)
+        return sum(w * rows for w, rows in zip(self.weights, parts, strict=True))
+
+
+@storable
+class RegisteredExtension(NamedTuple):
+    """Conditional plans of any points of two spaces, by their principal coordinates.
+
+    Attributes
+    ----------
+    rotations : array of shape (c, k, l)
+        From coordinates of the first space to coordinates of the second space.
+    to_x, to_y : Mixture
+        Conditional plans over all training rows: over the first space for points of the second
+        space, and over the second space for points of the first space. A part for each rotation.
+    reference : tuple of arrays of int of shapes (r,) and (s,)
+        Positions of the reference rows among the training rows.
+    """
+
+    rotations: Annotated[Array, Numbers("c", "k", "l")]
+    to_x: Annotated[Mixture, Shape("l", "n")]
+    to_y: Annotated[Mixture, Shape("k", "m")]
+    reference: tuple[
+        Annotated[Array, Positions("r", below="n")], Annotated[Array, Positions("s", below="m")]
+    ]
+
+    def _check(self) -> None:
+        if not len(self.rotations) == len(self.to_x.parts) == len(self.to_y.parts):
+            raise ValueError("a RegisteredExtension must have one part for each rotation")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int, int]:
+        """Numbers n and m of training rows, r and s of reference rows, k and l of coordinates."""
+        (k, m), (i, j) = self.to_y.shape, self.reference
+        return self.to_x.shape[1], m, len(i), len(j), k, self.to_x.shape[0]
+
+    def reversed(self) -> RegisteredExtension:
+        """The extension from the second space to the first space."""
+        rotations = self.rotations.transpose(0, 2, 1)
+        return RegisteredExtension(rotations, self.to_y, self.to_x, self.reference[::-1])
+
+    def onto_reference(self) -> Mixture:
+        """Conditional plans over the reference rows of the second space."""
+        return self.to_y.at(self.reference[1])
+
+    def onto(self, coordinates: Array) -> Mixture:
+        """Conditional plans over new points of the second space.
+
+        Parameters
+        ----------
+        coordinates : array of shape (b, l)
+            Of the new points.
+        """
+        back = self.to_x.at(self.reference[0])
+        parts = (
+            _extension(rotation, coordinates, part)
+            for rotation, part in zip(self.rotations, back.parts, strict=True)
+        )
+        return Mixture(tuple(parts), self.to_y.weights)
+
+    def misfit(self, W: Array, coordinates: Array, reference: Array) -> Array:
+        """Cost of the matches of each row, relative to the mean cost of the row, (n,).
+
+        Parameters
+        ----------
+        W : array of shape (n, s)
+            Conditional plans over the reference rows.
+        coordinates, reference : arrays of shapes (n, k) and (s, l)
+            Of the rows, and of the reference rows of the second space.
+        """
+        costs = (
+            euclidean_distances(coordinates @ rotation, reference, squared=True)
+            for rotation in self.rotations
+        )
+        cost = sum(w * each for w, each in zip(self.to_y.weights, costs, strict=True))
+        mean = cost.mean(1)
+        return np.einsum("ij,ij->i", W, cost) / np.where(mean > 0, mean, 1)
+
+
+@full_precision()
+def extend_rotations(
+    coordinates: DomainPoints, found: Rotations, rows: Rows, reference: Rows, reg: float
+) -> tuple[RegisteredExtension, Array, float]:
+    """Extend rotations to a plan of all rows.
+
+    Parameters
+    ----------
+    coordinates : DomainPoints
+        Of all training rows.
+    found : Rotations
+        Each is improved once.
+    rows : pair of arrays of int
+        Rows between which the transport problems are solved.
+    reference : pair of arrays of int
+        Reference rows.
+    reg : float
+        Entropic regularisation, relative to the mean cost.
+
+    Returns
+    -------
+    extension : RegisteredExtension
+    plan : array
+        Between `rows`.
+    error : float
+        Largest L1 error of the column sums of a transport problem.
+    """
+    part = coordinates.at(rows)
+    solved = [_improved(part, each.rotation, reg) for each in found.plans]
+    x, y = (points.numpy() for points in coordinates.points)
+    to_x, to_y = [], []
+    for rotation, transport in solved:
+        f, g = part.log_scalings(rotation, transport)
+        onto_x = _onto(rotation.T, part.points[0], f, transport.reg)
+        onto_y = _onto(rotation, part.points[1], g, transport.reg)
+        to_x.append(_extension(rotation.T.numpy(), x, onto_y))
+        to_y.append(_extension(rotation.numpy(), y, onto_x))
+    extension = RegisteredExtension(
+        np.stack([rotation.numpy() for rotation, _ in solved]),
+        Mixture(tuple(to_x), found.weights), Mixture(tuple(to_y), found.weights), reference,
+    )  # fmt: skip
+    plans = np.stack([transport.plan.numpy() for _, transport in solved])
+    error = max(float(transport.error) for _, transport in solved)
+    return extension, np.tensordot(found.weights, plans, 1), error
+
+
+def _improved(part: DomainPoints, rotation: Tensor, reg: float) -> tuple[Tensor, Transport]:
+    """The rotation that fits its own plan best, and its plan."""
+    transport = part.transport(rotation, reg)
+    Z, W = part.points
+    rotation = polar_factor(Z.T @ transport.plan @ W)
+    return rotation, part.transport(rotation, reg)
+
+
+def _onto(rotation: Tensor, points: Tensor, potentials: Tensor, reg: Tensor) -> Extension:
+    """Conditional plans over points (b, l) of these potentials, divided by `reg`."""
+    places = points @ rotation.T
+    log_scaling = potentials - places.square().sum(1) / reg
+    return Extension((places / 2).T.numpy(), log_scaling.numpy(), float(reg))
+
+
+def _extension(rotation: Array, coordinates: Array, back: Extension) -> Extension:
+    """Conditional plans over points of these coordinates (b, l); `back` are plans from them."""
+    log_scaling = np.concatenate(
+        [
+            -logsumexp(back.logits(coordinates[batch]), axis=1)
+            for batch in gen_batches(len(coordinates), BATCH)
+        ]
+    )
+    return Extension(rotation @ coordinates.T / 2, log_scaling, back.reg)

@@ -1,0 +1,267 @@
+"""Plans between registered rows: principal coordinates of one domain, rotated onto the other.
+
+A plan between some hundred rows has errors that a rotation does not have: a rotation that fits the
+plan has far fewer unknowns, and determines the plan of all rows (`registered_extension`). So each
+plan of a pool is the start of a registration of principal coordinates (`registration.procrustes`).
+The registered plans are compared by the odds that they are right: all of them between the rows of
+the pool, and the best of them between more rows. Rotations that are about as good as the best one
+may be right as well. Their plans are averaged, with weights exp(log odds / temperature), so that
+the errors of wrong rotations cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skgw.matching.matching_probability import Judgement
+from skgw.matching.plan_pool import PlanPool, PoolDistances, sample_rows
+from skgw.matching.side_information import SideInformation
+from skgw.matching.training_domain import DomainPair
+from skgw.nn import polar_factor
+from skgw.registration.initial_similarities import mirror_images
+from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.registration.procrustes import Pair, Transport, entropic_transport, register
+from skgw.registration.similarity import first_distinct
+from skgw.spaces.finite import Array, Index
+
+Rows = tuple[Index, Index]
+
+
+@dataclass(frozen=True)
+class RegistrationSettings:
+    """Settings of the registration of principal coordinates.
+
+    Attributes
+    ----------
+    reg_schedule : tuple of float
+        Entropic regularisation of successive plans, relative to the mean cost.
+    n_finalists : int
+        Number of registered plans that are registered again between more rows.
+    n_judged : int
+        Rows of either domain, at most, between which these are judged.
+    n_transported : int
+        Rows of either domain, at most, between which the potentials are solved for.
+    n_mirror_axes : int
+        Number of axes along which the best plan is reflected, in search of a symmetry.
+    temperature : float
+        Difference of log odds at which a rotation has exp(-1) of the weight of the best one.
+    min_weight : float
+        Weight, relative to the best rotation, below which a rotation is dropped.
+    same_displacement, other_displacement : float
+        Mean squared distance between the places of the rows under two rotations, relative to that
+        of two rows: below the first, the two count as one, and above the second, they are different
+        matchings as a whole.
+    """
+
+    reg_schedule: tuple[float, ...] = (0.1, 0.03, 0.01)
+    n_finalists: int = 8
+    n_judged: int = 1000
+    n_transported: int = 4000
+    n_mirror_axes: int = 4
+    temperature: float = 0.2
+    min_weight: float = 0.01
+    same_displacement: float = 0.05
+    other_displacement: float = 0.5
+
+
+class DomainPoints(NamedTuple):
+    """Principal coordinates of all training rows of both domains.
+
+    Attributes
+    ----------
+    axes : tuple of PrincipalCoordinates
+    points : tuple of Tensors of shapes (n, k) and (m, l)
+        Of RMS distance one.
+    fixed : tuple of Tensors of shapes (n, c) and (m, c)
+        Coordinates of the side information, which both domains share.
+    """
+
+    axes: tuple[PrincipalCoordinates, PrincipalCoordinates]
+    points: Pair
+    fixed: Pair
+
+    @classmethod
+    def of(cls, pair: DomainPair, side_information: SideInformation, seed: int) -> DomainPoints:
+        """Coordinates of the training rows."""
+        x, y = (domain.X for domain in pair)
+        axes = PrincipalCoordinates.of(x, seed), PrincipalCoordinates.of(y, seed)
+        F, G = side_information.coordinates(x.shape[0], y.shape[0])
+        points = _tensor(axes[0].transform(x)), _tensor(axes[1].transform(y))
+        return cls(axes, points, (_tensor(F), _tensor(G)))
+
+    def at(self, rows: Rows) -> DomainPoints:
+        """Coordinates of some rows of each domain."""
+        i, j = (torch.from_numpy(index) for index in rows)
+        (Z, W), (F, G) = self.points, self.fixed
+        return DomainPoints(self.axes, (Z[i], W[j]), (F[i], G[j]))
+
+    def register(self, rotation: Tensor, reg_schedule: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        """Improve a rotation (k, l); return it with a plan (n, m) of mass one."""
+        found = register(
+            *self.points, rotation=rotation, fixed=self.fixed, reg_schedule=reg_schedule
+        )
+        plan = found.transport.plan
+        return found.similarity.rotation, plan / plan.sum()
+
+    def transport(self, rotation: Tensor, reg: float) -> Transport:
+        """The entropic plan between the rotated rows; `reg` is relative to the mean cost."""
+        return entropic_transport(*self._rotated(rotation), reg)
+
+    def log_scalings(self, rotation: Tensor, transport: Transport) -> Pair:
+        """Potentials (n,) and (m,) of the rotated rows, divided by the regularisation."""
+        return transport.log_scalings(*self._rotated(rotation))
+
+    def _rotated(self, rotation: Tensor) -> Pair:
+        (Z, W), (F, G) = self.points, self.fixed
+        return torch.cat([Z @ rotation, F], 1), torch.cat([W, G], 1)
+
+
+class RegisteredPlan(NamedTuple):
+    """A plan between registered rows.
+
+    Attributes
+    ----------
+    rows : tuple of arrays of int of shapes (r,) and (s,)
+        Positions of the rows among the training rows.
+    plan : array of shape (r, s)
+        Of mass one.
+    rotation : Tensor of shape (k, l)
+        From principal coordinates of the first domain to those of the second domain.
+    judgement : Judgement
+        Without the weight of another matching.
+    """
+
+    rows: Rows
+    plan: Array
+    rotation: Tensor
+    judgement: Judgement
+
+
+class Rotations(NamedTuple):
+    """The rotations between two domains that may be right, the best one first.
+
+    Attributes
+    ----------
+    plans : list of RegisteredPlan
+    weights : array of shape (c,)
+        Of sum one.
+    judgement : Judgement
+        Of the best plan.
+    """
+
+    plans: list[RegisteredPlan]
+    weights: Array
+    judgement: Judgement
+
+    @property
+    def best(self) -> Rotations:
+        """The best rotation alone."""
+        return Rotations(self.plans[:1], np.ones(1), self.judgement)
+
+
+def register_pool(
+    pair: DomainPair,
+    side_information: SideInformation,
+    coordinates: DomainPoints,
+    pool: PlanPool,
+    settings: RegistrationSettings = RegistrationSettings(),
+) -> Rotations:
+    """Register the plans of a pool, and keep those that are about as good as the best one.
+
+    Parameters
+    ----------
+    pair : pair of TrainingDomain
+    side_information : SideInformation
+    coordinates : DomainPoints
+    pool : PlanPool
+    settings : RegistrationSettings
+    """
+    points, fine = coordinates.at(pool.rows), settings.reg_schedule[1:]
+    starts = _starts(pool, coordinates, side_information)
+    found = _ranked(pool.judge, pool.rows, points, starts, settings.reg_schedule)
+    mirrored = mirror_images(points.points[0], found[0].rotation, settings.n_mirror_axes)
+    found = sorted(found + _ranked(pool.judge, pool.rows, points, mirrored, fine), key=_badness)
+    found = _distinct(found, coordinates.points[0], settings)
+    rows = sample_rows(pair, settings.n_judged, pool.rows)
+    if any(len(i) > len(j) for i, j in zip(rows, pool.rows, strict=True)):
+        metrics = pair[0].metric, pair[1].metric
+        judge = PoolDistances.of(pair, metrics, rows, side_information, pool.judge.settings)
+        rotations = (each.rotation for each in found)
+        found = _ranked(judge, rows, coordinates.at(rows), rotations, fine)
+        found = _distinct(found, coordinates.points[0], settings)
+    return _weighted(found, coordinates.points[0], settings)
+
+
+def _weighted(
+    found: list[RegisteredPlan], points: Tensor, settings: RegistrationSettings
+) -> Rotations:
+    """Weights of ranked plans, and the weight of the best other matching."""
+    odds = np.array([each.judgement.log_odds for each in found])
+    weights = np.exp((odds - odds[0]) / settings.temperature)
+    others = [
+        weight
+        for each, weight in zip(found, weights, strict=True)
+        if _displacement(each, found[0], points) > settings.other_displacement
+    ]
+    judgement = found[0].judgement._replace(other_weight=float(max(others, default=0.0)))
+    kept = weights >= settings.min_weight  # the first ones, as the plans are ranked
+    weights = weights[kept]
+    return Rotations(found[: len(weights)], weights / weights.sum(), judgement)
+
+
+def _starts(
+    pool: PlanPool, coordinates: DomainPoints, side_information: SideInformation
+) -> Iterator[Tensor]:
+    """Rotations that fit the plans of a pool and the anchor pairs best."""
+    Z, W = coordinates.at(pool.rows).points
+    for plan in pool.plans:
+        yield polar_factor(Z.T @ torch.from_numpy(plan) @ W)
+    if len(side_information.pairs[0]):
+        Z, W = coordinates.at(side_information.pairs).points
+        yield polar_factor(Z.T @ W)
+
+
+def _ranked(
+    judge: PoolDistances,
+    rows: Rows,
+    points: DomainPoints,
+    rotations: Iterable[Tensor],
+    reg_schedule: tuple[float, ...],
+) -> list[RegisteredPlan]:
+    """Registered plans between some rows, which have these points, the most probable one first."""
+    found = []
+    for start in rotations:
+        rotation, tensor = points.register(start, reg_schedule)
+        plan = tensor.numpy()
+        judgement = Judgement(judge.explained(plan), judge.preserved(plan), other_weight=0.0)
+        found.append(RegisteredPlan(rows, plan, rotation, judgement))
+    return sorted(found, key=_badness)
+
+
+def _distinct(
+    ranked: list[RegisteredPlan], points: Tensor, settings: RegistrationSettings
+) -> list[RegisteredPlan]:
+    """The first plans whose rotations differ from all plans before."""
+    return first_distinct(
+        ranked, settings.n_finalists,
+        lambda each, other: _displacement(each, other, points) > settings.same_displacement,
+    )  # fmt: skip
+
+
+def _displacement(first: RegisteredPlan, second: RegisteredPlan, points: Tensor) -> float:
+    """Mean squared distance between places of points of RMS distance one under two rotations."""
+    return float((points @ (first.rotation - second.rotation)).square().sum(1).mean())
+
+
+def _badness(found: RegisteredPlan) -> float:
+    return -found.judgement.log_odds
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.asarray(array, dtype=np.float64))
