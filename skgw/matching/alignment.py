@@ -4,9 +4,11 @@
 2. If the metric is "auto", each plan is the start of a registration of the rows, and the rotations
    that may be right are kept (`registered_plan`). If the best one may be wrong, both steps are
    repeated with more rows. The rotations give the plan of all rows (`registered_extension`).
-3. For another metric, or a plan that is not balanced, the reference rows, all or a random part, are
-   coupled from the best plan at a small epsilon (`reference`). The coupling is refined with
-   saturated distances (`refinement`), and extended to all rows (`out_of_sample`).
+3. For another metric, or a plan that is not balanced, or if the rotation may be wrong, the
+   reference rows, all or a random part, are coupled from the best plan at a small epsilon
+   (`reference`). The coupling is refined with saturated distances (`refinement`), and extended to
+   all rows (`out_of_sample`). It replaces the rotation if it preserves clearly more neighbours, as
+   where one domain is bent.
 """
 
 from __future__ import annotations
@@ -69,6 +71,9 @@ class MatchingSettings:
         L1 error of the extended plan's marginals up to which it counts as converged.
     pool_size : PoolSize
         Size of the first pool. The next one, if the matching may be wrong, has all reference rows.
+    min_gain : float
+        Share of nearest neighbours that a coupling must preserve to replace a rotation, relative to
+        the share that the rotation preserves.
     pool : PoolSettings
     registration : RegistrationSettings
     coupling : CouplingSettings
@@ -79,6 +84,7 @@ class MatchingSettings:
     max_reference: int = 1000
     max_extension_error: float = 1e-3
     pool_size: PoolSize = field(default_factory=lambda: PoolSize(300))
+    min_gain: float = 1.5
     pool: PoolSettings = field(default_factory=PoolSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     coupling: CouplingSettings = field(default_factory=CouplingSettings)
@@ -127,28 +133,26 @@ def align(
     progress: Progress = SILENT,
 ) -> Alignment:
     """Align two domains, and report each step to `progress`."""
-    settings = options.settings
+    settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
     coordinates = DomainPoints.of(pair, side_information, seed) if options.register else None
     pool, found = _search(pair, side_information, options, coordinates, seed, progress)
-    start = pool if found is None else found.plans[0]
-    rows = sample_rows(pair, options.n_reference, start.rows)
-    domains = reference_domains(pair, (pair[0].metric, pair[1].metric), rows)
-    extension = "extension to " + " and ".join(str(domain.X.shape[0]) for domain in pair) + " rows"
+    judgement, start = (
+        (pool.judgement, pool) if found is None else (found.judgement, found.plans[0])
+    )
+    domains = reference_domains(pair, metrics, sample_rows(pair, options.n_reference, start.rows))
     if coordinates is not None and found is not None and options.refine:
-        progress.say(extension)
+        progress.say(_extension_of(pair))
         matched = _extend_rotations(pair, domains, coordinates, found, settings)
     else:
         couplings = _couplings(
             domains, side_information, options, pool.misfit, start, seed, progress
         )
-        progress.say(extension)
+        progress.say(_extension_of(pair))
         matched = _extend_couplings(pair, side_information, couplings, settings)
-    distances = PoolDistances.between(
-        *(domain.between() for domain in domains), settings=settings.pool
-    )
-    judgement = (pool if found is None else found).judgement._replace(
-        explained=distances.explained(matched.plan / matched.plan.sum()),
-        preserved_neighbors=distances.preserved(matched.plan),
+    judge = PoolDistances.between(*(domain.between() for domain in domains), settings=settings.pool)
+    judgement = judgement._replace(
+        explained=judge.explained(matched.plan / matched.plan.sum()),
+        preserved_neighbors=judge.preserved(matched.plan),
     )
     return Alignment(
         judgement, pool.margin,
@@ -156,6 +160,11 @@ def align(
         pair_costs=pair_costs(pair, side_information, pool, seed) if options.check_pairs else None,
         **matched._asdict(),
     )  # fmt: skip
+
+
+def _extension_of(pair: DomainPair) -> str:
+    """The last step of an alignment, in words."""
+    return "extension to " + " and ".join(str(domain.X.shape[0]) for domain in pair) + " rows"
 
 
 def _search(
@@ -166,7 +175,10 @@ def _search(
     seed: int,
     progress: Progress,
 ) -> tuple[PlanPool, Rotations | None]:
-    """A pool of few rows; if it may be wrong, the better of it and a pool of the reference rows."""
+    """A pool of few rows; if it may be wrong, the better of it and a pool of the reference rows.
+
+    With rotations, unless the matching is none.
+    """
     settings = options.settings
     n_rows = min(options.n_reference, settings.max_reference, max(x.X.shape[0] for x in pair))
     found: list[tuple[PlanPool, Rotations]] = []
@@ -183,7 +195,38 @@ def _search(
         found.append((pool, rotations))
         if n_rows <= settings.pool_size.n_rows or probability >= SURE_PROBABILITY:
             break
-    return max(found, key=lambda each: each[1].judgement.probability)
+    assert coordinates is not None
+    pool, rotations = max(found, key=lambda each: each[1].judgement.probability)
+    if _is_bent(pair, side_information, options, pool, coordinates, rotations, seed):
+        return pool, None
+    return pool, rotations
+
+
+def _is_bent(
+    pair: DomainPair,
+    side_information: SideInformation,
+    options: AlignmentOptions,
+    pool: PlanPool,
+    coordinates: DomainPoints,
+    found: Rotations,
+    seed: int,
+) -> bool:
+    """Whether a coupling of the rows of a pool preserves clearly more neighbours than a rotation.
+
+    No rotation matches a bent domain with a straight one.
+    """
+    settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
+    plan = (
+        coordinates.at(pool.rows)
+        .transport(found.plans[0].rotation, settings.registration.reg_schedule[-1])
+        .plan
+    )
+    by_rotation = pool.judge.preserved(plan.numpy())
+    if settings.min_gain * by_rotation >= 1:
+        return False
+    domains = reference_domains(pair, metrics, pool.rows)
+    couplings = _couplings(domains, side_information, options, pool.misfit, pool, seed, SILENT)
+    return pool.judge.preserved(couplings[-1].plan) > settings.min_gain * by_rotation
 
 
 class _Coupled(NamedTuple):
@@ -256,7 +299,7 @@ def _extend_rotations(
     shape = len(reference[0]), len(reference[1])
     is_whole = shape == tuple(len(points) for points in coordinates.points)
     extension, plan, error = extend_rotations(
-        coordinates, found if is_whole else found.best, rows, reference, schedule.reg_schedule[-1]
+        coordinates, found if is_whole else found.best, rows, reference, schedule
     )
     Z = coordinates.points[0].numpy()
     X, Y = (points.numpy() for points in coordinates.at(reference).points)

@@ -356,7 +356,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         rows, plan = self._read(X, source), self._plan_from(source)
         extension = plan.to_y
         if y is not None:
-            extension = plan.onto(self._domains[target].features(self._read(y, target)))
+            candidates = self._domains[target]
+            extension = plan.onto(
+                candidates.features(self._read(y, target)), candidates.reference_features()
+            )
         conditional = (extension.rows(D) for D in self._domains[source].chunks(rows))
         if one_to_one:
             check_size(rows.shape[0], extension.shape[1])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -9.2, 10.6, 2.8  # in logarithms of odds
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -11.2, 14.0, 4.2  # in logarithms of odds
 WARNING_PROBABILITY = 0.2  # below it a matching counts as ambiguous
 SURE_PROBABILITY = 0.5  # below it more rows are searched
 

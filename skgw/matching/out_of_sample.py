@@ -67,13 +67,15 @@ class PlanExtension(NamedTuple):
         """Conditional plans over the reference points of the second space."""
         return self.to_y.at(self.reference[1])
 
-    def onto(self, distances: Array) -> Extension:
+    def onto(self, distances: Array, between: Array) -> Extension:
         """Conditional plans over new points of the second space.
 
         Parameters
         ----------
         distances : array of shape (b, s)
             From the new points to the reference points of their space.
+        between : array of shape (s, s)
+            Between the reference points. Unused.
         """
         return _extension(self.plan, self.potentials[1], distances, self.to_y.reg)
 

@@ -5,7 +5,7 @@ The conditional plan of a point with principal coordinates z, under a rotation R
     exp((2 <z R, w_j> - |w_j|^2 + g_j) / reg), normalised over the rows w_j of the other domain.
 
 The plan is the mean over the rotations that may be right. The potentials g solve the transport
-problem between a part of the rows, and extend to all rows by the optimality condition.
+problem between a part of the rows; another point has the potential of the nearest of them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 from torch import Tensor
 
 from skgw.fields import Numbers, Positions, Shape
-from skgw.matching.registered_plan import DomainPoints, Rotations, Rows
+from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, Rotations, Rows
 from skgw.matching.training_domain import ReferenceDomain
-from skgw.nn import polar_factor
 from skgw.registration.principal_axes import PrincipalCoordinates
 from skgw.registration.procrustes import Transport
 from skgw.solvers import full_precision
@@ -31,6 +30,7 @@ from skgw.spaces.finite import Array
 from skgw.storable import storable
 
 BATCH = 2048  # rows whose conditional plans are computed at once
+MIN_REG = 1e-4  # relative to the mean cost
 
 
 @storable
@@ -151,18 +151,17 @@ class RegisteredExtension(NamedTuple):
         """Conditional plans over the reference rows of the second space."""
         return self.to_y.at(self.reference[1])
 
-    def onto(self, coordinates: Array) -> Mixture:
+    def onto(self, coordinates: Array, reference: Array) -> Mixture:
         """Conditional plans over new points of the second space.
 
         Parameters
         ----------
-        coordinates : array of shape (b, l)
-            Of the new points.
+        coordinates, reference : arrays of shapes (b, l) and (s, l)
+            Of the new points, and of the reference rows of their space.
         """
-        back = self.to_x.at(self.reference[0])
         parts = (
-            _extension(rotation, coordinates, part)
-            for rotation, part in zip(self.rotations, back.parts, strict=True)
+            _extended(rotation, coordinates, reference, part.log_scaling, part.reg)
+            for rotation, part in zip(self.rotations, self.onto_reference().parts, strict=True)
         )
         return Mixture(tuple(parts), self.to_y.weights)
 
@@ -187,7 +186,11 @@ class RegisteredExtension(NamedTuple):
 
 @full_precision()
 def extend_rotations(
-    coordinates: DomainPoints, found: Rotations, rows: Rows, reference: Rows, reg: float
+    coordinates: DomainPoints,
+    found: Rotations,
+    rows: Rows,
+    reference: Rows,
+    settings: RegistrationSettings,
 ) -> tuple[RegisteredExtension, Array, float]:
     """Extend rotations to a plan of all rows.
 
@@ -196,13 +199,12 @@ def extend_rotations(
     coordinates : DomainPoints
         Of all training rows.
     found : Rotations
-        Each is improved once.
+        Each is improved.
     rows : pair of arrays of int
         Rows between which the transport problems are solved.
     reference : pair of arrays of int
         Reference rows.
-    reg : float
-        Entropic regularisation, relative to the mean cost.
+    settings : RegistrationSettings
 
     Returns
     -------
@@ -213,15 +215,16 @@ def extend_rotations(
         Largest L1 error of the column sums of a transport problem.
     """
     part = coordinates.at(rows)
-    solved = [_improved(part, each.rotation, reg) for each in found.plans]
-    x, y = (points.numpy() for points in coordinates.points)
+    solved = [_improved(part, each.rotation, settings) for each in found.plans]
+    (x, y), (z, w) = (
+        tuple(points.numpy() for points in each.points) for each in (coordinates, part)
+    )
     to_x, to_y = [], []
     for rotation, transport in solved:
-        f, g = part.log_scalings(rotation, transport)
-        onto_x = _onto(rotation.T, part.points[0], f, transport.reg)
-        onto_y = _onto(rotation, part.points[1], g, transport.reg)
-        to_x.append(_extension(rotation.T.numpy(), x, onto_y))
-        to_y.append(_extension(rotation.numpy(), y, onto_x))
+        f, g = (potential.numpy() for potential in part.log_scalings(rotation, transport))
+        R, reg = rotation.numpy(), float(transport.reg)
+        to_x.append(_extended(R.T, x, z, f - np.square(z @ R).sum(1) / reg, reg))
+        to_y.append(_extended(R, y, w, g - np.square(w).sum(1) / reg, reg))
     extension = RegisteredExtension(
         np.stack([rotation.numpy() for rotation, _ in solved]),
         Mixture(tuple(to_x), found.weights), Mixture(tuple(to_y), found.weights), reference,
@@ -231,27 +234,30 @@ def extend_rotations(
     return extension, np.tensordot(found.weights, plans, 1), error
 
 
-def _improved(part: DomainPoints, rotation: Tensor, reg: float) -> tuple[Tensor, Transport]:
-    """The rotation that fits its own plan best, and its plan."""
-    transport = part.transport(rotation, reg)
-    Z, W = part.points
-    rotation = polar_factor(Z.T @ transport.plan @ W)
+def _improved(
+    part: DomainPoints, rotation: Tensor, settings: RegistrationSettings
+) -> tuple[Tensor, Transport]:
+    """The rotation that fits its own plan best, and its plan.
+
+    The regularisation falls with the cost of the matches: below this scale, differences of the cost
+    are noise of the data.
+    """
+    reg = settings.reg_schedule[-1]
+    for _ in range(settings.n_refinements):
+        transport = part.transport(rotation, reg)
+        rotation = part.rotation(transport.plan)
+        reg = min(reg, max(settings.reg_per_cost * part.cost(rotation, transport.plan), MIN_REG))
     return rotation, part.transport(rotation, reg)
 
 
-def _onto(rotation: Tensor, points: Tensor, potentials: Tensor, reg: Tensor) -> Extension:
-    """Conditional plans over points (b, l) of these potentials, divided by `reg`."""
-    places = points @ rotation.T
-    log_scaling = potentials - places.square().sum(1) / reg
-    return Extension((places / 2).T.numpy(), log_scaling.numpy(), float(reg))
+def _extended(
+    rotation: Array, coordinates: Array, known: Array, log_scaling: Array, reg: float
+) -> Extension:
+    """Conditional plans over points (b, l) that have the potentials of the nearest known points.
 
-
-def _extension(rotation: Array, coordinates: Array, back: Extension) -> Extension:
-    """Conditional plans over points of these coordinates (b, l); `back` are plans from them."""
-    log_scaling = np.concatenate(
-        [
-            -logsumexp(back.logits(coordinates[batch]), axis=1)
-            for batch in gen_batches(len(coordinates), BATCH)
-        ]
-    )
-    return Extension(rotation @ coordinates.T / 2, log_scaling, back.reg)
+    The known points (r, l) have these logarithms `log_scaling` (r,) in an `Extension`.
+    """
+    potentials = log_scaling + np.square(known).sum(1) / reg
+    nearest = pairwise_distances_argmin(coordinates, known)
+    log_scaling = potentials[nearest] - np.square(coordinates).sum(1) / reg
+    return Extension(rotation @ coordinates.T / 2, log_scaling, reg)

@@ -47,6 +47,10 @@ class RegistrationSettings:
         Rows of either domain, at most, between which these are judged.
     n_transported : int
         Rows of either domain, at most, between which the potentials are solved for.
+    n_refinements : int
+        Number of improvements of a rotation between these rows.
+    reg_per_cost : float
+        Entropic regularisation of the last plan, at most, over the cost of its matches.
     n_mirror_axes : int
         Number of axes along which the best plan is reflected, in search of a symmetry.
     temperature : float
@@ -63,9 +67,11 @@ class RegistrationSettings:
     n_finalists: int = 8
     n_judged: int = 1000
     n_transported: int = 4000
+    n_refinements: int = 2
+    reg_per_cost: float = 0.1
     n_mirror_axes: int = 4
-    temperature: float = 0.2
-    min_weight: float = 0.01
+    temperature: float = 0.5
+    min_weight: float = 0.05
     same_displacement: float = 0.05
     other_displacement: float = 0.5
 
@@ -112,6 +118,17 @@ class DomainPoints(NamedTuple):
     def transport(self, rotation: Tensor, reg: float) -> Transport:
         """The entropic plan between the rotated rows; `reg` is relative to the mean cost."""
         return entropic_transport(*self._rotated(rotation), reg)
+
+    def rotation(self, plan: Tensor) -> Tensor:
+        """The rotation (k, l) that fits a plan (n, m) best."""
+        Z, W = self.points
+        return polar_factor(Z.T @ plan @ W)
+
+    def cost(self, rotation: Tensor, plan: Tensor) -> float:
+        """Mean squared distance of the matches, relative to that of all pairs of rows."""
+        cost = torch.cdist(*self._rotated(rotation)).square()
+        mean = float(cost.mean())
+        return float((cost * plan).sum() / plan.sum()) / mean if mean > 0 else 0.0
 
     def log_scalings(self, rotation: Tensor, transport: Transport) -> Pair:
         """Potentials (n,) and (m,) of the rotated rows, divided by the regularisation."""
@@ -219,9 +236,9 @@ def _starts(
     pool: PlanPool, coordinates: DomainPoints, side_information: SideInformation
 ) -> Iterator[Tensor]:
     """Rotations that fit the plans of a pool and the anchor pairs best."""
-    Z, W = coordinates.at(pool.rows).points
+    points = coordinates.at(pool.rows)
     for plan in pool.plans:
-        yield polar_factor(Z.T @ torch.from_numpy(plan) @ W)
+        yield points.rotation(torch.from_numpy(plan))
     if len(side_information.pairs[0]):
         Z, W = coordinates.at(side_information.pairs).points
         yield polar_factor(Z.T @ W)

@@ -191,9 +191,8 @@ def test_a_verbose_fit_prints_each_step(quick, copies, monkeypatch, capsys):
     steps = [
         "plans of 60 and 60 rows: 26 solves",
         *(f"solve {3 + s}/26 after {s} s" for s in (1, 2, 4, 8, 16)),
+        "registration",
         r"right with a probability of 0\.9\d",
-        r"coupling of 60 and 60 rows, epsilon=\S+",
-        "refinement",
         "extension to 60 and 60 rows",
     ]
     lines = capsys.readouterr().out.splitlines()
@@ -204,11 +203,11 @@ def test_a_verbose_fit_prints_each_step(quick, copies, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
-def test_an_average_is_announced(quick, capsys):
-    X, Y = np.random.default_rng(0).normal(size=(2, 100, 5))
-    quick(verbose=1, metric="auto").fit(X, Y)
-    assert "[GWMatcher] average of the plans" in capsys.readouterr().out.splitlines()
+def test_a_verbose_fit_of_a_coupling_prints_its_steps(quick, copies, capsys):
+    quick(verbose=1).fit(copies.X, copies.Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\[GWMatcher\] coupling of 60 and 60 rows, epsilon=\S+", lines[-3])
+    assert lines[-2] == "[GWMatcher] refinement"
 
 
 def test_weights_count_in_the_score(quick, copies):

@@ -80,7 +80,7 @@ def test_the_extension_reproduces_the_plan(X):
     assert error < 1e-5
     assert_allclose(extension.to_y.rows(D) / 50, result.plan, atol=1e-6)
     assert_allclose(extension.to_x.rows(E) / 40, result.plan.T, atol=1e-6)
-    assert_allclose(extension.onto(E).rows(D), extension.to_y.rows(D))
+    assert_allclose(extension.onto(E, E).rows(D), extension.to_y.rows(D))
     assert_allclose(extension.reversed().onto_reference().rows(E), extension.to_x.rows(E))
 
 
@@ -94,7 +94,7 @@ def extension_between(D, E, reg):
 def test_rows_that_others_could_replace_have_a_low_confidence():
     D = pairwise_distances(np.linspace(0, 2, 20)[:, None] ** 2)  # close together at first
     D /= root_mean_square(D)
-    scores = row_confidence(extension_between(D, D, 2e-3), D, D)
+    scores = row_confidence(extension_between(D, D, 2e-3), (D, D), (D**2, D**2))
     assert scores[:6].max() < 0.5 * scores[-6:].min()
     assert scores.max() <= 1
 
@@ -104,7 +104,7 @@ def test_a_row_whose_distances_disagree_has_a_low_confidence(X):
     moved[7] += [0, 0, 5]
     D, E = (pairwise_distances(Z) for Z in (X, moved))
     D, E = (C / root_mean_square(C) for C in (D, E))
-    scores = row_confidence(extension_between(D, E, 1e-4), D, E)
+    scores = row_confidence(extension_between(D, E, 1e-4), (D, E), (D**2, E**2))
     assert scores[7] < 0.3 * np.median(scores)
 
 
@@ -143,14 +143,6 @@ def test_unrelated_clouds_leave_other_matchings_open():
     assert pool.margin < 0.2
     assert pool.judgement.other_weight > 0.2
     assert pool.judgement.preserved_neighbors < 0.5
-
-
-def test_plans_that_explain_less_count_less(X):
-    pool = pool_of(X, X[:, ::-1] + 0.3 * np.random.default_rng(0).normal(size=X.shape), "auto")
-    sharp = pool_of(X, X[:, ::-1], "auto", temperature=1e-9)
-    assert_allclose(sharp.average, sharp.best, atol=1e-4)
-    assert abs(pool.average - pool.plan).sum() > 1e-3
-    assert_allclose(pool.average.sum(1), 1 / 50, rtol=1e-2)
 
 
 def test_plans_of_one_pair_of_distances(X):

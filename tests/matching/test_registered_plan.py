@@ -1,0 +1,193 @@
+"""Registration of principal coordinates from the plans of a pool, and its extension to all rows."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from skgw import GWMatcher
+from skgw.matching.plan_pool import PoolSize, pool_plans
+from skgw.matching.registered_extension import Mixture, RegisteredExtension, extend_rotations
+from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, register_pool
+from skgw.matching.side_information import SideInformation, read_side_information
+from skgw.matching.training_domain import TrainingDomain
+
+NOTHING = SideInformation.none()
+SETTINGS = RegistrationSettings()
+N = 80
+
+
+@pytest.fixture(scope="module")
+def copies():
+    """A skewed cloud, a rotated copy of it in more dimensions, and the match of each row."""
+    rng = np.random.default_rng(0)
+    X = rng.exponential(size=(N, 3)) * [3, 2, 1]
+    frame = np.linalg.qr(rng.normal(size=(5, 3)))[0]
+    order = rng.permutation(N)
+    return X, 7 * (X @ frame.T)[order] + 1, np.argsort(order)
+
+
+def pair_of(X, Y):
+    x, y = (TrainingDomain(Z, "auto", None, np.random.RandomState(0)) for Z in (X, Y))
+    return x, y
+
+
+def registered(X, Y, side_information=NOTHING, n_rows=300, **settings):
+    pair = pair_of(X, Y)
+    pool = pool_plans(pair, side_information, PoolSize(n_rows), 4, 0)
+    coordinates = DomainPoints.of(pair, side_information, 0)
+    options = RegistrationSettings(**settings)
+    return coordinates, register_pool(pair, side_information, coordinates, pool, options)
+
+
+def test_a_rotated_copy_is_registered(copies):
+    X, Y, match = copies
+    coordinates, found = registered(X, Y)
+    Z, W = coordinates.points
+    assert_allclose(Z @ found.plans[0].rotation, W[match], atol=0.02)
+    assert found.judgement.explained > 0.97
+    assert found.judgement.other_weight < 0.01
+    assert len(found.plans) == 1
+    assert_allclose(found.weights, 1)
+
+
+def test_finalists_are_registered_between_more_rows(copies):
+    X, Y, _ = copies
+    _, found = registered(X, Y, n_rows=40, n_judged=60)
+    assert found.plans[0].plan.shape == (60, 60)
+
+
+def test_a_symmetric_space_has_another_matching():
+    X = np.random.default_rng(0).normal(size=(40, 2)) * [3, 1]
+    mirrored = np.concatenate([X, X * [-1, 1]])
+    _, found = registered(mirrored, mirrored)
+    assert found.judgement.other_weight > 0.9
+    assert found.judgement.probability < 0.1
+    assert len(found.plans) > 1
+
+
+def test_rotations_are_weighted_by_their_odds():
+    X, Y = np.random.default_rng(0).normal(size=(2, 100, 5))
+    _, many = registered(X, Y)
+    _, one = registered(X, Y, min_weight=1.0)
+    assert len(many.plans) > 1
+    assert len(one.plans) == 1
+    assert (np.diff(many.weights) <= 0).all()
+    assert_allclose(many.weights.sum(), 1)
+    odds = [each.judgement.log_odds for each in many.plans]
+    assert_allclose(np.log(many.weights[1] / many.weights[0]), 2 * (odds[1] - odds[0]))
+
+
+def test_anchor_pairs_select_a_mirror_image():
+    X = np.random.default_rng(0).normal(size=(40, 2)) * [3, 1]
+    mirrored = np.concatenate([X, X * [-1, 1]])
+    rows = np.array([0, 5, 9])
+    for partners in (rows, rows + 40):
+        side = read_side_information((rows, partners), None, (80, 80), 0.5)
+        coordinates, found = registered(mirrored, mirrored, side)
+        Z, W = coordinates.points
+        places = Z[rows] @ found.plans[0].rotation
+        assert_allclose(places, W[partners], atol=0.05)
+
+
+def test_an_extension_to_all_rows_is_the_plan(copies):
+    """The conditional plans of the training rows are the rows of the transport plan."""
+    X, Y, _ = copies
+    noisy = Y + 2 * np.random.default_rng(1).normal(size=Y.shape)
+    coordinates, found = registered(X, noisy)
+    every = np.arange(N), np.arange(N)
+    extension, plan, error = extend_rotations(
+        coordinates, found, every, every, RegistrationSettings()
+    )
+    assert error < 1e-3
+    Z, W = (points.numpy() for points in coordinates.points)
+    assert_allclose(extension.to_y.rows(Z), N * plan, atol=1e-6)
+    assert_allclose(extension.to_x.rows(W), N * plan.T, atol=2e-2)
+    assert_allclose(extension.onto(W, W).rows(Z), extension.to_y.rows(Z))
+    back = extension.reversed()
+    assert_allclose(back.to_y.rows(W), extension.to_x.rows(W))
+    assert back.shape == (N, N, N, N, 5, 3)
+
+
+def test_potentials_of_a_part_extend_to_all_rows(copies):
+    X, Y, match = copies
+    coordinates, found = registered(X, Y)
+    part = np.arange(0, N, 2), np.sort(match[::2])
+    extension, _, _ = extend_rotations(coordinates, found, part, part, SETTINGS)
+    Z, _ = (points.numpy() for points in coordinates.points)
+    assert (extension.to_y.rows(Z).argmax(1) == match).mean() > 0.9
+    assert extension.onto_reference().rows(Z).shape == (N, N // 2)
+
+
+def test_rows_whose_matches_are_far_have_a_large_misfit(copies):
+    X, Y, match = copies
+    Y = Y.copy()
+    Y[match[3]] += [60, 0, 0, 0, 0]
+    coordinates, found = registered(X, Y)
+    every = np.arange(N), np.arange(N)
+    extension, _, _ = extend_rotations(coordinates, found, every, every, SETTINGS)
+    Z, W = (points.numpy() for points in coordinates.points)
+    misfit = extension.misfit(extension.to_y.rows(Z), Z, W)
+    assert misfit[3] > 5 * np.median(misfit)
+
+
+def test_parts_and_weights_must_agree(copies):
+    X, Y, _ = copies
+    coordinates, found = registered(X, Y)
+    every = np.arange(N), np.arange(N)
+    extension, _, _ = extend_rotations(coordinates, found, every, every, SETTINGS)
+    with pytest.raises(ValueError, match="one weight for each part"):
+        Mixture(extension.to_y.parts, np.array([0.5, 0.5]))
+    with pytest.raises(ValueError, match="one part for each rotation"):
+        RegisteredExtension(
+            np.concatenate([extension.rotations] * 2), *extension[1:]
+        )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
+def test_half_of_the_rows_may_be_noisy(copies):
+    """The other half determines the rotation, and is matched row by row."""
+    rng = np.random.default_rng(0)
+    X = rng.exponential(size=(200, 6)) @ rng.normal(size=(6, 20))
+    frame = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    noise = np.zeros((200, 1))
+    noise[:100] = X.std()
+    Y = X @ frame + noise * rng.normal(size=X.shape)
+    matcher = GWMatcher(random_state=0).fit(X, Y)
+    right = matcher.match() == np.arange(200)
+    assert right[100:].mean() > 0.8
+    assert matcher.confidence_[100:].mean() > matcher.confidence_[:100].mean()
+
+
+def test_more_rows_than_reference_rows(copies, few_rows):
+    """The rotation matches rows that are no reference rows."""
+    few_rows(40)
+    X, Y, match = copies
+    matcher = GWMatcher(method="reference", random_state=0).fit(X, Y)
+    assert matcher.plan_.shape == (N, N)
+    assert (matcher.match() == match).mean() > 0.9
+    assert_allclose(matcher.plan_.toarray().sum(), 1, rtol=1e-6)
+    assert matcher.matched_mass_.shape == (N,)
+
+
+def test_sparse_rows_are_registered_alike(copies):
+    X, Y, match = copies
+    X, Y = X - X.min(0), Y - Y.min(0)
+    dense, by_rows = (
+        GWMatcher(random_state=0).fit(kind(X), kind(Y)) for kind in (np.asarray, sparse.csr_array)
+    )
+    assert (dense.match() == match).mean() > 0.9
+    assert (by_rows.match() == match).mean() > 0.9
+
+
+@pytest.mark.parametrize("suffix", ["plan_", "confidence_"])
+def test_a_loaded_matcher_is_the_same(copies, tmp_path, suffix):
+    X, Y, _ = copies
+    matcher = GWMatcher(random_state=0).fit(X, Y)
+    matcher.save(tmp_path / "matcher.skgw")
+    again = GWMatcher.load(tmp_path / "matcher.skgw")
+    assert_allclose(np.asarray(getattr(again, suffix)), np.asarray(getattr(matcher, suffix)))
+    assert_allclose(again.translate(X), matcher.translate(X))
+    assert again.match(X[:9], Y).tolist() == matcher.match(X[:9], Y).tolist()
+    assert torch.is_tensor(again.translate(torch.from_numpy(X)))
