@@ -134,7 +134,10 @@ def align(
 ) -> Alignment:
     """Align two domains, and report each step to `progress`."""
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
-    coordinates = DomainPoints.of(pair, side_information, seed) if options.register else None
+    coordinates = None
+    if options.register:
+        max_axes = settings.registration.max_axes
+        coordinates = DomainPoints.of(pair, side_information, seed, max_axes)
     pool, found = _search(pair, side_information, options, coordinates, seed, progress)
     judgement, start = (
         (pool.judgement, pool) if found is None else (found.judgement, found.plans[0])
@@ -217,7 +220,8 @@ def _is_bent(
     """
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
     plan = (
-        coordinates.at(pool.rows)
+        coordinates.leading(settings.registration.n_axes)
+        .at(pool.rows)
         .transport(found.plans[0].rotation, settings.registration.reg_schedule[-1])
         .plan
     )
@@ -298,7 +302,7 @@ def _extend_rotations(
     rows = sample_rows(pair, schedule.n_transported, reference)
     shape = len(reference[0]), len(reference[1])
     is_whole = shape == tuple(len(points) for points in coordinates.points)
-    extension, plan, error = extend_rotations(
+    extension, coordinates, plan, error = extend_rotations(
         coordinates, found if is_whole else found.best, rows, reference, schedule
     )
     Z = coordinates.points[0].numpy()

@@ -191,7 +191,7 @@ def extend_rotations(
     rows: Rows,
     reference: Rows,
     settings: RegistrationSettings,
-) -> tuple[RegisteredExtension, Array, float]:
+) -> tuple[RegisteredExtension, DomainPoints, Array, float]:
     """Extend rotations to a plan of all rows.
 
     Parameters
@@ -199,7 +199,7 @@ def extend_rotations(
     coordinates : DomainPoints
         Of all training rows.
     found : Rotations
-        Each is improved.
+        Each is improved, along more axes if there are many rows.
     rows : pair of arrays of int
         Rows between which the transport problems are solved.
     reference : pair of arrays of int
@@ -209,13 +209,21 @@ def extend_rotations(
     Returns
     -------
     extension : RegisteredExtension
+    coordinates : DomainPoints
+        The coordinates that the extension reads, of all training rows.
     plan : array
         Between `rows`.
     error : float
         Largest L1 error of the column sums of a transport problem.
     """
+    n_axes = max(settings.n_axes, min(map(len, rows)) // settings.rows_per_axis)
+    searched, coordinates = coordinates.leading(settings.n_axes), coordinates.leading(n_axes)
     part = coordinates.at(rows)
-    solved = [_improved(part, each.rotation, settings) for each in found.plans]
+    starts = (
+        searched.at(rows).transport(each.rotation, settings.reg_schedule[-1])
+        for each in found.plans
+    )
+    solved = [_improved(part, part.rotation(start.plan), settings) for start in starts]
     (x, y), (z, w) = (
         tuple(points.numpy() for points in each.points) for each in (coordinates, part)
     )
@@ -231,7 +239,7 @@ def extend_rotations(
     )  # fmt: skip
     plans = np.stack([transport.plan.numpy() for _, transport in solved])
     error = max(float(transport.error) for _, transport in solved)
-    return extension, np.tensordot(found.weights, plans, 1), error
+    return extension, coordinates, np.tensordot(found.weights, plans, 1), error
 
 
 def _improved(

@@ -41,6 +41,10 @@ class RegistrationSettings:
     ----------
     reg_schedule : tuple of float
         Entropic regularisation of successive plans, relative to the mean cost.
+    n_axes, max_axes : int
+        Number of principal axes of the search, and of the last registration at most.
+    rows_per_axis : int
+        Rows that the last registration needs for a further axis.
     n_finalists : int
         Number of registered plans that are registered again between more rows.
     n_judged : int
@@ -64,6 +68,9 @@ class RegistrationSettings:
     """
 
     reg_schedule: tuple[float, ...] = (0.1, 0.03, 0.01)
+    n_axes: int = 32
+    max_axes: int = 128
+    rows_per_axis: int = 8
     n_finalists: int = 8
     n_judged: int = 1000
     n_transported: int = 4000
@@ -93,13 +100,26 @@ class DomainPoints(NamedTuple):
     fixed: Pair
 
     @classmethod
-    def of(cls, pair: DomainPair, side_information: SideInformation, seed: int) -> DomainPoints:
+    def of(
+        cls, pair: DomainPair, side_information: SideInformation, seed: int, max_axes: int
+    ) -> DomainPoints:
         """Coordinates of the training rows."""
         x, y = (domain.X for domain in pair)
-        axes = PrincipalCoordinates.of(x, seed), PrincipalCoordinates.of(y, seed)
+        axes = (
+            PrincipalCoordinates.of(x, seed, max_axes=max_axes),
+            PrincipalCoordinates.of(y, seed, max_axes=max_axes),
+        )
         F, G = side_information.coordinates(x.shape[0], y.shape[0])
         points = _tensor(axes[0].transform(x)), _tensor(axes[1].transform(y))
         return cls(axes, points, (_tensor(F), _tensor(G)))
+
+    def leading(self, n_axes: int) -> DomainPoints:
+        """The coordinates along the leading axes, of RMS distance one again."""
+        (x, y), (Z, W) = self.axes, self.points
+        scales = _rms_distance(Z[:, :n_axes]), _rms_distance(W[:, :n_axes])
+        axes = x.leading(n_axes, scales[0]), y.leading(n_axes, scales[1])
+        points = Z[:, :n_axes] / scales[0], W[:, :n_axes] / scales[1]
+        return DomainPoints(axes, points, self.fixed)
 
     def at(self, rows: Rows) -> DomainPoints:
         """Coordinates of some rows of each domain."""
@@ -149,7 +169,7 @@ class RegisteredPlan(NamedTuple):
     plan : array of shape (r, s)
         Of mass one.
     rotation : Tensor of shape (k, l)
-        From principal coordinates of the first domain to those of the second domain.
+        From the leading principal coordinates of the first domain to those of the second domain.
     judgement : Judgement
         Without the weight of another matching.
     """
@@ -199,6 +219,7 @@ def register_pool(
     pool : PlanPool
     settings : RegistrationSettings
     """
+    coordinates = coordinates.leading(settings.n_axes)
     points, fine = coordinates.at(pool.rows), settings.reg_schedule[1:]
     starts = _starts(pool, coordinates, side_information)
     found = _ranked(pool.judge, pool.rows, points, starts, settings.reg_schedule)
@@ -282,3 +303,8 @@ def _badness(found: RegisteredPlan) -> float:
 
 def _tensor(array: Array) -> Tensor:
     return torch.from_numpy(np.asarray(array, dtype=np.float64))
+
+
+def _rms_distance(points: Tensor) -> float:
+    """Root mean square distance between centred points; 1 if all are equal."""
+    return float((2 * points.square().sum(1).mean()).sqrt()) or 1.0

@@ -92,6 +92,10 @@ class PrincipalCoordinates(NamedTuple):
         rms_distance = np.sqrt(2 * np.square(projected).mean(0).sum())
         return cls(found.mean_, found.components_ / rms_distance)
 
+    def leading(self, n_axes: int, scale: float) -> PrincipalCoordinates:
+        """The projection to the first of the axes, divided by a number."""
+        return PrincipalCoordinates(self.mean, self.axes[:n_axes] / scale)
+
     def transform(self, X: Any) -> Array:
         """Coordinates (n, k) of rows (n, p), dense or sparse."""
         if sparse.issparse(X):
