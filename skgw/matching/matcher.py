@@ -67,7 +67,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "geodesic" (shortest paths in the graph of nearest neighbours), or any metric of
         `sklearn.metrics.pairwise_distances`. "auto" is the mean of Euclidean distances and lengths
         of shortest paths, for features as they are, and for rows and centred rows on the unit
-        sphere; plans of all six are averaged. Features may be sparse, unless the metric is
+        sphere; plans of all six are starts. Features may be sparse, unless the metric is
         "geodesic" or one that scikit-learn computes of dense rows only.
     n_neighbors : int or None, default=None
         Number of neighbours in the graphs of shortest paths. None is 15.
@@ -96,11 +96,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     mass : float in (0, 1] or None, default=None
         Share of the mass that is matched; the rest stays unmatched. It excludes `unbalanced`.
     refine : bool, default=True
-        Refine the plan with saturated (local) distances, which two domains often share even where
-        global distances differ, and with an orthogonal map of features where it preserves more
-        neighbours. If the refined plan of "auto" preserves less than two fifths of the nearest
-        neighbours, it is replaced by the average of the plans of all metrics and starts. Applies
-        only if `epsilon`, `unbalanced` and `mass` are None.
+        Under "auto": take the plan of the rotations of principal coordinates that may be right,
+        unless a coupling preserves 1.5 times as many nearest neighbours. Under other metrics:
+        refine the plan with saturated (local) distances, which two domains often share even where
+        global distances differ. Applies only if `epsilon`, `unbalanced` and `mass` are None.
     transformer_x, transformer_y : transformer or None, default=None
         Cloned and fitted to the features of either domain before distances are computed.
         Translated rows have the features before the transformation.
@@ -120,7 +119,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Gromov-Wasserstein discrepancy of the plan between the coupled rows without the entropy,
         relative to the mean squared distance.
     epsilon_ : float
-        Entropic regularisation of `plan_`. After refinement it is relative to saturated distances.
+        Entropic regularisation of `plan_`, relative to the mean squared distance: of the given
+        distances, of saturated distances after a refinement, or between rotated rows.
     matching_probability_ : float
         Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.2
         `fit` warns. It was calibrated on problems with known pairs and ``metric="auto"``, where
@@ -134,14 +134,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     diagnostics_ : dict of str to float
         "explained", the share of the discrepancy of the product coupling that the plan removes;
         "preserved_neighbors", the share of nearest neighbours (5, or a sixtieth of the rows) that
-        it matches with nearest neighbours; "other_weight", the weight that a plan which differs in
-        85 % of its mass has in the average, relative to the best plan.
+        it matches with nearest neighbours; "other_weight", the weight of another matching, which
+        differs in most rows, relative to the best matching.
     confidence_ : array of shape (n,)
         Confidence in the match of each row of the first domain, between 0 and 1. It is high where
         the mass of the row goes near its match and returns near the row, and where the
         distances of both agree, each relative to the mean of all rows. It ranks rows and cannot
-        reveal that the matching as a whole is wrong: see `matching_probability_`. After refinement
-        it is the geometric mean of the scores before and after.
+        reveal that the matching as a whole is wrong: see `matching_probability_`. After a
+        refinement it is the geometric mean of the scores before and after.
     matched_mass_ : array of shape (n,)
         Matched mass of each row of the first domain, over the weight of the row. It is 1 for all
         rows if `unbalanced` and `mass` are None.

@@ -23,7 +23,6 @@ from skgw.fields import Numbers, Positions, Shape
 from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, Rotations, Rows
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.registration.principal_axes import PrincipalCoordinates
-from skgw.registration.procrustes import Transport
 from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension
 from skgw.spaces.finite import Array
@@ -223,39 +222,43 @@ def extend_rotations(
         searched.at(rows).transport(each.rotation, settings.reg_schedule[-1])
         for each in found.plans
     )
-    solved = [_improved(part, part.rotation(start.plan), settings) for start in starts]
+    improved = [_improved(part, part.rotation(start.plan), settings) for start in starts]
+    free = part.without_side_information()  # as new rows are
     (x, y), (z, w) = (
         tuple(points.numpy() for points in each.points) for each in (coordinates, part)
     )
-    to_x, to_y = [], []
-    for rotation, transport in solved:
-        f, g = (potential.numpy() for potential in part.log_scalings(rotation, transport))
+    to_x, to_y, plans, errors = [], [], [], []
+    for rotation, relative_reg in improved:
+        transport = free.transport(rotation, relative_reg)
+        f, g = (potential.numpy() for potential in free.log_scalings(rotation, transport))
         R, reg = rotation.numpy(), float(transport.reg)
         to_x.append(_extended(R.T, x, z, f - np.square(z @ R).sum(1) / reg, reg))
         to_y.append(_extended(R, y, w, g - np.square(w).sum(1) / reg, reg))
+        if part.has_side_information:
+            transport = part.transport(rotation, relative_reg)
+        plans.append(transport.plan.numpy())
+        errors.append(float(transport.error))
     extension = RegisteredExtension(
-        np.stack([rotation.numpy() for rotation, _ in solved]),
+        np.stack([rotation.numpy() for rotation, _ in improved]),
         Mixture(tuple(to_x), found.weights), Mixture(tuple(to_y), found.weights), reference,
     )  # fmt: skip
-    plans = np.stack([transport.plan.numpy() for _, transport in solved])
-    error = max(float(transport.error) for _, transport in solved)
-    return extension, coordinates, np.tensordot(found.weights, plans, 1), error
+    return extension, coordinates, np.tensordot(found.weights, np.stack(plans), 1), max(errors)
 
 
 def _improved(
     part: DomainPoints, rotation: Tensor, settings: RegistrationSettings
-) -> tuple[Tensor, Transport]:
-    """The rotation that fits its own plan best, and its plan.
+) -> tuple[Tensor, float]:
+    """The rotation that fits its own plan best, and the regularisation of its plan.
 
     The regularisation falls with the cost of the matches: below this scale, differences of the cost
-    are noise of the data.
+    are noise of the data. It is relative to the mean cost.
     """
     reg = settings.reg_schedule[-1]
     for _ in range(settings.n_refinements):
-        transport = part.transport(rotation, reg)
-        rotation = part.rotation(transport.plan)
-        reg = min(reg, max(settings.reg_per_cost * part.cost(rotation, transport.plan), MIN_REG))
-    return rotation, part.transport(rotation, reg)
+        plan = part.transport(rotation, reg).plan
+        rotation = part.rotation(plan)
+        reg = min(reg, max(settings.reg_per_cost * part.cost(rotation, plan), MIN_REG))
+    return rotation, reg
 
 
 def _extended(

@@ -26,7 +26,7 @@ from skgw.matching.training_domain import DomainPair
 from skgw.nn import polar_factor
 from skgw.registration.initial_similarities import mirror_images
 from skgw.registration.principal_axes import PrincipalCoordinates
-from skgw.registration.procrustes import Pair, Transport, entropic_transport, register
+from skgw.registration.procrustes import Pair, Transport, entropic_transport
 from skgw.registration.similarity import first_distinct
 from skgw.spaces.finite import Array, Index
 
@@ -91,13 +91,14 @@ class DomainPoints(NamedTuple):
     axes : tuple of PrincipalCoordinates
     points : tuple of Tensors of shapes (n, k) and (m, l)
         Of RMS distance one.
-    fixed : tuple of Tensors of shapes (n, c) and (m, c)
-        Coordinates of the side information, which both domains share.
+    of_pairs, shared : tuples of Tensors of shapes (n, c) and (m, c)
+        Coordinates of the anchor pairs and of the shared features, which no rotation changes.
     """
 
     axes: tuple[PrincipalCoordinates, PrincipalCoordinates]
     points: Pair
-    fixed: Pair
+    of_pairs: Pair
+    shared: Pair
 
     @classmethod
     def of(
@@ -109,9 +110,9 @@ class DomainPoints(NamedTuple):
             PrincipalCoordinates.of(x, seed, max_axes=max_axes),
             PrincipalCoordinates.of(y, seed, max_axes=max_axes),
         )
-        F, G = side_information.coordinates(x.shape[0], y.shape[0])
         points = _tensor(axes[0].transform(x)), _tensor(axes[1].transform(y))
-        return cls(axes, points, (_tensor(F), _tensor(G)))
+        (A, B), (F, G) = side_information.coordinates(x.shape[0], y.shape[0])
+        return cls(axes, points, (_tensor(A), _tensor(B)), (_tensor(F), _tensor(G)))
 
     def leading(self, n_axes: int) -> DomainPoints:
         """The coordinates along the leading axes, of RMS distance one again."""
@@ -119,30 +120,48 @@ class DomainPoints(NamedTuple):
         scales = _rms_distance(Z[:, :n_axes]), _rms_distance(W[:, :n_axes])
         axes = x.leading(n_axes, scales[0]), y.leading(n_axes, scales[1])
         points = Z[:, :n_axes] / scales[0], W[:, :n_axes] / scales[1]
-        return DomainPoints(axes, points, self.fixed)
+        return self._replace(axes=axes, points=points)
 
     def at(self, rows: Rows) -> DomainPoints:
-        """Coordinates of some rows of each domain."""
+        """Coordinates of some rows of each domain, the rows of all anchor pairs among them."""
         i, j = (torch.from_numpy(index) for index in rows)
-        (Z, W), (F, G) = self.points, self.fixed
-        return DomainPoints(self.axes, (Z[i], W[j]), (F[i], G[j]))
+        parts = ((Z[i], W[j]) for Z, W in (self.points, self.of_pairs, self.shared))
+        return DomainPoints(self.axes, *parts)
+
+    @property
+    def has_side_information(self) -> bool:
+        """Whether there are anchor pairs or shared features."""
+        return self.of_pairs[0].shape[1] + self.shared[0].shape[1] > 0
+
+    def without_side_information(self) -> DomainPoints:
+        """The points alone."""
+        nothing = self.points[0][:, :0], self.points[1][:, :0]
+        return DomainPoints(self.axes, self.points, nothing, nothing)
 
     def register(self, rotation: Tensor, reg_schedule: tuple[float, ...]) -> tuple[Tensor, Tensor]:
         """Improve a rotation (k, l); return it with a plan (n, m) of mass one."""
-        found = register(
-            *self.points, rotation=rotation, fixed=self.fixed, reg_schedule=reg_schedule
-        )
-        plan = found.transport.plan
-        return found.similarity.rotation, plan / plan.sum()
+        for reg in reg_schedule:
+            plan = self.transport(rotation, reg).plan
+            rotation = self.rotation(plan)
+        return rotation, plan / plan.sum()
 
     def transport(self, rotation: Tensor, reg: float) -> Transport:
         """The entropic plan between the rotated rows; `reg` is relative to the mean cost."""
         return entropic_transport(*self._rotated(rotation), reg)
 
     def rotation(self, plan: Tensor) -> Tensor:
-        """The rotation (k, l) that fits a plan (n, m) best."""
+        """The rotation (k, l) that fits a plan (n, m) of mass one and the anchor pairs best.
+
+        k anchor pairs have the weight k / (k + number of axes).
+        """
         Z, W = self.points
-        return polar_factor(Z.T @ plan @ W)
+        cross = Z.T @ plan @ W
+        n_pairs = self.of_pairs[0].shape[1]
+        if n_pairs:
+            weight = n_pairs / (n_pairs + min(Z.shape[1], W.shape[1]))
+            A, B = (each / each.sum(0) for each in self.of_pairs)  # of sum one for each pair
+            cross = (1 - weight) * cross + weight * (A.T @ Z).T @ (B.T @ W) / n_pairs
+        return polar_factor(cross)
 
     def cost(self, rotation: Tensor, plan: Tensor) -> float:
         """Mean squared distance of the matches, relative to that of all pairs of rows."""
@@ -155,8 +174,8 @@ class DomainPoints(NamedTuple):
         return transport.log_scalings(*self._rotated(rotation))
 
     def _rotated(self, rotation: Tensor) -> Pair:
-        (Z, W), (F, G) = self.points, self.fixed
-        return torch.cat([Z @ rotation, F], 1), torch.cat([W, G], 1)
+        (Z, W), (A, B), (F, G) = self.points, self.of_pairs, self.shared
+        return torch.cat([Z @ rotation, A, F], 1), torch.cat([W, B, G], 1)
 
 
 class RegisteredPlan(NamedTuple):

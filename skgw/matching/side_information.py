@@ -62,22 +62,23 @@ class SideInformation(NamedTuple):
             M += euclidean_distances(*features, squared=True)
         return M
 
-    def coordinates(self, n: int, m: int) -> tuple[Array, Array]:
-        """Coordinates (n, c) and (m, c) of all rows, whose squared distances are side information.
+    def coordinates(self, n: int, m: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Coordinates of all rows whose squared distances are the costs of the side information.
 
-        A pair of anchors has a coordinate of its own, and no other row differs from zero in it. So
-        a wrong match of an anchor costs `ANCHOR_PENALTY`, as in the cost M.
+        Returns
+        -------
+        of_pairs : tuple of arrays of shapes (n, k) and (m, k)
+            Each anchor pair has a coordinate of its own, and no other row differs from zero in it.
+            A wrong match of an anchor costs `ANCHOR_PENALTY`, as in the cost M.
+        shared : tuple of arrays of shapes (n, d) and (m, d)
         """
+        of_pairs = np.zeros((n, 0)), np.zeros((m, 0))
+        shared = self.shared or of_pairs
         if self.weight is None or self.alpha == 0:
-            return np.zeros((n, 0)), np.zeros((m, 0))
+            return of_pairs, (np.zeros((n, 0)), np.zeros((m, 0)))
         scale = np.sqrt((1 - self.alpha) / self.alpha)
-        F, G = self.shared or (np.zeros((n, 0)), np.zeros((m, 0)))
-        of_pairs = []
-        for size, rows in zip((n, m), self.pairs, strict=True):
-            indicators = np.zeros((size, len(rows)))
-            indicators[rows, np.arange(len(rows))] = np.sqrt(ANCHOR_PENALTY)
-            of_pairs.append(indicators)
-        return scale * np.hstack([F, of_pairs[0]]), scale * np.hstack([G, of_pairs[1]])
+        x, y = (_indicators(size, rows) for size, rows in zip((n, m), self.pairs, strict=True))
+        return (scale * x, scale * y), (scale * shared[0], scale * shared[1])
 
     def extend(self, plan: Array, rows: Array, columns: Array) -> Array:
         """The plan between reference rows and anchor pairs that acts on new points."""
@@ -92,6 +93,13 @@ class SideInformation(NamedTuple):
     def _positions(self, rows: Array, columns: Array) -> tuple[Array, Array]:
         i, j = self.pairs
         return np.searchsorted(rows, i), np.searchsorted(columns, j)
+
+
+def _indicators(size: int, rows: Array) -> Array:
+    """Columns that tell the k rows of anchors from all others, (size, k)."""
+    indicators = np.zeros((size, len(rows)))
+    indicators[rows, np.arange(len(rows))] = np.sqrt(ANCHOR_PENALTY)
+    return indicators
 
 
 def read_side_information(

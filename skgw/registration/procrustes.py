@@ -86,7 +86,6 @@ def register(
     *,
     plan: Tensor | None = None,
     rotation: Tensor | None = None,
-    fixed: Pair | None = None,
     reg_schedule: tuple[float, ...] = REG_SCHEDULE,
 ) -> Registration:
     """Improve a plan between two clouds, or an orthogonal map of the first cloud.
@@ -99,8 +98,6 @@ def register(
         Initial plan; unused if there is an initial rotation.
     rotation : Tensor of shape (kx, ky), optional
         Initial rotation.
-    fixed : tuple of Tensors of shapes (n, c) and (m, c), optional
-        Further coordinates of the points of both clouds, which are compared as they are.
     reg_schedule : tuple of float, default=(0.1, 0.05, 0.02, 0.01, 0.005)
         Entropic regularisation of successive plans, relative to the mean cost.
 
@@ -135,11 +132,8 @@ def register(
         rotation = polar_factor(source.T @ plan @ target)
     if not reg_schedule:
         raise ValueError("register needs at least one value in reg_schedule.")
-    F, G = fixed or (source[:, :0], target[:, :0])
     for reg in reg_schedule:
-        found = entropic_transport(
-            torch.cat([source @ rotation, F], 1), torch.cat([target, G], 1), reg
-        )
+        found = entropic_transport(source @ rotation, target, reg)
         rotation = polar_factor(source.T @ found.plan @ target)
     cost = torch.cdist(source @ rotation, target).square()
     cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)

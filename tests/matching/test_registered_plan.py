@@ -191,3 +191,36 @@ def test_a_loaded_matcher_is_the_same(copies, tmp_path, suffix):
     assert_allclose(again.translate(X), matcher.translate(X))
     assert again.match(X[:9], Y).tolist() == matcher.match(X[:9], Y).tolist()
     assert torch.is_tensor(again.translate(torch.from_numpy(X)))
+
+
+def test_pairs_and_shared_features_are_costs_of_a_match():
+    """Squared distances of the coordinates are the costs of the side information."""
+    shared = np.arange(4.0)[:, None], np.arange(3.0)[:, None]
+    side = read_side_information(([0, 2], [1, 2]), shared, (4, 3), 0.5)
+    (A, B), (F, G) = side.coordinates(4, 3)
+    cost = ((A[:, None] - B) ** 2).sum(-1)
+    assert_allclose(cost, [[2, 0, 2], [0, 1, 1], [1, 2, 0], [0, 1, 1]])
+    assert_allclose(F, side.shared[0])
+    assert_allclose(G, side.shared[1])
+
+
+def test_new_rows_are_matched_by_their_coordinates_alone(copies):
+    """Anchor pairs attract no other rows, and do not change the matches of the others."""
+    X, Y, match = copies
+    rows = np.arange(0, N, 4)
+    matcher = GWMatcher(random_state=0).fit(X, Y, pairs=(rows, match[rows]))
+    assert matcher.match()[rows].tolist() == match[rows].tolist()
+    assert (matcher.match(X, Y) == match).mean() > 0.9
+
+
+def test_many_pairs_determine_the_rotation():
+    """Two clouds without a common shape: only the pairs know the rotation."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4))
+    frame = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    Y = X @ frame + 0.5 * rng.normal(size=X.shape)
+    side = read_side_information((np.arange(60), np.arange(60)), None, (200, 200), 0.5)
+    coordinates, found = registered(X, Y, side)
+    Z, W = coordinates.points
+    places = Z @ found.plans[0].rotation
+    assert float((places - W).square().sum(1).mean()) < 0.2
