@@ -68,7 +68,7 @@ CouplingDisplay.from_estimator(matcher, y=(labels, labels[order]))
 
 noisy = Y.copy()
 half = rng.permutation(len(Y))[: len(Y) // 2]
-noisy[half] += rng.normal(size=noisy[half].shape) * 0.6 * Y.std()
+noisy[half] += rng.normal(size=noisy[half].shape) * 0.9 * Y.std()
 matcher = GWMatcher(random_state=0).fit(X, noisy)
 right = order[matcher.match()] == np.arange(len(X))
 AlignmentDisplay.from_estimator(matcher, (X, noisy), titles=("pixels", "spectra, half with noise"))

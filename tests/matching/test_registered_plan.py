@@ -199,7 +199,7 @@ def test_pairs_and_shared_features_are_costs_of_a_match():
     side = read_side_information(([0, 2], [1, 2]), shared, (4, 3), 0.5)
     (A, B), (F, G) = side.coordinates(4, 3)
     cost = ((A[:, None] - B) ** 2).sum(-1)
-    assert_allclose(cost, [[2, 0, 2], [0, 1, 1], [1, 2, 0], [0, 1, 1]])
+    assert_allclose(cost, [[1, 0, 2], [0, 1, 1], [1, 2, 0], [0, 1, 1]])
     assert_allclose(F, side.shared[0])
     assert_allclose(G, side.shared[1])
 
