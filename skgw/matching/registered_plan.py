@@ -23,10 +23,9 @@ from skgw.matching.matching_probability import Judgement
 from skgw.matching.plan_pool import PlanPool, PoolDistances, sample_rows
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair
-from skgw.nn import polar_factor
 from skgw.registration.initial_similarities import mirror_images
 from skgw.registration.principal_axes import PrincipalCoordinates
-from skgw.registration.procrustes import Pair, Transport, entropic_transport
+from skgw.registration.procrustes import Pair, Transport, best_rotation, entropic_transport
 from skgw.registration.similarity import first_distinct
 from skgw.spaces.finite import Array, Index
 
@@ -161,7 +160,7 @@ class DomainPoints(NamedTuple):
             weight = n_pairs / (n_pairs + min(Z.shape[1], W.shape[1]))
             A, B = (each / each.sum(0) for each in self.of_pairs)  # of sum one for each pair
             cross = (1 - weight) * cross + weight * (A.T @ Z).T @ (B.T @ W) / n_pairs
-        return polar_factor(cross)
+        return best_rotation(cross)
 
     def cost(self, rotation: Tensor, plan: Tensor) -> float:
         """Mean squared distance of the matches, relative to that of all pairs of rows."""
@@ -281,7 +280,7 @@ def _starts(
         yield points.rotation(torch.from_numpy(plan))
     if len(side_information.pairs[0]):
         Z, W = coordinates.at(side_information.pairs).points
-        yield polar_factor(Z.T @ W)
+        yield best_rotation(Z.T @ W)
 
 
 def _ranked(

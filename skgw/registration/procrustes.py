@@ -129,15 +129,20 @@ def register(
     if rotation is None:
         if plan is None:
             raise ValueError("register needs a plan or a rotation to start from.")
-        rotation = polar_factor(source.T @ plan @ target)
+        rotation = best_rotation(source.T @ plan @ target)
     if not reg_schedule:
         raise ValueError("register needs at least one value in reg_schedule.")
     for reg in reg_schedule:
         found = entropic_transport(source @ rotation, target, reg)
-        rotation = polar_factor(source.T @ found.plan @ target)
+        rotation = best_rotation(source.T @ found.plan @ target)
     cost = torch.cdist(source @ rotation, target).square()
     cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
     return Registration(Similarity(rotation, target.new_zeros(target.shape[1])), found, cost)
+
+
+def best_rotation(cross: Tensor) -> Tensor:
+    """The rotation (kx, ky) that fits matched points of this cross-covariance (kx, ky) best."""
+    return polar_factor(cross)
 
 
 def entropic_transport(
