@@ -82,22 +82,22 @@ COLUMNS = {
     "coverage after the map": ("coverage_map", 3),
     "Frechet after the map": ("frechet_map", 2),
 }
-TABLES = {
-    "image_sheets": summary(
-        {"set": lambda cell: TITLES.get(cell["data"], cell["data"]), "samples": "variant"},
-        {
-            "updates": ("updates", 0),
-            "process time, s": ("seconds", 0),
-            "distances": ("distances", 3),
-            "precision": ("precision", 3),
-            "recall": ("recall", 3),
-            "coverage": ("coverage", 3),
-            "Fréchet": ("frechet", 1),
-            "coverage after the map": ("coverage_map", 3),
-            "Fréchet after the map": ("frechet_map", 1),
-        },
-    )
-}
+FIGURES = summary(
+    {"set": lambda cell: TITLES.get(cell["data"], cell["data"]), "samples": "variant"},
+    {
+        "updates": ("updates", 0),
+        "process time, s": ("seconds", 0),
+        "distances": ("distances", 3),
+        "precision": ("precision", 3),
+        "recall": ("recall", 3),
+        "coverage": ("coverage", 3),
+        "Fréchet": ("frechet", 1),
+        "coverage after the map": ("coverage_map", 3),
+        "Fréchet after the map": ("frechet_map", 1),
+    },
+)
+# Of short trainings and of long ones.
+TABLES = {"image_sheets": FIGURES, "image_sheets_long": FIGURES}
 
 
 def in_style(X: Array, variant: str, shape: tuple[int, int, int]) -> Array:

@@ -180,7 +180,7 @@ def _search(
 ) -> tuple[PlanPool, Rotations | None]:
     """A pool of few rows; if it may be wrong, the better of it and a pool of the reference rows.
 
-    With rotations, unless the matching is none.
+    Features have rotations as well, unless one of the domains is bent.
     """
     settings = options.settings
     n_rows = min(options.n_reference, settings.max_reference, max(x.X.shape[0] for x in pair))
@@ -312,8 +312,8 @@ def _extend_rotations(
     squares = euclidean_distances(Z, X, squared=True), euclidean_distances(Y, squared=True)
     return _Matched(
         (
-            RegisteredDomain(domains[0], coordinates.axes[0], X),
-            RegisteredDomain(domains[1], coordinates.axes[1], Y),
+            RegisteredDomain(domains[0].without_distances(), coordinates.axes[0], X),
+            RegisteredDomain(domains[1].without_distances(), coordinates.axes[1], Y),
         ),
         extension, Z, plan,
         epsilon=extension.to_y.parts[0].reg,
@@ -349,7 +349,8 @@ def _extend(
     extension, error = extend_reference_plan(distances, rows, with_pairs, reg, weights)
     between = domains[1].between()
     return _Matched(
-        domains, extension, distances[0], plan, reg,
+        (domains[0].without_distances(), domains[1].without_distances()),
+        extension, distances[0], plan, reg,
         confidence=row_confidence(
             extension, (distances[0], between), (distances[0] ** 2, between**2)
         ),

@@ -187,7 +187,8 @@ class RegisteredPlan(NamedTuple):
     plan : array of shape (r, s)
         Of mass one.
     rotation : Tensor of shape (k, l)
-        From the leading principal coordinates of the first domain to those of the second domain.
+        From coordinates along the leading principal axes of the first domain to those of the second
+        domain.
     judgement : Judgement
         Without the weight of another matching.
     """
