@@ -67,11 +67,6 @@ def mean_space(
     return ConsensusSpace(spaces=tuple(spaces), scales=scales, anchors=spaces[0].anchors)
 
 
-def prepared_features(X: Array, name: str) -> Array:
-    """Features (n, d) after the preparation of a candidate metric."""
-    return _preparation(X, name.split()[0])(X)
-
-
 def _root_mean_square(space: Space) -> float:
     every = np.arange(len(space.anchors))
     return scaled_root_mean_square(space.between(every, every))

@@ -80,11 +80,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         in proportion to the discrepancy of the best matching.
     n_init : int, default=16
         Number of starts under the metric itself on up to 300 rows, besides three starts under
-        each metric that "auto" averages. If "auto" is not sure of the matching, all rows that are
+        each of the six metrics of "auto". If "auto" is not sure of the matching, all rows that are
         coupled are tried, too.
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
-        domain, and extends the plan to the other rows by their distances to the reference rows.
+        domain, and extends the plan to the other rows by their distances to the reference rows, or
+        by their principal coordinates under "auto".
         "auto" is "full" up to 2000 rows of either domain.
     alpha : float in [0, 1], default=0.5
         Weight of the distances inside the domains; `pairs` and `shared` have the weight

@@ -1,9 +1,9 @@
 """The probability that a matching is right, from figures that need no ground truth.
 
-Right matchings explain most of the discrepancy under distances of several kinds, even as an average
-of plans, and they preserve nearest neighbours, which no plan is asked to do: a logistic model of
-these two shares. If another matching explains as much, as in a symmetric space, one of the two is
-wrong. The probability of the model is therefore multiplied by one minus the weight of the other.
+Right matchings explain most of the discrepancy under distances of several kinds, and they preserve
+nearest neighbours, which no plan is asked to do: a logistic model of these two shares. If another
+matching explains as much, as in a symmetric space, one of the two is wrong. The probability of the
+model is therefore multiplied by one minus the weight of the other.
 
 The model was fitted to problems with known pairs (`benchmarks/matching/calibration.py`). Right
 means that less than .15 of all rows are nearer to a translated row than its true match, in the mean
@@ -30,8 +30,8 @@ class Judgement(NamedTuple):
     preserved_neighbors : float
         Share of nearest neighbours that the plan preserves.
     other_weight : float
-        Weight that the best other matching would have in an average of plans, relative to the
-        weight of the best plan; 0 if no start ends at another matching.
+        Weight of the best other matching, relative to the best plan; 0 if no start ends at another
+        matching.
     """
 
     explained: float

@@ -72,10 +72,10 @@ class SideInformation(NamedTuple):
             A wrong match of an anchor costs `ANCHOR_PENALTY`, as in the cost M.
         shared : tuple of arrays of shapes (n, d) and (m, d)
         """
-        of_pairs = np.zeros((n, 0)), np.zeros((m, 0))
-        shared = self.shared or of_pairs
+        nothing = np.zeros((n, 0)), np.zeros((m, 0))
         if self.weight is None or self.alpha == 0:
-            return of_pairs, (np.zeros((n, 0)), np.zeros((m, 0)))
+            return nothing, nothing
+        shared = self.shared or nothing
         scale = np.sqrt((1 - self.alpha) / self.alpha)
         x, y = (_indicators(size, rows) for size, rows in zip((n, m), self.pairs, strict=True))
         return (scale * x, scale * y), (scale * shared[0], scale * shared[1])

@@ -16,7 +16,6 @@ from skgw.matching.candidate_metrics import (
     CANDIDATES,
     candidate_space,
     mean_space,
-    prepared_features,
 )
 from skgw.spaces import GeodesicSpace, GraphSpace, MatrixSpace, Space, make_space
 from skgw.spaces.build import check_finite_distances, scaled_root_mean_square
@@ -77,11 +76,6 @@ class TrainingDomain:
         if self.whole is not None:
             return self.whole.restrict(np.searchsorted(self.whole.anchors, rows))
         return self._build(self.X[rows], metric)
-
-    def prepared(self, metric: Metric, rows: Index) -> Array:
-        """Features of these rows after the preparation that one of `CANDIDATES` names."""
-        X = self.X[rows]
-        return prepared_features(X.toarray() if sparse.issparse(X) else X, str(metric))
 
     def _build(self, X: Any, metric: Metric) -> Space:
         if sparse.issparse(X) and metric in (AUTO, *CANDIDATES):
