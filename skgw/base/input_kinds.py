@@ -70,7 +70,12 @@ def refuse_condensed_distances(X: Any) -> None:
 
 
 def explained(error: TypeError | ValueError, metric: Metric) -> TypeError | ValueError:
-    """The error of a failed validation; a conversion to numbers that failed gets a remedy."""
+    """The error of a failed validation, with a remedy for what is no number or no distance."""
+    if metric == "precomputed" and str(error).startswith("Input X contains"):
+        return ValueError(
+            f"{str(error).splitlines()[0]} Distances must be known and finite: leave out rows that "
+            "lack some of them, and keep one of several components between which they are infinite."
+        )
     if not str(error).startswith(("could not convert", "float() argument")):
         return error
     remedy = "Encode names and categories as numbers first, such as by OneHotEncoder."

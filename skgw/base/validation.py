@@ -20,6 +20,7 @@ from skgw.spaces.build import (
     check_distances,
     check_finite_distances,
     scaled_root_mean_square,
+    without_negative_rounding,
 )
 from skgw.spaces.finite import Array, Metric
 from skgw.spaces.graphs import same_edges, stored_distances
@@ -88,7 +89,10 @@ def read_points(
     if metric == "precomputed":
         if reset:
             refuse_condensed_distances(X)
-        return read_relations(estimator, X, edge_length=edge_length, reset=reset)
+        try:
+            return read_relations(estimator, X, edge_length=edge_length, reset=reset)
+        except (TypeError, ValueError) as error:
+            raise explained(error, metric) from error
     if is_networkx(X):
         raise ValueError("X is a graph: set metric='precomputed'.")
     if sparse.issparse(X) and not accept_sparse:
@@ -109,7 +113,6 @@ def read_array(
     *,
     reset: bool,
     accept_sparse: bool = False,
-    non_negative: bool = False,
 ) -> Any:
     """Validate an array (n, d) of any layout: the same numbers give the same result.
 
@@ -125,7 +128,6 @@ def read_array(
         order="C",
         accept_sparse="csr" if accept_sparse else False,
         ensure_min_samples=2 if reset else 1,
-        ensure_non_negative=non_negative,
     )
     if reset:
         estimator._dtype = X.dtype.name
@@ -172,9 +174,10 @@ def read_relations(estimator: BaseEstimator, X: Any, *, edge_length: str, reset:
             f"A graph's matrix must be square, got shape {X.shape}. For sparse features choose "
             "metric='euclidean' or 'cosine'."
         )
-    X = read_array(estimator, X, reset=reset, accept_sparse=True, non_negative=True)
+    X = read_array(estimator, X, reset=reset, accept_sparse=True)
     if not sparse.issparse(X):
-        return X
+        return without_negative_rounding(X)
+    X.data = without_negative_rounding(X.data)
     if not reset:
         return _read_edges(estimator, X, edge_length)
     lengths = edge_lengths(X, edge_length)

@@ -280,6 +280,26 @@ def check_finite_distances(D: Array) -> None:
         raise ValueError("The metric gave distances that are negative, NaN or infinite.")
 
 
+def without_negative_rounding(values: Array) -> Array:
+    """Distances, with negative values as small as rounding errors set to zero.
+
+    One minus a cosine, computed in float32, is about -1e-7 for equal directions.
+
+    Raises
+    ------
+    ValueError
+        If a value is negative beyond rounding.
+    """
+    smallest = values.min(initial=0.0)
+    if smallest < -SYMMETRY_TOLERANCE * values.max(initial=0.0):
+        raise ValueError(
+            f"Negative values in data passed to X, such as {smallest:.3g}: distances are not "
+            "negative. Turn similarities, such as correlations, into distances first: 1 - X if "
+            "they are at most 1."
+        )
+    return values.clip(min=0) if smallest < 0 else values
+
+
 def scaled_root_mean_square(D: Array, weights: Array | None = None) -> float:
     """Root mean square of distances D (n, m); the squares neither overflow nor underflow.
 
@@ -305,7 +325,7 @@ def check_distances(D: Array, name: str = "Precomputed distances") -> None:
     if (abs(D.diagonal()) > DIAGONAL_TOLERANCE * largest).any():
         raise ValueError(
             f"{name} must be zero on the diagonal. Similarities or kernels must be turned into "
-            "distances first."
+            "distances first: 1 - X for similarities of at most 1."
         )
     if (abs(D - D.T) > SYMMETRY_TOLERANCE * largest).any():
         raise ValueError(

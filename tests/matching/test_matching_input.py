@@ -193,9 +193,9 @@ def test_labels_of_words_as_the_second_domain(quick):
 
 
 def test_errors_about_the_second_domain_name_no_class_of_skgw(quick):
-    for metric, y in (("euclidean", rows(1)), ("precomputed", -np.ones((5, 5)))):
+    for y in (rows(1), np.full((5, 2), np.nan)):
         with pytest.raises(ValueError, match=r"^In the second domain, y: ") as caught:
-            quick(metric=("euclidean", metric)).fit(rows(20), y)
+            quick().fit(rows(20), y)
         assert "SecondDomain" not in str(caught.value)
         assert "the estimator" in str(caught.value)
 
@@ -222,3 +222,41 @@ def test_rows_without_a_direction(quick, as_rows):
     X[[3, 7]] = 5.0
     with pytest.raises(ValueError, match="undefined for rows of equal numbers, such as row 3"):
         quick(metric="correlation").fit(X, rows(15))
+
+
+# ---------------------------------------------------------------------------------- distances
+
+
+def cosine_distances(X):
+    """One minus the cosine as users write it, in float32: below zero for equal directions."""
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    return 1 - X @ X.T
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_rounding_below_zero_is_repaired(quick, kind):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 4))
+    D, order = cosine_distances(np.r_[X, X[:5]]), rng.permutation(45)
+    D += np.float32(1e-6) * np.triu(rng.uniform(size=D.shape), 1)  # and it is not symmetric
+    assert D.min() < 0
+    matcher = quick(metric="precomputed").fit(kind(D), D[np.ix_(order, order)])
+    assert (order[matcher.match()] % 40 == np.arange(45) % 40).mean() > 0.9
+    assert_allclose(matcher.translate(kind(D)), matcher.translate(D.clip(min=0)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda D: 1 - D, r"Negative values .*-\d.*1 - X if they are at most 1"),
+        (lambda D: np.exp(-D), "zero on the diagonal.*1 - X for similarities"),
+        (lambda D: D * np.linspace(1, 2, len(D)), r"symmetric; take \(D \+ D.T\) / 2"),
+        (lambda D: np.where(D == D.max(), np.nan, D), "NaN.*leave out rows"),
+        (lambda D: np.where(D == D.max(), np.inf, D), "infinity.*one of several components"),
+    ],
+)
+def test_what_is_no_distance_is_refused(quick, spoil, message):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    D = np.linalg.norm(X[:, None] - X, axis=2)
+    with pytest.raises(ValueError, match=message):
+        quick(metric="precomputed").fit(spoil(D), D)
