@@ -251,8 +251,11 @@ def test_rounding_below_zero_is_repaired(quick, kind):
         (lambda D: 1 - D, r"Negative values .*-\d.*1 - X if they are at most 1"),
         (lambda D: np.exp(-D), "zero on the diagonal.*1 - X for similarities"),
         (lambda D: D * np.linspace(1, 2, len(D)), r"symmetric; take \(D \+ D.T\) / 2"),
-        (lambda D: np.where(D == D.max(), np.nan, D), "NaN.*leave out rows"),
-        (lambda D: np.where(D == D.max(), np.inf, D), "infinity.*one of several components"),
+        (lambda D: np.where(np.eye(len(D))[::-1] > 0, np.nan, D), "NaN.*leave out rows"),
+        (
+            lambda D: np.where(np.eye(len(D))[::-1] > 0, np.inf, D),
+            "infinity.*one of several components",
+        ),
     ],
 )
 def test_what_is_no_distance_is_refused(quick, spoil, message):
