@@ -8,8 +8,9 @@ rows" both domains have the same objects, up to those that a problem leaves out 
 top-1 rate are of translated rows that have a match, means of both directions; *cosine* is between
 the translated row and the true match, from the mean of the domain; *labels* are transferred by 5
 neighbours. A matching is right below a FOSCTTM of .15 and wrong above .3. *Probability* is
-`matching_probability_`. *AUROC of rows* tells rows whose true match is among the nearest 15 % from
-others, by `confidence_`.
+`matching_probability_`. *AUROC of rows* tells rows whose true match is among the nearest 15 % of
+their translation from others, by `confidence_` and `confidence_y_`, mean of both; *of matches* rows
+whose match is right.
 
 "centres" (`centres.py`) is scored between unit rows, as in its source, and once more between
 features, by the mean of the nearest fitted rows. "SCOT" (`scot.py`) has ten seconds for a problem.
@@ -53,6 +54,7 @@ COLUMNS = {
     "labels": ("labels", 3),
     "probability": ("probability", 2),
     "AUROC of rows": ("auroc", 2),
+    "of matches": ("auroc_match", 2),
 }
 
 
@@ -93,7 +95,7 @@ def measure(
         "seconds": seconds,
         **quality(parts, *translated),
         **labels_of(parts, matcher.plan_.toarray()),
-        **trust(parts, translated[0], matcher.confidence_),
+        **trust(parts, translated, matcher),
         "probability": matcher.matching_probability_,
         "margin": min(matcher.margin_, 1e3),
         **matcher.diagnostics_,
@@ -169,15 +171,28 @@ def labels_of(parts: Split, plan: Array) -> Figures:
     return {"labels": float(np.mean(ways))}
 
 
-def trust(parts: Split, translated: Array, confidence: Array) -> Figures:
-    """How well the confidence tells rows that are translated right, for rows that were fitted."""
+def trust(parts: Split, translated: tuple[Array, Array], matcher: GWMatcher) -> Figures:
+    """How well the confidence tells rows that are translated or matched right from others.
+
+    The rows were fitted, and have a match. Directions in which all rows, or none, are right are
+    left out.
+    """
     if parts.matches is None:
         return {}
-    D = pairwise_distances(translated, parts.test_y)
-    right = (np.diag(D)[:, None] > D).mean(1) < RIGHT
-    if right.all() or not right.any():
-        return {}
-    return {"auroc": float(roc_auc_score(right, confidence[parts.matches >= 0]))}
+    rows = np.flatnonzero(parts.matches >= 0), parts.matches[parts.matches >= 0]
+    confidences = matcher.confidence_, matcher.confidence_y_
+    found: dict[str, list[float]] = {"auroc": [], "auroc_match": []}
+    for source, true in enumerate((parts.test_y, parts.test_x)):
+        here, there = rows[source], rows[1 - source]
+        D = pairwise_distances(translated[source], true)
+        near = (np.diag(D)[:, None] > D).mean(1) < RIGHT
+        for name, right in (
+            ("auroc", near),
+            ("auroc_match", matcher.match(domain="xy"[source])[here] == there),
+        ):
+            if right.any() and not right.all():
+                found[name].append(float(roc_auc_score(right, confidences[source][here])))
+    return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 
 def by_family(

@@ -88,7 +88,7 @@ def match_anndata(
 
     - ``obs["skgw_match"]`` in both: name of the observation of the other data set that receives
       most of the mass; missing for observations without a match.
-    - ``obs["skgw_confidence"]`` in `adata_x`: confidence in this match, between 0 and 1.
+    - ``obs["skgw_confidence"]`` in both: confidence in this match, between 0 and 1.
     - ``obsm["X_skgw"]`` in both: observations in the representation of the other data set.
     - ``obsm["skgw_plan"]`` in `adata_x`: the largest entries of the plan, a sparse matrix (n, m).
     - ``uns["skgw"]`` in both: the probability that the matching is right, the discrepancy, the
@@ -292,5 +292,6 @@ def _write(
         adata.obsm[f"X_{key}"] = translated
         adata.uns[key] = dict(summary)
     both[0].obs[f"{key}_confidence"] = matcher.confidence_
+    both[1].obs[f"{key}_confidence"] = matcher.confidence_y_
     both[0].obsm[f"{key}_plan"] = sparse.csr_matrix(plan)  # older AnnData writes no sparse arrays
     both[0].uns[key]["plan_columns"] = names[1]

@@ -147,11 +147,9 @@ def align(
         progress.say(_extension_of(pair))
         matched = _extend_rotations(pair, domains, coordinates, found, settings)
     else:
-        couplings = _couplings(
-            domains, side_information, options, pool.misfit, start, seed, progress
-        )
+        coupled = _coupling(domains, side_information, options, pool.misfit, start, seed, progress)
         progress.say(_extension_of(pair))
-        matched = _extend_couplings(pair, side_information, couplings, settings)
+        matched = _extend_coupling(pair, side_information, coupled, settings)
     judge = PoolDistances.between(*(domain.between() for domain in domains), settings=settings.pool)
     judgement = judgement._replace(
         explained=judge.explained(matched.plan / matched.plan.sum()),
@@ -229,8 +227,8 @@ def _is_bent(
     if settings.min_gain * by_rotation >= 1:
         return False
     domains = reference_domains(pair, metrics, pool.rows)
-    couplings = _couplings(domains, side_information, options, pool.misfit, pool, seed, SILENT)
-    return pool.judge.preserved(couplings[-1].plan) > settings.min_gain * by_rotation
+    coupled = _coupling(domains, side_information, options, pool.misfit, pool, seed, SILENT)
+    return pool.judge.preserved(coupled.plan) > settings.min_gain * by_rotation
 
 
 class _Coupled(NamedTuple):
@@ -246,7 +244,7 @@ class _Coupled(NamedTuple):
         return cls(domains, result.plan.cpu().numpy(), float(result.reg), bool(result.converged))
 
 
-def _couplings(
+def _coupling(
     domains: References,
     side_information: SideInformation,
     options: AlignmentOptions,
@@ -254,8 +252,8 @@ def _couplings(
     start: PlanPool | RegisteredPlan,
     seed: int,
     progress: Progress,
-) -> list[_Coupled]:
-    """The coupling of the reference rows, and the refined coupling after it."""
+) -> _Coupled:
+    """The coupling of the reference rows, refined if that preserves more neighbours."""
     settings, rows = options.settings, (domains[0].rows, domains[1].rows)
     Dx, Dy = (domain.between() for domain in domains)
     at = tuple(np.searchsorted(i, j) for i, j in zip(rows, start.rows, strict=True))
@@ -268,13 +266,11 @@ def _couplings(
         epsilon=epsilon, start=PartialPlan(start.plan, *at), unbalanced=options.unbalanced,
         mass=options.mass, seed=seed, device=options.device, settings=settings.coupling,
     )  # fmt: skip
-    couplings = [_Coupled.of(domains, result)]
-    if options.refine:
-        progress.say("refinement")
-        refined = refine_coupling(domains, side_information, result, settings.refinement)
-        if refined.result is not result:
-            couplings.append(_Coupled.of(refined.domains, refined.result))
-    return couplings
+    if not options.refine:
+        return _Coupled.of(domains, result)
+    progress.say("refinement")
+    refined = refine_coupling(domains, side_information, result, settings.refinement)
+    return _Coupled.of(refined.domains, refined.result)
 
 
 class _Matched(NamedTuple):
@@ -285,7 +281,7 @@ class _Matched(NamedTuple):
     features: Array
     plan: Array
     epsilon: float
-    confidence: Array
+    confidence: tuple[Array, Array]
     matched_mass: Array
     converged: bool
 
@@ -305,11 +301,11 @@ def _extend_rotations(
     extension, coordinates, plan, error = extend_rotations(
         coordinates, found if is_whole else found.best, rows, reference, schedule
     )
-    Z = coordinates.points[0].numpy()
+    Z, V = (points.numpy() for points in coordinates.points)
     X, Y = (points.numpy() for points in coordinates.at(reference).points)
     if not is_whole:
         plan = extension.onto_reference().rows(X) / len(X)
-    squares = euclidean_distances(Z, X, squared=True), euclidean_distances(Y, squared=True)
+    squares = euclidean_distances(X, squared=True), euclidean_distances(Y, squared=True)
     return _Matched(
         (
             RegisteredDomain(domains[0].without_distances(), coordinates.axes[0], X),
@@ -317,46 +313,48 @@ def _extend_rotations(
         ),
         extension, Z, plan,
         epsilon=extension.to_y.parts[0].reg,
-        confidence=row_confidence(extension, (Z, Y), squares),
+        confidence=_confidence(extension, (Z, V), (X, Y), squares),
         matched_mass=np.ones(len(Z)),
         converged=error < settings.max_extension_error,
     )  # fmt: skip
 
 
-def _extend_couplings(
-    pair: DomainPair,
-    side_information: SideInformation,
-    couplings: list[_Coupled],
-    settings: MatchingSettings,
-) -> _Matched:
-    """All rows by their distances to the reference rows, under the distances of the last one."""
-    parts = [_extend(pair, side_information, coupled, settings) for coupled in couplings]
-    # Global and local distances reveal different errors.
-    confidence = np.prod([part.confidence for part in parts], axis=0) ** (1 / len(parts))
-    return parts[-1]._replace(confidence=confidence)
-
-
-def _extend(
+def _extend_coupling(
     pair: DomainPair,
     side_information: SideInformation,
     coupled: _Coupled,
     settings: MatchingSettings,
 ) -> _Matched:
+    """All rows by their distances to the reference rows."""
     domains, plan, reg, converged = coupled
     rows = domains[0].rows, domains[1].rows
     distances = domains[0].distances(pair[0].rows), domains[1].distances(pair[1].rows)
     with_pairs, weights = side_information.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     extension, error = extend_reference_plan(distances, rows, with_pairs, reg, weights)
-    between = domains[1].between()
+    between = domains[0].between(), domains[1].between()
     return _Matched(
         (domains[0].without_distances(), domains[1].without_distances()),
         extension, distances[0], plan, reg,
-        confidence=row_confidence(
-            extension, (distances[0], between), (distances[0] ** 2, between**2)
-        ),
+        confidence=_confidence(extension, distances, between, (between[0] ** 2, between[1] ** 2)),
         matched_mass=_matched_mass(plan, distances[0], rows[0]),
         converged=converged and error < settings.max_extension_error,
     )  # fmt: skip
+
+
+def _confidence(
+    extension: RowExtension,
+    rows: tuple[Array, Array],
+    reference: tuple[Array, Array],
+    squares: tuple[Array, Array],
+) -> tuple[Array, Array]:
+    """Confidence in the matches of the training rows of both domains, (n,) and (m,).
+
+    `rows` and `reference` are what the extension reads of the training rows and the reference rows.
+    """
+    return (
+        row_confidence(extension, rows[0], reference, squares[1]),
+        row_confidence(extension.reversed(), rows[1], reference[::-1], squares[0]),
+    )
 
 
 def _matched_mass(plan: Array, distances: Array, reference: Index) -> Array:

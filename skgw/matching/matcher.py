@@ -137,15 +137,16 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "preserved_neighbors", the share of nearest neighbours (5, or a sixtieth of the rows) that
         it matches with nearest neighbours; "other_weight", the weight of another matching, which
         differs in most rows, relative to the best matching.
-    confidence_ : array of shape (n,)
-        Confidence in the match of each row of the first domain, between 0 and 1. It is high where
-        the mass of the row goes near its match and returns near the row, and where the
-        distances of both agree, each relative to the mean of all rows. It ranks rows and cannot
-        reveal that the matching as a whole is wrong: see `matching_probability_`. After a
-        refinement it is the geometric mean of the scores before and after.
+    confidence_, confidence_y_ : arrays of shapes (n,) and (m,)
+        Confidence in the match of each row of the first and of the second domain, between 0 and 1:
+        the expected share of the rows of the other domain that are farther from the translated row
+        than its true match is. The expectation is over the plan in both directions, at the noise
+        that the costs of the row's matches show. .5 is chance. It ranks the rows of a matching that
+        is right, and cannot reveal that the matching as a whole is wrong: see
+        `matching_probability_`.
     matched_mass_ : array of shape (n,)
-        Matched mass of each row of the first domain, over the weight of the row. It is 1 for all
-        rows if `unbalanced` and `mass` are None.
+        Matched mass of each row of the first domain, over the weight of the row. It tells nothing
+        if `unbalanced` and `mass` are None: all rows are matched then, and it is 1.
     converged_ : bool
         Whether the solve and the extension of the plan to all rows have reached their tolerances.
     n_features_in_, n_features_y_in_ : int
@@ -525,7 +526,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())
-        self.confidence_, self.matched_mass_ = found.confidence, found.matched_mass
+        self.confidence_, self.confidence_y_ = found.confidence
+        self.matched_mass_ = found.matched_mass
 
     def _assigned(self, source: int) -> Array:
         """One-to-one matches of the training rows of a domain, 0 or 1."""

@@ -13,6 +13,7 @@ pairs enter T as a further plan, with a weight.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -79,23 +80,19 @@ class PlanExtension(NamedTuple):
         """
         return _extension(self.plan, self.potentials[1], distances, self.to_y.reg)
 
-    def misfit(self, W: Array, distances: Array, between: Array) -> Array:
-        """Linearised cost of the matches of each row, relative to its own distances, (n,).
+    def costs(self, distances: Array, between: Array) -> Iterator[Array]:
+        """Linearised costs (n, s) of the matches of rows: one array, as there is one plan.
 
         Parameters
         ----------
-        W : array of shape (n, s)
-            Conditional plans over the reference points.
         distances : array of shape (n, r)
             From the rows to the reference points of their space.
         between : array of shape (s, s)
             Between the reference points of the second space.
         """
-        own = (distances * distances) @ self.plan.sum(1)
-        matched = (between * between) @ self.plan.sum(0)
+        own, others = _own_costs(distances, self.plan.sum(1)), _own_costs(between, self.plan.sum(0))
         cross = distances @ self.onto_reference().transported_distances  # (n, s)
-        cost = own + W @ matched - 2 * np.einsum("ij,ij->i", W, cross)
-        return np.maximum(cost, 0) / np.where(own > 0, own, 1)
+        yield np.maximum(own[:, None] + others - 4 * cross, 0)
 
 
 @full_precision()

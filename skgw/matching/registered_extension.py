@@ -164,23 +164,16 @@ class RegisteredExtension(NamedTuple):
         )
         return Mixture(tuple(parts), self.to_y.weights)
 
-    def misfit(self, W: Array, coordinates: Array, reference: Array) -> Array:
-        """Cost of the matches of each row, relative to the mean cost of the row, (n,).
+    def costs(self, coordinates: Array, reference: Array) -> Iterator[Array]:
+        """Costs (n, s) of the matches of rows, for each rotation.
 
         Parameters
         ----------
-        W : array of shape (n, s)
-            Conditional plans over the reference rows.
         coordinates, reference : arrays of shapes (n, k) and (s, l)
             Of the rows, and of the reference rows of the second space.
         """
-        costs = (
-            euclidean_distances(coordinates @ rotation, reference, squared=True)
-            for rotation in self.rotations
-        )
-        cost = sum(w * each for w, each in zip(self.to_y.weights, costs, strict=True))
-        mean = cost.mean(1)
-        return np.einsum("ij,ij->i", W, cost) / np.where(mean > 0, mean, 1)
+        for rotation in self.rotations:
+            yield euclidean_distances(coordinates @ rotation, reference, squared=True)
 
 
 @full_precision()

@@ -34,6 +34,7 @@ class MatcherState(TwoDomainState):
     matching_probability_: float
     diagnostics_: dict[str, float]
     confidence_: Annotated[Array, Numbers("n")]
+    confidence_y_: Annotated[Array, Numbers("m")]
     matched_mass_: Annotated[Array, Numbers("n")]
     converged_: bool
     row_names_in_: NotRequired[Annotated[Array, Strings("n")]]
@@ -69,7 +70,9 @@ class Alignment(NamedTuple):
         Between the reference rows.
     value : float
         Gromov-Wasserstein discrepancy of the plan, without entropy.
-    confidence, matched_mass : arrays of shape (n,)
+    confidence : pair of arrays of shapes (n,) and (m,)
+        Of the training rows of both domains.
+    matched_mass : array of shape (n,)
         Of the training rows of the first domain.
     converged : bool
     pair_costs : PairCosts or None
@@ -84,7 +87,7 @@ class Alignment(NamedTuple):
     features: Array
     plan: Array
     value: float
-    confidence: Array
+    confidence: tuple[Array, Array]
     matched_mass: Array
     converged: bool
     pair_costs: PairCosts | None

@@ -19,7 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgw import DomainKFold, Domains, GWMatcher
+from skgw.base.serialization import encode_state, load_state
 from skgw.exceptions import AmbiguousMatchingWarning, LabelsAsDomainWarning
+from skgw.files import write_file
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skgw.exceptions.AmbiguousMatchingWarning"  # of small folds
@@ -255,6 +257,17 @@ def test_a_file_holds_everything(quick, copies, tmp_path, few_rows, kind):
         assert_array_equal(other.match(copies.X, copies.Y), matcher.match(copies.X, copies.Y))
         assert other.score(copies.X, copies.Y) == matcher.score(copies.X, copies.Y)
         assert other.get_params() == matcher.get_params()
+
+
+def test_a_file_without_the_confidence_of_the_second_domain_is_refused(quick, copies, tmp_path):
+    """As files of versions that had none."""
+    path = tmp_path / "matcher"
+    quick().fit(copies.X, copies.Y).save(path)
+    params, state = load_state(path, "GWMatcher")
+    del state["confidence_y_"]
+    write_file(path, *encode_state("GWMatcher", params, state))
+    with pytest.raises(ValueError, match=r"confidence_y_ is missing"):
+        GWMatcher.load(path)
 
 
 def test_a_graph_against_points(quick):

@@ -9,6 +9,7 @@ from sklearn.metrics import pairwise_distances, roc_auc_score
 
 from skgw import GWMatcher
 from skgw.exceptions import AmbiguousMatchingWarning
+from skgw.metrics import foscttm
 from skgw.spaces import graph_distances
 
 
@@ -219,6 +220,21 @@ def test_confidence_tells_right_rows_from_wrong_ones(copies, quick):
     assert 0.3 < right.mean() < 0.9
     assert ((matcher.confidence_ >= 0) & (matcher.confidence_ <= 1)).all()
     assert roc_auc_score(right, matcher.confidence_) > 0.7
+    right = copies.match[matcher.match(domain="y")] == np.arange(60)
+    assert roc_auc_score(right, matcher.confidence_y_) > 0.7
+
+
+@pytest.mark.parametrize("noise", [0.2, 1.0])
+def test_confidence_is_about_the_share_of_rows_that_are_farther_than_the_match(copies, noise):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) * [3, 2, 1] + rng.exponential(size=(200, 1)) * [4, 1, 0]
+    Y = copies.move(X) + noise * rng.normal(size=(200, 5))
+    matcher = GWMatcher(random_state=0).fit(X, Y)
+    for confidence, found, true in (
+        (matcher.confidence_, matcher.translate(X), Y),
+        (matcher.confidence_y_, matcher.translate(Y, domain="y"), X),
+    ):
+        assert confidence.mean() == pytest.approx(1 - foscttm(found, true), abs=0.08)
 
 
 def test_auto_matches_an_arc_with_a_line():

@@ -91,21 +91,29 @@ def extension_between(D, E, reg):
     return extend_reference_plan((D, E), every, plan, reg, (plan.sum(1), plan.sum(0)))[0]
 
 
+def confidence_between(D, E, reg):
+    return row_confidence(extension_between(D, E, reg), D, (D, E), E**2)
+
+
 def test_rows_that_others_could_replace_have_a_low_confidence():
     D = pairwise_distances(np.linspace(0, 2, 20)[:, None] ** 2)  # close together at first
     D /= root_mean_square(D)
-    scores = row_confidence(extension_between(D, D, 2e-3), (D, D), (D**2, D**2))
-    assert scores[:6].max() < 0.5 * scores[-6:].min()
-    assert scores.max() <= 1
+    doubts = 1 - confidence_between(D, D, 2e-3)
+    assert doubts[-6:].max() < 0.5 * doubts[:6].min()
 
 
-def test_a_row_whose_distances_disagree_has_a_low_confidence(X):
+def test_a_row_whose_match_went_elsewhere_has_a_low_confidence(X):
     moved = X.copy()
-    moved[7] += [0, 0, 5]
+    moved[7] = X.mean(0)
     D, E = (pairwise_distances(Z) for Z in (X, moved))
     D, E = (C / root_mean_square(C) for C in (D, E))
-    scores = row_confidence(extension_between(D, E, 1e-4), (D, E), (D**2, E**2))
-    assert scores[7] < 0.3 * np.median(scores)
+    doubts = 1 - confidence_between(D, E, 1e-4)
+    assert doubts[7] > 5 * np.median(doubts)
+
+
+def test_confidence_is_a_half_where_nothing_tells_rows_apart():
+    D = 1 - np.eye(30)
+    assert_allclose(confidence_between(D, D, 1.0), 0.5, atol=0.05)
 
 
 def test_distances_of_means_are_euclidean(X):

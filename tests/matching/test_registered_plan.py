@@ -120,7 +120,7 @@ def test_potentials_of_a_part_extend_to_all_rows(copies):
     assert extension.onto_reference().rows(Z).shape == (N, N // 2)
 
 
-def test_rows_whose_matches_are_far_have_a_large_misfit(copies):
+def test_rows_whose_matches_are_far_have_a_large_cost(copies):
     X, Y, match = copies
     Y = Y.copy()
     Y[match[3]] += [60, 0, 0, 0, 0]
@@ -128,8 +128,9 @@ def test_rows_whose_matches_are_far_have_a_large_misfit(copies):
     every = np.arange(N), np.arange(N)
     extension, *_ = extend_rotations(coordinates, found, every, every, SETTINGS)
     Z, W = (points.numpy() for points in coordinates.points)
-    misfit = extension.misfit(extension.to_y.rows(Z), Z, W)
-    assert misfit[3] > 5 * np.median(misfit)
+    (costs,) = extension.costs(Z, W)
+    cost = (extension.to_y.rows(Z) * costs).sum(1)
+    assert cost[3] > 5 * np.median(cost)
 
 
 def test_parts_and_weights_must_agree(copies):
@@ -158,6 +159,7 @@ def test_half_of_the_rows_may_be_noisy(copies):
     right = matcher.match() == np.arange(200)
     assert right[100:].mean() > 0.8
     assert matcher.confidence_[100:].mean() > matcher.confidence_[:100].mean()
+    assert matcher.confidence_y_[100:].mean() > matcher.confidence_y_[:100].mean()
 
 
 def test_more_rows_than_reference_rows(copies, few_rows):
@@ -169,6 +171,8 @@ def test_more_rows_than_reference_rows(copies, few_rows):
     assert (matcher.match() == match).mean() > 0.9
     assert_allclose(matcher.plan_.toarray().sum(), 1, rtol=1e-6)
     assert matcher.matched_mass_.shape == (N,)
+    assert matcher.confidence_.shape == matcher.confidence_y_.shape == (N,)
+    assert min(matcher.confidence_.min(), matcher.confidence_y_.min()) > 0.8
 
 
 def test_sparse_rows_are_registered_alike(copies):
@@ -181,7 +185,7 @@ def test_sparse_rows_are_registered_alike(copies):
     assert (by_rows.match() == match).mean() > 0.9
 
 
-@pytest.mark.parametrize("suffix", ["plan_", "confidence_"])
+@pytest.mark.parametrize("suffix", ["plan_", "confidence_", "confidence_y_"])
 def test_a_loaded_matcher_is_the_same(copies, tmp_path, suffix):
     X, Y, _ = copies
     matcher = GWMatcher(random_state=0).fit(X, Y)
