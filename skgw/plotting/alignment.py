@@ -111,9 +111,10 @@ class AlignmentDisplay:
             Rows of both domains.
         y : pair of array-likes of shapes (n,) and (m,), default=None
             Labels of the rows of both domains, which set the colours. None takes
-            ``estimator.confidence_``, on a scale from 0 to 1; `X` must then hold the training rows.
-            A row of the second domain has the mean confidence of the matched rows, weighted by the
-            plan.
+            ``estimator.confidence_`` and ``estimator.confidence_y_``, on a scale from .5, which is
+            chance, to 1; `X` must then hold the training rows. Without ``confidence_y_`` the scale
+            starts at 0, and a row of the second domain has the mean confidence of the matched rows,
+            weighted by the plan.
         titles : pair of str, default=("x", "y")
             Titles of the axes of the two domains.
         axes : pair of matplotlib Axes, default=None
@@ -147,7 +148,7 @@ class AlignmentDisplay:
                 estimator.transform(points[1], domain="y"),
             )
         if y is None:
-            y, limits = _confidence(estimator), (0.0, 1.0)
+            y, limits = _confidence(estimator), (0.5 if _has_both(estimator) else 0.0, 1.0)
             if y and [len(x) for x in y] != [Z.shape[0] for Z in points]:
                 raise ValueError(
                     "confidence_ belongs to the training rows: pass labels y for other rows."
@@ -292,6 +293,13 @@ def _confidence(estimator: Any) -> Pair | None:
     """The confidence of the training rows of both domains, if the estimator has one."""
     if not hasattr(estimator, "confidence_"):
         return None
+    if _has_both(estimator):
+        return estimator.confidence_, estimator.confidence_y_
     confidence, plan = estimator.confidence_, estimator.plan_
     mass = plan.apply(np.ones(len(confidence)), axis=0)
     return confidence, plan.apply(confidence, axis=0) / np.where(mass > 0, mass, 1)
+
+
+def _has_both(estimator: Any) -> bool:
+    """Whether the confidence is known for both domains, as an expected share of rows."""
+    return hasattr(estimator, "confidence_y_")

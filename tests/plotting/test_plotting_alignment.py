@@ -75,6 +75,13 @@ class TestAlignmentDisplay:
         assert_array_equal(display.y[0], [1, 0.5, 0])
         assert_allclose(display.y[1], [0.9, 0.1])  # means over the matched rows
 
+    def test_the_confidence_of_both_domains_starts_at_chance(self):
+        matcher = Matcher()
+        matcher.confidence_y_ = np.array([0.7, 0.2])
+        display = AlignmentDisplay.from_estimator(matcher, (np.eye(3), np.eye(2)))
+        assert_array_equal(display.y[1], [0.7, 0.2])
+        assert all(artist.get_clim() == (0.5, 1) for artist in display.points_)
+
     def test_the_scale_of_the_confidence_is_fixed(self):
         matcher = Matcher()
         for matcher.confidence_ in (np.array([1, 1 - 1e-6, 1]), np.ones(3)):
