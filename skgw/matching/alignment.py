@@ -2,8 +2,8 @@
 
 1. Plans between a few hundred rows are found under several metrics (`plan_pool`).
 2. If the metric is "auto", each plan is the start of a registration of the rows, and the rotations
-   that may be right are kept (`registered_plan`). If the best one may be wrong, both steps are
-   repeated with more rows. The rotations give the plan of all rows (`registered_extension`).
+   that may be right are kept (`registered_plan`). If the best one may be wrong, further rotations
+   are searched between more rows. The rotations give the plan of all rows (`registered_extension`).
 3. For another metric, or a plan that is not balanced, or if the rotation may be wrong, the
    reference rows, all or a random part, are coupled from the best plan at a small epsilon
    (`reference`). The coupling is refined with saturated distances (`refinement`), and extended to
@@ -29,7 +29,6 @@ from skgw.matching.plan_pool import (
     PlanPool,
     PoolDistances,
     PoolSettings,
-    PoolSize,
     pool_plans,
     sample_rows,
 )
@@ -37,11 +36,12 @@ from skgw.matching.reference import CouplingSettings, PartialPlan, choose_epsilo
 from skgw.matching.refinement import RefinementSettings, refine_coupling
 from skgw.matching.registered_extension import RegisteredDomain, extend_rotations
 from skgw.matching.registered_plan import (
-    DomainPoints,
     RegisteredPlan,
     RegistrationSettings,
     Rotations,
+    coordinate_sets,
     register_pool,
+    search_rotations,
 )
 from skgw.matching.result import Alignment, RowDomain
 from skgw.matching.side_information import SideInformation
@@ -69,8 +69,8 @@ class MatchingSettings:
         Reference rows of either domain otherwise.
     max_extension_error : float
         L1 error of the extended plan's marginals up to which it counts as converged.
-    pool_size : PoolSize
-        Size of the first pool. The next one, if the matching may be wrong, has all reference rows.
+    pool_rows : int
+        Rows of either domain in the pool, at most.
     min_gain : float
         Share of nearest neighbours that a coupling must preserve to replace a rotation, relative to
         the share that the rotation preserves.
@@ -83,7 +83,7 @@ class MatchingSettings:
     max_full: int = 2000
     max_reference: int = 1000
     max_extension_error: float = 1e-3
-    pool_size: PoolSize = field(default_factory=lambda: PoolSize(300))
+    pool_rows: int = 300
     min_gain: float = 1.5
     pool: PoolSettings = field(default_factory=PoolSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
@@ -134,18 +134,14 @@ def align(
 ) -> Alignment:
     """Align two domains, and report each step to `progress`."""
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
-    coordinates = None
-    if options.register:
-        max_axes = settings.registration.max_axes
-        coordinates = DomainPoints.of(pair, side_information, seed, max_axes)
-    pool, found = _search(pair, side_information, options, coordinates, seed, progress)
+    pool, found = _search(pair, side_information, options, seed, progress)
     judgement, start = (
         (pool.judgement, pool) if found is None else (found.judgement, found.plans[0])
     )
     domains = reference_domains(pair, metrics, sample_rows(pair, options.n_reference, start.rows))
-    if coordinates is not None and found is not None and options.refine:
+    if found is not None and options.refine:
         progress.say(_extension_of(pair))
-        matched = _extend_rotations(pair, domains, coordinates, found, settings)
+        matched = _extend_rotations(pair, domains, found, settings)
     else:
         coupled = _coupling(domains, side_information, options, pool.misfit, start, seed, progress)
         progress.say(_extension_of(pair))
@@ -172,35 +168,32 @@ def _search(
     pair: DomainPair,
     side_information: SideInformation,
     options: AlignmentOptions,
-    coordinates: DomainPoints | None,
     seed: int,
     progress: Progress,
 ) -> tuple[PlanPool, Rotations | None]:
-    """A pool of few rows; if it may be wrong, the better of it and a pool of the reference rows.
+    """A pool of plans between few rows and, for features, the rotations that may be right.
 
-    Features have rotations as well, unless one of the domains is bent.
+    There are no rotations if one of the domains is bent.
     """
     settings = options.settings
-    n_rows = min(options.n_reference, settings.max_reference, max(x.X.shape[0] for x in pair))
-    found: list[tuple[PlanPool, Rotations]] = []
-    for size in (settings.pool_size, PoolSize(n_rows, n_starts=1)):
-        pool = pool_plans(
-            pair, side_information, size, options.n_init, seed, settings.pool, progress
-        )
-        if coordinates is None:
-            return pool, None
-        progress.say("registration")
-        rotations = register_pool(pair, side_information, coordinates, pool, settings.registration)
-        probability = rotations.judgement.probability
-        progress.say(f"right with a probability of {probability:.2f}")
-        found.append((pool, rotations))
-        if n_rows <= settings.pool_size.n_rows or probability >= SURE_PROBABILITY:
-            break
-    assert coordinates is not None
-    pool, rotations = max(found, key=lambda each: each[1].judgement.probability)
-    if _is_bent(pair, side_information, options, pool, coordinates, rotations, seed):
+    registration = settings.registration
+    pool = pool_plans(
+        pair, side_information, settings.pool_rows, options.n_init, seed, settings.pool, progress
+    )
+    if not options.register:
         return pool, None
-    return pool, rotations
+    progress.say("registration")
+    sets = coordinate_sets(pair, side_information, seed, registration.max_axes)
+    ranking = register_pool(pair, side_information, sets, pool, registration)
+    found = ranking.rotations()
+    has_more_rows = len(ranking.rows[0]) + len(ranking.rows[1]) > sum(map(len, pool.rows))
+    if has_more_rows and found.judgement.probability < SURE_PROBABILITY:
+        progress.say(f"right with a probability of {found.judgement.probability:.2f}; search")
+        found = search_rotations(ranking, sets[-1], seed).rotations()
+    progress.say(f"right with a probability of {found.judgement.probability:.2f}")
+    if _is_bent(pair, side_information, options, pool, found, seed):
+        return pool, None
+    return pool, found
 
 
 def _is_bent(
@@ -208,7 +201,6 @@ def _is_bent(
     side_information: SideInformation,
     options: AlignmentOptions,
     pool: PlanPool,
-    coordinates: DomainPoints,
     found: Rotations,
     seed: int,
 ) -> bool:
@@ -217,12 +209,9 @@ def _is_bent(
     No rotation matches a bent domain with a straight one.
     """
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
-    plan = (
-        coordinates.leading(settings.registration.n_axes)
-        .at(pool.rows)
-        .transport(found.plans[0].rotation, settings.registration.reg_schedule[-1])
-        .plan
-    )
+    best = found.plans[0]
+    points = best.coordinates.leading(settings.registration.n_axes).at(pool.rows)
+    plan = points.transport(best.rotation, settings.registration.reg_schedule[-1]).plan
     by_rotation = pool.judge.preserved(plan.numpy())
     if settings.min_gain * by_rotation >= 1:
         return False
@@ -289,17 +278,15 @@ class _Matched(NamedTuple):
 def _extend_rotations(
     pair: DomainPair,
     domains: References,
-    coordinates: DomainPoints,
     found: Rotations,
     settings: MatchingSettings,
 ) -> _Matched:
     """All rows by their principal coordinates; by one rotation, unless all are reference rows."""
     schedule, reference = settings.registration, (domains[0].rows, domains[1].rows)
     rows = sample_rows(pair, schedule.n_transported, reference)
-    shape = len(reference[0]), len(reference[1])
-    is_whole = shape == tuple(len(points) for points in coordinates.points)
+    is_whole = all(len(i) == x.X.shape[0] for i, x in zip(reference, pair, strict=True))
     extension, coordinates, plan, error = extend_rotations(
-        coordinates, found if is_whole else found.best, rows, reference, schedule
+        found if is_whole else found.best, rows, reference, schedule
     )
     Z, V = (points.numpy() for points in coordinates.points)
     X, Y = (points.numpy() for points in coordinates.at(reference).points)

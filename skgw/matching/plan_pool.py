@@ -32,7 +32,7 @@ from skgw.solvers import GromovResult, solve_gromov
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 
-STARTS = ("spectral", "flb", "anneal")  # of each pair of metrics, or the first of them
+STARTS = ("spectral", "flb", "anneal")  # of each pair of metrics
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,6 @@ class PoolSettings:
         return max(at_least, round(share * n_rows))
 
 
-class PoolSize(NamedTuple):
-    """Size of a pool.
-
-    Attributes
-    ----------
-    n_rows : int
-        Rows of either domain at most.
-    n_starts : int
-        Number of `STARTS` under each pair of metrics.
-    """
-
-    n_rows: int
-    n_starts: int = len(STARTS)
-
-
 class PlanPool(NamedTuple):
     """The plans between some rows of two domains.
 
@@ -125,7 +110,7 @@ class PlanPool(NamedTuple):
 def pool_plans(
     domains: DomainPair,
     side_information: SideInformation,
-    size: PoolSize,
+    n_rows: int,
     n_init: int,
     seed: int,
     settings: PoolSettings = PoolSettings(),
@@ -137,22 +122,21 @@ def pool_plans(
     ----------
     domains : pair of TrainingDomain
     side_information : SideInformation
-    size : PoolSize
+    n_rows : int
+        Rows of either domain at most.
     n_init : int
-        Starts under the metric that judges, if `size` has all starts.
+        Starts under the metric that judges.
     seed : int
     settings : PoolSettings
     progress : Progress
         Receives the number of solves, and each solve.
     """
-    rows = sample_rows(domains, size.n_rows, side_information.pairs)
+    rows = sample_rows(domains, n_rows, side_information.pairs)
     judge, *candidates = (
         PoolDistances.of(domains, metrics, rows, side_information, settings)
         for metrics in _pairs_of_metrics(domains)
     )
-    starts = STARTS[: size.n_starts]
-    solves = list(itertools.product((judge, *candidates), starts))
-    n_init = n_init if starts == STARTS else 1
+    solves = list(itertools.product((judge, *candidates), STARTS))
     n_solves = n_init + len(solves) + 1
     progress.say(f"plans of {len(rows[0])} and {len(rows[1])} rows: {n_solves} solves")
     result = judge.solve(n_init=n_init, random_state=seed)

@@ -22,7 +22,7 @@ from torch import Tensor
 from skgw.fields import Numbers, Positions, Shape
 from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, Rotations, Rows
 from skgw.matching.training_domain import ReferenceDomain
-from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.registration.principal_axes import Coordinates
 from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension
 from skgw.spaces.finite import Array
@@ -39,13 +39,13 @@ class RegisteredDomain(NamedTuple):
     Attributes
     ----------
     reference : ReferenceDomain
-    axes : PrincipalCoordinates
+    axes : PrincipalCoordinates or UnitCoordinates
     coordinates : array of shape (r, k)
         Of the reference rows.
     """
 
     reference: Annotated[ReferenceDomain, Shape("p", "r", "r")]
-    axes: Annotated[PrincipalCoordinates, Shape("p", "k")]
+    axes: Annotated[Coordinates, Shape("p", "k")]
     coordinates: Annotated[Array, Numbers("r", "k")]
 
     @property
@@ -178,7 +178,6 @@ class RegisteredExtension(NamedTuple):
 
 @full_precision()
 def extend_rotations(
-    coordinates: DomainPoints,
     found: Rotations,
     rows: Rows,
     reference: Rows,
@@ -188,8 +187,6 @@ def extend_rotations(
 
     Parameters
     ----------
-    coordinates : DomainPoints
-        Of all training rows.
     found : Rotations
         Each is improved, along more axes if there are many rows.
     rows : pair of arrays of int
@@ -208,6 +205,7 @@ def extend_rotations(
     error : float
         Largest L1 error of the column sums of a transport problem.
     """
+    coordinates = found.plans[0].coordinates
     n_axes = max(settings.n_axes, min(map(len, rows)) // settings.rows_per_axis)
     searched, coordinates = coordinates.leading(settings.n_axes), coordinates.leading(n_axes)
     part = coordinates.at(rows)

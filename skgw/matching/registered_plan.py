@@ -2,29 +2,35 @@
 
 A plan between some hundred rows has errors that a rotation does not have: a rotation that fits the
 plan has far fewer unknowns, and determines the plan of all rows (`registered_extension`). So each
-plan of a pool is the start of a registration of principal coordinates (`registration.procrustes`).
-The registered plans are compared by the odds that they are right: all of them between the rows of
-the pool, and the best of them between more rows. Rotations that are about as good as the best one
-may be right as well. Their plans are averaged, with weights exp(log odds / temperature), so that
-the errors of wrong rotations cancel.
+plan of a pool is the start of a registration (`registration.procrustes`) of principal coordinates
+of the rows, and of directions from the mean. The registered plans are compared by the odds that
+they are right: all of them between the rows of the pool, and the best of them between more rows.
+Between disjoint rows a wrong plan may explain more than the right one, and no plan leads to the
+right rotation. Then rotations themselves are searched between more rows, by basin hopping.
+
+Rotations that are about as good as the best one may be right as well. Their plans are averaged,
+with weights exp(log odds / temperature), so that the errors of wrong rotations cancel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skgw.matching.candidate_metrics import MIN_FEATURES
 from skgw.matching.matching_probability import Judgement
 from skgw.matching.plan_pool import PlanPool, PoolDistances, sample_rows
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair
+from skgw.nn import polar_factor
+from skgw.registration.basin_hopping import SearchSettings, distinct_similarities
 from skgw.registration.initial_similarities import mirror_images
-from skgw.registration.principal_axes import PrincipalCoordinates
+from skgw.registration.principal_axes import Coordinates, PrincipalCoordinates, UnitCoordinates
 from skgw.registration.procrustes import Pair, Transport, best_rotation, entropic_transport
 from skgw.registration.similarity import first_distinct
 from skgw.spaces.finite import Array, Index
@@ -56,13 +62,15 @@ class RegistrationSettings:
         Entropic regularisation of the last plan, at most, over the cost of its matches.
     n_mirror_axes : int
         Number of axes along which the best plan is reflected, in search of a symmetry.
+    search : SearchSettings
+        Of the basin hopping.
     temperature : float
         Difference of log odds at which a rotation has exp(-1) of the weight of the best one.
     min_weight : float
         Weight, relative to the best rotation, below which a rotation is dropped.
     same_displacement, other_displacement : float
-        Mean squared distance between the places of the rows under two rotations, relative to that
-        of two rows: below the first, the two count as one, and above the second, they are different
+        Mean squared distance between the places where two plans take the rows, relative to that of
+        two rows: below the first, the two count as one, and above the second, they are different
         matchings as a whole.
     """
 
@@ -76,6 +84,7 @@ class RegistrationSettings:
     n_refinements: int = 2
     reg_per_cost: float = 0.1
     n_mirror_axes: int = 4
+    search: SearchSettings = field(default_factory=lambda: SearchSettings(n_init=8, n_centres=100))
     temperature: float = 0.5
     min_weight: float = 0.05
     same_displacement: float = 0.05
@@ -87,14 +96,14 @@ class DomainPoints(NamedTuple):
 
     Attributes
     ----------
-    axes : tuple of PrincipalCoordinates
+    axes : tuple of PrincipalCoordinates or UnitCoordinates
     points : tuple of Tensors of shapes (n, k) and (m, l)
         Of RMS distance one.
     of_pairs, shared : tuples of Tensors of shapes (n, c) and (m, c)
         Coordinates of the anchor pairs and of the shared features, which no rotation changes.
     """
 
-    axes: tuple[PrincipalCoordinates, PrincipalCoordinates]
+    axes: tuple[Coordinates, Coordinates]
     points: Pair
     of_pairs: Pair
     shared: Pair
@@ -112,6 +121,14 @@ class DomainPoints(NamedTuple):
         points = _tensor(axes[0].transform(x)), _tensor(axes[1].transform(y))
         (A, B), (F, G) = side_information.coordinates(x.shape[0], y.shape[0])
         return cls(axes, points, (_tensor(A), _tensor(B)), (_tensor(F), _tensor(G)))
+
+    def of_unit_length(self, seed: int) -> DomainPoints:
+        """Coordinates of the directions of the rows from their mean."""
+        Z, W = (points.numpy() for points in self.points)
+        x, y = (axes for axes in self.axes if isinstance(axes, PrincipalCoordinates))
+        axes = UnitCoordinates.of(x, Z, seed), UnitCoordinates.of(y, W, seed)
+        points = _tensor(axes[0].of_whole(Z)), _tensor(axes[1].of_whole(W))
+        return self._replace(axes=axes, points=points)
 
     def leading(self, n_axes: int) -> DomainPoints:
         """The coordinates along the leading axes, of RMS distance one again."""
@@ -182,6 +199,8 @@ class RegisteredPlan(NamedTuple):
 
     Attributes
     ----------
+    coordinates : DomainPoints
+        Of all training rows.
     rows : tuple of arrays of int of shapes (r,) and (s,)
         Positions of the rows among the training rows.
     plan : array of shape (r, s)
@@ -193,10 +212,19 @@ class RegisteredPlan(NamedTuple):
         Without the weight of another matching.
     """
 
+    coordinates: DomainPoints
     rows: Rows
     plan: Array
     rotation: Tensor
     judgement: Judgement
+
+    def displacement(self, other: RegisteredPlan, places: Array) -> float:
+        """Mean squared distance between the places where two plans of the same rows take them.
+
+        The columns of the plans have these `places` (s, l).
+        """
+        difference = (self.plan - other.plan) / self.plan.sum(1, keepdims=True)
+        return float(np.square(difference @ places).sum(1).mean())
 
 
 class Rotations(NamedTuple):
@@ -205,6 +233,7 @@ class Rotations(NamedTuple):
     Attributes
     ----------
     plans : list of RegisteredPlan
+        Of the same coordinates.
     weights : array of shape (c,)
         Of sum one.
     judgement : Judgement
@@ -221,55 +250,140 @@ class Rotations(NamedTuple):
         return Rotations(self.plans[:1], np.ones(1), self.judgement)
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """Registered plans between the same rows, judged by the same distances.
+
+    Attributes
+    ----------
+    judge : PoolDistances
+    rows : tuple of arrays of int of shapes (r,) and (s,)
+    places : array of shape (s, l)
+        Coordinates of the rows of the second domain, in which displacements are measured.
+    settings : RegistrationSettings
+    plans : list of RegisteredPlan
+        The most probable one first; no two of them are the same.
+    """
+
+    judge: PoolDistances
+    rows: Rows
+    places: Array
+    settings: RegistrationSettings
+    plans: list[RegisteredPlan] = field(default_factory=list)
+
+    def register(
+        self,
+        coordinates: DomainPoints,
+        rotations: Iterable[Tensor],
+        reg_schedule: tuple[float, ...],
+    ) -> Iterator[RegisteredPlan]:
+        """Register coordinates from these rotations."""
+        points = coordinates.leading(self.settings.n_axes).at(self.rows)
+        for start in rotations:
+            rotation, tensor = points.register(start, reg_schedule)
+            plan = tensor.numpy()
+            explained, preserved = self.judge.explained(plan), self.judge.preserved(plan)
+            judgement = Judgement(explained, preserved, other_weight=0.0)
+            yield RegisteredPlan(coordinates, self.rows, plan, rotation, judgement)
+
+    def extended(self, plans: Iterable[RegisteredPlan]) -> Ranking:
+        """The ranking with further plans between its rows."""
+        ranked = sorted([*self.plans, *plans], key=lambda each: -each.judgement.log_odds)
+        limit = self.settings.same_displacement
+        distinct = first_distinct(
+            ranked, self.settings.n_finalists,
+            lambda each, other: each.displacement(other, self.places) > limit,
+        )  # fmt: skip
+        return replace(self, plans=distinct)
+
+    def rotations(self) -> Rotations:
+        """The rotations that are about as good as the best one, in its coordinates."""
+        settings, best = self.settings, self.plans[0]
+        odds = np.array([each.judgement.log_odds for each in self.plans])
+        weights = np.exp((odds - odds[0]) / settings.temperature)
+        others = [
+            weight
+            for each, weight in zip(self.plans, weights, strict=True)
+            if each.displacement(best, self.places) > settings.other_displacement
+        ]
+        judgement = best.judgement._replace(other_weight=float(max(others, default=0.0)))
+        kept = [
+            k
+            for k, each in enumerate(self.plans)
+            if each.coordinates is best.coordinates and weights[k] >= settings.min_weight
+        ]
+        return Rotations(
+            [self.plans[k] for k in kept], weights[kept] / weights[kept].sum(), judgement
+        )
+
+
+def coordinate_sets(
+    pair: DomainPair, side_information: SideInformation, seed: int, max_axes: int
+) -> list[DomainPoints]:
+    """Principal coordinates of the rows and, if they have directions, of the directions."""
+    coordinates = DomainPoints.of(pair, side_information, seed, max_axes)
+    if min(points.shape[1] for points in coordinates.points) < MIN_FEATURES:
+        return [coordinates]
+    return [coordinates, coordinates.of_unit_length(seed)]
+
+
 def register_pool(
     pair: DomainPair,
     side_information: SideInformation,
-    coordinates: DomainPoints,
+    sets: list[DomainPoints],
     pool: PlanPool,
     settings: RegistrationSettings = RegistrationSettings(),
-) -> Rotations:
-    """Register the plans of a pool, and keep those that are about as good as the best one.
+) -> Ranking:
+    """Register the plans of a pool, and the best of them again between more rows.
 
     Parameters
     ----------
     pair : pair of TrainingDomain
     side_information : SideInformation
-    coordinates : DomainPoints
+    sets : list of DomainPoints
+        Coordinates that are registered.
     pool : PlanPool
     settings : RegistrationSettings
     """
-    coordinates = coordinates.leading(settings.n_axes)
-    points, fine = coordinates.at(pool.rows), settings.reg_schedule[1:]
-    starts = _starts(pool, coordinates, side_information)
-    found = _ranked(pool.judge, pool.rows, points, starts, settings.reg_schedule)
-    mirrored = mirror_images(points.points[0], found[0].rotation, settings.n_mirror_axes)
-    found = sorted(found + _ranked(pool.judge, pool.rows, points, mirrored, fine), key=_badness)
-    found = _distinct(found, coordinates.points[0], settings)
+    fine = settings.reg_schedule[1:]
+    ranking = _ranking(pool.judge, pool.rows, sets, settings)
+    for coordinates in sets:
+        starts = _starts(pool, coordinates.leading(settings.n_axes), side_information)
+        found = list(ranking.register(coordinates, starts, settings.reg_schedule))
+        best = max(found, key=lambda each: each.judgement.log_odds)
+        points = coordinates.leading(settings.n_axes).points[0]
+        mirrored = mirror_images(points, best.rotation, settings.n_mirror_axes)
+        ranking = ranking.extended([*found, *ranking.register(coordinates, mirrored, fine)])
     rows = sample_rows(pair, settings.n_judged, pool.rows)
-    if any(len(i) > len(j) for i, j in zip(rows, pool.rows, strict=True)):
-        metrics = pair[0].metric, pair[1].metric
-        judge = PoolDistances.of(pair, metrics, rows, side_information, pool.judge.settings)
-        rotations = (each.rotation for each in found)
-        found = _ranked(judge, rows, coordinates.at(rows), rotations, fine)
-        found = _distinct(found, coordinates.points[0], settings)
-    return _weighted(found, coordinates.points[0], settings)
+    if all(len(i) == len(j) for i, j in zip(rows, pool.rows, strict=True)):
+        return ranking
+    metrics = pair[0].metric, pair[1].metric
+    judge = PoolDistances.of(pair, metrics, rows, side_information, pool.judge.settings)
+    wider = _ranking(judge, rows, sets, settings)
+    return wider.extended(
+        plan
+        for each in ranking.plans
+        for plan in wider.register(each.coordinates, [each.rotation], fine)
+    )
 
 
-def _weighted(
-    found: list[RegisteredPlan], points: Tensor, settings: RegistrationSettings
-) -> Rotations:
-    """Weights of ranked plans, and the weight of the best other matching."""
-    odds = np.array([each.judgement.log_odds for each in found])
-    weights = np.exp((odds - odds[0]) / settings.temperature)
-    others = [
-        weight
-        for each, weight in zip(found, weights, strict=True)
-        if _displacement(each, found[0], points) > settings.other_displacement
-    ]
-    judgement = found[0].judgement._replace(other_weight=float(max(others, default=0.0)))
-    kept = weights >= settings.min_weight  # the first ones, as the plans are ranked
-    weights = weights[kept]
-    return Rotations(found[: len(weights)], weights / weights.sum(), judgement)
+def search_rotations(ranking: Ranking, coordinates: DomainPoints, seed: int) -> Ranking:
+    """Add rotations that basin hopping finds between the rows of a ranking."""
+    settings = ranking.settings
+    rng = np.random.RandomState(seed)
+    points = coordinates.leading(settings.n_axes).at(ranking.rows).points
+    source, target = (z[torch.from_numpy(rng.permutation(len(z)))].float() for z in points)
+    found = distinct_similarities((source, target), settings=settings.search, seed=seed)
+    rotations = (polar_factor(each.rotation.double()) for each in found)
+    return ranking.extended(ranking.register(coordinates, rotations, settings.reg_schedule[1:]))
+
+
+def _ranking(
+    judge: PoolDistances, rows: Rows, sets: list[DomainPoints], settings: RegistrationSettings
+) -> Ranking:
+    """A ranking without plans."""
+    places = sets[0].leading(settings.n_axes).at(rows).points[1].numpy()
+    return Ranking(judge, rows, places, settings)
 
 
 def _starts(
@@ -282,42 +396,6 @@ def _starts(
     if len(side_information.pairs[0]):
         Z, W = coordinates.at(side_information.pairs).points
         yield best_rotation(Z.T @ W)
-
-
-def _ranked(
-    judge: PoolDistances,
-    rows: Rows,
-    points: DomainPoints,
-    rotations: Iterable[Tensor],
-    reg_schedule: tuple[float, ...],
-) -> list[RegisteredPlan]:
-    """Registered plans between some rows, which have these points, the most probable one first."""
-    found = []
-    for start in rotations:
-        rotation, tensor = points.register(start, reg_schedule)
-        plan = tensor.numpy()
-        judgement = Judgement(judge.explained(plan), judge.preserved(plan), other_weight=0.0)
-        found.append(RegisteredPlan(rows, plan, rotation, judgement))
-    return sorted(found, key=_badness)
-
-
-def _distinct(
-    ranked: list[RegisteredPlan], points: Tensor, settings: RegistrationSettings
-) -> list[RegisteredPlan]:
-    """The first plans whose rotations differ from all plans before."""
-    return first_distinct(
-        ranked, settings.n_finalists,
-        lambda each, other: _displacement(each, other, points) > settings.same_displacement,
-    )  # fmt: skip
-
-
-def _displacement(first: RegisteredPlan, second: RegisteredPlan, points: Tensor) -> float:
-    """Mean squared distance between places of points of RMS distance one under two rotations."""
-    return float((points @ (first.rotation - second.rotation)).square().sum(1).mean())
-
-
-def _badness(found: RegisteredPlan) -> float:
-    return -found.judgement.log_odds
 
 
 def _tensor(array: Array) -> Tensor:

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from skgw.fields import Numbers
+from skgw.fields import Numbers, Shape
 from skgw.storable import storable
 
 Array = NDArray[Any]
@@ -101,3 +101,65 @@ class PrincipalCoordinates(NamedTuple):
         if sparse.issparse(X):
             return np.asarray(X @ self.axes.T) - self.mean @ self.axes.T
         return np.asarray((X - self.mean) @ self.axes.T)
+
+
+@storable
+class UnitCoordinates(NamedTuple):
+    """Principal coordinates, of unit length, projected to their principal axes in turn.
+
+    The directions from the mean alone count. Lengths often differ between two sets of features
+    where directions agree, as with embeddings and counts.
+
+    Attributes
+    ----------
+    whole : PrincipalCoordinates
+        Of rows.
+    unit : PrincipalCoordinates
+        Of the coordinates of unit length.
+    """
+
+    whole: Annotated[PrincipalCoordinates, Shape("p", "l")]
+    unit: Annotated[PrincipalCoordinates, Shape("l", "k")]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of features and of coordinates."""
+        return self.whole.shape[0], self.unit.shape[1]
+
+    @classmethod
+    def of(cls, whole: PrincipalCoordinates, coordinates: Array, seed: int) -> UnitCoordinates:
+        """Fit the second projection to the coordinates (n, l) of training rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = np.array([[3.0, 0], [0, 1], [-2, 0], [-1, -1]])
+        >>> axes = PrincipalCoordinates.of(X, seed=0)
+        >>> Z = UnitCoordinates.of(axes, axes.transform(X), seed=0).transform(X)
+        >>> Z.shape
+        (4, 2)
+        """
+        n_axes = coordinates.shape[1]
+        return cls(
+            whole, PrincipalCoordinates.of(_of_unit_length(coordinates), seed, max_axes=n_axes)
+        )
+
+    def leading(self, n_axes: int, scale: float) -> UnitCoordinates:
+        """The projection to the first of the axes, divided by a number."""
+        return UnitCoordinates(self.whole, self.unit.leading(n_axes, scale))
+
+    def transform(self, X: Any) -> Array:
+        """Coordinates (n, k) of rows (n, p), dense or sparse."""
+        return self.of_whole(self.whole.transform(X))
+
+    def of_whole(self, coordinates: Array) -> Array:
+        """Coordinates (n, k) of rows whose principal coordinates (n, l) are known."""
+        return self.unit.transform(_of_unit_length(coordinates))
+
+
+Coordinates = PrincipalCoordinates | UnitCoordinates
+
+
+def _of_unit_length(coordinates: Array) -> Array:
+    norms = np.linalg.norm(coordinates, axis=1, keepdims=True)
+    return coordinates / np.where(norms > 0, norms, 1)

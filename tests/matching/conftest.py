@@ -7,7 +7,6 @@ import pytest
 
 from skgw import GWMatcher
 from skgw.matching.alignment import MatchingSettings
-from skgw.matching.plan_pool import PoolSize
 
 N = 60
 
@@ -25,7 +24,7 @@ def few_rows(monkeypatch):
     """Function that limits the reference rows and the rows of a subsample."""
 
     def limit(n_rows):
-        settings = MatchingSettings(max_reference=n_rows, pool_size=PoolSize(n_rows))
+        settings = MatchingSettings(max_reference=n_rows, pool_rows=n_rows)
         monkeypatch.setattr("skgw.matching.matcher.SETTINGS", settings)
 
     return limit

@@ -9,7 +9,7 @@ from skgw.matching.candidate_metrics import CANDIDATES, candidate_space, mean_sp
 from skgw.matching.confidence import distances_of_means, row_confidence
 from skgw.matching.matching_probability import Judgement
 from skgw.matching.out_of_sample import extend_reference_plan
-from skgw.matching.plan_pool import PoolSettings, PoolSize, pool_plans, solve_distances
+from skgw.matching.plan_pool import PoolSettings, pool_plans, solve_distances
 from skgw.matching.reference import choose_epsilon
 from skgw.matching.side_information import SideInformation, read_side_information
 from skgw.matching.training_domain import TrainingDomain, root_mean_square
@@ -125,9 +125,7 @@ def test_distances_of_means_are_euclidean(X):
 
 def pool_of(X, Y, metric="euclidean", **settings):
     x, y = (TrainingDomain(Z, metric, None, np.random.RandomState(0)) for Z in (X, Y))
-    return pool_plans(
-        (x, y), SideInformation.none(), PoolSize(300), 16, 0, PoolSettings(**settings)
-    )
+    return pool_plans((x, y), SideInformation.none(), 300, 16, 0, PoolSettings(**settings))
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "auto"])

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from skgw import GWMatcher
-from skgw.matching.plan_pool import PoolSize, pool_plans
+from skgw.matching.plan_pool import pool_plans
 from skgw.matching.registered_extension import Mixture, RegisteredExtension, extend_rotations
 from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, register_pool
 from skgw.matching.side_information import SideInformation, read_side_information
@@ -35,10 +35,12 @@ def pair_of(X, Y):
 
 def registered(X, Y, side_information=NOTHING, n_rows=300, **settings):
     pair = pair_of(X, Y)
-    pool = pool_plans(pair, side_information, PoolSize(n_rows), 4, 0)
+    pool = pool_plans(pair, side_information, n_rows, 4, 0)
     coordinates = DomainPoints.of(pair, side_information, 0, 32)
     options = RegistrationSettings(**settings)
-    return coordinates, register_pool(pair, side_information, coordinates, pool, options)
+    return coordinates, register_pool(
+        pair, side_information, [coordinates], pool, options
+    ).rotations()
 
 
 def test_a_rotated_copy_is_registered(copies):
@@ -97,9 +99,7 @@ def test_an_extension_to_all_rows_is_the_plan(copies):
     noisy = Y + 2 * np.random.default_rng(1).normal(size=Y.shape)
     coordinates, found = registered(X, noisy)
     every = np.arange(N), np.arange(N)
-    extension, _, plan, error = extend_rotations(
-        coordinates, found, every, every, RegistrationSettings()
-    )
+    extension, _, plan, error = extend_rotations(found, every, every, RegistrationSettings())
     assert error < 1e-3
     Z, W = (points.numpy() for points in coordinates.points)
     assert_allclose(extension.to_y.rows(Z), N * plan, atol=1e-6)
@@ -114,7 +114,7 @@ def test_potentials_of_a_part_extend_to_all_rows(copies):
     X, Y, match = copies
     coordinates, found = registered(X, Y)
     part = np.arange(0, N, 2), np.sort(match[::2])
-    extension, *_ = extend_rotations(coordinates, found, part, part, SETTINGS)
+    extension, *_ = extend_rotations(found, part, part, SETTINGS)
     Z, _ = (points.numpy() for points in coordinates.points)
     assert (extension.to_y.rows(Z).argmax(1) == match).mean() > 0.9
     assert extension.onto_reference().rows(Z).shape == (N, N // 2)
@@ -126,7 +126,7 @@ def test_rows_whose_matches_are_far_have_a_large_cost(copies):
     Y[match[3]] += [60, 0, 0, 0, 0]
     coordinates, found = registered(X, Y)
     every = np.arange(N), np.arange(N)
-    extension, *_ = extend_rotations(coordinates, found, every, every, SETTINGS)
+    extension, *_ = extend_rotations(found, every, every, SETTINGS)
     Z, W = (points.numpy() for points in coordinates.points)
     (costs,) = extension.costs(Z, W)
     cost = (extension.to_y.rows(Z) * costs).sum(1)
@@ -135,9 +135,9 @@ def test_rows_whose_matches_are_far_have_a_large_cost(copies):
 
 def test_parts_and_weights_must_agree(copies):
     X, Y, _ = copies
-    coordinates, found = registered(X, Y)
+    _, found = registered(X, Y)
     every = np.arange(N), np.arange(N)
-    extension, *_ = extend_rotations(coordinates, found, every, every, SETTINGS)
+    extension, *_ = extend_rotations(found, every, every, SETTINGS)
     with pytest.raises(ValueError, match="one weight for each part"):
         Mixture(extension.to_y.parts, np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="one part for each rotation"):
