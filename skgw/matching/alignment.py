@@ -41,7 +41,7 @@ from skgw.matching.registered_plan import (
     Rotations,
     coordinate_sets,
     register_pool,
-    search_rotations,
+    with_search,
 )
 from skgw.matching.result import Alignment, RowDomain
 from skgw.matching.side_information import SideInformation
@@ -189,7 +189,7 @@ def _search(
     has_more_rows = len(ranking.rows[0]) + len(ranking.rows[1]) > sum(map(len, pool.rows))
     if has_more_rows and found.judgement.probability < SURE_PROBABILITY:
         progress.say(f"right with a probability of {found.judgement.probability:.2f}; search")
-        found = search_rotations(ranking, sets[-1], seed).rotations()
+        found = with_search(ranking, sets[-1], seed).rotations()
     progress.say(f"right with a probability of {found.judgement.probability:.2f}")
     if _is_bent(pair, side_information, options, pool, found, seed):
         return pool, None

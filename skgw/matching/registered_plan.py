@@ -6,7 +6,7 @@ plan of a pool is the start of a registration (`registration.procrustes`) of pri
 of the rows, and of directions from the mean. The registered plans are compared by the odds that
 they are right: all of them between the rows of the pool, and the best of them between more rows.
 Between disjoint rows a wrong plan may explain more than the right one, and no plan leads to the
-right rotation. Then rotations themselves are searched between more rows, by basin hopping.
+right rotation. Then rotations themselves are searched between more rows.
 
 Rotations that are about as good as the best one may be right as well. Their plans are averaged,
 with weights exp(log odds / temperature), so that the errors of wrong rotations cancel.
@@ -27,11 +27,10 @@ from skgw.matching.matching_probability import Judgement
 from skgw.matching.plan_pool import PlanPool, PoolDistances, sample_rows
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair
-from skgw.nn import polar_factor
-from skgw.registration.basin_hopping import SearchSettings, distinct_similarities
 from skgw.registration.initial_similarities import mirror_images
 from skgw.registration.principal_axes import Coordinates, PrincipalCoordinates, UnitCoordinates
 from skgw.registration.procrustes import Pair, Transport, best_rotation, entropic_transport
+from skgw.registration.rotation_search import RotationSearchSettings, search_rotations
 from skgw.registration.similarity import first_distinct
 from skgw.spaces.finite import Array, Index
 
@@ -62,8 +61,7 @@ class RegistrationSettings:
         Entropic regularisation of the last plan, at most, over the cost of its matches.
     n_mirror_axes : int
         Number of axes along which the best plan is reflected, in search of a symmetry.
-    search : SearchSettings
-        Of the basin hopping.
+    search : RotationSearchSettings
     temperature : float
         Difference of log odds at which a rotation has exp(-1) of the weight of the best one.
     min_weight : float
@@ -84,7 +82,7 @@ class RegistrationSettings:
     n_refinements: int = 2
     reg_per_cost: float = 0.1
     n_mirror_axes: int = 4
-    search: SearchSettings = field(default_factory=lambda: SearchSettings(n_init=8, n_centres=100))
+    search: RotationSearchSettings = field(default_factory=RotationSearchSettings)
     temperature: float = 0.5
     min_weight: float = 0.05
     same_displacement: float = 0.05
@@ -367,15 +365,16 @@ def register_pool(
     )
 
 
-def search_rotations(ranking: Ranking, coordinates: DomainPoints, seed: int) -> Ranking:
-    """Add rotations that basin hopping finds between the rows of a ranking."""
+def with_search(ranking: Ranking, coordinates: DomainPoints, seed: int) -> Ranking:
+    """Add rotations that a search finds between the rows of a ranking.
+
+    The search goes from few axes to many, see `registration.rotation_search`.
+    """
     settings = ranking.settings
-    rng = np.random.RandomState(seed)
-    points = coordinates.leading(settings.n_axes).at(ranking.rows).points
-    source, target = (z[torch.from_numpy(rng.permutation(len(z)))].float() for z in points)
-    found = distinct_similarities((source, target), settings=settings.search, seed=seed)
-    rotations = (polar_factor(each.rotation.double()) for each in found)
-    return ranking.extended(ranking.register(coordinates, rotations, settings.reg_schedule[1:]))
+    Z, W = coordinates.leading(settings.n_axes).at(ranking.rows).points
+    found = search_rotations((Z.float(), W.float()), settings.search, seed)
+    rotations = (each.double() for each in found[: settings.n_finalists])
+    return ranking.extended(ranking.register(coordinates, rotations, settings.reg_schedule))
 
 
 def _ranking(

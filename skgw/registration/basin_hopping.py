@@ -23,7 +23,7 @@ References
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,7 +110,7 @@ class SearchSettings:
 
 def search(
     points: Pair,
-    starts: Sequence[Similarity[Tensor]] = (),
+    start: Similarity[Tensor] | None = None,
     *,
     n_pairs: int = 0,
     settings: SearchSettings = SearchSettings(),
@@ -122,53 +122,30 @@ def search(
     ----------
     points : pair of Tensors of shapes (n, k) and (m, l)
         In random order, but for the anchor pairs.
-    starts : sequence of Similarity
-        Further starts.
+    start : Similarity, optional
+        One more start.
     n_pairs : int
         Number of anchor pairs, the first points of both clouds: one more start.
     settings : SearchSettings
     seed : int
     """
+    hopping = BasinHopping(points, settings, seed)
+    starts = [_similarity_of_centres(points, settings, seed + k) for k in range(settings.n_init)]
     if n_pairs:
         source, target = (z[:n_pairs] for z in points)
-        starts = [*starts, similarity_of_plan(source, target, torch.eye(n_pairs).to(source))]
-    schedule = settings.unbalanced.restricted(1, None)
-    final = [
-        register_unbalanced(*points, each, schedule)
-        for each in distinct_similarities(points, starts, settings=settings, seed=seed)
-    ]
-    return select_best(points, final, n_pairs, settings.comparison)
-
-
-def distinct_similarities(
-    points: Pair,
-    starts: Sequence[Similarity[Tensor]] = (),
-    *,
-    settings: SearchSettings = SearchSettings(),
-    seed: int = 0,
-) -> list[Similarity[Tensor]]:
-    """The best similarities that differ, found on `n_points` points, the best one first.
-
-    Parameters
-    ----------
-    points : pair of Tensors of shapes (n, k) and (m, l)
-        In random order.
-    starts : sequence of Similarity
-        Further starts.
-    settings : SearchSettings
-    seed : int
-    """
-    hopping = BasinHopping(points, settings, seed)
-    of_centres = (
-        _similarity_of_centres(points, settings, seed + k) for k in range(settings.n_init)
-    )
-    coarse = settings.unbalanced.restricted(None, 3)
-    found = [hopping.improve(each, coarse) for each in (*of_centres, *starts)]
-    found = sorted(found, key=_objective)
+        starts.append(similarity_of_plan(source, target, torch.eye(n_pairs).to(source)))
+    starts += [] if start is None else [start]
+    schedule = settings.unbalanced
+    coarse = schedule.restricted(None, 3)
+    found = sorted((hopping.improve(each, coarse) for each in starts), key=_objective)
     hopped = [hopping.run(each) for each in hopping.distinct(found, settings.n_hopping)]
     mirrored = hopping.mirror_images(min(hopped, key=_objective).similarity)
     candidates = sorted(hopped + found + mirrored, key=_objective)
-    return [each.similarity for each in hopping.distinct(candidates, settings.n_final)]
+    final = [
+        register_unbalanced(*points, each.similarity, schedule.restricted(1, None))
+        for each in hopping.distinct(candidates, settings.n_final)
+    ]
+    return select_best(points, final, n_pairs, settings.comparison)
 
 
 class BasinHopping:

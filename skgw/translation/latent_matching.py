@@ -165,7 +165,7 @@ class LatentMatcher:
         for k in range(settings.n_searches if enough else 1):
             found.append(
                 search(
-                    points, [fit.similarity], n_pairs=self.n_pairs,
+                    points, fit.similarity, n_pairs=self.n_pairs,
                     settings=replace(base, n_points=(1 + k) * base.n_points), seed=self.seed + k,
                 )
             )  # fmt: skip
