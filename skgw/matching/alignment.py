@@ -84,7 +84,7 @@ class MatchingSettings:
     max_reference: int = 1000
     max_extension_error: float = 1e-3
     pool_rows: int = 300
-    min_gain: float = 1.5
+    min_gain: float = 2.0
     pool: PoolSettings = field(default_factory=PoolSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     coupling: CouplingSettings = field(default_factory=CouplingSettings)

@@ -44,6 +44,7 @@ from skgw.matching.confidence import RowExtension, distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
 from skgw.matching.label_transfer import Labels, transfer_over_plan
 from skgw.matching.matching_probability import WARNING_PROBABILITY
+from skgw.matching.registered_extension import RegisteredDomain
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
@@ -370,11 +371,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     @tensor_in_tensor_out
     def translate(self, X: Any, *, domain: str = "x") -> Any:
-        """Translate rows to the other domain by barycentric projection.
+        """Translate rows to the other domain.
 
         A translated row is the mean of the reference rows of the other domain, weighted by the
-        row's conditional plan, which its distances to the reference rows give. Training rows and
-        new rows are translated alike.
+        row's conditional plan (barycentric projection). Where a rotation matches the domains, it
+        is moved half of the way to the rotated place of the row, unless the other domain has a
+        transformer. Training rows and new rows are translated alike.
 
         Parameters
         ----------
@@ -392,9 +394,14 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         """
         check_is_fitted(self)
         source = position(domain)
-        extension, points = self._plan_from(source).onto_reference(), self._points[1 - source]
+        extension, points = self._plan_from(source), self._points[1 - source]
+        target = self._domains[1 - source]
+        transformer = (self.transformer_x_, self.transformer_y_)[1 - source]
+        if not isinstance(target, RegisteredDomain) or transformer is not None:
+            target = None  # its coordinates are not those of the points
         chunks = self._domains[source].chunks(self._read(X, source))
-        translated = np.concatenate([extension.rows(D) @ points for D in chunks])
+        parts = (extension.translate(D, points, target) for D in chunks)
+        translated = np.concatenate(list(parts))
         translated = translated.astype(self._dtype if source else self._dtype_y, copy=False)
         return with_names(self, translated, X, source)
 

@@ -14,7 +14,7 @@ pairs enter T as a further plan, with a weight.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -79,6 +79,20 @@ class PlanExtension(NamedTuple):
             Between the reference points. Unused.
         """
         return _extension(self.plan, self.potentials[1], distances, self.to_y.reg)
+
+    def translate(self, distances: Array, points: Any, target: object = None) -> Array:
+        """Mean features of the matches of points, (b, width): barycentric projection.
+
+        Parameters
+        ----------
+        distances : array of shape (b, r)
+            From the points to the reference points of their space.
+        points : array of shape (s, width)
+            Features of the reference points of the second space.
+        target : object
+            Unused.
+        """
+        return np.asarray(self.onto_reference().rows(distances) @ points)
 
     def costs(self, distances: Array, between: Array) -> Iterator[Array]:
         """Linearised costs (n, s) of the matches of rows: one array, as there is one plan.

@@ -6,6 +6,10 @@ The conditional plan of a point with principal coordinates z, under a rotation R
 
 The plan is the mean over the rotations that may be right. The potentials g solve the transport
 problem between a part of the rows; another point has the potential of the nearest of them.
+
+A translated row is the mean of its matches, moved half of the way to the rotated place of the row.
+The mean alone is drawn to the centre of the domain where no row matches well, as between disjoint
+rows, and the rotated place alone has the noise of the row.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from skgw.storable import storable
 
 BATCH = 2048  # rows whose conditional plans are computed at once
 MIN_REG = 1e-4  # relative to the mean cost
+RESIDUAL_SHARE = 0.5  # of the way from the mean of the matches to the rotated place of a row
 
 
 @storable
@@ -163,6 +168,30 @@ class RegisteredExtension(NamedTuple):
             for rotation, part in zip(self.rotations, self.onto_reference().parts, strict=True)
         )
         return Mixture(tuple(parts), self.to_y.weights)
+
+    def translate(
+        self, coordinates: Array, points: Any, target: RegisteredDomain | None = None
+    ) -> Array:
+        """Mean features of the matches of points, moved towards their rotated places, (b, width).
+
+        Parameters
+        ----------
+        coordinates : array of shape (b, k)
+        points : array of shape (s, width)
+            Features of the reference rows of the second space.
+        target : RegisteredDomain, optional
+            The second space, if the points are its rows as they are. Nothing moves without it.
+        """
+        onto = self.onto_reference()
+        if target is None:
+            return np.asarray(onto.rows(coordinates) @ points)
+        reference, lengths = target.reference_features(), target.axes.lengths(points)
+        translated = np.zeros((len(coordinates), points.shape[1]))
+        for weight, rotation, part in zip(onto.weights, self.rotations, onto.parts, strict=True):
+            rows = part.rows(coordinates)
+            residual = RESIDUAL_SHARE * (coordinates @ rotation - rows @ reference)
+            translated += weight * (rows @ points + target.axes.lift(residual, rows @ lengths))
+        return translated
 
     def costs(self, coordinates: Array, reference: Array) -> Iterator[Array]:
         """Costs (n, s) of the matches of rows, for each rotation.

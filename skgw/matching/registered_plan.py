@@ -366,12 +366,9 @@ def register_pool(
 
 
 def with_search(ranking: Ranking, coordinates: DomainPoints, seed: int) -> Ranking:
-    """Add rotations that a search finds between the rows of a ranking.
-
-    The search goes from few axes to many, see `registration.rotation_search`.
-    """
+    """Add rotations that a search between all rows finds, see `registration.rotation_search`."""
     settings = ranking.settings
-    Z, W = coordinates.leading(settings.n_axes).at(ranking.rows).points
+    Z, W = coordinates.leading(settings.n_axes).points
     found = search_rotations((Z.float(), W.float()), settings.search, seed)
     rotations = (each.double() for each in found[: settings.n_finalists])
     return ranking.extended(ranking.register(coordinates, rotations, settings.reg_schedule))

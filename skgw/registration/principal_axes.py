@@ -102,6 +102,15 @@ class PrincipalCoordinates(NamedTuple):
             return np.asarray(X @ self.axes.T) - self.mean @ self.axes.T
         return np.asarray((X - self.mean) @ self.axes.T)
 
+    def lengths(self, X: Any) -> Array:
+        """Numbers (n,) that the coordinates of rows were divided by: ones."""
+        return np.ones(X.shape[0])
+
+    def lift(self, differences: Array, lengths: Array) -> Array:
+        """Differences of rows (n, p) from differences of their coordinates (n, k)."""
+        squares = np.square(self.axes).sum(1)
+        return (lengths[:, None] * differences / np.where(squares > 0, squares, 1)) @ self.axes
+
 
 @storable
 class UnitCoordinates(NamedTuple):
@@ -155,6 +164,15 @@ class UnitCoordinates(NamedTuple):
     def of_whole(self, coordinates: Array) -> Array:
         """Coordinates (n, k) of rows whose principal coordinates (n, l) are known."""
         return self.unit.transform(_of_unit_length(coordinates))
+
+    def lengths(self, X: Any) -> Array:
+        """Lengths (n,) of the principal coordinates of rows."""
+        return np.linalg.norm(self.whole.transform(X), axis=1)
+
+    def lift(self, differences: Array, lengths: Array) -> Array:
+        """Differences of rows (n, p) of these lengths from differences of coordinates (n, k)."""
+        ones = np.ones(len(lengths))
+        return self.whole.lift(self.unit.lift(differences, lengths), ones)
 
 
 Coordinates = PrincipalCoordinates | UnitCoordinates
