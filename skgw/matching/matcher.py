@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -395,10 +395,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         check_is_fitted(self)
         source = position(domain)
         extension, points = self._plan_from(source), self._points[1 - source]
-        target = self._domains[1 - source]
+        domain_of_points = self._domains[1 - source]
         transformer = (self.transformer_x_, self.transformer_y_)[1 - source]
-        if not isinstance(target, RegisteredDomain) or transformer is not None:
-            target = None  # its coordinates are not those of the points
+        has_coordinates = isinstance(domain_of_points, RegisteredDomain) and transformer is None
+        target = cast("RegisteredDomain", domain_of_points) if has_coordinates else None
         chunks = self._domains[source].chunks(self._read(X, source))
         parts = (extension.translate(D, points, target) for D in chunks)
         translated = np.concatenate(list(parts))
