@@ -1,5 +1,7 @@
 """Registration of principal coordinates from the plans of a pool, and its extension to all rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,21 @@ from scipy import sparse
 
 from skgw import GWMatcher
 from skgw.matching.plan_pool import pool_plans
-from skgw.matching.registered_extension import Mixture, RegisteredExtension, extend_rotations
-from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, register_pool
+from skgw.matching.registered_extension import (
+    Mixture,
+    RegisteredDomain,
+    RegisteredExtension,
+    extend_rotations,
+)
+from skgw.matching.registered_plan import (
+    DomainPoints,
+    RegistrationSettings,
+    coordinate_sets,
+    register_pool,
+    with_search,
+)
 from skgw.matching.side_information import SideInformation, read_side_information
-from skgw.matching.training_domain import TrainingDomain
+from skgw.matching.training_domain import TrainingDomain, reference_domains
 
 NOTHING = SideInformation.none()
 SETTINGS = RegistrationSettings()
@@ -58,6 +71,46 @@ def test_finalists_are_registered_between_more_rows(copies):
     X, Y, _ = copies
     _, found = registered(X, Y, n_rows=40, n_judged=60)
     assert found.plans[0].plan.shape == (60, 60)
+
+
+def test_directions_are_a_second_set_of_coordinates(copies):
+    X, Y, _ = copies
+    raw, unit = coordinate_sets(pair_of(X, Y), NOTHING, 0, 32)
+    assert [type(x.axes[0]).__name__ for x in (raw, unit)] == [
+        "PrincipalCoordinates", "UnitCoordinates"
+    ]  # fmt: skip
+    assert_allclose(unit.axes[0].transform(X), unit.points[0], atol=1e-9)
+    assert len(coordinate_sets(pair_of(X[:, :2], Y), NOTHING, 0, 32)) == 1
+
+
+def test_a_search_finds_what_the_plans_missed(copies):
+    """A ranking without plans gets the right rotation, and keeps a better one."""
+    X, Y, match = copies
+    pair = pair_of(X, Y)
+    sets = coordinate_sets(pair, NOTHING, 0, 32)
+    ranking = register_pool(pair, NOTHING, sets, pool_plans(pair, NOTHING, 300, 4, 0), SETTINGS)
+    found = with_search(replace(ranking, plans=[]), sets[0], seed=0).rotations()
+    Z, W = sets[0].points
+    assert_allclose(Z @ found.plans[0].rotation, W[match], atol=0.02)
+    both = with_search(ranking, sets[0], seed=0)
+    assert both.plans[0].judgement.log_odds >= ranking.plans[0].judgement.log_odds
+
+
+def test_translated_rows_move_half_of_the_way_to_their_rotated_places(copies):
+    X, Y, _ = copies
+    coordinates, found = registered(X, Y)
+    every = np.arange(N), np.arange(N)
+    extension, coordinates, *_ = extend_rotations(found, every, every, SETTINGS)
+    axes, W = coordinates.axes[1], coordinates.points[1].numpy()
+    domain = RegisteredDomain(
+        reference_domains(pair_of(X, Y), ("auto", "auto"), every)[1].without_distances(), axes, W
+    )
+    Z = 3 * coordinates.points[0].numpy()  # outside of the convex hull
+    mean = extension.translate(Z, Y)
+    moved = axes.transform(extension.translate(Z, Y, domain))
+    assert_allclose(mean, extension.onto_reference().rows(Z) @ Y)
+    places = Z @ extension.rotations[0]
+    assert_allclose(moved, (axes.transform(mean) + places) / 2, atol=1e-9)
 
 
 def test_a_symmetric_space_has_another_matching():

@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.spatial.distance import pdist
 
-from skgw.registration.principal_axes import PrincipalCoordinates, principal_axes, scatter_axes
+from skgw.registration.principal_axes import (
+    PrincipalCoordinates,
+    UnitCoordinates,
+    principal_axes,
+    scatter_axes,
+)
 
 
 @pytest.mark.parametrize(("n", "d"), [(60, 4), (4, 9), (7, 7)])
@@ -51,3 +57,33 @@ def test_there_is_a_largest_number_of_axes():
 def test_rows_that_coincide_have_no_axes():
     X = np.full((5, 3), 2.0)
     assert_array_equal(PrincipalCoordinates.of(X, seed=0).transform(X), np.zeros((5, 3)))
+
+
+def unit_coordinates(X):
+    whole = PrincipalCoordinates.of(X, seed=0)
+    return UnitCoordinates.of(whole, whole.transform(X), seed=0)
+
+
+def test_unit_coordinates_depend_on_directions_alone():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 5)) + 3
+    axes = unit_coordinates(X)
+    far = X.mean(0) + rng.uniform(2, 9, size=(80, 1)) * (X - X.mean(0))
+    assert_allclose(axes.transform(far), axes.transform(X), atol=1e-9)
+    assert_allclose(axes.transform(sparse.csr_array(X)), axes.transform(X), atol=1e-9)
+    assert axes.shape == (5, 5)
+    assert np.square(axes.transform(X)).sum(1).mean() == pytest.approx(0.5)
+    assert_allclose(axes.leading(2, 2.0).transform(X), axes.transform(X)[:, :2] / 2)
+
+
+@pytest.mark.parametrize("of", [lambda X: PrincipalCoordinates.of(X, seed=0), unit_coordinates])
+def test_differences_of_coordinates_are_lifted_to_rows(of):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 7)) + 2
+    axes, step = of(X), 1e-4
+    lengths = axes.lengths(X)
+    moved = X + step * axes.lift(np.ones((60, 1)) * [1.0, 0, 0, 0, 0, 0, 0], lengths)
+    change = (axes.transform(moved) - axes.transform(X)) / step
+    assert 0.3 < change[:, 0].mean() < 1.01  # a unit row loses its radial part
+    if isinstance(axes, PrincipalCoordinates):
+        assert_allclose(change, np.ones((60, 1)) * [1.0, 0, 0, 0, 0, 0, 0], atol=1e-6)
