@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.matching import family
+from benchmarks.matching import family, texts
 from benchmarks.matching.centres import CentreMatcher, assigned, nearest, polar
 from benchmarks.matching.problems import DISJOINT, SAME, Problem, named, split
 from benchmarks.matching.scot import (
@@ -195,3 +195,49 @@ def test_baselines_have_the_figures_of_the_tables(method):
         assert line[table.header.index(method)] == f"{figures['foscttm']:.3f}"
         assert line.count("–") == len(table.header) - 3
     assert family.TABLES["verdicts"].lines([(cell, figures)])[0][:2] == [SAME, method]
+
+
+@pytest.mark.parametrize("protocol", [SAME, DISJOINT])
+def test_texts_are_drawn_in_parts(protocol):
+    numbers = np.arange(900.0)[:, None]
+    drawn = texts.draw(numbers, numbers + 0.5, protocol, 100, 0)
+    x, y = drawn.X.ravel(), drawn.Y.ravel() - 0.5
+    assert np.array_equal(drawn.pairs[0], drawn.pairs[1] - 0.5)
+    assert np.array_equal(drawn.pairs[0], drawn.X)
+    if protocol == SAME:
+        assert np.array_equal(y[drawn.matches], x)
+        assert not np.array_equal(y, x)
+    else:
+        assert drawn.matches is None
+        assert not set(x) & set(y)
+    for held_out in drawn.test[0], drawn.test[1] - 0.5:
+        assert len(held_out) == texts.N_HELD_OUT
+        assert not set(held_out.ravel()) & {*x, *y}
+    with pytest.raises(ValueError, match="need 1600 texts"):
+        texts.draw(numbers, numbers, DISJOINT, 500, 0)
+
+
+def test_encoders_that_are_rotations_of_each_other(tmp_path):
+    Z = skewed(700)
+    for name, embedded in (("one", Z), ("other", 2 * rotated(Z, 5) + 1), ("third", Z[:, ::-1])):
+        np.save(tmp_path / f"{name}.npy", embedded)
+    assert texts.encoders(tmp_path, None) == ["one", "other", "third"]
+    assert texts.encoders(tmp_path, ["third", "one"]) == ["third", "one"]
+    cell = {"texts": "numbers", "encoders": "one - other", "protocol": SAME, "rows": 100, "seed": 0}
+    figures = texts.measure(**cell, folders={"numbers": tmp_path})
+    assert figures["match@1"] == 1
+    for name in texts.MAPS[1:]:
+        assert figures[f"{name} top1"] > 0.99
+        assert figures[f"{name} foscttm"] < 1e-3
+    (line,) = texts.TABLES["same_texts"].lines([(cell, figures)])
+    assert line[:4] == ["numbers", "one - other", "100", "1.000"]
+    assert list(texts.TABLES["disjoint_texts"].lines([(cell, figures)])) == []
+
+
+def test_a_map_of_wrong_pairs_is_at_chance():
+    Z, W = (np.random.default_rng(seed).standard_normal((700, 8)) for seed in (0, 1))
+    drawn = texts.draw(Z, W, DISJOINT, 50, 0)
+    units = texts.UnitRows(drawn.X), texts.UnitRows(drawn.Y)
+    found = texts.scores(units, drawn.test, texts.rotated(units, (drawn.X, drawn.Y), drawn.test))
+    assert found["foscttm"] == pytest.approx(0.5, abs=0.05)
+    assert found["top1"] < 0.02
