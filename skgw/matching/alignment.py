@@ -191,6 +191,8 @@ def _search(
         progress.say(f"right with a probability of {found.judgement.probability:.2f}; search")
         found = with_search(ranking, sets[-1], seed).rotations()
     progress.say(f"right with a probability of {found.judgement.probability:.2f}")
+    if pair[0].scaling is not None:  # coordinates of geodesic distances are straight
+        return pool, found
     if _is_bent(pair, side_information, options, pool, found, seed):
         return pool, None
     return pool, found
@@ -283,11 +285,15 @@ def _extend_rotations(
 ) -> _Matched:
     """All rows by their principal coordinates; by one rotation, unless all are reference rows."""
     schedule, reference = settings.registration, (domains[0].rows, domains[1].rows)
-    rows = sample_rows(pair, schedule.n_transported, reference)
+    x, y = (
+        domain.sample(schedule.n_transported, i, of_anchors=False)
+        for domain, i in zip(pair, reference, strict=True)
+    )
     is_whole = all(len(i) == x.X.shape[0] for i, x in zip(reference, pair, strict=True))
     extension, coordinates, plan, error = extend_rotations(
-        found if is_whole else found.best, rows, reference, schedule
-    )
+        found if is_whole else found.best, (x, y), reference, schedule,
+        weighted=pair[0].scaling is not None,
+    )  # fmt: skip
     Z, V = (points.numpy() for points in coordinates.points)
     X, Y = (points.numpy() for points in coordinates.at(reference).points)
     if not is_whole:
@@ -295,8 +301,12 @@ def _extend_rotations(
     squares = euclidean_distances(X, squared=True), euclidean_distances(Y, squared=True)
     return _Matched(
         (
-            RegisteredDomain(domains[0].without_distances(), coordinates.axes[0], X),
-            RegisteredDomain(domains[1].without_distances(), coordinates.axes[1], Y),
+            RegisteredDomain(
+                domains[0].without_distances(), coordinates.axes[0], X, pair[0].scaling
+            ),
+            RegisteredDomain(
+                domains[1].without_distances(), coordinates.axes[1], Y, pair[1].scaling
+            ),
         ),
         extension, Z, plan,
         epsilon=extension.to_y.parts[0].reg,

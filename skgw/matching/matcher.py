@@ -86,7 +86,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows, or
-        by their principal coordinates under "auto".
+        by their principal coordinates under "auto" and "geodesic".
         "auto" is "full" up to 2000 rows of either domain.
     alpha : float in [0, 1], default=0.5
         Weight of the distances inside the domains; `pairs` and `shared` have the weight
@@ -99,9 +99,10 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Share of the mass that is matched; the rest stays unmatched. It excludes `unbalanced`.
     refine : bool, default=True
         Under "auto": take the plan of the rotations of principal coordinates that may be right,
-        unless a coupling preserves 1.5 times as many nearest neighbours. Under other metrics:
-        refine the plan with saturated (local) distances, which two domains often share even where
-        global distances differ. Applies only if `epsilon`, `unbalanced` and `mass` are None.
+        unless a coupling preserves 1.5 times as many nearest neighbours; the best of them under
+        "geodesic" with reference rows. Under other metrics: refine the plan with saturated (local)
+        distances, which two domains often share even where global distances differ. Applies only if
+        `epsilon`, `unbalanced` and `mass` are None.
     transformer_x, transformer_y : transformer or None, default=None
         Cloned and fitted to the features of either domain before distances are computed.
         Translated rows have the features before the transformation.
@@ -274,12 +275,12 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             transformed(self.transformer_y_, Y, accept_sparse=metric_y in SPARSE_ROW_METRICS),
         )
         mean_of = candidates(min(Z.shape[1] for Z in rows))
-        domains = (
-            TrainingDomain(rows[0], metric_x, self.n_neighbors, rng, mean_of),
-            TrainingDomain(rows[1], metric_y, self.n_neighbors, rng, mean_of),
-        )
-        options = self._options(max(X.shape[0], Y.shape[0]))
+        options, k = self._options(max(X.shape[0], Y.shape[0])), self.n_neighbors
         progress = Progress(type(self).__name__, self.verbose)
+        domains = (
+            TrainingDomain(rows[0], metric_x, k, rng, mean_of, options.n_reference, progress),
+            TrainingDomain(rows[1], metric_y, k, rng, mean_of, options.n_reference, progress),
+        )
         found = align(domains, side_information, options, seed, progress)
         self._store(found)
         warn_of_contradiction(found.pair_costs)
@@ -511,6 +512,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
 
     def _options(self, n_rows: int) -> AlignmentOptions:
         full = self.method == "full" or (self.method == "auto" and n_rows <= SETTINGS.max_full)
+        metrics = {self._metrics()[0], self._metric_y}
         free = all(x is None for x in (self.epsilon, self.unbalanced, self.mass))
         return AlignmentOptions(
             n_init=self.n_init,
@@ -520,7 +522,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
             unbalanced=self.unbalanced,
             mass=self.mass,
             refine=self.refine and free,
-            register={self._metrics()[0], self._metric_y} == {AUTO},
+            register=metrics == {AUTO} or (metrics == {"geodesic"} and not full),
             check_pairs=True,
             settings=SETTINGS,
         )

@@ -15,6 +15,7 @@ rows, and the rotated place alone has the noise of the row.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from torch import Tensor
 from skgw.fields import Numbers, Positions, Shape
 from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, Rotations, Rows
 from skgw.matching.training_domain import ReferenceDomain
+from skgw.registration.landmark_scaling import LandmarkScaling
 from skgw.registration.principal_axes import Coordinates
 from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension
@@ -46,12 +48,20 @@ class RegisteredDomain(NamedTuple):
     reference : ReferenceDomain
     axes : PrincipalCoordinates or UnitCoordinates
     coordinates : array of shape (r, k)
-        Of the reference rows.
+        Along these axes, of the reference rows.
+    scaling : LandmarkScaling, optional
+        Of distances to the reference rows; its coordinates, in place of features, have the axes.
     """
 
     reference: Annotated[ReferenceDomain, Shape("p", "r", "r")]
-    axes: Annotated[Coordinates, Shape("p", "k")]
+    axes: Annotated[Coordinates, Shape(None, "k")]
     coordinates: Annotated[Array, Numbers("r", "k")]
+    scaling: Annotated[LandmarkScaling, Shape("r", None)] | None = None
+
+    def _check(self) -> None:
+        width = self.reference.shape[0] if self.scaling is None else self.scaling.shape[1]
+        if self.axes.shape[0] != width:
+            raise ValueError("the axes of a RegisteredDomain must be those of its coordinates")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,6 +79,8 @@ class RegisteredDomain(NamedTuple):
 
     def features(self, X: Any) -> Array:
         """Principal coordinates of validated rows, (len(X), k)."""
+        if self.scaling is not None:
+            X = self.scaling.transform(self.reference.space.from_new(X))
         return self.axes.transform(X)
 
     def chunks(self, X: Any) -> Iterator[Array]:
@@ -180,10 +192,11 @@ class RegisteredExtension(NamedTuple):
         points : array of shape (s, width)
             Features of the reference rows of the second space.
         target : RegisteredDomain, optional
-            The second space, if the points are its rows as they are. Nothing moves without it.
+            The second space, if the points are its rows as they are. Nothing moves without it, or
+            if coordinates by distances stand for features.
         """
         onto = self.onto_reference()
-        if target is None:
+        if target is None or target.scaling is not None:
             return np.asarray(onto.rows(coordinates) @ points)
         reference, lengths = target.reference_features(), target.axes.lengths(points)
         translated = np.zeros((len(coordinates), points.shape[1]))
@@ -211,6 +224,8 @@ def extend_rotations(
     rows: Rows,
     reference: Rows,
     settings: RegistrationSettings,
+    *,
+    weighted: bool = False,
 ) -> tuple[RegisteredExtension, DomainPoints, Array, float]:
     """Extend rotations to a plan of all rows.
 
@@ -223,6 +238,8 @@ def extend_rotations(
     reference : pair of arrays of int
         Reference rows.
     settings : RegistrationSettings
+    weighted : bool, default=False
+        Whether the axes are weighted by the best rotation, `DomainPoints.weighted`.
 
     Returns
     -------
@@ -237,12 +254,15 @@ def extend_rotations(
     coordinates = found.plans[0].coordinates
     n_axes = max(settings.n_axes, min(map(len, rows)) // settings.rows_per_axis)
     searched, coordinates = coordinates.leading(settings.n_axes), coordinates.leading(n_axes)
-    part = coordinates.at(rows)
-    starts = (
-        searched.at(rows).transport(each.rotation, settings.reg_schedule[-1])
+    starts = [
+        searched.at(rows).transport(each.rotation, settings.reg_schedule[-1]).plan
         for each in found.plans
-    )
-    improved = [_improved(part, part.rotation(start.plan), settings) for start in starts]
+    ]
+    if weighted:  # the cost of the matches is that of few axes, and says nothing of the noise
+        coordinates = coordinates.weighted(rows, starts[0])
+        settings = replace(settings, n_refinements=0)
+    part = coordinates.at(rows)
+    improved = [_improved(part, part.rotation(plan), settings) for plan in starts]
     free = part.without_side_information()  # as new rows are
     (x, y), (z, w) = (
         tuple(points.numpy() for points in each.points) for each in (coordinates, part)

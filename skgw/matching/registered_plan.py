@@ -111,7 +111,7 @@ class DomainPoints(NamedTuple):
         cls, pair: DomainPair, side_information: SideInformation, seed: int, max_axes: int
     ) -> DomainPoints:
         """Coordinates of the training rows."""
-        x, y = (domain.X for domain in pair)
+        x, y = (domain.coordinates() for domain in pair)
         axes = (
             PrincipalCoordinates.of(x, seed, max_axes=max_axes),
             PrincipalCoordinates.of(y, seed, max_axes=max_axes),
@@ -135,6 +135,22 @@ class DomainPoints(NamedTuple):
         axes = x.leading(n_axes, scales[0]), y.leading(n_axes, scales[1])
         points = Z[:, :n_axes] / scales[0], W[:, :n_axes] / scales[1]
         return self._replace(axes=axes, points=points)
+
+    def weighted(self, rows: Rows, plan: Tensor) -> DomainPoints:
+        """The coordinates along the axes that a plan between some rows matches, weighted.
+
+        Squared distances between rotated coordinates weigh all axes alike, so that matches along
+        the axes that both domains share lose precision to axes of noise. The Gromov-Wasserstein
+        objective of inner products weighs each pair of matched axes by its covariance; here both
+        axes have the root of it.
+        """
+        x, y = (axes for axes in self.axes if isinstance(axes, PrincipalCoordinates))
+        (Z, W), (z, w) = self.points, self.at(rows).points
+        U, covariances, V = torch.linalg.svd(z.T @ plan @ w, full_matrices=False)
+        A, B = U * covariances.sqrt(), V.T * covariances.sqrt()
+        A, B = A / _rms_distance(Z @ A), B / _rms_distance(W @ B)
+        axes = x.followed_by(A.numpy()), y.followed_by(B.numpy())
+        return self._replace(axes=axes, points=(Z @ A, W @ B))
 
     def at(self, rows: Rows) -> DomainPoints:
         """Coordinates of some rows of each domain, the rows of all anchor pairs among them."""
@@ -320,7 +336,8 @@ def coordinate_sets(
 ) -> list[DomainPoints]:
     """Principal coordinates of the rows and, if they have directions, of the directions."""
     coordinates = DomainPoints.of(pair, side_information, seed, max_axes)
-    if min(points.shape[1] for points in coordinates.points) < MIN_FEATURES:
+    is_placed = pair[0].scaling is not None  # by distances, in which directions mean nothing
+    if is_placed or min(points.shape[1] for points in coordinates.points) < MIN_FEATURES:
         return [coordinates]
     return [coordinates, coordinates.of_unit_length(seed)]
 

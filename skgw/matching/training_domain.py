@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
+from skgw.base.progress import SILENT, Progress
 from skgw.fields import Positions, Positive, Shape
 from skgw.matching.candidate_metrics import (
     AUTO,
@@ -17,8 +19,9 @@ from skgw.matching.candidate_metrics import (
     candidate_space,
     mean_space,
 )
+from skgw.registration.landmark_scaling import LandmarkScaling
 from skgw.spaces import GeodesicSpace, GraphSpace, MatrixSpace, Space, make_space
-from skgw.spaces.build import check_finite_distances, scaled_root_mean_square
+from skgw.spaces.build import MAX_ANCHORS, check_finite_distances, scaled_root_mean_square
 from skgw.spaces.composed import SaturatedSpace
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.spaces.node_names import training_nodes
@@ -26,6 +29,8 @@ from skgw.spaces.row_span import RowSpan, RowSpanSpace
 from skgw.storable import storable
 
 DEFAULT_NEIGHBORS = 15  # neighbours in the graph of metric="geodesic"
+OF_ALL_ROWS = ("precomputed", "geodesic")  # metrics whose distances depend on all rows
+BATCH = 2048  # rows that are placed at once
 
 
 class TrainingDomain:
@@ -40,6 +45,10 @@ class TrainingDomain:
     rng : RandomState
     candidates : tuple of str, default=CANDIDATES
         Metrics whose mean "auto" is; none for another metric.
+    max_anchors : int, default=2048
+        Largest number of rows from which shortest paths are searched.
+    progress : Progress
+        Receives the steps of this search.
     """
 
     def __init__(
@@ -49,11 +58,14 @@ class TrainingDomain:
         n_neighbors: int | None,
         rng: np.random.RandomState,
         candidates: tuple[str, ...] = CANDIDATES,
+        max_anchors: int = MAX_ANCHORS,
+        progress: Progress = SILENT,
     ) -> None:
         self.X, self.metric, self.rng = X, metric, rng
         self.n_neighbors = n_neighbors or DEFAULT_NEIGHBORS
         self.candidates = candidates if metric == AUTO else ()
-        self.whole = self._build(X, metric) if metric == "precomputed" else None
+        self.max_anchors, self.progress = max_anchors, progress
+        self.whole = self._build(X, metric) if metric in OF_ALL_ROWS else None
 
     @property
     def rows(self) -> Any:
@@ -63,9 +75,28 @@ class TrainingDomain:
             return training_nodes(np.arange(n), n)
         return self.X
 
-    def sample(self, size: int, always: Index) -> Index:
-        """Training rows in order: all, or the rows `always` and random ones up to `size`."""
-        rows = np.arange(self.X.shape[0]) if self.whole is None else self.whole.anchors
+    @cached_property
+    def scaling(self) -> LandmarkScaling | None:
+        """Coordinates by the distances to the anchors; None for rows that are coordinates."""
+        if not isinstance(self.whole, GeodesicSpace):
+            return None
+        return LandmarkScaling.of(self.whole.matrix, self.whole.anchors)
+
+    def coordinates(self) -> Any:
+        """Rows (n, k) for Euclidean distances: the features, or by landmark scaling."""
+        if self.scaling is None or not isinstance(self.whole, GeodesicSpace):
+            return self.X
+        D = self.whole.matrix
+        return np.concatenate([self.scaling.transform(D[i]) for i in gen_batches(len(D), BATCH)])
+
+    def sample(self, size: int, always: Index, *, of_anchors: bool = True) -> Index:
+        """Training rows in order: all, or the rows `always` and random ones up to `size`.
+
+        Only anchors have distances between them; by `of_anchors` other rows are left out.
+        """
+        rows = np.arange(self.X.shape[0])
+        if self.whole is not None and of_anchors:
+            rows = self.whole.anchors
         if len(rows) <= size:
             return rows
         others = self.rng.permutation(np.setdiff1d(rows, always))
@@ -74,6 +105,8 @@ class TrainingDomain:
     def space(self, metric: Metric, rows: Index) -> Space:
         """The space of these rows alone, each row an anchor."""
         if self.whole is not None:
+            if len(rows) == len(self.whole.anchors):
+                return self.whole
             return self.whole.restrict(np.searchsorted(self.whole.anchors, rows))
         return self._build(self.X[rows], metric)
 
@@ -84,7 +117,10 @@ class TrainingDomain:
             return mean_space(X, self.candidates, self.rng, self.n_neighbors)
         if metric in CANDIDATES:
             return candidate_space(X, str(metric), self.rng, self.n_neighbors)
-        return make_space(X, metric=metric, n_neighbors=self.n_neighbors, rng=self.rng)
+        return make_space(
+            X, metric=metric, n_neighbors=self.n_neighbors, rng=self.rng,
+            max_anchors=self.max_anchors, report=self.progress.step,
+        )  # fmt: skip
 
     def _build_sparse(self, X: sparse.csr_array, metric: Metric) -> Space:
         """The space of sparse rows under candidate metrics, which prepare dense features."""

@@ -96,6 +96,10 @@ class PrincipalCoordinates(NamedTuple):
         """The projection to the first of the axes, divided by a number."""
         return PrincipalCoordinates(self.mean, self.axes[:n_axes] / scale)
 
+    def followed_by(self, matrix: Array) -> PrincipalCoordinates:
+        """The projection, and a linear map (k, l) of the coordinates."""
+        return PrincipalCoordinates(self.mean, matrix.T @ self.axes)
+
     def transform(self, X: Any) -> Array:
         """Coordinates (n, k) of rows (n, p), dense or sparse."""
         if sparse.issparse(X):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 
 from skgw.exceptions import warn_user
 from skgw.spaces.duplicates import (
@@ -29,12 +31,13 @@ from skgw.spaces.finite import (
     check_directions,
     distances_between,
 )
-from skgw.spaces.graphs import graph_distances, stores_all_distances
+from skgw.spaces.graphs import edge_lengths, graph_distances, stores_all_distances
 
 # Metrics that scikit-learn computes between sparse rows.
 SPARSE_METRICS = ("euclidean", "l2", "sqeuclidean", "cosine", "cityblock", "l1", "manhattan")
 INNER_PRODUCT_METRICS = ("euclidean", "l2", "sqeuclidean")  # scikit-learn expands the squares
 FITTED_METRICS = ("mahalanobis", "seuclidean")  # have parameters that depend on all rows
+PATHS_AT_ONCE = 100  # sources of shortest paths between two reports
 MAX_ANCHORS = 2048  # rows of shortest paths in a graph; memory grows with n times this number
 TIE_TOLERANCE = 1e-6  # relative difference below which two distances are equal
 
@@ -47,6 +50,7 @@ def make_space(
     rng: np.random.RandomState,
     max_anchors: int = MAX_ANCHORS,
     weights: Array | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Space:
     """Build the space of validated training rows.
 
@@ -66,6 +70,8 @@ def make_space(
         Largest number of anchors of a graph.
     weights : array of shape (n,), optional
         Weights of the rows; a subset of anchors has rows with weight only.
+    report : callable, optional
+        Receives the state of the search for shortest paths between neighbours, in words.
 
     Returns
     -------
@@ -97,7 +103,9 @@ def make_space(
             return matrix_space(X.toarray())
         return graph_space(X, rng, max_anchors=max_anchors, weights=weights)
     if metric == "geodesic":
-        return geodesic_space(X, n_neighbors, rng, max_anchors=max_anchors, weights=weights)
+        return geodesic_space(
+            X, n_neighbors, rng, max_anchors=max_anchors, weights=weights, report=report
+        )
     return feature_space(X, metric)
 
 
@@ -191,6 +199,7 @@ def geodesic_space(
     *,
     max_anchors: int = MAX_ANCHORS,
     weights: Array | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> GeodesicSpace:
     """Build the space of features under shortest paths between Euclidean nearest neighbours.
 
@@ -205,13 +214,18 @@ def geodesic_space(
         Largest number of anchors.
     weights : array of shape (n,), optional
         As for `choose_anchors`.
+    report : callable, optional
+        As for `make_space`.
     """
     points, origin = _centered(X)
     k = min(n_neighbors, len(X) - 1)
-    graph = connected_neighbors(points, k)
+    lengths = edge_lengths(connected_neighbors(points, k), "weight")
     anchors = choose_anchors(len(X), rng, max_anchors, weights)
-    matrix = graph_distances(graph, edge_length="weight", sources=anchors).T
-    matrix = np.ascontiguousarray(matrix, dtype=X.dtype)
+    matrix = np.empty((len(X), len(anchors)), dtype=X.dtype)
+    for some in gen_batches(len(anchors), PATHS_AT_ONCE):
+        matrix[:, some] = csgraph.dijkstra(lengths, indices=anchors[some]).T
+        if report is not None:
+            report(f"shortest paths from {some.stop} of {len(anchors)} rows")
     return GeodesicSpace(
         matrix=matrix, anchors=anchors, points=points, origin=origin, n_neighbors=k
     )

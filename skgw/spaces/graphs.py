@@ -76,7 +76,7 @@ def graph_distances(
             "components. To cross-validate on a graph, pass its graph_distances."
         )
     indices = None if sources is None else np.asarray(sources)
-    return csgraph.dijkstra(lengths, indices=indices)
+    return csgraph.dijkstra(lengths, directed=True, indices=indices)  # in both directions
 
 
 def stored_distances(matrix: Any, lengths: sparse.csr_array) -> NDArray[np.float64] | None:
