@@ -81,8 +81,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         in proportion to the discrepancy of the best matching.
     n_init : int, default=16
         Number of starts under the metric itself on up to 300 rows, besides three starts under
-        each of the six metrics of "auto". If "auto" is not sure of the matching, all rows that are
-        coupled are tried, too.
+        each of the six metrics of "auto".
     method : {"auto", "full", "reference"}, default="auto"
         "full" couples all rows. "reference" couples up to 1000 random reference rows of either
         domain, and extends the plan to the other rows by their distances to the reference rows, or
@@ -99,7 +98,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Share of the mass that is matched; the rest stays unmatched. It excludes `unbalanced`.
     refine : bool, default=True
         Under "auto": take the plan of the rotations of principal coordinates that may be right,
-        unless a coupling preserves 1.5 times as many nearest neighbours; the best of them under
+        unless a coupling preserves twice as many nearest neighbours; the best of them under
         "geodesic" with reference rows. Under other metrics: refine the plan with saturated (local)
         distances, which two domains often share even where global distances differ. Applies only if
         `epsilon`, `unbalanced` and `mass` are None.
