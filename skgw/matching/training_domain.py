@@ -66,6 +66,7 @@ class TrainingDomain:
         self.candidates = candidates if metric == AUTO else ()
         self.max_anchors, self.progress = max_anchors, progress
         self.whole = self._build(X, metric) if metric in OF_ALL_ROWS else None
+        self._known: list[ReferenceDomain] = []
 
     @property
     def rows(self) -> Any:
@@ -101,6 +102,21 @@ class TrainingDomain:
             return rows
         others = self.rng.permutation(np.setdiff1d(rows, always))
         return np.sort(np.r_[always, others[: max(0, size - len(always))]])
+
+    def reference(self, metric: Metric, rows: Index) -> ReferenceDomain:
+        """The domain under a metric, with these reference rows.
+
+        The last two of its own metric are kept: plans are sought, judged and coupled between the
+        same rows.
+        """
+        if metric != self.metric:
+            return ReferenceDomain.of(self.space(metric, rows), rows)
+        for known in self._known:
+            if np.array_equal(known.rows, rows):
+                return known
+        found = ReferenceDomain.of(self.space(metric, rows), rows)
+        self._known = [found, *self._known[:1]]
+        return found
 
     def space(self, metric: Metric, rows: Index) -> Space:
         """The space of these rows alone, each row an anchor."""
@@ -227,7 +243,7 @@ def reference_domains(
 ) -> tuple[ReferenceDomain, ReferenceDomain]:
     """Both domains under these metrics, with these reference rows."""
     x, y = (
-        ReferenceDomain.of(domain.space(metric, i), i)
+        domain.reference(metric, i)
         for domain, metric, i in zip(domains, metrics, rows, strict=True)
     )
     return x, y
