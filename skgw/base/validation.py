@@ -33,7 +33,7 @@ from skgw.spaces.node_names import (
 )
 
 # Metrics of estimators of two domains between sparse rows; "auto" is a mean of metrics.
-SPARSE_ROW_METRICS = (*SPARSE_METRICS, "auto")
+SPARSE_ROW_METRICS = (*SPARSE_METRICS, "geodesic", "auto")
 MIN_MAGNITUDE, MAX_MAGNITUDE = 1e-100, 1e100  # largest value of X, in any unit
 
 

@@ -605,7 +605,7 @@ class GWGenerativeEmbedding(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        describe_input(tags, self.metric, sparse_features=True)
+        describe_input(tags, self.metric, sparse_features=self.metric in SPARSE_METRICS)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

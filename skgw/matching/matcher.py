@@ -68,8 +68,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "geodesic" (shortest paths in the graph of nearest neighbours), or any metric of
         `sklearn.metrics.pairwise_distances`. "auto" is the mean of Euclidean distances and lengths
         of shortest paths, for features as they are, and for rows and centred rows on the unit
-        sphere; plans of all six are starts. Features may be sparse, unless the metric is
-        "geodesic" or one that scikit-learn computes of dense rows only.
+        sphere; plans of all six are starts. Features may be sparse, unless the metric
+        is one that scikit-learn computes of dense rows only.
     n_neighbors : int or None, default=None
         Number of neighbours in the graphs of shortest paths. None is 15.
     edge_length : str, default="auto"

@@ -136,12 +136,10 @@ def feature_space(X: Any, metric: Metric) -> FeatureSpace:
         except ValueError as error:
             raise ValueError(f"metric={metric!r} gives no distances: {error}.") from error
     check_directions(X, metric)
-    if sparse.issparse(X):
-        anchors = np.arange(X.shape[0])
-        return FeatureSpace(points=X.copy(), origin=np.zeros(1), anchors=anchors, metric=metric)
-    expands = metric in INNER_PRODUCT_METRICS
+    expands = metric in INNER_PRODUCT_METRICS or sparse.issparse(X)
     points, origin = _centered(X) if expands else (X.copy(), np.zeros_like(X[0]))
-    return FeatureSpace(points=points, origin=origin, anchors=np.arange(len(X)), metric=metric)
+    anchors = np.arange(X.shape[0])
+    return FeatureSpace(points=points, origin=origin, anchors=anchors, metric=metric)
 
 
 def matrix_space(X: Array) -> MatrixSpace:
@@ -193,7 +191,7 @@ def graph_space(
 
 
 def geodesic_space(
-    X: Array,
+    X: Any,
     n_neighbors: int,
     rng: np.random.RandomState,
     *,
@@ -205,7 +203,7 @@ def geodesic_space(
 
     Parameters
     ----------
-    X : array of shape (n, d)
+    X : array or csr array of shape (n, d)
     n_neighbors : int
         Neighbours that each point is linked to; at most n - 1 are used.
     rng : RandomState
@@ -218,10 +216,11 @@ def geodesic_space(
         As for `make_space`.
     """
     points, origin = _centered(X)
-    k = min(n_neighbors, len(X) - 1)
+    n = X.shape[0]
+    k = min(n_neighbors, n - 1)
     lengths = edge_lengths(connected_neighbors(points, k), "weight")
-    anchors = choose_anchors(len(X), rng, max_anchors, weights)
-    matrix = np.empty((len(X), len(anchors)), dtype=X.dtype)
+    anchors = choose_anchors(n, rng, max_anchors, weights)
+    matrix = np.empty((n, len(anchors)), dtype=X.dtype)
     for some in gen_batches(len(anchors), PATHS_AT_ONCE):
         matrix[:, some] = csgraph.dijkstra(lengths, indices=anchors[some]).T
         if report is not None:
@@ -231,13 +230,18 @@ def geodesic_space(
     )
 
 
-def _centered(X: Array) -> tuple[Array, Array]:
-    """Centred points and their mean; inner products lose small distances far from zero."""
+def _centered(X: Any) -> tuple[Any, Array]:
+    """Centred points and their mean; inner products lose small distances far from zero.
+
+    Sparse points stay as they are.
+    """
+    if sparse.issparse(X):
+        return X.copy(), np.zeros(1)
     origin = X.mean(0, dtype=np.float64).astype(X.dtype)
     return X - origin, origin
 
 
-def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
+def connected_neighbors(X: Any, n_neighbors: int) -> sparse.csr_array:
     """Nearest-neighbour graph (n, n), connected by edges of a minimum spanning tree.
 
     Nearest neighbours do not link clusters that are far apart. Until one component is left, each
@@ -247,7 +251,7 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
     edges = [_nearest(X, n_neighbors)]
     while True:
         i, j, length = (np.concatenate(part) for part in zip(*edges, strict=True))
-        linked = sparse.csr_array((length, (i, j)), shape=(len(X), len(X)))
+        linked = sparse.csr_array((length, (i, j)), shape=(X.shape[0],) * 2)
         n_components, component = csgraph.connected_components(linked, directed=False)
         if n_components == 1:
             return linked
@@ -258,13 +262,13 @@ def connected_neighbors(X: Array, n_neighbors: int) -> sparse.csr_array:
             edges.append((inside[[k]], outside[nearest[[k]]], gap[[k]]))
 
 
-def _nearest(X: Array, n_neighbors: int) -> tuple[Array, Array, Array]:
+def _nearest(X: Any, n_neighbors: int) -> tuple[Array, Array, Array]:
     """Edges i, j and their lengths, from each point to its nearest neighbours.
 
     Ties with the last neighbour are included, up to `n_neighbors` of them, so that the graph of a
     grid keeps the symmetries of the grid.
     """
-    n_candidates = min(2 * n_neighbors, len(X) - 1)
+    n_candidates = min(2 * n_neighbors, X.shape[0] - 1)
     length, j = NearestNeighbors(n_neighbors=n_candidates).fit(X).kneighbors()
     near = length <= (1 + TIE_TOLERANCE) * length[:, [n_neighbors - 1]]
     return np.nonzero(near)[0], j[near], length[near]

@@ -90,9 +90,7 @@ class FeatureSpace(Space):
     metric: Metric = "euclidean"
 
     def _check(self) -> None:
-        n_offsets = 1 if sparse.issparse(self.points) else self.n_columns
-        if len(self.origin) != n_offsets:
-            raise ValueError(f"FeatureSpace.origin must have length {n_offsets}")
+        _check_origin(self)
         if isinstance(self.metric, str) and self.metric != "euclidean":
             point = self.points[:1]
             if self.metric == "precomputed":
@@ -116,20 +114,36 @@ class FeatureSpace(Space):
 
     def from_new(self, X: Any) -> Array:
         """Compute distances from features (len(X), d) to all anchors."""
-        if sparse.issparse(X) and not sparse.issparse(self.points):
-            X = X.toarray()
+        X = X.toarray() if sparse.issparse(X) and not sparse.issparse(self.points) else X
         check_directions(X, self.metric)
-        X = X if sparse.issparse(self.points) else X - self.origin
-        return distances_between(X, self.points, self.metric)
+        return distances_between(_relative(X, self.points, self.origin), self.points, self.metric)
 
     def features(self) -> Any:
         """Coordinates of the anchors, array or csr array (n_anchors, d)."""
-        points = self.points[self.anchors]
-        return points if sparse.issparse(points) else points + self.origin
+        return _with_origin(self.points[self.anchors], self.origin)
 
     def restrict(self, j: Index) -> FeatureSpace:
         """Keep the anchors at positions `j` as the only training rows."""
         return replace(self, points=self.points[self.anchors[j]], anchors=np.arange(len(j)))
+
+
+def _check_origin(space: FeatureSpace | GeodesicSpace) -> None:
+    """Raise a ValueError unless the origin of a space has as many numbers as its points need."""
+    n_offsets = 1 if sparse.issparse(space.points) else space.n_columns
+    if len(space.origin) != n_offsets:
+        raise ValueError(f"{type(space).__name__}.origin must have length {n_offsets}")
+
+
+def _relative(X: Any, points: Any, origin: Array) -> Any:
+    """New features as those of a space's points: relative to the origin, or sparse."""
+    if sparse.issparse(points):
+        return X
+    return (X.toarray() if sparse.issparse(X) else X) - origin
+
+
+def _with_origin(points: Any, origin: Array) -> Any:
+    """Features of points that are relative to an origin, unless they are sparse."""
+    return points if sparse.issparse(points) else points + origin
 
 
 def check_directions(X: Any, metric: Metric) -> None:
@@ -247,12 +261,18 @@ class GraphSpace(MatrixSpace):
 class GeodesicSpace(MatrixSpace):
     """Shortest paths in the nearest-neighbour graph of features.
 
-    A path from a new point starts at one of its nearest training points, as in Isomap.
+    A path from a new point starts at one of its nearest training points, as in Isomap. Sparse
+    features stay sparse, and are not relative to an origin.
     """
 
-    points: Annotated[Array, Numbers("n", "d")]  # relative to `origin`
-    origin: Annotated[Array, Numbers("d")]
+    points: (
+        Annotated[Array, Numbers("n", "d")] | Annotated[sparse.csr_array, SparseNumbers("n", "d")]
+    )
+    origin: Annotated[Array, Numbers(None)]  # (d,), or (1,) of zero for sparse features
     n_neighbors: Annotated[int, Count(at_most="n")]
+
+    def _check(self) -> None:
+        _check_origin(self)
 
     @property
     def n_columns(self) -> int:
@@ -263,14 +283,14 @@ class GeodesicSpace(MatrixSpace):
     def _neighbors(self) -> NearestNeighbors:
         return NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.points)
 
-    def features(self) -> Array:
-        """Coordinates of the anchors, (n_anchors, d)."""
-        return self.points[self.anchors] + self.origin
+    def features(self) -> Any:
+        """Coordinates of the anchors, array or csr array (n_anchors, d)."""
+        return _with_origin(self.points[self.anchors], self.origin)
 
-    def from_new(self, X: Array) -> Array:
+    def from_new(self, X: Any) -> Array:
         """Compute distances from features (len(X), d) to all anchors."""
-        lengths, index = self._neighbors.kneighbors(X - self.origin)
-        out = np.full((len(X), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
+        lengths, index = self._neighbors.kneighbors(_relative(X, self.points, self.origin))
+        out = np.full((len(index), self.matrix.shape[1]), np.inf, dtype=self.matrix.dtype)
         for k in range(self.n_neighbors):
             np.minimum(out, self.matrix[index[:, k]] + lengths[:, k, None], out=out)
         return out

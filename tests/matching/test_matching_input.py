@@ -166,9 +166,26 @@ def test_domains_keep_sparse_features(quick, counts):
 def test_metrics_that_need_dense_features(quick, counts):
     X, Y, _ = counts
     with pytest.raises(TypeError, match=r"In the second domain.*dense.*metric='euclidean'"):
-        quick(metric=("euclidean", "geodesic")).fit(sparse.csr_array(X), sparse.csr_array(Y))
+        quick(metric=("euclidean", "chebyshev")).fit(sparse.csr_array(X), sparse.csr_array(Y))
     with pytest.raises(TypeError, match=r"Sparse data was passed.*TruncatedSVD"):
-        GWMatcher(metric="geodesic").fit(sparse.csr_array(X), Y)
+        GWMatcher(metric="chebyshev").fit(sparse.csr_array(X), Y)
+
+
+@pytest.mark.parametrize("method", ["full", "reference"])
+def test_geodesics_of_sparse_features(quick, few_rows, method, tmp_path):
+    few_rows(50)
+    X, Y, match = many_features(70, 300)
+    matchers = [
+        quick(metric="geodesic", method=method).fit(kind(X), kind(Y))
+        for kind in (np.asarray, sparse.csr_matrix)
+    ]
+    plans = [np.asarray(matcher.plan_) for matcher in matchers]
+    assert_allclose(plans[1], plans[0], atol=1e-5)
+    assert method == "reference" or (matchers[1].match() == match).mean() > 0.8
+    matchers[1].save(tmp_path / "matcher")
+    copy, new = GWMatcher.load(tmp_path / "matcher"), many_features(10, 300, seed=1)[0]
+    for rows_of in (sparse.csr_array(new), new):
+        assert_allclose(copy.translate(rows_of), matchers[0].translate(new), atol=1e-4)
 
 
 def frames(X, order, names):
