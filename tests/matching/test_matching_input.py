@@ -185,7 +185,7 @@ def test_geodesics_of_sparse_features(quick, few_rows, method, tmp_path):
     matchers[1].save(tmp_path / "matcher")
     copy, new = GWMatcher.load(tmp_path / "matcher"), many_features(10, 300, seed=1)[0]
     for rows_of in (sparse.csr_array(new), new):
-        assert_allclose(copy.translate(rows_of), matchers[0].translate(new), atol=1e-4)
+        assert_allclose(copy.translate(rows_of), matchers[0].translate(new), atol=1e-3)
 
 
 def frames(X, order, names):
