@@ -186,11 +186,15 @@ def _search(
     sets = coordinate_sets(pair, side_information, seed, registration.max_axes)
     ranking = register_pool(pair, side_information, sets, pool, registration)
     found = ranking.rotations()
-    has_more_rows = len(ranking.rows[0]) + len(ranking.rows[1]) > sum(map(len, pool.rows))
-    if has_more_rows and found.judgement.probability < SURE_PROBABILITY:
-        progress.say(f"right with a probability of {found.judgement.probability:.2f}; search")
-        found = with_search(ranking, sets[-1], seed).rotations()
     progress.say(f"right with a probability of {found.judgement.probability:.2f}")
+    has_more_rows = len(ranking.rows[0]) + len(ranking.rows[1]) > sum(map(len, pool.rows))
+    for k in range(registration.n_searches if has_more_rows else 0):
+        if found.judgement.probability >= SURE_PROBABILITY:
+            break
+        progress.say(f"search of rotations {k + 1}")
+        ranking = with_search(ranking, sets[-1], seed + k)
+        found = ranking.rotations()
+        progress.say(f"right with a probability of {found.judgement.probability:.2f}")
     if pair[0].scaling is not None:  # coordinates of geodesic distances are straight
         return pool, found
     if _is_bent(pair, side_information, options, pool, found, seed):

@@ -62,6 +62,8 @@ class RegistrationSettings:
     n_mirror_axes : int
         Number of axes along which the best plan is reflected, in search of a symmetry.
     search : RotationSearchSettings
+    n_searches : int
+        Number of searches, by different random starts, at most.
     temperature : float
         Difference of log odds at which a rotation has exp(-1) of the weight of the best one.
     min_weight : float
@@ -83,6 +85,7 @@ class RegistrationSettings:
     reg_per_cost: float = 0.1
     n_mirror_axes: int = 4
     search: RotationSearchSettings = field(default_factory=RotationSearchSettings)
+    n_searches: int = 2
     temperature: float = 0.5
     min_weight: float = 0.05
     same_displacement: float = 0.05
