@@ -22,10 +22,10 @@ from benchmarks import records
 from benchmarks.common import Rows, parser, print_table
 from benchmarks.matching.family import AUTOMATIC, RIGHT, WRONG
 from benchmarks.tables import Table, write_csv
-from skgw.matching.matching_probability import WARNING_PROBABILITY
+from skgw.matching.matching_probability import MAX_ROWS, WARNING_PROBABILITY
 
 Array = NDArray[np.float64]
-FEATURES = "explained", "preserved_neighbors"  # of `GWMatcher.diagnostics_`
+SHARES = "explained", "preserved_neighbors"  # of `GWMatcher.diagnostics_`
 BINS = 0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0  # of the reliability diagram
 STRENGTH = 10.0  # inverse of the penalty on the coefficients
 
@@ -33,7 +33,7 @@ STRENGTH = 10.0  # inverse of the penalty on the coefficients
 class Judged(NamedTuple):
     """Matchings that are right or wrong: what the model reads of them, and what they are."""
 
-    X: Array  # (n, 2)
+    X: Array  # (n, 3)
     lead: Array  # (n,), one minus the weight of the other matching
     right: NDArray[np.bool_]
     families: NDArray[np.str_]
@@ -46,9 +46,10 @@ def judged(rows: Rows) -> Judged:
         for cell, found in rows
         if cell["method"] == AUTOMATIC and not RIGHT <= float(found["foscttm"]) <= WRONG
     ]
-    X = [[float(found[name]) for name in FEATURES] for _, found in chosen]
+    shares = [[float(found[name]) for name in SHARES] for _, found in chosen]
+    n_rows = np.array([[float(found["n_rows"])] for _, found in chosen])
     return Judged(
-        np.array(X),
+        np.hstack([np.array(shares).reshape(-1, 2), np.log(n_rows.reshape(-1, 1) / MAX_ROWS)]),
         np.array([1 - float(found["other_weight"]) for _, found in chosen]),
         np.array([float(found["foscttm"]) < RIGHT for _, found in chosen]),
         np.array([cell["family"] for cell, _ in chosen]),

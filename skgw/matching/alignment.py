@@ -147,12 +147,9 @@ def align(
         progress.say(_extension_of(pair))
         matched = _extend_coupling(pair, side_information, coupled, settings)
     judge = PoolDistances.between(*(domain.between() for domain in domains), settings=settings.pool)
-    judgement = judgement._replace(
-        explained=judge.explained(matched.plan / matched.plan.sum()),
-        preserved_neighbors=judge.preserved(matched.plan),
-    )
+    of_plan = judge.judge(matched.plan / matched.plan.sum())
     return Alignment(
-        judgement, pool.margin,
+        of_plan._replace(other_weight=judgement.other_weight), pool.margin,
         value=_discrepancy(domains, matched.plan),
         pair_costs=pair_costs(pair, side_information, pool, seed) if options.check_pairs else None,
         **matched._asdict(),

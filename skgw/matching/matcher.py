@@ -137,7 +137,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         "explained", the share of the discrepancy of the product coupling that the plan removes;
         "preserved_neighbors", the share of nearest neighbours (5, or a sixtieth of the rows) that
         it matches with nearest neighbours; "other_weight", the weight of another matching, which
-        differs in most rows, relative to the best matching.
+        differs in most rows, relative to the best matching; "n_rows", the number of rows of the
+        smaller domain between which these figures were measured.
     confidence_, confidence_y_ : arrays of shapes (n,) and (m,)
         Confidence in the match of each row of the first and of the second domain, between 0 and 1:
         the expected share of the rows of the other domain that are farther from the translated row
@@ -284,7 +285,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         self._store(found)
         warn_of_contradiction(found.pair_costs)
         self._points = self._domains[0].points(X), self._domains[1].points(Y)
-        explained, preserved, other_weight = found.judgement
+        explained, preserved, other_weight, _ = found.judgement
         if self.matching_probability_ < WARNING_PROBABILITY:
             warn_user(
                 "The matching may be wrong: it is right with a probability of "
@@ -530,7 +531,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         """Keep the fitted attributes, and the parts that `match` and `translate` use."""
         self.epsilon_, self.gw_value_ = found.epsilon, found.value
         self.matching_probability_, self.margin_ = found.judgement.probability, found.margin
-        self.diagnostics_ = found.judgement._asdict()
+        figures = found.judgement._asdict()
+        self.diagnostics_ = {name: float(value) for name, value in figures.items()}
         self.converged_ = found.converged
         self._extension, self._domains = found.extension, found.domains
         self.plan_ = Coupling(found.whole_plan())

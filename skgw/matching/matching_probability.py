@@ -1,9 +1,10 @@
 """The probability that a matching is right, from figures that need no ground truth.
 
 Right matchings explain most of the discrepancy under distances of several kinds, and they preserve
-nearest neighbours, which no plan is asked to do: a logistic model of these two shares. If another
-matching explains as much, as in a symmetric space, one of the two is wrong. The probability of the
-model is therefore multiplied by one minus the weight of the other.
+nearest neighbours, which no plan is asked to do. Between few rows wrong matchings do so, too: some
+rotation always fits. So the probability is a logistic model of these two shares and of the number
+of rows. If another matching explains as much, as in a symmetric space, one of the two is wrong. The
+probability of the model is therefore multiplied by one minus the weight of the other.
 
 The model was fitted to problems with known pairs (`benchmarks/matching/calibration.py`). Right
 means that less than .15 of all rows are nearer to a translated row than its true match, in the mean
@@ -15,7 +16,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-INTERCEPT, OF_EXPLAINED, OF_PRESERVED = -11.2, 14.0, 4.2  # in logarithms of odds
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED, OF_ROWS = -9.1, 8.8, 14.1, 3.1  # in logarithms of odds
+MAX_ROWS = 300  # of the problems that the model was fitted to; more rows count as so many
 WARNING_PROBABILITY = 0.2  # below it a matching counts as ambiguous
 SURE_PROBABILITY = 0.5  # below it more rows are searched
 
@@ -32,16 +34,20 @@ class Judgement(NamedTuple):
     other_weight : float
         Weight of the best other matching, relative to the best plan; 0 if no start ends at another
         matching.
+    n_rows : int
+        Rows of the smaller domain, between which the plan was judged.
     """
 
     explained: float
     preserved_neighbors: float
     other_weight: float
+    n_rows: int = MAX_ROWS
 
     @property
     def log_odds(self) -> float:
         """Logarithm of the odds that the matching is right, if no other matching explains more."""
-        return INTERCEPT + OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
+        shares = OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
+        return INTERCEPT + shares + OF_ROWS * math.log(min(self.n_rows / MAX_ROWS, 1))
 
     @property
     def probability(self) -> float:

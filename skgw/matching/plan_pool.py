@@ -161,9 +161,7 @@ def judge_plans(
     best = plans[explained.argmax()]
     misfit = plan_cost(judge.Dx, judge.Dy, best)
     gap = min(_gaps(judge, plans, explained, result, settings))
-    judgement = Judgement(
-        explained.max(), judge.preserved(best), other_weight=settings.other_weight(gap)
-    )
+    judgement = judge.judge(best)._replace(other_weight=settings.other_weight(gap))
     margin = max(gap, 0.0) * judge.product / (misfit + settings.min_misfit)
     return PlanPool(rows, plans, best, judge, judgement, misfit, margin)
 
@@ -240,6 +238,10 @@ class PoolDistances(NamedTuple):
                 reg=max(settings.reg * self.product, settings.min_reg), reg_scale=None,
                 tol=settings.tol, max_iter=settings.max_iter, **start,
             )  # fmt: skip
+
+    def judge(self, plan: Array) -> Judgement:
+        """What speaks for a plan of mass one, if there is no other plan."""
+        return Judgement(self.explained(plan), self.preserved(plan), 0.0, min(plan.shape))
 
     def preserved(self, plan: Array) -> float:
         """Share of nearest neighbours that a plan preserves."""

@@ -299,9 +299,7 @@ class Ranking:
         for start in rotations:
             rotation, tensor = points.register(start, reg_schedule)
             plan = tensor.numpy()
-            explained, preserved = self.judge.explained(plan), self.judge.preserved(plan)
-            judgement = Judgement(explained, preserved, other_weight=0.0)
-            yield RegisteredPlan(coordinates, self.rows, plan, rotation, judgement)
+            yield RegisteredPlan(coordinates, self.rows, plan, rotation, self.judge.judge(plan))
 
     def extended(self, plans: Iterable[RegisteredPlan]) -> Ranking:
         """The ranking with further plans between its rows."""
