@@ -7,7 +7,8 @@ Two encoders map the same texts to vectors that share no coordinate. This exampl
 of one encoder belongs to which vector of the other encoder, without a known pair. Entropic
 Gromov-Wasserstein in the setting of :cite:t:`jha2025`, who report it at chance for encoders of
 different architectures, matches one text in a hundred here. `GWMatcher` matches most of 800 texts,
-and carries over new texts nearly as well as the true pairs do.
+and an orthogonal map that is fitted to the matches translates new texts nearly as well as one that
+is fitted to the true pairs.
 """
 
 # %%
@@ -90,7 +91,7 @@ print("vectors of the texts to match:", A.shape, B.shape)
 # Matching without pairs
 # ----------------------
 #
-# The second domain is the same texts in another order. The baseline is that of the paper: cosine
+# The second domain has the same texts, shuffled. The baseline has the settings of the paper: cosine
 # distances of the vectors as they are, and entropic Gromov-Wasserstein at a regularisation of
 # 0.005 from the product coupling. `GWMatcher` has its defaults. It warns where the matching may be
 # wrong; here its probability is printed instead.
@@ -117,8 +118,8 @@ def match(X, Y):
     return matcher.match()
 
 
-def carry(X, Y, Z):
-    """Rows `Z`, carried over by the orthogonal map that fits pairs of rows of `X` and `Y` best."""
+def translate(X, Y, Z):
+    """Rows `Z`, translated by the orthogonal map that fits pairs of rows of `X` and `Y` best."""
     means = X.mean(0), Y.mean(0)
     U, V = (normalize(rows - mean) for rows, mean in zip((X, Y), means, strict=True))
     left, _, right = np.linalg.svd(U.T @ V, full_matrices=False)
@@ -126,8 +127,8 @@ def carry(X, Y, Z):
 
 
 def top1(X, Y):
-    """Share of the new texts whose nearest carried vector is their own."""
-    similarity = carry(X, Y, new_a) @ normalize(new_b - Y.mean(0)).T
+    """Share of the new texts whose nearest translated vector is their own."""
+    similarity = translate(X, Y, new_a) @ normalize(new_b - Y.mean(0)).T
     return np.mean(similarity.argmax(1) == np.arange(N_NEW))
 
 
@@ -145,9 +146,9 @@ for n in SIZES:
 
 # %%
 # The left figure shows the share of the texts that are matched with themselves. The matches are
-# pairs, and the orthogonal map that fits them best carries over the vectors of texts that were not
-# matched. The right figure shows the share of 400 new texts whose nearest carried vector is their
-# own. For *true pairs* the map is fitted to the true matches, which is the ceiling.
+# pairs, and the orthogonal map that fits them best translates the vectors of texts that were not
+# matched. The right figure shows the share of 400 new texts whose nearest translated vector is the
+# vector of the same text. For *true pairs* the map is fitted to the true matches: the ceiling.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharey=True)
 for ax, values in zip(axes, np.transpose(shares).reshape(2, len(SIZES), 3), strict=True):
@@ -165,18 +166,18 @@ figure.legend(NAMES, loc="outside right center")
 #
 # The figure shows sixty new texts on the first two principal axes of the second encoder. Each text
 # has two vectors, which a line connects: one of the second encoder, and one of the first encoder,
-# carried over by the map that fits the matches of 800 texts. The map of `GWMatcher` brings both
+# translated by the map that fits the matches of 800 texts. The map of `GWMatcher` brings both
 # vectors near each other.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 for ax, name in zip(axes, NAMES[:2], strict=True):
     X, Y = found[name]
-    first, second = carry(X, Y, new_a), normalize(new_b - Y.mean(0))
+    first, second = translate(X, Y, new_a), normalize(new_b - Y.mean(0))
     plane = PCA(2).fit(second)
     ends = np.stack([plane.transform(Z)[:60] for Z in (first, second)])  # (2, 60, 2)
     ax.plot(*ends.transpose(2, 0, 1), color="0.75", linewidth=0.8, zorder=1)
     for points, marker, label in zip(
-        ends, "os", ("first encoder, carried over", "second encoder"), strict=True
+        ends, "os", ("first encoder, translated", "second encoder"), strict=True
     ):
         ax.scatter(*points.T, s=18, marker=marker, label=label)
     ax.set(title=name, xticks=[], yticks=[], aspect="equal")

@@ -132,7 +132,7 @@ def measure(
 def rotated(
     units: tuple[UnitRows, UnitRows], pairs: tuple[Array, Array], test: tuple[Array, Array]
 ) -> tuple[Array, Array]:
-    """Test rows of either domain, carried over by the orthogonal map that fits pairs best.
+    """Test rows of either domain, translated by the orthogonal map that fits pairs best.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def rotated(
 def scores(
     units: tuple[UnitRows, UnitRows], test: tuple[Array, Array], mapped: tuple[Array, Array]
 ) -> dict[str, float]:
-    """Means of both directions: rows that were carried into a domain, beside the true rows."""
+    """Means of both directions: rows that were translated into a domain, beside the true rows."""
     found: dict[str, list[float]] = {"foscttm": [], "top1": []}
     for unit, truth, rows in zip(units, test, mapped, strict=True):
         targets = unit(truth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -44,7 +44,6 @@ from skgw.matching.confidence import RowExtension, distances_of_means
 from skgw.matching.contradiction import warn_of_contradiction
 from skgw.matching.label_transfer import Labels, transfer_over_plan
 from skgw.matching.matching_probability import WARNING_PROBABILITY
-from skgw.matching.registered_extension import RegisteredDomain
 from skgw.matching.result import Alignment, MatcherState
 from skgw.matching.side_information import read_side_information
 from skgw.matching.training_domain import TrainingDomain
@@ -396,10 +395,8 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         check_is_fitted(self)
         source = position(domain)
         extension, points = self._plan_from(source), self._points[1 - source]
-        domain_of_points = self._domains[1 - source]
         transformer = (self.transformer_x_, self.transformer_y_)[1 - source]
-        has_coordinates = isinstance(domain_of_points, RegisteredDomain) and transformer is None
-        target = cast("RegisteredDomain", domain_of_points) if has_coordinates else None
+        target = None if transformer is not None else self._domains[1 - source]
         chunks = self._domains[source].chunks(self._read(X, source))
         parts = (extension.translate(D, points, target) for D in chunks)
         translated = np.concatenate(list(parts))

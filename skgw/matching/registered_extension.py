@@ -181,9 +181,7 @@ class RegisteredExtension(NamedTuple):
         )
         return Mixture(tuple(parts), self.to_y.weights)
 
-    def translate(
-        self, coordinates: Array, points: Any, target: RegisteredDomain | None = None
-    ) -> Array:
+    def translate(self, coordinates: Array, points: Any, target: object = None) -> Array:
         """Mean features of the matches of points, moved towards their rotated places, (b, width).
 
         Parameters
@@ -196,7 +194,7 @@ class RegisteredExtension(NamedTuple):
             if coordinates by distances stand for features.
         """
         onto = self.onto_reference()
-        if target is None or target.scaling is not None:
+        if not isinstance(target, RegisteredDomain) or target.scaling is not None:
             return np.asarray(onto.rows(coordinates) @ points)
         reference, lengths = target.reference_features(), target.axes.lengths(points)
         translated = np.zeros((len(coordinates), points.shape[1]))

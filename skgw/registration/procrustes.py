@@ -87,6 +87,7 @@ def register(
     plan: Tensor | None = None,
     rotation: Tensor | None = None,
     reg_schedule: tuple[float, ...] = REG_SCHEDULE,
+    weights: Pair | None = None,
 ) -> Registration:
     """Improve a plan between two clouds, or an orthogonal map of the first cloud.
 
@@ -100,6 +101,8 @@ def register(
         Initial rotation.
     reg_schedule : tuple of float, default=(0.1, 0.05, 0.02, 0.01, 0.005)
         Entropic regularisation of successive plans, relative to the mean cost.
+    weights : tuple of Tensors of shapes (n,) and (m,), optional
+        Positive, of sum one; uniform by default.
 
     Returns
     -------
@@ -133,10 +136,11 @@ def register(
     if not reg_schedule:
         raise ValueError("register needs at least one value in reg_schedule.")
     for reg in reg_schedule:
-        found = entropic_transport(source @ rotation, target, reg)
+        found = entropic_transport(source @ rotation, target, reg, weights)
         rotation = best_rotation(source.T @ found.plan @ target)
     cost = torch.cdist(source @ rotation, target).square()
-    cost = (cost * found.plan).sum() / cost.mean().clamp_min(torch.finfo(cost.dtype).tiny)
+    mean = cost.mean() if weights is None else weights[0] @ cost @ weights[1]
+    cost = (cost * found.plan).sum() / mean.clamp_min(torch.finfo(cost.dtype).tiny)
     return Registration(Similarity(rotation, target.new_zeros(target.shape[1])), found, cost)
 
 

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from skgw.exceptions import without_foreign_warnings
 from skgw.nn import polar_factor
-from skgw.registration.procrustes import Pair, best_rotation, entropic_transport
+from skgw.registration.procrustes import Pair, Registration, best_rotation, register
 from skgw.registration.similarity import first_distinct
 from skgw.solvers import full_precision
 
@@ -105,11 +105,10 @@ def search_rotations(
     True
     """
     generator = torch.Generator().manual_seed(seed)
-    widths = points[0].shape[1], points[1].shape[1]
-    levels = [k for k in settings.levels if k < max(widths)]
-    levels.append(max(settings.levels[: len(levels) + 1]))
+    n_axes = max(Z.shape[1] for Z in points)
+    levels = settings.levels[: 1 + sum(k < n_axes for k in settings.levels)]
     clouds = tuple(_Cloud.of(Z[:, : levels[-1]], settings.n_centres, seed) for Z in points)
-    found: list[_Found] = []
+    found: list[Registration] = []
     for k in levels:
         level = _Level(clouds[0].leading(k), clouds[1].leading(k), settings, generator)
         starts = (level.extended(each) for each in found) if found else level.random()
@@ -117,7 +116,7 @@ def search_rotations(
         for _ in range(settings.n_rounds):
             moved = (level.register(rotation) for each in found for rotation in level.moves(each))
             found = level.best([*found, *moved])
-    return [each.rotation for each in found]
+    return [each.similarity.rotation for each in found]
 
 
 class _Cloud(NamedTuple):
@@ -143,14 +142,6 @@ class _Cloud(NamedTuple):
         return self._replace(centres=Z / torch.where(square > 0, square, 1.0).sqrt())
 
 
-class _Found(NamedTuple):
-    """A registered rotation, its plan (c, d), and the cost of its matches."""
-
-    rotation: Tensor
-    plan: Tensor
-    cost: float
-
-
 class _Level(NamedTuple):
     """The search among some of the axes."""
 
@@ -165,11 +156,11 @@ class _Level(NamedTuple):
         for _ in range(self.settings.n_starts):
             yield polar_factor(self._normal(*shape))
 
-    def extended(self, found: _Found) -> Tensor:
+    def extended(self, found: Registration) -> Tensor:
         """The rotation that fits the plan of fewer axes."""
-        return best_rotation(self.x.centres.T @ found.plan @ self.y.centres)
+        return best_rotation(self.x.centres.T @ found.transport.plan @ self.y.centres)
 
-    def moves(self, found: _Found) -> Iterator[Tensor]:
+    def moves(self, found: Registration) -> Iterator[Tensor]:
         """The rotation after reflections, or random rotations, of some axes of the first cloud."""
         spread = (self.x.weights @ self.x.centres.square()).sqrt()
         spread = spread + torch.finfo(spread.dtype).tiny  # an axis may have no width
@@ -184,27 +175,23 @@ class _Level(NamedTuple):
                 block = polar_factor(self._normal(n_moved, n_moved))
             move = torch.eye(n_axes).to(spread)
             move[axes[:, None], axes] = block
-            yield move @ found.rotation
+            yield move @ found.similarity.rotation
 
-    def register(self, rotation: Tensor) -> _Found:
+    def register(self, rotation: Tensor) -> Registration:
         """Improve a rotation."""
         (Z, a), (W, b) = self.x, self.y
-        for reg in self.settings.reg_schedule:
-            plan = entropic_transport(Z @ rotation, W, reg, (a, b)).plan
-            rotation = best_rotation(Z.T @ plan @ W)
-        cost = torch.cdist(Z @ rotation, W).square()
-        mean = float(a @ cost @ b)
-        return _Found(rotation, plan, float((cost * plan).sum()) / mean if mean > 0 else 0.0)
+        schedule = self.settings.reg_schedule
+        return register(Z, W, rotation=rotation, reg_schedule=schedule, weights=(a, b))
 
-    def best(self, found: Iterable[_Found]) -> list[_Found]:
+    def best(self, found: Iterable[Registration]) -> list[Registration]:
         """The rotations of least cost that differ."""
         Z, a = self.x
 
-        def differ(first: _Found, second: _Found) -> bool:
-            squares = (Z @ (first.rotation - second.rotation)).square().sum(1)
-            return float(a @ squares) > self.settings.min_displacement
+        def differ(first: Registration, second: Registration) -> bool:
+            difference = first.similarity.rotation - second.similarity.rotation
+            return float(a @ (Z @ difference).square().sum(1)) > self.settings.min_displacement
 
-        ranked = sorted(found, key=lambda each: each.cost)
+        ranked = sorted(found, key=lambda each: float(each.cost))
         return first_distinct(ranked, self.settings.n_kept, differ)
 
     def _normal(self, *shape: int) -> Tensor:

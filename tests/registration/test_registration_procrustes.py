@@ -98,6 +98,20 @@ def test_the_plan_follows_from_its_potential(generator):
     assert_close(found.plan, scores.softmax(1) / N)
 
 
+def test_a_weight_counts_as_repeated_points(generator):
+    Z, W = cloud(generator), cloud(generator, n=30)
+    twice = torch.cat([Z, Z[:5]])
+    a = torch.full((N,), 1 / len(twice)).to(Z)
+    a[:5] *= 2
+    start = torch.eye(Z.shape[1]).to(Z)
+    weighted = register(Z, W, rotation=start, weights=(a, torch.full((30,), 1 / 30).to(Z)))
+    repeated = register(twice, W, rotation=start)
+    uniform = register(Z, W, rotation=start)
+    assert_close(weighted.similarity.rotation, repeated.similarity.rotation, atol=1e-3, rtol=0)
+    assert_close(weighted.cost, repeated.cost, atol=1e-3, rtol=0)
+    assert (uniform.similarity.rotation - repeated.similarity.rotation).abs().max() > 2e-3
+
+
 def test_points_that_coincide_have_the_product_plan():
     Z = torch.zeros(5, 2)
     found = register(Z, torch.zeros(4, 2), rotation=torch.eye(2))
