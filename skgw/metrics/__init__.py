@@ -20,11 +20,13 @@ from .embedding import (
     trustworthiness,
 )
 from .gromov import gw_discrepancy
-from .modes import ModeCoverage, mode_coverage
+from .mean_discrepancy import maximum_mean_discrepancy
+from .modes import ModeCoverage, mode_coverage, reverse_kl_of_modes
 from .rigid import rigid_alignment
 from .scorers import gw_scorer, rank_correlation_scorer
 from .support import SampleSupport, frechet_distance, sample_support
 from .two_sample import nearest_neighbor_two_sample
+from .wasserstein import sliced_wasserstein_distance, wasserstein_distance
 
 __all__ = [
     "ModeCoverage",
@@ -38,12 +40,16 @@ __all__ = [
     "gw_scorer",
     "label_transfer_accuracy",
     "match_rate",
+    "maximum_mean_discrepancy",
     "mode_coverage",
     "nearest_neighbor_two_sample",
     "permuted_accuracy",
     "rank_correlation_scorer",
     "relative_distortion",
+    "reverse_kl_of_modes",
     "rigid_alignment",
     "sample_support",
+    "sliced_wasserstein_distance",
     "trustworthiness",
+    "wasserstein_distance",
 ]

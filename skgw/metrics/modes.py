@@ -1,4 +1,4 @@
-"""Mode coverage: generated samples against the modes of a known Gaussian mixture."""
+"""Generated samples against known modes: coverage of a Gaussian mixture, and shares of classes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import rel_entr
 from scipy.stats import chi2
 from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.utils import column_or_1d
 
 from skgw.threads import distances_work, threads_by
 
@@ -37,6 +39,9 @@ class ModeCoverage:
     mass_error : float
         Total variation distance of `shares` from equal shares, in [0, 1]; 1 if no sample is
         within.
+    reverse_kl : float
+        Kullback-Leibler divergence of `shares` from equal shares, in nats: at most the logarithm of
+        the number of modes, or infinite if no sample is within.
     """
 
     within: float
@@ -46,6 +51,7 @@ class ModeCoverage:
     std_per_mode: Floats
     within_std: float
     mass_error: float
+    reverse_kl: float
 
 
 @threads_by(distances_work)
@@ -129,7 +135,60 @@ def mode_coverage(
         std_per_mode=frame.unit * stds,
         within_std=frame.unit * _root_mean_square(stds),
         mass_error=float(0.5 * np.abs(shares - 1 / n_modes).sum()) if counts.any() else 1.0,
+        reverse_kl=float(rel_entr(shares, 1 / n_modes).sum()) if counts.any() else np.inf,
     )
+
+
+def reverse_kl_of_modes(labels: ArrayLike, reference_labels: ArrayLike) -> float:
+    """Kullback-Leibler divergence of the modes of samples from the modes of the data.
+
+    With the shares q of the modes among the samples and p among the data it is the sum of
+    ``q * log(q / p)``. It measures whether all modes have the right mass, and says nothing about
+    the quality of a sample: a classifier gives any sample a label.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_samples,)
+        Mode of each sample, such as the class that a classifier predicts.
+    reference_labels : array-like of shape (n_reference,)
+        Modes of the data. One label for each mode means equal shares.
+
+    Returns
+    -------
+    divergence : float
+        In nats; 0 for equal shares, and infinite if samples have a label that the data have not. If
+        a share s of the data has modes without samples and the other modes have the right
+        proportions, it is ``-log(1 - s)``. Samples of the true distribution have about
+        ``(n_modes - 1) / (2 * n_samples)``.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels.
+
+    See Also
+    --------
+    mode_coverage : Modes of a known Gaussian mixture.
+
+    References
+    ----------
+    .. [1] :cite:t:`srivastava2017`.
+
+    Examples
+    --------
+    >>> from skgw.metrics import reverse_kl_of_modes
+    >>> round(reverse_kl_of_modes([0, 1, 0, 1], [0, 1, 2, 3]), 6)  # log 2
+    0.693147
+    """
+    generated, reference = column_or_1d(labels), column_or_1d(reference_labels)
+    if min(len(generated), len(reference)) == 0:
+        raise ValueError("There are no labels.")
+    modes, counts = np.unique(reference, return_counts=True)
+    found, found_counts = np.unique(generated, return_counts=True)
+    if not np.isin(found, modes).all():
+        return float("inf")
+    shares = found_counts / len(generated)
+    return float(rel_entr(shares, counts[np.searchsorted(modes, found)] / len(reference)).sum())
 
 
 def _stds(points: Floats, labels: NDArray[np.intp], n_modes: int, n_noise: int) -> Floats:

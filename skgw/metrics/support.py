@@ -34,11 +34,16 @@ class SampleSupport:
     coverage : float
         Share of the data whose ball holds a sample; it measures variety, too, and outliers do not
         raise it.
+    density : float
+        Mean number of balls of the data that hold a sample, divided by k; it measures how realistic
+        the samples are, and the large ball of an outlier in the data raises it less than
+        `precision`. It exceeds 1 if samples crowd where data are dense.
     """
 
     precision: float
     recall: float
     coverage: float
+    density: float
 
 
 @threads_by(distances_work)
@@ -63,7 +68,7 @@ def sample_support(
     Returns
     -------
     support : SampleSupport
-        For new data in place of samples all three shares are near 1; the distance from 1 depends on
+        For new data in place of samples all four numbers are near 1; the distance from 1 depends on
         the set sizes and k.
 
     Raises
@@ -74,14 +79,14 @@ def sample_support(
     References
     ----------
     .. [1] :cite:t:`kynkaanniemi2019`.
-    .. [2] :cite:t:`naeem2020`.
+    .. [2] :cite:t:`naeem2020`, density and coverage.
 
     Examples
     --------
     >>> from skgw.metrics import sample_support
     >>> line = [[0.0], [1.0], [2.0], [3.0]]
     >>> sample_support([[0.4], [0.5], [0.6], [9.0]], line, n_neighbors=1)
-    SampleSupport(precision=0.75, recall=0.75, coverage=0.5)
+    SampleSupport(precision=0.75, recall=0.75, coverage=0.5, density=1.5)
     """
     first, second = float_matrix(samples, "samples"), float_matrix(reference, "reference")
     same_width(first, second, ("samples", "reference"))
@@ -94,10 +99,13 @@ def sample_support(
     (second, first), _ = in_one_frame(second, first)
     reach, reach_back = _radii(second, n_neighbors), _radii(first, n_neighbors)
     to_reference, to_samples = _nearest(first, second), _nearest(second, first)
+    precision, n_balls = _in_balls(first, second, reach, to_reference)
+    recall, _ = _in_balls(second, first, reach_back, to_samples)
     return SampleSupport(
-        precision=_share_in_balls(first, second, reach, to_reference),
-        recall=_share_in_balls(second, first, reach_back, to_samples),
+        precision=precision,
+        recall=recall,
         coverage=float(np.mean(to_samples <= reach)),
+        density=n_balls / n_neighbors,
     )
 
 
@@ -110,22 +118,24 @@ def _nearest(queries: Floats, points: Floats) -> Floats:
     return NearestNeighbors(n_neighbors=1).fit(points).kneighbors(queries)[0][:, 0]
 
 
-def _share_in_balls(
-    queries: Floats, centers: Floats, radii: Floats, nearest: Floats, chunk_size: int = 1024
-) -> float:
-    """Share of queries in any of the balls.
+def _in_balls(
+    queries: Floats, centers: Floats, radii: Floats, nearest: Floats, chunk_size: int = 256
+) -> tuple[float, float]:
+    """Share of queries in any of the balls, and mean number of balls that hold a query.
 
     Only queries whose nearest centre is within the largest radius are compared with all centres,
     `chunk_size` at a time.
     """
     candidates = queries[nearest <= radii.max()]
-    inside = 0
+    inside = n_balls = 0
     for start in range(0, len(candidates), chunk_size):
         block = candidates[start : start + chunk_size]
         norms = np.square(block).sum(1)[:, None] + np.square(centers).sum(1)
         squares = norms - 2 * block @ centers.T
-        inside += int((squares <= radii**2 + ROUNDING * norms).any(1).sum())
-    return inside / len(queries)
+        held = squares <= radii**2 + ROUNDING * norms  # (chunk, n_centers)
+        inside += int(held.any(1).sum())
+        n_balls += int(held.sum())
+    return inside / len(queries), n_balls / len(queries)
 
 
 @threads_by(distances_work)

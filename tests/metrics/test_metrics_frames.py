@@ -13,6 +13,7 @@ from skgw.metrics import (
     gw_ratio,
     label_transfer_accuracy,
     match_rate,
+    maximum_mean_discrepancy,
     mode_coverage,
     nearest_neighbor_two_sample,
     rigid_alignment,
@@ -42,6 +43,8 @@ MEASURES = {
     "precision": lambda X, Y: sample_support(X, Y, n_neighbors=1).precision,
     "recall": lambda X, Y: sample_support(X, Y, n_neighbors=1).recall,
     "coverage": lambda X, Y: sample_support(X, Y, n_neighbors=1).coverage,
+    "density": lambda X, Y: sample_support(X, Y, n_neighbors=1).density,
+    "mean discrepancy": maximum_mean_discrepancy,
     "labels": lambda X, Y: label_transfer_accuracy(X, labels_of(X), Y, labels_of(Y)),
     "discrepancy": lambda X, Y: gw_discrepancy(X[:15], Y[:15]),
 }

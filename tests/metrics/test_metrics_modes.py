@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import chi2
+from scipy.stats import chi2, entropy
 
 from skgw.datasets import make_modes
-from skgw.metrics import mode_coverage
+from skgw.metrics import mode_coverage, reverse_kl_of_modes
 
 CENTERS = np.array([[0.0, 0.0], [10.0, 0.0]])
 
@@ -17,6 +17,7 @@ def test_a_sample_worked_out_by_hand():
     assert_allclose(found.within, 4 / 6)
     assert_allclose(found.shares, [3 / 4, 1 / 4])
     assert_allclose(found.mass_error, 1 / 4)
+    assert_allclose(found.reverse_kl, entropy([3, 1], [1, 1]))
     # Squares 1 + 1 + 0 over 2 degrees of freedom and 2 coordinates; one sample has no width.
     assert_allclose(found.std_per_mode, [np.sqrt(0.5), np.nan])
     assert_allclose(found.within_std, np.sqrt(0.5))
@@ -61,6 +62,7 @@ def test_a_missing_mode():
     assert found.covered == 3
     assert_allclose(found.shares, [1 / 3, 1 / 3, 0, 1 / 3], atol=0.02)
     assert_allclose(found.mass_error, 1 / 4, atol=0.02)
+    assert_allclose(found.reverse_kl, np.log(4 / 3), atol=0.01)
     assert_array_equal(np.isnan(found.std_per_mode), [False, False, True, False])
 
 
@@ -75,6 +77,7 @@ def test_a_sparse_cloud_covers_no_mode():
 def test_no_sample_within():
     found = mode_coverage([[5.0, 5.0]], CENTERS, sigma=1.0)
     assert (found.within, found.covered, found.mass_error) == (0.0, 0, 1.0)
+    assert found.reverse_kl == np.inf
     assert_array_equal(found.shares, [0.0, 0.0])
     assert np.isnan(found.within_std)
 
@@ -100,3 +103,28 @@ def test_bad_input(changes, message):
     arguments = {"samples": CENTERS, "centers": CENTERS, "sigma": 1.0} | changes
     with pytest.raises(ValueError, match=message):
         mode_coverage(**arguments)
+
+
+def test_the_divergence_of_labels_is_that_of_their_shares():
+    rng = np.random.RandomState(0)
+    p, q = rng.dirichlet(np.ones(6), size=2)
+    reference, labels = rng.choice(6, 900, p=p), rng.choice(5, 700, p=q[:5] / q[:5].sum())
+    names = np.array(["e", "a", "c", "f", "b", "d"])
+    shares = [np.bincount(y, minlength=6) / len(y) for y in (labels, reference)]
+    for y, z in ((labels, reference), (names[labels], names[reference])):
+        assert_allclose(reverse_kl_of_modes(y, z), entropy(*shares))
+    assert reverse_kl_of_modes(reference, reference) == 0
+
+
+def test_missing_modes_and_modes_that_do_not_exist():
+    modes = np.arange(1000)
+    assert_allclose(reverse_kl_of_modes(modes[:750], modes), -np.log(0.75))
+    assert reverse_kl_of_modes([0, 1000], modes) == np.inf
+    with pytest.raises(ValueError, match="no labels"):
+        reverse_kl_of_modes([], modes)
+
+
+def test_samples_of_the_true_distribution_are_off_by_chance():
+    rng = np.random.RandomState(0)
+    found = [reverse_kl_of_modes(rng.randint(50, size=2000), np.arange(50)) for _ in range(100)]
+    assert_allclose(np.mean(found), 49 / 4000, rtol=0.1)

@@ -1,3 +1,6 @@
+import dataclasses
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -15,7 +18,7 @@ def brute_force(samples, reference, k):
     D = cdist(samples, reference)
     own, other = (np.sort(cdist(Z, Z), 1)[:, k] for Z in (samples, reference))
     within = (other >= D).any(1).mean(), (own[:, None] >= D).any(0).mean()
-    return [*within, (D.min(0) <= other).mean()]
+    return [*within, (D.min(0) <= other).mean(), (other >= D).sum(1).mean() / k]
 
 
 @pytest.mark.parametrize("k", [1, 5])
@@ -24,20 +27,21 @@ def test_support_follows_its_definition(k, shift):
     X, Y = normal(200) + shift, normal(300, seed=1)
     support = sample_support(X, Y, n_neighbors=k)
     expected = brute_force(X, Y, k)
-    assert_allclose([support.precision, support.recall, support.coverage], expected)
+    assert_allclose(dataclasses.astuple(support), expected)
 
 
 def test_more_samples_than_a_chunk():
     samples, reference = normal(2500), normal(60, seed=1)
     found = sample_support(samples, reference)
     expected = brute_force(samples, reference, 5)
-    assert_allclose([found.precision, found.recall, found.coverage], expected)
+    assert_allclose(dataclasses.astuple(found), expected)
     assert 0.5 < found.precision < 1
 
 
 def test_fresh_data_are_realistic_and_varied():
     support = sample_support(normal(2000), normal(2000, seed=1))
     assert min(support.precision, support.recall, support.coverage) > 0.95
+    assert support.density == pytest.approx(1, abs=0.05)
 
 
 def test_one_mode_of_two_is_realistic_but_not_varied():
@@ -55,6 +59,25 @@ def test_outliers_claim_recall_but_not_coverage():
     support = sample_support(X, Y)
     assert support.precision == support.coverage == 0
     assert support.recall == 1
+
+
+def test_an_outlier_in_the_data_raises_precision_but_not_density():
+    """The ball of a datum far away holds samples between it and the data."""
+    Y = np.vstack([normal(500), [[50.0, 0.0, 0.0]]])
+    X = np.random.RandomState(1).uniform(10, 40, size=(200, 3)) * [1, 0, 0]
+    support = sample_support(X, Y)
+    assert support.precision == 1
+    assert support.density == pytest.approx(1 / 5)
+
+
+def test_memory_grows_with_the_rows_and_not_with_their_pairs():
+    X, Y = normal(4000, 40), normal(4000, 40, seed=1)
+    sample_support(X[:100], Y[:100])
+    tracemalloc.start()
+    sample_support(X, Y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 4000**2  # of one matrix of distances
 
 
 def test_frechet_distance_of_stretched_and_shifted_normals():
