@@ -13,6 +13,12 @@ from .alignment import (
     match_rate,
     permuted_accuracy,
 )
+from .disentanglement import (
+    DCIScores,
+    dci_scores,
+    factorvae_score,
+    mutual_information_gap,
+)
 from .embedding import (
     distance_distribution_error,
     distance_rank_correlation,
@@ -20,28 +26,40 @@ from .embedding import (
     trustworthiness,
 )
 from .gromov import gw_discrepancy
+from .images import image_sharpness
 from .mean_discrepancy import maximum_mean_discrepancy
 from .modes import ModeCoverage, mode_coverage, reverse_kl_of_modes
 from .rigid import rigid_alignment
 from .scorers import gw_scorer, rank_correlation_scorer
 from .support import SampleSupport, frechet_distance, sample_support
-from .two_sample import nearest_neighbor_two_sample
+from .two_sample import (
+    ClassifierTwoSample,
+    classifier_two_sample_test,
+    nearest_neighbor_two_sample,
+)
 from .wasserstein import sliced_wasserstein_distance, wasserstein_distance
 
 __all__ = [
+    "ClassifierTwoSample",
+    "DCIScores",
     "ModeCoverage",
     "SampleSupport",
+    "classifier_two_sample_test",
+    "dci_scores",
     "distance_distribution_error",
     "distance_rank_correlation",
+    "factorvae_score",
     "foscttm",
     "frechet_distance",
     "gw_discrepancy",
     "gw_ratio",
     "gw_scorer",
+    "image_sharpness",
     "label_transfer_accuracy",
     "match_rate",
     "maximum_mean_discrepancy",
     "mode_coverage",
+    "mutual_information_gap",
     "nearest_neighbor_two_sample",
     "permuted_accuracy",
     "rank_correlation_scorer",
