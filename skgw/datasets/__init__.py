@@ -6,6 +6,15 @@ No function downloads data.
 from .graphs import load_graph
 from .images import load_images
 from .modes import make_modes
+from .sprites import Sprites, make_sprites
 from .views import Views, make_views
 
-__all__ = ["Views", "load_graph", "load_images", "make_modes", "make_views"]
+__all__ = [
+    "Sprites",
+    "Views",
+    "load_graph",
+    "load_images",
+    "make_modes",
+    "make_sprites",
+    "make_views",
+]
