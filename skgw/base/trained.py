@@ -79,6 +79,8 @@ schedule : {"cosine", "constant"}, default={schedule}
 betas : (float, float) or None, default={betas}
     Decay rates of the means of gradients and of squared gradients, for "adam" and "adamw". None:
     (0.9, 0.99).
+clip_norm : float or None, default={clip_norm}
+    Largest norm of the gradient of an update; a larger gradient is scaled down. None: no limit.
 """
 
 
@@ -107,6 +109,7 @@ class Optimizer(Part):
     )
     schedule: str = param(one_of("cosine", "constant"), default="cosine")
     betas: tuple[float, float] | None = param(tuple, list, None, default=None)
+    clip_norm: float | None = param(POSITIVE, None, default=10.0)
 
 
 class TrainedState(FittedState):

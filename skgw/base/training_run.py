@@ -145,6 +145,7 @@ class TrainingRun:
             optimizer=optimizer.method,
             betas=optimizer.betas,
             schedule=optimizer.schedule,
+            clip_norm=optimizer.clip_norm,
             report_every=params.report_every,
             n_iter_no_change=params.n_iter_no_change if params.early_stopping else None,
             tol=params.tol,

@@ -39,8 +39,8 @@ class TrainingOptions:
         returns a torch optimiser of first order, whose step needs no closure.
     betas : (float, float) or None
         Decay rates of "adam" and "adamw"; None: (0.9, 0.99).
-    clip_norm : float
-        Largest norm of the gradient of a phase; a larger gradient is scaled down.
+    clip_norm : float or None
+        Largest norm of the gradient of a phase; a larger gradient is scaled down. None: no limit.
     report_every : int
         Number of iterations between two reports, validations and checkpoints.
     n_iter_no_change : int or None
@@ -55,7 +55,7 @@ class TrainingOptions:
     schedule: str = "cosine"
     optimizer: str | Callable[..., torch.optim.Optimizer] = "adam"
     betas: tuple[float, float] | None = None
-    clip_norm: float = 10.0
+    clip_norm: float | None = 10.0
     report_every: int = 50
     n_iter_no_change: int | None = None
     tol: float = 1e-4
@@ -120,12 +120,7 @@ def train(
     processes.sync_parameters(objective)
     processes.seed_by_rank(generator)
     phases = objective.phases()
-    optimizers = [
-        make_optimizer(
-            options.optimizer, phase.parameters, options.learning_rate, betas=options.betas
-        )
-        for phase in phases
-    ]
+    optimizers = [_optimizer(phase, options) for phase in phases]
     state = TrainingState(objective, optimizers, generator, History())
     states = DistributedState(state, processes)
     history = state.history
@@ -150,6 +145,14 @@ def train(
     processes.sync_parameters(objective)
     objective.eval()  # a resumed training may have no iterations left
     return processes.broadcast(history)
+
+
+def _optimizer(phase: Phase, options: TrainingOptions) -> torch.optim.Optimizer:
+    """The optimiser of a phase: its own, or that of the options."""
+    kind, betas = options.optimizer, options.betas
+    if phase.optimizer is not None:
+        kind, betas = phase.optimizer, phase.betas
+    return make_optimizer(kind, phase.parameters, options.learning_rate, betas=betas)
 
 
 def _run(
@@ -221,8 +224,10 @@ def _update(
     optimizer.zero_grad()
     losses["loss"].backward()
     processes.average_gradients(phase.parameters)
-    torch.nn.utils.clip_grad_norm_(phase.parameters, options.clip_norm)
+    if options.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(phase.parameters, options.clip_norm)
     optimizer.step()
+    objective.after_update(phase.name)
     return {name: loss.detach() for name, loss in losses.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,10 @@ class Phase:
         First iteration in which the phase is active.
     every : int
         Number of iterations from one active iteration to the next.
+    optimizer : str, callable or None
+        Optimiser of the phase, as in `TrainingOptions`; None: the optimiser of the options.
+    betas : (float, float) or None
+        Decay rates of the optimiser of the phase; without such an optimiser those of the options.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Phase:
     learning_rate_factor: float = 1.0
     start: int = 0
     every: int = 1
+    optimizer: str | Callable[..., torch.optim.Optimizer] | None = None
+    betas: tuple[float, float] | None = None
 
     def is_active(self, step: int) -> bool:
         """Whether the phase makes its updates in iteration `step`."""
@@ -58,6 +64,9 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw a batch and evaluate it: 0-d tensors by name. The phase minimises "loss"."""
+
+    def after_update(self, phase: str) -> None:
+        """Change weights after an update of a phase, for instance to clip them."""
 
     def validation_loss(self) -> float | None:
         """Loss on held-out data; None without held-out data."""

@@ -135,6 +135,62 @@ def test_gradients_are_clipped():
     assert unclipped.x.detach().norm() == pytest.approx(math.hypot(6, 6) / N_WARMUP_ITER, rel=1e-4)
 
 
+def test_gradients_are_not_clipped_without_a_limit():
+    class Steep(Bowl):
+        def losses(self, phase, generator):
+            return {"loss": 1e4 * self.x.sum()}
+
+    steps = {}
+    for limit in (10.0, None):
+        objective = Steep()
+        options = TrainingOptions(
+            max_iter=1, learning_rate=1.0, schedule="constant", optimizer=torch.optim.SGD,
+            clip_norm=limit,
+        )  # fmt: skip
+        train(objective, options, seeded())
+        steps[limit] = objective.x.detach().norm().item()
+    assert steps[10.0] == pytest.approx(10.0, rel=1e-4)
+    assert steps[None] == pytest.approx(math.sqrt(2) * 1e4)
+
+
+def test_a_phase_may_have_its_own_optimiser():
+    class Two(Bowl):
+        def __init__(self):
+            super().__init__()
+            self.y, self.z = (nn.Parameter(torch.zeros(2)) for _ in range(2))
+
+        def phases(self):
+            return [
+                Phase("x", [self.x]),
+                Phase("y", [self.y], optimizer=torch.optim.SGD),
+                Phase("z", [self.z], optimizer="adam", betas=(0.0, 0.0)),
+            ]
+
+        def losses(self, phase, generator):
+            slope = torch.tensor([1.0, -2.0])
+            return {"loss": slope @ {"x": self.x, "y": self.y, "z": self.z}[phase]}
+
+    objective = Two()
+    options = TrainingOptions(
+        max_iter=1, learning_rate=0.1, schedule="constant", optimizer="adam", betas=(0.9, 0.99)
+    )
+    train(objective, options, seeded())
+    assert_close(objective.x.detach(), torch.tensor([-0.1, 0.1]), atol=1e-5, rtol=0)
+    assert_close(objective.y.detach(), torch.tensor([-0.1, 0.2]))
+    assert_close(objective.z.detach(), torch.tensor([-0.1, 0.1]), atol=1e-5, rtol=0)
+
+
+def test_weights_may_be_changed_after_an_update():
+    class Clipped(Bowl):
+        def after_update(self, phase):
+            assert phase == "bowl"
+            self.x.data.clamp_(max=0.5)
+
+    objective = Clipped()
+    train(objective, TrainingOptions(max_iter=100, learning_rate=0.1), seeded())
+    assert_close(objective.x.detach(), torch.full((2,), 0.5))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimisers_by_name(name):
     objective = Bowl()
