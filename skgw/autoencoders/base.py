@@ -9,20 +9,16 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
-from skgw.autoencoders.objective import (
-    AutoencodingObjective,
-    AutoencodingOptions,
-    RegularizedAutoencoder,
-)
+from skgw.autoencoders.objective import AutoencodingObjective, RegularizedAutoencoder
 from skgw.base.estimator import tensor_in_tensor_out
 from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
 from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, TrainedState, hold_out
 from skgw.base.training_run import TrainingRun
 from skgw.base.validation import read_codes, read_points
 from skgw.fields import Shape
-from skgw.nn import AutoencoderSpec, FittedNetwork
+from skgw.nn import Autoencoder, AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
 from skgw.solvers import cpu_by_default
 
@@ -69,10 +65,16 @@ class AutoencoderState(TrainedState):
 class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
     """Base class of estimators that encode rows and generate rows from codes.
 
-    A subclass, decorated with `with_parameters`, implements `_options`, the regularisation of the
-    autoencoder; it may override `_describe` to store further attributes. In its docstring the lines
-    ``{autoencoder_parameters}`` and ``{training_parameters}`` stand for the entries of the
-    inherited parameters.
+    A subclass, decorated with `with_parameters`, implements `_regularized`, the autoencoder with
+    its penalties; it may override
+
+    - `_stochastic`, whether the encoder is stochastic;
+    - `_validation_loss`, the loss that early stopping watches;
+    - `_initialize`, what precedes the training;
+    - `_describe`, to store further attributes.
+
+    In its docstring the lines ``{autoencoder_parameters}`` and ``{training_parameters}`` stand for
+    the entries of the inherited parameters.
     """
 
     documented: ClassVar[dict[str, str]] = {
@@ -148,32 +150,60 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _options(self, scaler: Scaler) -> AutoencodingOptions:
-        """Regularisation of the autoencoder, for rows scaled by `scaler`."""
+    def _regularized(
+        self, autoencoder: Autoencoder, scaler: Scaler, *, n_updates: int, seed: int
+    ) -> RegularizedAutoencoder:
+        """The autoencoder with its penalties.
+
+        Parameters
+        ----------
+        autoencoder : Autoencoder
+        scaler : Scaler
+            Scaler of the rows that the autoencoder reads.
+        n_updates : int
+            Number of updates of the training.
+        seed : int
+            Seed of the weights of the penalties.
+        """
         raise NotImplementedError
+
+    @property
+    def _stochastic(self) -> bool:
+        """Whether the encoder is stochastic."""
+        return False
+
+    def _validation_loss(self, model: RegularizedAutoencoder, x: Tensor) -> Tensor:
+        """Loss of held-out rows, 0-d."""
+        return model.validation_loss(x)
+
+    def _initialize(self, model: RegularizedAutoencoder, rows: Array, run: TrainingRun) -> None:
+        """Prepare the weights for the training on the scaled training rows."""
 
     def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
         """Store further attributes of a fitted model, from the scaled training rows."""
 
     def _fit(self, X: Array, run: TrainingRun) -> None:
-        scaler = Scaler.of(X)
-        options = self._options(scaler)
-        spec = self._spec(X.shape[1], stochastic=options.kind == "vae")
-        model = RegularizedAutoencoder(spec.build(run.seed), options, seed=run.seed)
+        scaler, n_updates = Scaler.of(X), self._n_updates(len(X))
+        spec = self._spec(X.shape[1])
+        model = self._regularized(
+            spec.build(run.seed), scaler, n_updates=n_updates, seed=run.seed
+        ).to(run.device)
         rows = scaler.transform(X)
         order, held_out = hold_out(
             run.rng.permutation(len(rows)), self._held_out_share, min_held_out=1
         )
+        self._initialize(model, rows[order], run)
         objective = AutoencodingObjective(
-            rows, model, batch_size=self.batch_size, order=order, held_out=held_out
-        ).to(run.device)
-        run.train(objective, X, self._n_updates(len(X)), run.noise(1))
+            rows, model, batch_size=self.batch_size, order=order, held_out=held_out,
+            validation=self._validation_loss,
+        ).to(run.device)  # fmt: skip
+        run.train(objective, X, n_updates, run.noise(1))
         network = FittedNetwork.of(model.autoencoder, spec)
         self._domain = CodedDomain(scaler, network, self._dtype)
         self._prior = NormalMixture.standard(spec.latent_dim)
         self._describe(model, rows)
 
-    def _spec(self, n_features: int, *, stochastic: bool) -> AutoencoderSpec:
+    def _spec(self, n_features: int) -> AutoencoderSpec:
         check_network(self.network)
         shape = self.image_shape
         return AutoencoderSpec(
@@ -181,7 +211,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
             latent_dim=int(self.n_components),
             network=self.network,
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            stochastic=stochastic,
+            stochastic=self._stochastic,
             image_shape=None if shape is None else tuple(shape),
         )
 

@@ -1,123 +1,89 @@
-"""Objective of an autoencoder: reconstruction, a prior of the codes, and an isometry penalty."""
+"""Objective of an autoencoder: the reconstruction error and penalties."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skgw.nn import (
-    Autoencoder,
-    GaussianPrior,
-    critic_loss,
-    gaussian_kl,
-    gaussian_kl_of_rows,
-    gradient_penalty,
-    isometry_penalty,
-    mlp,
-    mmd,
-    non_saturating_loss,
-    pairwise_distances,
-)
-from skgw.nn.networks import weight_source
+from skgw.autoencoders.penalties import AdversarialPenalty, CodedBatch, Penalty
+from skgw.nn import Autoencoder
 from skgw.training.batches import draw_batch
 from skgw.training.objective import Objective, Phase
 
-KINDS = ("ae", "vae", "wae-mmd", "wae-gan")
-GENERATOR_LOSS_UNIT = 0.1  # squared error of a feature that weighs as much as a nat of this loss
-CRITIC_WIDTHS = (128, 128)  # hidden layers of the critic of codes
-R1_WEIGHT = 0.5  # of the R1 gradient penalty: gamma / 2 with gamma = 1
 MAX_HELD_OUT = 1000  # held-out rows in a validation
 
+Cost = Callable[[Tensor, Tensor], Tensor]  # of rows and their reconstructions (n, p), to a number
 
-@dataclass(frozen=True)
-class AutoencodingOptions:
-    """Regularisation of an autoencoder.
 
-    Attributes
-    ----------
-    kind : {"ae", "vae", "wae-mmd", "wae-gan"}
-        Penalty on the deviation of the distribution of the codes from the standard normal
-        distribution. "ae": none. "vae": the Kullback-Leibler divergence of the distribution of each
-        code; the encoder is stochastic. "wae-mmd": the maximum mean discrepancy. "wae-gan": the
-        non-saturating generator loss of a critic.
-    prior_weight : float
-        Weight of the penalty. For a "vae", 1 gives the evidence lower bound, and another number is
-        the beta of a beta-VAE. For other kinds the weight is relative to the squared error of a
-        feature, and a nat of the generator loss counts as a squared error of 0.1.
-    isometry_weight : float
-        Weight of the `isometry_penalty` between distances of codes and distances of rows.
-    isometry_scale : float or None
-        Distance of codes per distance of rows; None: the best scale for each batch.
-    decoder_variance : float or None
-        Variance of a feature given the code, for a "vae". None: calibrated, the mean squared error
-        of the batch.
-    """
+def squared_error(x: Tensor, decoded: Tensor) -> Tensor:
+    """Mean squared error of a feature, 0-d."""
+    return (decoded - x).square().mean()
 
-    kind: str = "ae"
-    prior_weight: float = 1.0
-    isometry_weight: float = 0.0
-    isometry_scale: float | None = None
-    decoder_variance: float | None = None
+
+def absolute_error(x: Tensor, decoded: Tensor) -> Tensor:
+    """Mean absolute error of a feature, 0-d."""
+    return (decoded - x).abs().mean()
 
 
 class RegularizedAutoencoder(nn.Module):
-    """An autoencoder, its critic if any, and its losses on a batch of rows.
+    """An autoencoder, its penalties, and its losses on a batch of rows.
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        Stochastic for the kind "vae", deterministic for other kinds.
-    options : AutoencodingOptions
-    seed : int
-        Seed of the weights of the critic.
+    penalties : sequence of Penalty, default=()
+        Terms of the loss beside the reconstruction error, with different names.
+    cost : callable, default=squared_error
+        Maps rows and their reconstructions (n, p) to the reconstruction error, 0-d.
 
-    Raises
-    ------
-    ValueError
-        For an unknown kind, and for a kind and an encoder that do not fit together.
-
-    Notes
-    -----
-    The evidence lower bound of a "vae" assumes that rows are normally distributed around their
-    reconstruction, with variance s^2. The calibrated variance maximises the bound of the batch: it
-    is the mean squared error (Rybkin et al. 2021, sigma-VAE). The loss is minus the bound divided
-    by p / (2 s^2), for p features: mean squared error + (2 s^2 / p) * divergence, up to a constant.
-    Reconstruction then has the same unit in all kinds, and the gradient is proportional to the
-    gradient of the bound.
-
-    References
-    ----------
-    :cite:t:`kingma2014`.
-
-    :cite:t:`tolstikhin2018`.
-
-    :cite:t:`mescheder2018`.
-
-    :cite:t:`rybkin2021`.
+    Examples
+    --------
+    >>> import torch
+    >>> from skgw.autoencoders.penalties import MeanDiscrepancy
+    >>> from skgw.nn import AutoencoderSpec
+    >>> autoencoder = AutoencoderSpec(n_features=3, latent_dim=2).build(seed=0)
+    >>> model = RegularizedAutoencoder(autoencoder, [MeanDiscrepancy(2, weight=0.5)])
+    >>> codes, losses = model(torch.zeros(4, 3), torch.Generator().manual_seed(0))
+    >>> sorted(losses)
+    ['loss', 'prior', 'reconstruction']
     """
 
     def __init__(
-        self, autoencoder: Autoencoder, options: AutoencodingOptions, *, seed: int = 0
+        self,
+        autoencoder: Autoencoder,
+        penalties: Sequence[Penalty] = (),
+        *,
+        cost: Cost = squared_error,
     ) -> None:
         super().__init__()
-        if options.kind not in KINDS:
-            raise ValueError(
-                f"The kind of an autoencoder must be one of {KINDS}, got {options.kind!r}."
-            )
-        if autoencoder.stochastic != (options.kind == "vae"):
-            raise ValueError(
-                'A "vae" needs a stochastic encoder, other kinds a deterministic encoder.'
-            )
-        self.autoencoder, self.options = autoencoder, options
-        self.prior = GaussianPrior(autoencoder.latent_dim).float()
-        self.critic: nn.Module | None = None
-        if options.kind == "wae-gan":
-            self.critic = mlp((autoencoder.latent_dim, *CRITIC_WIDTHS, 1), weight_source(seed))
+        self.autoencoder, self.penalties, self.cost = autoencoder, nn.ModuleList(penalties), cost
+
+    @property
+    def terms(self) -> list[Penalty]:
+        """The penalties."""
+        return [cast(Penalty, penalty) for penalty in self.penalties]
+
+    @property
+    def adversarial(self) -> list[AdversarialPenalty]:
+        """The penalties that have an adversary."""
+        return [p for p in self.penalties if isinstance(p, AdversarialPenalty)]
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """Weights of the autoencoder and of its penalties, without those of adversaries."""
+        others = {id(p) for penalty in self.adversarial for p in penalty.adversary.parameters()}
+        return [p for p in self.parameters() if id(p) not in others]
+
+    def code(self, x: Tensor, generator: torch.Generator) -> CodedBatch:
+        """Encode rows (n, p), and draw their codes if the encoder is stochastic."""
+        means, log_variances = self.autoencoder.posterior(x)
+        codes = means if log_variances is None else draw_codes(means, log_variances, generator)
+        return CodedBatch(self.autoencoder, x, means, log_variances, codes)
 
     def forward(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean codes and losses of a batch of rows.
@@ -132,98 +98,54 @@ class RegularizedAutoencoder(nn.Module):
         -------
         codes : Tensor of shape (n, k)
         losses : dict of Tensor
-            "loss", the weighted sum of the other losses; "reconstruction", the mean squared error
-            of a feature; "prior", the penalty of the kind; "isometry", the isometry penalty.
+            "loss", the weighted sum of the other losses; "reconstruction", the reconstruction
+            error; each penalty by its name, without its weight.
         """
-        options = self.options
-        codes, log_variance = self.autoencoder.posterior(x)
-        z = codes if log_variance is None else self._draw(codes, log_variance, generator)
-        losses = {"reconstruction": (self.autoencoder.decode(z) - x).square().mean()}
-        loss = losses["reconstruction"]
-        if options.kind != "ae":
-            losses["prior"] = self._prior_loss(codes, log_variance, generator)
-            loss = loss + self._prior_weight(losses["reconstruction"]) * losses["prior"]
-        if options.isometry_weight:
-            distances = pairwise_distances(codes), pairwise_distances(x)
-            losses["isometry"] = isometry_penalty(*distances, scale=options.isometry_scale)
-            loss = loss + options.isometry_weight * losses["isometry"]
-        return codes, {"loss": loss, **losses}
+        batch = self.code(x, generator)
+        error = self.cost(x, self.autoencoder.decode(batch.codes))
+        batch = replace(batch, error=error)
+        loss, losses = error, {"reconstruction": error}
+        for penalty in self.terms:
+            value = penalty(batch, generator)
+            losses[penalty.name] = value
+            loss = loss + penalty.factor(batch) * value
+        return batch.means, {"loss": loss, **losses}
 
-    def critic_loss(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Loss of the critic of a "wae-gan", which separates draws of the prior from codes."""
-        if self.critic is None:
-            raise ValueError(f'A "{self.options.kind}" has no critic.')
-        with torch.no_grad():
-            codes = self.autoencoder.encode(x)
-        drawn = self.prior(len(x), generator)
-        loss = critic_loss(self.critic(drawn), self.critic(codes))
-        return {"loss": loss + R1_WEIGHT * gradient_penalty(self.critic, drawn)}
-
-    def negative_bound(
-        self, x: Tensor, generator: torch.Generator, *, variance: float | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Terms of minus the evidence lower bound of each row, from one draw of each code.
+    def adversary_loss(
+        self, x: Tensor, generator: torch.Generator, phase: str | None = None
+    ) -> dict[str, Tensor]:
+        """Loss of the adversaries on a batch of rows, their sum.
 
         Parameters
         ----------
         x : Tensor of shape (n, p)
         generator : torch.Generator
-            Source of the draws of the codes.
-        variance : float or None
-            Variance of a feature given its code. None: the mean squared error of these rows.
+            Source of the noise of codes and of draws from the prior.
+        phase : str, optional
+            Name of the phase of the adversaries; by default all adversaries.
 
-        Returns
-        -------
-        reconstruction, divergence : Tensor of shape (n,)
-            Minus the log density of the row given the code, and the Kullback-Leibler divergence of
-            the distribution of the code from the prior, in nats.
+        Raises
+        ------
+        ValueError
+            If there is no such adversary.
         """
-        mean, log_variance = self.autoencoder.posterior(x)
-        if log_variance is None:
-            raise ValueError(f'A "{self.options.kind}" has no evidence lower bound.')
-        z = self._draw(mean, log_variance, generator)
-        error = (self.autoencoder.decode(z) - x).square().sum(1)  # (n,)
-        p = x.shape[1]
-        s2 = error.mean() / p if variance is None else error.new_tensor(variance)
-        s2 = s2.clamp_min(torch.finfo(s2.dtype).tiny)
-        reconstruction = 0.5 * (error / s2 + p * (2 * torch.pi * s2).log())
-        return reconstruction, gaussian_kl_of_rows(mean, log_variance)
+        chosen = [p for p in self.adversarial if phase in (None, p.phase_name)]
+        if not chosen:
+            raise ValueError("No penalty of this autoencoder has such an adversary.")
+        with torch.no_grad():
+            batch = self.code(x, generator)
+        parts = [penalty.adversary_loss(batch, generator) for penalty in chosen]
+        return {"loss": torch.stack(parts).sum()}
 
     def validation_loss(self, x: Tensor) -> Tensor:
-        """Loss of held-out rows, 0-d, with the same noise in every validation.
+        """Mean squared error of a feature of held-out rows, 0-d, from their mean codes."""
+        return squared_error(x, self.autoencoder(x))
 
-        For a "vae": minus the evidence lower bound per feature, with the weight of the prior. For
-        other kinds: the mean squared error of a feature.
-        """
-        if self.options.kind != "vae":
-            return (self.autoencoder(x) - x).square().mean()
-        noise = torch.Generator().manual_seed(0)
-        variance = self.options.decoder_variance
-        reconstruction, divergence = self.negative_bound(x, noise, variance=variance)
-        return (reconstruction + self.options.prior_weight * divergence).mean() / x.shape[1]
 
-    def _draw(self, mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw codes (n, k) from normal distributions."""
-        return mean + (0.5 * log_variance).exp() * self.prior(len(mean), generator)
-
-    def _prior_loss(
-        self, codes: Tensor, log_variance: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
-        """Penalty of the kind on codes (n, k), without its weight."""
-        if log_variance is not None:
-            return gaussian_kl(codes, log_variance)
-        if self.critic is not None:
-            return non_saturating_loss(self.critic(codes))
-        return mmd(codes, self.prior(len(codes), generator))
-
-    def _prior_weight(self, error: Tensor) -> Tensor | float:
-        """Weight of the penalty, from the mean squared error of the batch."""
-        weight = self.options.prior_weight
-        if self.options.kind == "vae":
-            variance = self.options.decoder_variance
-            s2 = error.detach() if variance is None else variance
-            return weight * 2 * s2 / self.autoencoder.n_features
-        return weight * GENERATOR_LOSS_UNIT if self.critic is not None else weight
+def draw_codes(means: Tensor, log_variances: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw codes (n, k) from normal distributions, with noise of a CPU generator."""
+    noise = torch.randn(means.shape, generator=generator, dtype=torch.float32).to(means)
+    return means + (0.5 * log_variances).exp() * noise
 
 
 class AutoencodingObjective(Objective):
@@ -242,15 +164,18 @@ class AutoencodingObjective(Objective):
         Positions of the validation rows.
     max_held_out : int, default=1000
         Largest number of rows in a validation; the first rows of `held_out`.
+    validation : callable, default=RegularizedAutoencoder.validation_loss
+        Maps the model and held-out rows (n, p) to their loss, 0-d.
 
     Examples
     --------
     >>> import numpy as np, torch
+    >>> from skgw.autoencoders.penalties import MeanDiscrepancy
     >>> from skgw.nn import AutoencoderSpec, encode
     >>> from skgw.training import TrainingOptions, train
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> spec = AutoencoderSpec(n_features=3, latent_dim=2, hidden_layer_sizes=(16,))
-    >>> model = RegularizedAutoencoder(spec.build(seed=0), AutoencodingOptions("wae-mmd"))
+    >>> model = RegularizedAutoencoder(spec.build(seed=0), [MeanDiscrepancy(2)])
     >>> rows = np.arange(50)
     >>> objective = AutoencodingObjective(
     ...     X, model, batch_size=20, order=rows[:40], held_out=rows[40:]
@@ -275,32 +200,32 @@ class AutoencodingObjective(Objective):
         order: NDArray[np.intp],
         held_out: NDArray[np.intp],
         max_held_out: int = MAX_HELD_OUT,
+        validation: Callable[
+            [RegularizedAutoencoder, Tensor], Tensor
+        ] = RegularizedAutoencoder.validation_loss,
     ) -> None:
         super().__init__()
-        self.model, self.batch_size = model, batch_size
+        self.model, self.batch_size, self.validation = model, batch_size, validation
         self.register_buffer("rows", torch.as_tensor(X, dtype=torch.float32), persistent=False)
         self.register_buffer("order", torch.as_tensor(order), persistent=False)
-        validation = torch.as_tensor(held_out[:max_held_out])
-        self.register_buffer("held_out", validation, persistent=False)
+        kept = torch.as_tensor(held_out[:max_held_out])
+        self.register_buffer("held_out", kept, persistent=False)
 
     def phases(self) -> Sequence[Phase]:
-        """The phase of the autoencoder, and the phase of the critic if there is one."""
-        phases = [Phase("autoencoder", list(self.model.autoencoder.parameters()))]
-        if self.model.critic is not None:
-            critic = list(self.model.critic.parameters())
-            phases.append(Phase("critic", critic))
-        return phases
+        """The phase of the autoencoder, and a phase for each penalty with an adversary."""
+        own = Phase("autoencoder", self.model.own_parameters())
+        return [own, *(penalty.phase() for penalty in self.model.adversarial)]
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of the model on a batch, by name."""
         x = self.rows[draw_batch(self.order, self.batch_size, generator)]
-        if phase == "critic":
-            return self.model.critic_loss(x, generator)
-        return self.model(x, generator)[1]
+        if phase == "autoencoder":
+            return self.model(x, generator)[1]
+        return self.model.adversary_loss(x, generator, phase)
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """`RegularizedAutoencoder.validation_loss` of the held-out rows; None without such rows."""
+        """`validation` of the held-out rows; None without such rows."""
         if not len(self.held_out):
             return None
-        return float(self.model.validation_loss(self.rows[self.held_out]))
+        return float(self.validation(self.model, self.rows[self.held_out]))

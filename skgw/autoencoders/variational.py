@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -10,11 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skgw.autoencoders.base import Array, AutoencoderEstimator, AutoencoderState
-from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
+from skgw.autoencoders.bound import negative_bound
+from skgw.autoencoders.objective import RegularizedAutoencoder
+from skgw.autoencoders.penalties import NormalDivergence
 from skgw.base.estimator import seeded, tensor_in_tensor_out
 from skgw.base.parameters import NON_NEGATIVE, POSITIVE, one_of, param, with_parameters
 from skgw.base.sklearn_compat import check_sample_weight
 from skgw.fields import Positive
+from skgw.nn import Autoencoder
 from skgw.nn.coded_domain import Scaler
 
 
@@ -125,7 +128,8 @@ class VariationalAutoencoder(AutoencoderEstimator):
         rows = self._domain.scaler.transform(self._read(X, reset=False))
         scale, p = self._domain.scaler.scale, rows.shape[1]
         variance = self.decoder_variance_ / scale**2
-        bounds = -self._negative_bounds(self._model(), rows, variance).sum(0) / p - np.log(scale)
+        autoencoder = self._domain.autoencoder.build(self._device())
+        bounds = -self._negative_bounds(autoencoder, rows, variance).sum(0) / p - np.log(scale)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
         return float(np.average(bounds, weights=weights))
 
@@ -133,39 +137,53 @@ class VariationalAutoencoder(AutoencoderEstimator):
         if not self._domain.autoencoder.spec.stochastic:  # type: ignore[attr-defined]
             raise ValueError("the encoder of a VariationalAutoencoder must be stochastic")
 
-    def _options(self, scaler: Scaler) -> AutoencodingOptions:
+    def _regularized(
+        self, autoencoder: Autoencoder, scaler: Scaler, *, n_updates: int, seed: int
+    ) -> RegularizedAutoencoder:
+        variance = self._fixed_variance(scaler)
+        divergence = NormalDivergence(autoencoder.n_features, self.beta, variance=variance)
+        return RegularizedAutoencoder(autoencoder, [divergence])
+
+    @property
+    def _stochastic(self) -> bool:
+        return True
+
+    def _fixed_variance(self, scaler: Scaler) -> float | None:
+        """The variance of a scaled feature given the code; None if it is calibrated."""
         variance = self.decoder_variance
-        return AutoencodingOptions(
-            "vae",
-            prior_weight=self.beta,
-            decoder_variance=None if isinstance(variance, str) else variance / scaler.scale**2,
+        return None if isinstance(variance, str) else variance / scaler.scale**2
+
+    def _validation_loss(self, model: RegularizedAutoencoder, x: Tensor) -> Tensor:
+        """Minus the bound per feature with weight `beta`, with the same noise in every call."""
+        penalty = cast(NormalDivergence, model.penalties[0])
+        reconstruction, divergence = negative_bound(
+            model.autoencoder, x, self._noise(len(x), seeded(0)).to(x), variance=penalty.variance
         )
+        return (reconstruction + self.beta * divergence).mean() / x.shape[1]
+
+    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Standard normal noise (n, k) of codes."""
+        k = int(self.n_components)
+        return torch.randn(n, k, generator=generator, dtype=torch.float32)
 
     def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
-        reconstruction, _ = self._negative_bounds(model, rows, 1.0)
+        reconstruction, _ = self._negative_bounds(model.autoencoder, rows, 1.0)
         p = rows.shape[1]
         squared_error = 2 * reconstruction.mean() / p - np.log(2 * np.pi)
         smallest = float(np.finfo(np.float32).tiny)
         self.decoder_variance_ = max(float(squared_error), smallest) * self._domain.scaler.scale**2
 
-    def _model(self) -> RegularizedAutoencoder:
-        """The fitted model on the device."""
-        autoencoder = self._domain.autoencoder.build(self._device())
-        return RegularizedAutoencoder(autoencoder, self._options(self._domain.scaler))
-
     @torch.no_grad()
-    def _negative_bounds(
-        self, model: RegularizedAutoencoder, rows: Array, variance: float
-    ) -> Array:
+    def _negative_bounds(self, autoencoder: Autoencoder, rows: Array, variance: float) -> Array:
         """Reconstruction and divergence terms of each row, (2, n), means over draws of its code."""
-        model.eval()
-        noise, device = seeded(0), next(model.parameters()).device
+        autoencoder.eval()
+        source, device = seeded(0), next(autoencoder.parameters()).device
         terms = []
         for chunk in torch.as_tensor(rows, dtype=torch.float32).split(self.chunk_size):
             x: Tensor = chunk.to(device)
-            draws = [
-                torch.stack(model.negative_bound(x, noise, variance=variance))
-                for _ in range(self.n_draws)
-            ]
+            draws = []
+            for _ in range(self.n_draws):
+                noise = self._noise(len(x), source).to(device)
+                draws.append(torch.stack(negative_bound(autoencoder, x, noise, variance=variance)))
             terms.append(torch.stack(draws).mean(0).double().cpu().numpy())
         return np.concatenate(terms, axis=1)

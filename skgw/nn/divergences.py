@@ -8,6 +8,7 @@ critic network (Tolstikhin et al. 2018).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,6 +18,10 @@ from torch.nn.functional import softplus
 from skgw.nn.geometry import pairwise_distances
 
 KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the mean squared distance of two draws
+KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {  # of a squared distance and a width
+    "imq": lambda squared, width: width / (width + squared),
+    "rbf": lambda squared, width: (-squared / width).exp(),
+}
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -62,14 +67,20 @@ def gaussian_kl_of_rows(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def mmd(
-    x: Tensor, y: Tensor, *, prior_variance: float = 1.0, scales: Sequence[float] = KERNEL_SCALES
+    x: Tensor,
+    y: Tensor,
+    *,
+    prior_variance: float = 1.0,
+    scales: Sequence[float] = KERNEL_SCALES,
+    kernel: str = "imq",
+    block_size: int = 2048,
 ) -> Tensor:
     """Unbiased squared maximum mean discrepancy between two samples.
 
-    The kernel is the sum over the scales s of inverse multiquadratics C / (C + |x - y|^2) with
-    C = 2 k s prior_variance. At s = 1, C is the mean squared distance between two draws of the
-    prior. The heavy tails of the kernel give a gradient to codes far from the prior. The estimate
-    is a U-statistic, so that it can be negative.
+    The kernel is a sum over the scales s, with C = 2 k s prior_variance: of inverse multiquadratics
+    C / (C + |x - y|^2), or of Gaussians exp(-|x - y|^2 / C). At s = 1, C is the mean squared
+    distance between two draws of the prior. The heavy tails of inverse multiquadratics give a
+    gradient to codes far from the prior. The estimate is a U-statistic, so that it can be negative.
 
     Parameters
     ----------
@@ -81,6 +92,11 @@ def mmd(
         Variance of each coordinate of the prior.
     scales : sequence of float, default=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
         The scales s.
+    kernel : {"imq", "rbf"}, default="imq"
+        Inverse multiquadratics or Gaussians.
+    block_size : int, default=2048
+        Rows of a block. Without gradients the memory grows with its square; a gradient needs memory
+        for all pairs of rows.
 
     Returns
     -------
@@ -90,7 +106,7 @@ def mmd(
     Raises
     ------
     ValueError
-        If a sample has fewer than two rows.
+        If a sample has fewer than two rows, or for an unknown kernel.
 
     References
     ----------
@@ -107,15 +123,39 @@ def mmd(
     """
     if min(len(x), len(y)) < 2:
         raise ValueError("The maximum mean discrepancy needs at least two rows in each sample.")
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel must be one of {(*KERNELS,)}, got {kernel!r}.")
     widths = [2 * x.shape[1] * prior_variance * scale for scale in scales]
-    within = (_kernel(torch.pdist(sample), widths).mean() for sample in (x, y))
-    return sum(within) - 2 * _kernel(pairwise_distances(x, y), widths).mean()
+
+    def of(distances: Tensor) -> Tensor:
+        """The kernel at distances, the sum over its widths."""
+        squared = distances.square()
+        return sum((KERNELS[kernel](squared, w) for w in widths), torch.zeros_like(squared))
+
+    blocks = [(z,) if len(z) <= block_size else z.split(block_size) for z in (x, y)]
+    within = _mean_within(blocks[0], of) + _mean_within(blocks[1], of)
+    return within - 2 * _mean_between(*blocks, of)
 
 
-def _kernel(distances: Tensor, widths: Sequence[float]) -> Tensor:
-    """Evaluate the sum of inverse multiquadratics at each distance."""
-    squared = distances.square()
-    return sum((width / (width + squared) for width in widths), torch.zeros_like(squared))
+def _mean_within(blocks: Sequence[Tensor], kernel: Callable[[Tensor], Tensor]) -> Tensor:
+    """Mean of a kernel of the distance over the pairs of different rows of a sample."""
+    if len(blocks) == 1:
+        return kernel(torch.pdist(blocks[0])).mean()
+    n = sum(map(len, blocks))
+    own = [kernel(torch.pdist(block)).sum() for block in blocks]
+    pairs = itertools.combinations(blocks, 2)
+    others = [kernel(pairwise_distances(a, b)).sum() for a, b in pairs]
+    return torch.stack(own + others).sum() / (n * (n - 1) / 2)
+
+
+def _mean_between(
+    one: Sequence[Tensor], other: Sequence[Tensor], kernel: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Mean of a kernel of the distance over all pairs of rows of two samples."""
+    if len(one) == len(other) == 1:
+        return kernel(pairwise_distances(one[0], other[0])).mean()
+    parts = [kernel(pairwise_distances(a, b)).sum() for a in one for b in other]
+    return torch.stack(parts).sum() / (sum(map(len, one)) * sum(map(len, other)))
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -38,6 +39,10 @@ class GaussianPrior(Prior):
     def forward(self, n: int, generator: torch.Generator, *, stratified: bool = False) -> Tensor:
         """Draw noise (n, dim); the distribution has no strata, so `stratified` has no effect."""
         return _normal(n, self.dim, generator).to(self.origin)
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """Log density (n,) at points z (n, dim), in nats."""
+        return -0.5 * (z.square().sum(1) + self.dim * math.log(2 * math.pi))
 
 
 class MixturePrior(Prior):

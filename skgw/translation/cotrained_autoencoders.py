@@ -11,7 +11,7 @@ from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgw.autoencoders.base import automatic_updates
-from skgw.autoencoders.objective import KINDS
+from skgw.autoencoders.kinds import KINDS
 from skgw.base.coupling import Coupling
 from skgw.base.domains import Domains
 from skgw.base.estimator import draw_seed, seeded, tensor_in_tensor_out, weighted_distortion

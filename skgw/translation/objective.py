@@ -172,8 +172,8 @@ class CoTrainingObjective(Objective):
     def phases(self) -> Sequence[Phase]:
         """Both autoencoders in one phase, and the critics if there are any."""
         models = [domain.model for domain in self.pair]
-        phases = [Phase("autoencoders", [p for m in models for p in m.autoencoder.parameters()])]
-        critics = [p for m in models if m.critic is not None for p in m.critic.parameters()]
+        phases = [Phase("autoencoders", [p for m in models for p in m.own_parameters()])]
+        critics = [p for m in models for a in m.adversarial for p in a.adversary.parameters()]
         return phases + ([Phase("critics", critics)] if critics else [])
 
     def losses(self, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
@@ -181,7 +181,7 @@ class CoTrainingObjective(Objective):
         batches = [domain.draw(self.options.batch_size, generator) for domain in self.pair]
         models = [domain.model for domain in self.pair]
         if phase == "critics":
-            parts = [m.critic_loss(x, generator) for m, x in zip(models, batches, strict=True)]
+            parts = [m.adversary_loss(x, generator) for m, x in zip(models, batches, strict=True)]
         else:
             parts = [m(x, generator)[1] for m, x in zip(models, batches, strict=True)]
         losses = {name: parts[0][name] + parts[1][name] for name in parts[0]}

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skgw.autoencoders.base import check_network
-from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
+from skgw.autoencoders.kinds import AutoencodingOptions
 from skgw.base.trained import hold_out
 from skgw.base.two_domains import of_domain
 from skgw.nn import AutoencoderSpec, FittedNetwork
@@ -83,7 +83,7 @@ class DomainOptions:
             latent_dim=self.n_components,
             network=self.network,
             hidden_layer_sizes=self.hidden_layer_sizes,
-            stochastic=self.loss.kind == "vae",
+            stochastic=self.loss.stochastic,
             image_shape=self.image_shape,
         )
 
@@ -147,7 +147,7 @@ def set_up_domain(
     normal = scaler.transform(rows)
     axes = PrincipalCoordinates.of(normal, axes_seed)
     spec = options.spec(rows.shape[1])
-    model = RegularizedAutoencoder(spec.build(network_seed), options.loss, seed=network_seed)
+    model = options.loss.build(spec.build(network_seed), seed=network_seed)
     order, held_out = hold_out(
         rng.permutation(len(rows)),
         options.held_out_share,

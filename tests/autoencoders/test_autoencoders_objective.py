@@ -7,12 +7,17 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from torch.testing import assert_close
 
+from skgw.autoencoders.bound import negative_bound
+from skgw.autoencoders.kinds import GENERATOR_LOSS_UNIT, KINDS, AutoencodingOptions
 from skgw.autoencoders.objective import (
-    GENERATOR_LOSS_UNIT,
-    KINDS,
     AutoencodingObjective,
-    AutoencodingOptions,
     RegularizedAutoencoder,
+    absolute_error,
+)
+from skgw.autoencoders.penalties import (
+    AdversarialPenalty,
+    LatentAdversary,
+    NormalDivergence,
 )
 from skgw.nn import (
     AutoencoderSpec,
@@ -38,7 +43,7 @@ def seeded(seed=0):
 
 def model_for(kind, *, n_features=P, latent_dim=K, sizes=(8,), seed=0, **options):
     spec = AutoencoderSpec(n_features, latent_dim, "mlp", sizes, stochastic=kind == "vae")
-    return RegularizedAutoencoder(spec.build(seed), AutoencodingOptions(kind, **options), seed=seed)
+    return AutoencodingOptions(kind, **options).build(spec.build(seed), seed=seed)
 
 
 def objective_for(X, model, *, batch_size=16, held_out=(), **options):
@@ -76,7 +81,7 @@ def test_the_prior_term_of_either_kind(x):
     drawn = GaussianPrior(K)(len(x), seeded())
     for kind, expected in (
         ("wae-mmd", lambda model, z: mmd(z, drawn)),
-        ("wae-gan", lambda model, z: non_saturating_loss(model.critic(z))),
+        ("wae-gan", lambda model, z: non_saturating_loss(model.penalties[0].adversary(z))),
     ):
         model = model_for(kind, prior_weight=3.0)
         codes, losses = model(x, seeded())
@@ -151,21 +156,22 @@ def test_losses_do_not_depend_on_the_default_dtype(X, kind, double_by_default):
 
 def test_the_critic_learns_to_tell_codes_from_the_prior(x):
     model = model_for("wae-gan")
-    loss = model.critic_loss(x, seeded())["loss"]
-    drawn, codes = model.prior(len(x), seeded()), model.autoencoder.encode(x)
-    slope = torch.func.vmap(torch.func.grad(lambda z: model.critic(z)[0]))(drawn)
-    expected = critic_loss(model.critic(drawn), model.critic(codes))
+    critic, prior = model.penalties[0].adversary, GaussianPrior(K)
+    loss = model.adversary_loss(x, seeded())["loss"]
+    drawn, codes = prior(len(x), seeded()), model.autoencoder.encode(x)
+    slope = torch.func.vmap(torch.func.grad(lambda z: critic(z)[0]))(drawn)
+    expected = critic_loss(critic(drawn), critic(codes))
     assert_close(loss, expected + 0.5 * slope.square().sum(1).mean())
     loss.backward()
     assert all(p.grad is None for p in model.autoencoder.parameters())
-    optimizer = torch.optim.Adam(model.critic.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-2)
     noise = seeded()
     for _ in range(100):
         optimizer.zero_grad()
-        model.critic_loss(x, noise)["loss"].backward()
+        model.adversary_loss(x, noise)["loss"].backward()
         optimizer.step()
-    codes, drawn = model.autoencoder.encode(x), model.prior(500, seeded(1))
-    assert model.critic(drawn).mean() > 0 > model.critic(codes).mean()
+    codes, drawn = model.autoencoder.encode(x), prior(500, seeded(1))
+    assert critic(drawn).mean() > 0 > critic(codes).mean()
 
 
 def test_kinds_that_do_not_exist_or_fit_are_refused():
@@ -173,9 +179,13 @@ def test_kinds_that_do_not_exist_or_fit_are_refused():
         model_for("gan")
     autoencoder = AutoencoderSpec(P, K).build()
     with pytest.raises(ValueError, match='"vae" needs a stochastic encoder'):
-        RegularizedAutoencoder(autoencoder, AutoencodingOptions("vae"))
-    with pytest.raises(ValueError, match='"ae" has no critic'):
-        model_for("ae").critic_loss(torch.zeros(2, P), seeded())
+        AutoencodingOptions("vae").build(autoencoder)
+    with pytest.raises(ValueError, match="No penalty of this autoencoder has such an adversary"):
+        model_for("ae").adversary_loss(torch.zeros(2, P), seeded())
+    with pytest.raises(ValueError, match="needs a stochastic encoder"):
+        RegularizedAutoencoder(autoencoder, [NormalDivergence(P)])(torch.zeros(2, P), seeded())
+    with pytest.raises(ValueError, match="no evidence lower bound"):
+        negative_bound(autoencoder, torch.zeros(2, P), torch.zeros(2, K))
 
 
 # ------------------------------------------------------------------------- batches, validation
@@ -204,20 +214,91 @@ def test_validation_is_the_error_of_held_out_rows(X):
     assert objective.validation_loss() == pytest.approx(expected)
 
 
-def test_validation_of_a_vae_is_its_bound(X):
-    """With a given variance: a normal density around the reconstruction, and the divergence."""
-    model = model_for("vae", prior_weight=3.0, decoder_variance=0.7)
-    with torch.no_grad():  # no noise in the codes: the bound has a closed form
-        model.autoencoder.encoder[-1].weight[K:] = 0
-        model.autoencoder.encoder[-1].bias[K:] = -60
-    objective = objective_for(X, model, held_out=[2, 4]).eval()
-    rows = torch.tensor(X[[2, 4]])
+def test_another_validation_loss(X):
+    """It gets the model and the held-out rows."""
+    model = model_for("ae")
+    objective = objective_for(
+        X, model, held_out=[2, 4], validation=lambda m, x: x.sum() * (m is model)
+    )
+    assert objective.validation_loss() == pytest.approx(X[[2, 4]].sum())
+
+
+def test_the_bound_of_a_row(x):
+    """A normal density around the reconstruction of the drawn code, and the divergence."""
+    autoencoder, noise = model_for("vae").autoencoder, torch.randn(len(x), K, generator=seeded())
     with torch.no_grad():
-        mean, log_variance = model.autoencoder.posterior(rows)
-        error = (model.autoencoder.decode(mean) - rows).square().sum(1)
-    density = 0.5 * (error / 0.7 + rows.shape[1] * math.log(2 * math.pi * 0.7))
-    bound = density + 3 * gaussian_kl_of_rows(mean, log_variance)
-    assert objective.validation_loss() == pytest.approx(float(bound.mean()) / rows.shape[1])
+        mean, log_variance = autoencoder.posterior(x)
+        decoded = autoencoder.decode(mean + (log_variance / 2).exp() * noise)
+        for variance in (0.7, None):
+            reconstruction, divergence = negative_bound(autoencoder, x, noise, variance=variance)
+            s2 = (decoded - x).square().mean().item() if variance is None else variance
+            density = torch.distributions.Normal(decoded, math.sqrt(s2)).log_prob(x).sum(1)
+            assert_close(reconstruction, -density)
+            assert_close(divergence, gaussian_kl_of_rows(mean, log_variance))
+
+
+@pytest.mark.parametrize("cost", [absolute_error, lambda x, decoded: (x - decoded)[:, 0].norm()])
+def test_the_cost_replaces_the_squared_error(x, cost):
+    model = RegularizedAutoencoder(AutoencoderSpec(P, K).build(), cost=cost)
+    losses = model(x, seeded())[1]
+    assert_close(losses["loss"], cost(x, model.autoencoder(x)))
+    assert losses["loss"] != model_for("ae")(x, seeded())[1]["loss"]
+
+
+def test_an_annealed_divergence_grows_to_its_weight(x):
+    autoencoder = AutoencoderSpec(P, K, stochastic=True).build()
+    penalty = NormalDivergence(P, 2.0, variance=0.5, n_annealed=4)
+    model = RegularizedAutoencoder(autoencoder, [penalty])
+    factors = []
+    for _ in range(6):
+        losses = model(x, seeded())[1]
+        factors.append(((losses["loss"] - losses["reconstruction"]) / losses["prior"]).item())
+    full = 2.0 * 2 * 0.5 / P
+    assert_close(
+        factors, [share * full for share in (0, 0.25, 0.5, 0.75, 1, 1)], rtol=1e-4, atol=1e-7
+    )
+    resumed = NormalDivergence(P, 2.0, variance=0.5, n_annealed=4)
+    resumed.load_state_dict(penalty.state_dict())
+    assert resumed.n_updates == 6
+
+
+class Spread(AdversarialPenalty):
+    """An own penalty: a trained centre, and an adversary that shifts it."""
+
+    phase_name = "shift"
+
+    def __init__(self):
+        super().__init__("spread", 0.3)
+        self.centre = torch.nn.Parameter(torch.zeros(K))
+        self.adversary = torch.nn.Linear(1, K)
+
+    def distance(self, batch):
+        shift = self.adversary(torch.ones(1, 1))
+        return (batch.codes - self.centre - shift).square().mean()
+
+    def forward(self, batch, generator):
+        return self.distance(batch)
+
+    def adversary_loss(self, batch, generator):
+        assert batch.error is None
+        return -self.distance(batch)
+
+
+def test_a_penalty_with_own_weights_and_a_phase_for_its_adversary(X):
+    """Two adversaries: each phase trains its own; the centre is trained with the autoencoder."""
+    autoencoder = AutoencoderSpec(P, K, "mlp", (8,)).build()
+    own = Spread()
+    objective = objective_for(X, RegularizedAutoencoder(autoencoder, [own, LatentAdversary(K)]))
+    phases = {phase.name: phase.parameters for phase in objective.phases()}
+    assert list(phases) == ["autoencoder", "shift", "critic"]
+    assert any(p is own.centre for p in phases["autoencoder"])
+    assert len(phases["autoencoder"]) == 1 + len(list(autoencoder.parameters()))
+    objective.losses("shift", seeded())["loss"].backward()
+    assert all(p.grad is not None for p in phases["shift"])
+    assert all(p.grad is None for p in phases["critic"])
+    history = train(objective, TrainingOptions(max_iter=3), seeded())
+    assert {"loss", "spread", "prior", "shift.loss", "critic.loss"} <= set(history.losses)
+    assert own.centre.abs().sum() > 0
 
 
 def test_a_long_list_of_held_out_rows_is_cut(X):
@@ -264,7 +345,10 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, X, kin
 
 def test_the_state_holds_no_data(X):
     objective = objective_for(X, model_for("wae-gan"))
-    assert {name.split(".")[1] for name in objective.state_dict()} == {"autoencoder", "critic"}
+    parts = {name.split(".")[1] for name in objective.state_dict()}
+    assert parts == {"autoencoder", "penalties"}
+    rows = [x for x in objective.state_dict().values() if len(x.shape) and len(x) == len(X)]
+    assert rows == []
 
 
 def test_a_linear_autoencoder_finds_the_principal_subspace():

@@ -91,6 +91,38 @@ def test_mmd_sees_shape_where_the_mean_is_right():
     assert mmd(2 * x, y) > 0.1
 
 
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+@pytest.mark.parametrize(("n", "m"), [(7, 12), (3, 9), (12, 2)])
+@pytest.mark.parametrize("k", [2, 40])
+def test_mmd_in_blocks(kernel, n, m, k):
+    x, y = normal(n, k, dtype=torch.float64), normal(m, k, seed=1, dtype=torch.float64) + 0.5
+    whole = mmd(x, y, kernel=kernel)
+    assert_close(mmd(x, y, kernel=kernel, block_size=3), whole, atol=1e-9, rtol=0)
+    order = torch.randperm(n, generator=seeded())
+    assert_close(mmd(x[order], y, kernel=kernel, block_size=4), whole, atol=1e-9, rtol=0)
+
+
+def test_mmd_of_gaussians_between_normal_distributions():
+    """Closed form: 2 (l^2 / (l^2 + 2))^(k/2) (1 - exp(-|shift|^2 / (2 l^2 + 4))), 2 l^2 = width."""
+    k, scale, shift = 3, 0.7, torch.tensor([0.6, -0.4, 0.2])
+    squared_length = k * scale
+    factor = 2 * (squared_length / (squared_length + 2)) ** (k / 2)
+    expected = factor * (1 - math.exp(-float(shift @ shift) / (2 * squared_length + 4)))
+    draws = torch.stack(
+        [
+            mmd(x, y + shift, kernel="rbf", scales=[scale])
+            for x, y in (normal(2, 200, k, seed=s) for s in range(200))
+        ]
+    )
+    error = draws.std() / math.sqrt(len(draws))
+    assert abs(draws.mean() - expected) < 3 * error < 0.1 * expected
+
+
+def test_unknown_kernels_are_refused():
+    with pytest.raises(ValueError, match=r"kernel must be one of \('imq', 'rbf'\), got 'linear'"):
+        mmd(normal(3, 2), normal(3, 2), kernel="linear")
+
+
 def test_mmd_has_the_right_gradient():
     x, y = normal(5, 2, dtype=torch.float64), normal(4, 2, seed=1, dtype=torch.float64)
     x.requires_grad_(), y.requires_grad_()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skgw.autoencoders.objective import AutoencodingOptions, RegularizedAutoencoder
+from skgw.autoencoders.kinds import AutoencodingOptions
 from skgw.nn import Autoencoder, AutoencoderSpec, pairwise_distances
 from skgw.registration.procrustes import Registration, Transport
 from skgw.registration.similarity import Similarity
@@ -44,7 +44,7 @@ def identity(n=K):
 
 
 def domain_of(X, autoencoder=None, *, kind="ae", anchors=(), held_out=(), **params):
-    model = RegularizedAutoencoder(autoencoder or identity(), AutoencodingOptions(kind))
+    model = AutoencodingOptions(kind).build(autoencoder or identity())
     order = np.setdiff1d(np.arange(len(X)), held_out)
     anchors, held_out = (np.asarray(rows, dtype=np.intp) for rows in (anchors, held_out))
     return AutoencodedDomain(
