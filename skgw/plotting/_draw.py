@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib import cbook
 from matplotlib import pyplot as plt
@@ -117,14 +118,18 @@ def keeps_colors(keywords: Keywords) -> bool:
 
 
 def draw_legend(
-    ax: Any, coloring: Coloring, points: PathCollection, samples: PathCollection | None
+    ax: Any,
+    coloring: Coloring,
+    points: PathCollection,
+    samples: PathCollection | None,
+    names: tuple[str, str] = ("embedding", "samples"),
 ) -> Legend | None:
     """Draw a legend of the classes and the samples outside the axes, where it covers no point."""
     entries = list(coloring.legend)
     if samples is not None:
         if "color" in coloring.arguments:  # without labels, the points have one colour
-            entries.append(("embedding", points.get_facecolor()[0]))
-        entries.append(("samples", samples.get_facecolor()[0]))
+            entries.append((names[0], points.get_facecolor()[0]))
+        entries.append((names[1], samples.get_facecolor()[0]))
     if not entries:
         return None
     dots = [
@@ -143,6 +148,40 @@ def draw_legend(
         place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}
     legend: Legend = ax.legend(handles=dots, frameon=False, handletextpad=0.2, **place)
     return legend
+
+
+def prepare_sheet(ax: Axes | None, shape: Sequence[int]) -> Any:
+    """Check `ax`, or create a figure for a table of pictures of a shape.
+
+    Parameters
+    ----------
+    shape : (int, int, int, int)
+        Numbers of rows and columns, height and width of a picture in pixels.
+    """
+    if ax is None:
+        n_rows, n_columns, height, width = shape
+        ratio = n_rows * height / (n_columns * width)
+        side = float(np.clip(0.6 * n_columns, 3.0, 9.6))  # inches
+        size = (side + 0.8, side * ratio + 0.6)  # and the names of rows and columns
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    return prepare_axes(ax, 2)
+
+
+def draw_sheet(ax: Any, sheet: Points, keywords: Keywords) -> Any:
+    """Draw pictures in one sheet, white between them, without a frame."""
+    grey = mpl.colormaps["gray"].with_extremes(bad="white")
+    defaults = {"interpolation": "nearest", "cmap": grey, "vmin": 0, "vmax": 1}
+    image = ax.imshow(sheet, **{**defaults, **(keywords or {})})
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, labelcolor="0.4", labelsize="small")
+    return image
+
+
+def name_cells(axis: Any, middles: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Write at most `_MAX_TICKS` names of rows or columns of a sheet at their middles."""
+    named = [(middle, name) for middle, name in zip(middles, names, strict=False) if name]
+    shown = named[:: max(1, -(-len(named) // _MAX_TICKS))]
+    axis.set_ticks([middle for middle, _ in shown], labels=[name for _, name in shown])
 
 
 def draw_groups(axis: Any, groups: list[tuple[str, int]], line: Any) -> None:
