@@ -11,7 +11,7 @@ from skgw.threads import distances_work, threads_by
 
 from ._checks import Floats, check_whole, float_matrix, in_one_frame, same_width
 
-MAX_PIVOTS = 10**8  # of the network simplex; 10,000 rows a side take about 10**6
+MAX_PIVOTS = 10**8  # of the network simplex; 1,000 rows a side take 10**4 to 3 * 10**4
 
 
 @threads_by(distances_work)
@@ -62,7 +62,7 @@ def wasserstein_distance(
     Notes
     -----
     The network simplex of POT takes memory for n times m distances, and time between the square
-    and the cube of the number of rows.
+    and the cube of the number of rows: 9 s on one core for 4,000 rows a side.
 
     References
     ----------

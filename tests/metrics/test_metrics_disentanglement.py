@@ -45,6 +45,17 @@ def test_each_code_is_a_factor(factors):
     assert factorvae_score(codes, factors, batch_size=20, random_state=0) == 1
 
 
+def test_importances_are_not_negative_by_rounding():
+    """The forest of scikit-learn gives -1e-15 to codes that it splits in vain."""
+    rng = np.random.RandomState(0)
+    scale, other = np.linspace(0.16, 0.32, 6)[rng.randint(6, size=8000)], rng.randint(9, size=8000)
+    factors = np.column_stack([scale, other])
+    codes = factors + 1e-6 * rng.standard_normal(factors.shape)
+    scores = dci_scores(codes, factors, max_depths=(4,), random_state=1)
+    assert scores.importances.min() >= 0
+    assert 0.99 < min(scores.disentanglement, scores.completeness) <= 1
+
+
 def test_two_codes_that_share_two_factors():
     """The third code and factor are apart, so that 1 / 3 of the importance is concentrated."""
     factors = grid(8, 8, 8)
