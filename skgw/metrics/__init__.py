@@ -1,9 +1,10 @@
-"""Measures of embeddings and generated samples, for arrays, and scorers for fitted estimators.
+"""Measures of embeddings, codes and generated samples, for arrays, and scorers of estimators.
 
 Measures of an embedding compare distances. Measures of an alignment compare the matches of rows, or
 their labels, with the true matches or labels. Measures of generated points compare point sets;
-`rigid_alignment` first removes the rigid transformation that distances leave free. Scorers go into
-``scoring=`` of scikit-learn's searches.
+`rigid_alignment` first removes the rigid transformation that distances leave free. Measures of
+codes compare codes with the known factors of the rows. Scorers go into ``scoring=`` of
+scikit-learn's searches.
 """
 
 from .alignment import (
