@@ -1,7 +1,7 @@
 """Gromov-Wasserstein learning across incomparable spaces, with a scikit-learn interface."""
 
 from skgw._version import __version__
-from skgw.autoencoders import VariationalAutoencoder
+from skgw.autoencoders import VariationalAutoencoder, WassersteinAutoencoder
 from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.base.trained import Optimizer
@@ -18,5 +18,6 @@ __all__ = [
     "GWMatcher",
     "Optimizer",
     "VariationalAutoencoder",
+    "WassersteinAutoencoder",
     "__version__",
 ]

@@ -7,6 +7,7 @@ from skgw import (
     GWGenerativeEmbedding,
     GWMatcher,
     VariationalAutoencoder,
+    WassersteinAutoencoder,
 )
 from skgw.base.trained import TrainedEstimator
 from skgw.embedding import Generator
@@ -22,6 +23,10 @@ ESTIMATORS = {
     "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
     "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
     "variational": VariationalAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
+    "wasserstein": WassersteinAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
+    "wasserstein, critic": WassersteinAutoencoder(
+        penalty="gan", encoder="random", hidden_layer_sizes=(8,), max_iter=4
+    ),
     "co-trained": GWCoTrainedAutoencoders(1, **QUICK_TRANSLATION),
     "co-trained, geodesic": GWCoTrainedAutoencoders(1, metric="geodesic", **QUICK_TRANSLATION),
     "co-trained, precomputed": GWCoTrainedAutoencoders(

@@ -25,7 +25,7 @@ BELOW = {
     "translation": {
         "autoencoders", "base", "matching", "nn", "registration", "solvers", "spaces", "training",
     },
-    "autoencoders": {"base", "nn", "solvers", "training"},
+    "autoencoders": {"base", "nn", "registration", "solvers", "training"},
     "matching": {"base", "registration", "solvers", "spaces"},
     "embedding": {"base", "nn", "registration", "solvers", "spaces", "training"},
     "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},

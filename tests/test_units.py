@@ -13,8 +13,8 @@ from skgw.nn.coded_domain import Scaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 NAMES = (
-    "features", "geodesic", "precomputed", "matcher", "variational", "co-trained",
-    "co-trained, geodesic",
+    "features", "geodesic", "precomputed", "matcher", "variational", "wasserstein",
+    "wasserstein, critic", "co-trained", "co-trained, geodesic",
 )  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from skgw import (
     GWGenerativeEmbedding,
     GWMatcher,
     VariationalAutoencoder,
+    WassersteinAutoencoder,
 )
+from skgw.autoencoders import GANPenalty
 from skgw.base.coupling import Coupling
 from skgw.embedding import Adversary, Generator, Penalties, Prior
 from skgw.solvers import LazyPlan
@@ -41,6 +43,16 @@ PAIR = {
 }
 
 
+CODED_IMAGES = {
+    **NETWORKS,
+    "network": "infogan",
+    "image_shape": (1, 4, 4),
+    "encoder": "random",
+    "penalty": GANPenalty(regularizer="spectral", hidden_layer_sizes=(3,)),
+    "sampler": "gaussian-mixture",
+}
+
+
 class Model(NamedTuple):
     """A fitted estimator with its input."""
 
@@ -54,6 +66,7 @@ def models() -> dict[str, Model]:
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(N, 3)) * [3, 2, 1], rng.gamma(2.0, size=(M, 2))
     images = rng.gamma(2.0, size=(M, 4))
+    wide = np.random.default_rng(1).gamma(2.0, size=(M, 16))
     D, graph = pairwise_distances(X), sparse.csr_array(np.eye(N, k=1) + np.eye(N, k=-1))
     matcher = GWMatcher(metric="euclidean", n_init=1, random_state=0)
     cotrained = GWCoTrainedAutoencoders(2, n_init=1, **NETWORKS)
@@ -80,6 +93,8 @@ def models() -> dict[str, Model]:
             clone(cotrained).set_params(n_components=(2, 1), **PAIR), X, images
         ),
         "variational": Model(VariationalAutoencoder(2, **NETWORKS), X),
+        "wasserstein": Model(WassersteinAutoencoder(2, **NETWORKS), X),
+        "wasserstein, images": Model(WassersteinAutoencoder(2, **CODED_IMAGES), wide),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -106,8 +121,10 @@ def calls(model: Model) -> list[Callable[[], Any]]:
     """A call of each method, and of each form of it."""
     e, X, Y = model
     common = [lambda: repr(e), lambda: clone(e)]
-    if isinstance(e, VariationalAutoencoder):
-        return [*common, *_codes(e, e.transform(X), {}), lambda: e.score(X)]
+    if isinstance(e, VariationalAutoencoder | WassersteinAutoencoder):
+        own = [*common, *_codes(e, e.transform(X), {}), lambda: e.score(X)]
+        scored = hasattr(e, "score_samples")
+        return [*own, *([lambda: e.score_samples(X)] if scored else [])]
     if isinstance(e, GWGenerativeEmbedding):
         of_plan = _plan(e.plan_)
         features = [] if e.metric == "precomputed" else [lambda: e.inverse_transform(e.embedding_)]

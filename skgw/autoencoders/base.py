@@ -11,6 +11,7 @@ from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skgw.autoencoders.codes import SAMPLERS, code_distribution, prior_diagnostics
 from skgw.autoencoders.objective import AutoencodingObjective, RegularizedAutoencoder
 from skgw.base.estimator import tensor_in_tensor_out
 from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
@@ -18,25 +19,32 @@ from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, TrainedStat
 from skgw.base.training_run import TrainingRun
 from skgw.base.validation import read_codes, read_points
 from skgw.fields import Shape
-from skgw.nn import Autoencoder, AutoencoderSpec, FittedNetwork
+from skgw.nn import AUTOENCODER_NETWORKS, Autoencoder, AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
 from skgw.solvers import cpu_by_default
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # updates of max_iter="auto"
 N_EPOCHS = 15  # passes over the rows of max_iter="auto", within these limits
-NETWORKS = "mlp", "conv"  # names of architectures
 
 AUTOENCODER_PARAMETERS = """
 n_components : int, default={n_components}
     Dimension of the codes.
-network : {"mlp", "conv"} or callable, default={network}
-    Architecture of encoder and decoder. A callable takes the numbers of inputs and outputs and
-    returns a `torch.nn.Module`.
+network : str or callable, default={network}
+    Architecture of encoder and decoder: "mlp", "conv", or a network of the literature for images,
+    "infogan", "dcgan", "dcgan-no-norm" (without batch normalisation) or "wae", see
+    `skgw.nn.image_encoder`. A callable takes the numbers of inputs and outputs and returns a
+    `torch.nn.Module`.
 hidden_layer_sizes : tuple of int, default={hidden_layer_sizes}
-    Hidden layers of the encoder, mirrored in the decoder: widths of "mlp"; channels of "conv",
-    where each layer halves the image.
+    Hidden layers of the encoder: widths of "mlp"; channels of "conv", where each layer halves the
+    image. Other networks ignore it.
+decoder_layer_sizes : tuple of int or None, default={decoder_layer_sizes}
+    Hidden layers of the decoder of "mlp" and "conv", from the code to the row. None: those of the
+    encoder in reverse.
 image_shape : (int, int, int) or None, default={image_shape}
-    Channels, height and width of the images in the rows, for "conv".
+    Channels, height and width of the images in the rows, for all named networks but "mlp".
+sampler : {"prior", "gaussian-mixture"}, default={sampler}
+    Distribution of codes that `sample` draws from: the prior, or a mixture of up to 20 normal
+    distributions that is fitted to the codes of the training rows.
 """
 
 
@@ -47,10 +55,11 @@ def automatic_updates(n_rows: int, batch_size: int) -> int:
 
 def check_network(network: Any) -> None:
     """Raise a ValueError if `network` is neither the name of an architecture nor a callable."""
-    if isinstance(network, nn.Module) or not (callable(network) or network in NETWORKS):
+    names = AUTOENCODER_NETWORKS
+    if isinstance(network, nn.Module) or not (callable(network) or network in names):
         raise ValueError(
-            f"network must be {' or '.join(map(repr, NETWORKS))}, or a callable that makes a new "
-            f"module from the numbers of inputs and outputs, got {network!r}."
+            f"network must be one of {names}, or a callable that makes a new module from the "
+            f"numbers of inputs and outputs, got {network!r}."
         )
 
 
@@ -58,7 +67,8 @@ class AutoencoderState(TrainedState):
     """Fitted attributes for rows of p columns and codes of k columns."""
 
     _domain: Annotated[CodedDomain, Shape("p", "k")]
-    _prior: Annotated[NormalMixture, Shape(None, "k")]
+    diagnostics_: dict[str, float]
+    _code_distribution: Annotated[NormalMixture, Shape(None, "k")]
 
 
 @with_parameters
@@ -83,11 +93,14 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
     }
 
     fitted_state: ClassVar[type] = AutoencoderState
+    min_held_out: ClassVar[int] = 1  # rows that early stopping holds out at least
 
     n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
-    network: Any = param(one_of(*NETWORKS), callable, default="mlp")
+    network: Any = param(one_of(*AUTOENCODER_NETWORKS), callable, default="mlp")
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(256, 128))
+    decoder_layer_sizes: tuple[int, ...] | None = param("array-like", None, default=None)
     image_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
+    sampler: str = param(one_of(*SAMPLERS), default="prior")
     batch_size: int = param(default=100)
 
     @tensor_in_tensor_out
@@ -142,7 +155,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        codes = self._prior.draw(n_samples, check_random_state(random_state))
+        codes = self._code_distribution.draw(n_samples, check_random_state(random_state))
         return self._domain.decode(codes, self._device())
 
     def __sklearn_tags__(self) -> Tags:
@@ -190,7 +203,9 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         ).to(run.device)
         rows = scaler.transform(X)
         order, held_out = hold_out(
-            run.rng.permutation(len(rows)), self._held_out_share, min_held_out=1
+            run.rng.permutation(len(rows)),
+            self._held_out_share,
+            min_held_out=self.min_held_out,
         )
         self._initialize(model, rows[order], run)
         objective = AutoencodingObjective(
@@ -200,12 +215,14 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
         run.train(objective, X, n_updates, run.noise(1))
         network = FittedNetwork.of(model.autoencoder, spec)
         self._domain = CodedDomain(scaler, network, self._dtype)
-        self._prior = NormalMixture.standard(spec.latent_dim)
+        codes = self._domain.draw(X, run.device, run.noise(3))
+        self.diagnostics_ = prior_diagnostics(codes)
+        self._code_distribution = code_distribution(codes, self.sampler, run.rng)
         self._describe(model, rows)
 
     def _spec(self, n_features: int) -> AutoencoderSpec:
         check_network(self.network)
-        shape = self.image_shape
+        shape, decoder_sizes = self.image_shape, self.decoder_layer_sizes
         return AutoencoderSpec(
             n_features=n_features,
             latent_dim=int(self.n_components),
@@ -213,6 +230,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             stochastic=self._stochastic,
             image_shape=None if shape is None else tuple(shape),
+            decoder_layer_sizes=None if decoder_sizes is None else tuple(decoder_sizes),
         )
 
     def _auto_updates(self, n_rows: int) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skgw.autoencoders.penalties import AdversarialPenalty, CodedBatch, Penalty
-from skgw.nn import Autoencoder
+from skgw.nn import Autoencoder, draw_codes
 from skgw.training.batches import draw_batch
 from skgw.training.objective import Objective, Phase
 
@@ -77,7 +77,7 @@ class RegularizedAutoencoder(nn.Module):
     def own_parameters(self) -> list[nn.Parameter]:
         """Weights of the autoencoder and of its penalties, without those of adversaries."""
         others = {id(p) for penalty in self.adversarial for p in penalty.adversary.parameters()}
-        return [p for p in self.parameters() if id(p) not in others]
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in others]
 
     def code(self, x: Tensor, generator: torch.Generator) -> CodedBatch:
         """Encode rows (n, p), and draw their codes if the encoder is stochastic."""
@@ -140,12 +140,6 @@ class RegularizedAutoencoder(nn.Module):
     def validation_loss(self, x: Tensor) -> Tensor:
         """Mean squared error of a feature of held-out rows, 0-d, from their mean codes."""
         return squared_error(x, self.autoencoder(x))
-
-
-def draw_codes(means: Tensor, log_variances: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw codes (n, k) from normal distributions, with noise of a CPU generator."""
-    noise = torch.randn(means.shape, generator=generator, dtype=torch.float32).to(means)
-    return means + (0.5 * log_variances).exp() * noise
 
 
 class AutoencodingObjective(Objective):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skgw.autoencoders.base import Array, AutoencoderEstimator, AutoencoderState
-from skgw.autoencoders.bound import negative_bound
+from skgw.autoencoders.bound import importance_weighted_bound, negative_bound
 from skgw.autoencoders.objective import RegularizedAutoencoder
 from skgw.autoencoders.penalties import NormalDivergence
 from skgw.base.estimator import seeded, tensor_in_tensor_out
-from skgw.base.parameters import NON_NEGATIVE, POSITIVE, one_of, param, with_parameters
+from skgw.base.parameters import NON_NEGATIVE, POSITIVE, SHARE, one_of, param, with_parameters
 from skgw.base.sklearn_compat import check_sample_weight
 from skgw.fields import Positive
 from skgw.nn import Autoencoder
@@ -48,6 +50,8 @@ class VariationalAutoencoder(AutoencoderEstimator):
         bound, the mean squared error of each mini-batch, so that `beta` needs no search. A number
         is in squared units of the features; 0.5 gives the sum of squared errors as the
         reconstruction term.
+    annealing : float, default=0.0
+        Share of the updates in which the weight of the divergence rises linearly from 0 to `beta`.
     max_iter : int or "auto", default="auto"
         Number of updates. "auto": 15 epochs, at least 1500 and at most 20,000 updates.
     {training_parameters}
@@ -57,6 +61,10 @@ class VariationalAutoencoder(AutoencoderEstimator):
     decoder_variance_ : float
         Variance of a feature given the code, calibrated on the training rows, in squared units of
         the features.
+    diagnostics_ : dict
+        Distance between draws of the codes of the training rows and the prior: "mmd", the unbiased
+        squared maximum mean discrepancy; "mean", norm of the mean; "smallest_sd" and "largest_sd",
+        standard deviations along the principal axes. 0, 0, 1 and 1 for the prior.
     loss_curve_ : list of float
         Loss of the mini-batch of each update: mean squared error of a feature, in units of the mean
         variance of a feature, plus the weighted divergence.
@@ -72,6 +80,7 @@ class VariationalAutoencoder(AutoencoderEstimator):
 
     See Also
     --------
+    WassersteinAutoencoder : The codes as a whole follow the prior, not those of each row.
     GWCoTrainedAutoencoders : Two autoencoders with comparable codes.
 
     Notes
@@ -87,6 +96,8 @@ class VariationalAutoencoder(AutoencoderEstimator):
     :cite:t:`higgins2017`.
 
     :cite:t:`rybkin2021`.
+
+    :cite:t:`bowman2016`, annealing; :cite:t:`burda2016`, the importance-weighted bound.
 
     Examples
     --------
@@ -104,6 +115,7 @@ class VariationalAutoencoder(AutoencoderEstimator):
 
     beta: float = param(NON_NEGATIVE, default=1.0)
     decoder_variance: float | str = param(POSITIVE, one_of("calibrated"), default="calibrated")
+    annealing: float = param(SHARE, default=0.0)
 
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -133,6 +145,44 @@ class VariationalAutoencoder(AutoencoderEstimator):
         weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
         return float(np.average(bounds, weights=weights))
 
+    @tensor_in_tensor_out
+    @torch.no_grad()
+    def score_samples(self, X: Any, *, n_draws: int = 100) -> Array:
+        """Importance-weighted estimate of the log likelihood of each row, in nats.
+
+        The estimate is a lower bound on average; it grows towards the log likelihood with
+        `n_draws`, and a single draw gives the evidence lower bound. The variance of a feature given
+        the code is `decoder_variance_`. The draws are the same for all rows and in every call, and
+        are evaluated in float64, so that a row has the same value alone and among others.
+
+        Parameters
+        ----------
+        X : array of shape (n_rows, n_features)
+        n_draws : int, default=100
+            Number of draws of the code of each row. Time grows with ``n_rows * n_draws``;
+            `chunk_size` decoded rows are in memory at a time, or `n_draws` if that is more.
+
+        Returns
+        -------
+        array of shape (n_rows,)
+            For all features of a row, in the unit of the features, as
+            `sklearn.decomposition.PCA.score_samples`. Low for rows that are unlike the training
+            rows.
+        """
+        check_is_fitted(self)
+        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        X = self._read(X, reset=False)
+        device, scaler = self._device(), self._domain.scaler
+        autoencoder = self._domain.autoencoder.build(device).double()
+        rows = torch.as_tensor(scaler.transform(X.astype(np.float64)))
+        noise = self._noise(n_draws, seeded(0)).double().to(device)
+        variance = self.decoder_variance_ / scaler.scale**2
+        found = [
+            importance_weighted_bound(autoencoder, x.to(device), noise, variance=variance).cpu()
+            for x in rows.split(max(1, self.chunk_size // n_draws))
+        ]
+        return np.asarray(torch.cat(found).numpy() - X.shape[1] * np.log(scaler.scale))
+
     def _check_state(self) -> None:
         if not self._domain.autoencoder.spec.stochastic:  # type: ignore[attr-defined]
             raise ValueError("the encoder of a VariationalAutoencoder must be stochastic")
@@ -141,7 +191,10 @@ class VariationalAutoencoder(AutoencoderEstimator):
         self, autoencoder: Autoencoder, scaler: Scaler, *, n_updates: int, seed: int
     ) -> RegularizedAutoencoder:
         variance = self._fixed_variance(scaler)
-        divergence = NormalDivergence(autoencoder.n_features, self.beta, variance=variance)
+        divergence = NormalDivergence(
+            autoencoder.n_features, self.beta, variance=variance,
+            n_annealed=round(self.annealing * n_updates),
+        )  # fmt: skip
         return RegularizedAutoencoder(autoencoder, [divergence])
 
     @property

@@ -1,7 +1,15 @@
 """Networks, priors and penalties: plain torch modules and functions."""
 
 from skgw.nn.adversaries import AdversarySpec, NearIsometry, adversary_network
-from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
+from skgw.nn.autoencoders import (
+    AUTOENCODER_NETWORKS,
+    Autoencoder,
+    AutoencoderSpec,
+    decode,
+    draw,
+    draw_codes,
+    encode,
+)
 from skgw.nn.convolutions import conv_decoder, conv_encoder
 from skgw.nn.divergences import (
     critic_loss,
@@ -26,6 +34,7 @@ from skgw.nn.penalties import (
 from skgw.nn.priors import GaussianPrior, MixturePrior, NormalMixturePrior, Prior
 
 __all__ = [
+    "AUTOENCODER_NETWORKS",
     "IMAGE_NETWORKS",
     "PENALTIES",
     "AdversarySpec",
@@ -46,6 +55,8 @@ __all__ = [
     "conv_encoder",
     "critic_loss",
     "decode",
+    "draw",
+    "draw_codes",
     "encode",
     "gaussian_kl",
     "gaussian_kl_of_rows",

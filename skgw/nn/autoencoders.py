@@ -18,7 +18,15 @@ from skgw.nn.convolutions import (
     conv_decoder,
     conv_encoder,
 )
+from skgw.nn.image_networks import (
+    IMAGE_NETWORKS,
+    image_encoder,
+    image_encoder_shapes,
+    image_generator,
+    image_generator_shapes,
+)
 from skgw.nn.networks import (
+    NETWORKS,
     OUTPUT_ACTIVATIONS,
     NetworkFactory,
     Shapes,
@@ -35,6 +43,7 @@ from skgw.threads import network_work, threads_for
 
 CHUNK_SIZE = 2048  # rows per forward pass of `encode` and `decode`
 CustomNetwork = nn.Module | NetworkFactory
+AUTOENCODER_NETWORKS = *NETWORKS, *IMAGE_NETWORKS  # names of architectures
 
 
 class Autoencoder(nn.Module):
@@ -129,18 +138,23 @@ class AutoencoderSpec:
     ----------
     n_features, latent_dim : int
         Dimensions of rows and codes.
-    network : {"mlp", "conv"}, callable, or pair of callables or modules, default="mlp"
-        Architecture. A callable takes the numbers of inputs and outputs and returns a module. It is
-        called once for the encoder, with `n_features` and `latent_dim` (or twice `latent_dim` for a
-        stochastic encoder), and once for the decoder, with `latent_dim` and `n_features`. A pair
-        holds the encoder and the decoder; modules are copied.
+    network : str, callable, or pair of callables or modules, default="mlp"
+        Architecture: "mlp", "conv", or one of "infogan", "dcgan", "dcgan-no-norm", "wae", see
+        `skgw.nn.image_encoder`. A callable takes the numbers of inputs and outputs and returns a
+        module. It is called once for the encoder, with `n_features` and `latent_dim` (or twice
+        `latent_dim` for a stochastic encoder), and once for the decoder, with `latent_dim` and
+        `n_features`. A pair holds the encoder and the decoder; modules are copied.
     hidden_layer_sizes : tuple of int, default=(256, 128)
         Widths of the encoder's hidden layers for "mlp"; channels for "conv", where each layer
-        halves the image. The decoder mirrors the encoder.
+        halves the image.
+    decoder_layer_sizes : tuple of int or None, default=None
+        Hidden layers of the decoder of "mlp" and "conv", from the code to the row. None: those of
+        the encoder in reverse.
     stochastic : bool, default=False
         Whether the encoder returns means and log variances.
     image_shape : (int, int, int), default=None
-        Channels, height and width in pixels, required by "conv". The product is `n_features`.
+        Channels, height and width in pixels, required by all names but "mlp". The product is
+        `n_features`.
     output_activation : {"identity", "logistic", "tanh"}, default="identity"
         Last layer of the decoder. Rows are unbounded, in (0, 1), or in (-1, 1). Custom networks
         ignore it.
@@ -162,9 +176,15 @@ class AutoencoderSpec:
     stochastic: bool = False
     image_shape: tuple[int, ...] | None = None
     output_activation: Annotated[str, OneOf(*OUTPUT_ACTIVATIONS)] = "identity"
+    decoder_layer_sizes: tuple[Any, ...] | None = None
 
     def _check(self) -> None:
-        check_name(self.network)
+        check_name(self.network, AUTOENCODER_NETWORKS)
+        if self.decoder_layer_sizes is not None and self.network not in NETWORKS:
+            raise ValueError(
+                f"decoder_layer_sizes are hidden layers of {' and '.join(map(repr, NETWORKS))}; "
+                f"the network is {self.network!r}: leave decoder_layer_sizes at None."
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -175,15 +195,20 @@ class AutoencoderSpec:
         """Names and shapes of all weights; None for modules and callables."""
         if not isinstance(self.network, str):
             return None
-        n, k, sizes = self.n_features, self.latent_dim, self.hidden_layer_sizes
+        n, k = self.n_features, self.latent_dim
         n_codes = k * (1 + self.stochastic)
-        check_layer_sizes(sizes)
+        if self.network in IMAGE_NETWORKS:
+            shape = check_image_shape(self.image_shape, n, name="image_shape")
+            encoder = image_encoder_shapes(self.network, shape, n_codes)
+            decoder = image_generator_shapes(self.network, k, shape)
+            return itertools.chain(prefixed("encoder", encoder), prefixed("decoder", decoder))
+        sizes, mirrored = self._layer_sizes()
         if self.network == "mlp":
-            encoder, decoder = mlp_shapes((n, *sizes, n_codes)), mlp_shapes((k, *sizes[::-1], n))
+            encoder, decoder = mlp_shapes((n, *sizes, n_codes)), mlp_shapes((k, *mirrored[::-1], n))
         else:
             shape = check_image_shape(self.image_shape, n, name="image_shape")
             encoder = conv_encoder_shapes(shape, sizes, n_codes)
-            decoder = conv_decoder_shapes(k, sizes, shape)
+            decoder = conv_decoder_shapes(k, mirrored, shape)
         return itertools.chain(prefixed("encoder", encoder), prefixed("decoder", decoder))
 
     def build(self, seed: int = 0) -> Autoencoder:
@@ -223,16 +248,28 @@ class AutoencoderSpec:
             pair = self.network if isinstance(self.network, tuple) else 2 * (self.network,)
             encoder = custom_network(pair[0], n, n_codes, source, name="network")
             return encoder, custom_network(pair[1], k, n, source, name="network")
-        sizes = self.hidden_layer_sizes
-        check_layer_sizes(sizes)
+        if self.network in IMAGE_NETWORKS:
+            shape = check_image_shape(self.image_shape, n, name="image_shape")
+            encoder = image_encoder(self.network, shape, n_codes, source)
+            decoder = image_generator(self.network, k, shape, source)
+            return encoder, decoder.append(OUTPUT_ACTIVATIONS[self.output_activation]())
+        sizes, mirrored = self._layer_sizes()
         if self.network == "mlp":
             encoder = mlp((n, *sizes, n_codes), source)
-            decoder = mlp((k, *sizes[::-1], n), source)
+            decoder = mlp((k, *mirrored[::-1], n), source)
         else:
-            shape = check_image_shape(self.image_shape, self.n_features, name="image_shape")
+            shape = check_image_shape(self.image_shape, n, name="image_shape")
             encoder = conv_encoder(shape, sizes, n_codes, source)
-            decoder = conv_decoder(k, sizes, shape, source)
+            decoder = conv_decoder(k, mirrored, shape, source)
         return encoder, decoder.append(OUTPUT_ACTIVATIONS[self.output_activation]())
+
+    def _layer_sizes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Hidden layers of encoder and decoder, both from the row to the code."""
+        own = self.decoder_layer_sizes
+        sizes = self.hidden_layer_sizes, self.hidden_layer_sizes if own is None else own[::-1]
+        check_layer_sizes(sizes[0])
+        check_layer_sizes(sizes[1], name="decoder_layer_sizes")
+        return sizes
 
 
 def encode(
@@ -273,6 +310,43 @@ def decode(
     array of shape (n, p), dtype float32
     """
     return _in_chunks(autoencoder, autoencoder.decode, Z, chunk_size)
+
+
+def draw(
+    autoencoder: Autoencoder,
+    X: NDArray[Any],
+    generator: torch.Generator,
+    *,
+    chunk_size: int = CHUNK_SIZE,
+) -> NDArray[np.float32]:
+    """Draw a code of each row in evaluation mode, `chunk_size` rows at a time.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        With a deterministic encoder the draws are the codes.
+    X : array of shape (n, p)
+    generator : torch.Generator
+        Source of the noise, on the CPU.
+    chunk_size : int, default=2048
+        Rows per forward pass.
+
+    Returns
+    -------
+    array of shape (n, k), dtype float32
+    """
+
+    def drawn(x: Tensor) -> Tensor:
+        means, log_variances = autoencoder.posterior(x)
+        return means if log_variances is None else draw_codes(means, log_variances, generator)
+
+    return _in_chunks(autoencoder, drawn, X, chunk_size)
+
+
+def draw_codes(means: Tensor, log_variances: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw codes (n, k) from normal distributions, with noise of a CPU generator."""
+    noise = torch.randn(means.shape, generator=generator, dtype=torch.float32).to(means)
+    return means + (0.5 * log_variances).exp() * noise
 
 
 @torch.no_grad()

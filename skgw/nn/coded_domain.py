@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from skgw.fields import FloatType, Numbers, Positive, Shape
-from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, encode
+from skgw.nn.autoencoders import Autoencoder, AutoencoderSpec, decode, draw, encode
 from skgw.nn.networks import FittedNetwork
 from skgw.storable import storable
 
@@ -80,6 +80,11 @@ class CodedDomain(NamedTuple):
     def encode(self, X: Array, device: torch.device) -> Array:
         """Codes (n, k) of rows (n, p)."""
         codes = encode(self.autoencoder.build(device), self.scaler.transform(X))
+        return codes.astype(self.dtype, copy=False)
+
+    def draw(self, X: Array, device: torch.device, generator: torch.Generator) -> Array:
+        """Draws of the codes (n, k) of rows (n, p); the codes of a deterministic encoder."""
+        codes = draw(self.autoencoder.build(device), self.scaler.transform(X), generator)
         return codes.astype(self.dtype, copy=False)
 
     def decode(self, Z: Array, device: torch.device) -> Array:

@@ -134,7 +134,7 @@ def mmd(
 
     blocks = [(z,) if len(z) <= block_size else z.split(block_size) for z in (x, y)]
     within = _mean_within(blocks[0], of) + _mean_within(blocks[1], of)
-    return within - 2 * _mean_between(*blocks, of)
+    return within - 2 * _mean_between(blocks[0], blocks[1], of)
 
 
 def _mean_within(blocks: Sequence[Tensor], kernel: Callable[[Tensor], Tensor]) -> Tensor:

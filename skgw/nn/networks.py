@@ -149,10 +149,10 @@ def named_shape_errors(x: Tensor, name: str) -> Iterator[None]:
         ) from error
 
 
-def check_layer_sizes(sizes: Sequence[Any]) -> None:
+def check_layer_sizes(sizes: Sequence[Any], *, name: str = "hidden_layer_sizes") -> None:
     """Raise a ValueError unless every hidden layer has a positive number of units."""
     if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
+        raise ValueError(f"{name} must be positive integers, got {sizes}.")
 
 
 def check_name(network: Any, names: Sequence[str] = NETWORKS) -> None:

@@ -11,6 +11,7 @@ from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgw.autoencoders.base import automatic_updates
+from skgw.autoencoders.codes import SAMPLERS, code_distribution, prior_diagnostics
 from skgw.autoencoders.kinds import KINDS
 from skgw.base.coupling import Coupling
 from skgw.base.domains import Domains
@@ -41,8 +42,8 @@ from skgw.base.two_domains import (
 from skgw.base.validation import describe_input, read_codes, with_node_names
 from skgw.matching.label_transfer import transfer_over_plan
 from skgw.matching.side_information import read_anchors
+from skgw.nn import AUTOENCODER_NETWORKS
 from skgw.nn.coded_domain import NormalMixture
-from skgw.registration.normal_mixture import fit_normal_mixture
 from skgw.solvers import cpu_by_default
 from skgw.spaces.finite import Array
 from skgw.translation.domain_rows import DomainRows, check_kinds, read_domain
@@ -52,8 +53,6 @@ from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
 from skgw.translation.parameters import TranslationNetwork
 from skgw.translation.result import CoTrained, conclude, describe_rows, warn_of_doubts
 from skgw.translation.setup import DomainOptions, DomainSetup, check_reads_images, set_up_domain
-
-MAX_MIXTURE = 20  # components of the distribution of codes that have no prior
 
 
 @with_parameters
@@ -88,15 +87,20 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Penalty on the difference between the distribution of the codes and the standard normal
         distribution: none, the Kullback-Leibler divergence of a variational autoencoder, the
         maximum mean discrepancy, or an adversary.
-    network : {"mlp", "conv"}, callable, or pair of these, default="mlp"
-        Architecture of the autoencoders, of both domains or of each. A callable takes the numbers
-        of inputs and outputs and returns a module.
+    network : str, callable, or pair of these, default="mlp"
+        Architecture of the autoencoders, of both domains or of each: "mlp", "conv", "infogan",
+        "dcgan", "dcgan-no-norm" or "wae", as for `VariationalAutoencoder`. A callable takes the
+        numbers of inputs and outputs and returns a module.
     hidden_layer_sizes : tuple of int, default=(256, 128)
-        Layers of the encoder, mirrored in the decoder: widths, or channels of "conv".
+        Layers of the encoder, mirrored in the decoder: widths of "mlp", or channels of "conv".
     image_shape : (channels, height, width), pair of these or None, default=None
-        Shape of the images that rows hold, for "conv".
+        Shape of the images that rows hold, for all named networks but "mlp".
     prior_weight : float, default=1.0
         Weight of the penalty on the distribution of the codes.
+    sampler : {"auto", "prior", "gaussian-mixture"}, default="auto"
+        Distribution of codes that `sample` draws from: the standard normal distribution, or a
+        mixture of up to 20 normal distributions that is fitted to the codes of the training rows.
+        "auto": the mixture for "ae", whose codes have no prior, else "prior".
     gw_weight : float, default=1.0
         Weight of the Gromov-Wasserstein loss relative to the reconstruction error. 0 trains the
         autoencoders separately and matches their codes at the end.
@@ -153,7 +157,10 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         over the cost of matching halves of one domain; about 1 for a right matching, and `fit`
         warns above 1.3. "scale_x", "scale_y": RMS distance between codes over the RMS distance at
         the first matching; far from 1 if the latent space shrinks or drifts. "rank_x", "rank_y":
-        effective number of dimensions of the codes.
+        effective number of dimensions of the codes. With a penalty on the codes ("vae", "wae-mmd",
+        "wae-gan") also their distance to the prior, for mean codes of each domain: "mmd_x", the
+        unbiased squared maximum mean discrepancy, "mean_x", norm of the mean, "smallest_sd_x" and
+        "largest_sd_x", standard deviations along the principal axes; 0, 0, 1 and 1 for the prior.
     loss_curve_, gw_curve_ : list of float
         Loss of each update; Gromov-Wasserstein loss of each update after the warm-up.
     validation_curve_ : list of float
@@ -203,10 +210,11 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     edge_length: str = param(str, default="auto")
     n_landmarks: int = param(Interval(Integral, 2, None, closed="left"), default=1000)
     autoencoder: str = param(one_of(*KINDS), default="ae")
-    network: Any = param(one_of("mlp", "conv"), callable, tuple, list, default="mlp")
+    network: Any = param(one_of(*AUTOENCODER_NETWORKS), callable, tuple, list, default="mlp")
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(256, 128))
     image_shape: Any = param(tuple, list, None, default=None)
     prior_weight: float = param(NON_NEGATIVE, default=1.0)
+    sampler: str = param(one_of("auto", *SAMPLERS), default="auto")
     gw_weight: float = param(NON_NEGATIVE, default=1.0)
     epsilon: float = param(POSITIVE, default=5e-3)
     isometry_weight: float = param(NON_NEGATIVE, default=0.0)
@@ -260,6 +268,11 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         """
+        if self.autoencoder == "ae" and self.sampler == "prior":
+            raise ValueError(
+                'sampler="prior" needs codes that a penalty draws to the prior, and '
+                'autoencoder="ae" has no penalty: use sampler="gaussian-mixture".'
+            )
         names = row_names(X, y)
         metrics = of_domain(self.metric, 0, "metric"), of_domain(self.metric, 1, "metric")
         X, Y, second = read_domains(self, X, y, metrics=metrics, edge_length=self.edge_length)
@@ -483,8 +496,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def sample(self, n_samples: int = 1, *, domain: str = "x", random_state: Any = None) -> Array:
         """Draw new rows of a domain.
 
-        Codes are drawn from the standard normal distribution; with ``autoencoder="ae"``, whose
-        codes have no prior, from a Gaussian mixture fitted to the codes of the training rows.
+        Codes are drawn from the standard normal distribution, or from a Gaussian mixture that is
+        fitted to the codes of the training rows, by `sampler`.
 
         Parameters
         ----------
@@ -555,12 +568,15 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.matched_mass_, self.plan_ = rows.mass, Coupling(rows.plan)
         self.confidence_, self._matches = rows.confidence, rows.matches
         self.diagnostics_ = rows.diagnostics
+        if self.autoencoder != "ae":
+            for codes, domain in zip(rows.codes, ("x", "y"), strict=True):
+                found_codes = prior_diagnostics(codes)
+                self.diagnostics_ |= {f"{name}_{domain}": x for name, x in found_codes.items()}
 
     def _code_distribution(self, codes: Array, rng: np.random.RandomState) -> NormalMixture:
-        """The prior of codes (n, k); of codes without prior, a mixture that is fitted to them."""
-        if self.autoencoder == "ae":
-            return fit_normal_mixture(codes, MAX_MIXTURE, rng)
-        return NormalMixture.standard(codes.shape[1])
+        """The distribution of codes (n, k) that samples are drawn from."""
+        automatic = "gaussian-mixture" if self.autoencoder == "ae" else "prior"
+        return code_distribution(codes, automatic if self.sampler == "auto" else self.sampler, rng)
 
     def _check_state(self) -> None:
         check_kinds(self._domains, self._metrics, self._fitted.positions)

@@ -162,11 +162,11 @@ def set_up_domain(
 
 
 def check_reads_images(network: Any, metric: Metric) -> None:
-    """Raise a ValueError if "conv" would read coordinates that are no image."""
-    if isinstance(network, str) and network == "conv" and metric != "euclidean":
+    """Raise a ValueError if a network for images would read coordinates that are no image."""
+    if isinstance(network, str) and network != "mlp" and metric != "euclidean":
         raise ValueError(
-            f'network="conv" reads images. With metric={metric!r} the encoder reads coordinates '
-            'that distances give: use network="mlp" for this domain.'
+            f'network="{network}" reads images. With metric={metric!r} the encoder reads '
+            'coordinates that distances give: use network="mlp" for this domain.'
         )
 
 

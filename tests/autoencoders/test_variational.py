@@ -114,6 +114,56 @@ def test_the_score_is_the_same_in_chunks_of_another_size(quick, X):
     assert model.score(X) == pytest.approx(whole, abs=0.02)  # other draws of the codes
 
 
+def test_the_linear_estimate_is_the_likelihood_of_probabilistic_pca(fitted, X):
+    """Row by row, and above the bound."""
+    exact = PCA(2).fit(X).score_samples(X)
+    found = fitted.score_samples(X)
+    assert_allclose(found, exact, atol=0.4)
+    assert found.mean() == pytest.approx(exact.mean(), abs=0.03)
+    assert found.mean() > X.shape[1] * fitted.score(X) - 1e-3
+
+
+def test_more_draws_raise_the_estimate(quick, X):
+    model = quick(max_iter=50).fit(X)
+    found = [model.score_samples(X, n_draws=n).mean() for n in (1, 10, 300)]
+    assert found == sorted(found)
+    with pytest.raises(ValueError, match="n_draws"):
+        model.score_samples(X, n_draws=0)
+
+
+def test_a_row_has_the_same_estimate_in_chunks_of_any_size(quick, X):
+    model = quick().fit(X)
+    whole = model.score_samples(X[:50])
+    assert_allclose(model.score_samples(X[7:8]), whole[7:8], rtol=1e-12)
+    model.chunk_size = 30
+    assert_allclose(model.score_samples(X[:50]), whole, rtol=1e-12)
+    assert model.score_samples(X[:50] + 30).max() < whole.min()  # outliers
+
+
+def test_annealing_begins_without_the_divergence(quick, X):
+    params = {"beta": 50.0, "decoder_variance": 1.0, "batch_size": len(X)}
+    constant, annealed = (quick(**params, annealing=a).fit(X) for a in (0.0, 0.5))
+    assert annealed.loss_curve_[0] < constant.loss_curve_[0]
+    still = quick(**params, annealing=0.5, learning_rate_init=1e-12).fit(X)
+    rises = np.diff(still.loss_curve_)
+    assert_allclose(rises[:3], rises[0], rtol=0.2)  # three updates of six
+    assert rises[0] > 10 * abs(rises[3:]).max()
+
+
+def test_diagnostics_and_the_fitted_sampler(X):
+    free = VariationalAutoencoder(2, beta=0.0, **LINEAR, max_iter=300)
+    models = {s: clone(free).set_params(sampler=s).fit(X) for s in ("prior", "gaussian-mixture")}
+    assert models["prior"].diagnostics_ == models["gaussian-mixture"].diagnostics_
+    assert models["prior"].diagnostics_["mmd"] > 0.1
+    wide = PCA(2).fit(X).components_.T
+    errors = {
+        name: np.abs(np.cov((m.sample(4000, random_state=0) @ wide).T) - np.cov((X @ wide).T)).max()
+        for name, m in models.items()
+    }
+    assert errors["gaussian-mixture"] < 0.7
+    assert errors["prior"] > 3 * errors["gaussian-mixture"]
+
+
 def test_sample_weights(quick, X):
     model = quick().fit(X)
     weights = np.r_[np.ones(10), np.zeros(len(X) - 10)]
@@ -230,7 +280,7 @@ def test_rows_without_variance(quick):
         ({"beta": -1.0}, "'beta' parameter"),
         ({"decoder_variance": 0.0}, "'decoder_variance' parameter"),
         ({"decoder_variance": "learned"}, "'decoder_variance' parameter"),
-        ({"network": nn.Linear(5, 2)}, "network must be 'mlp' or 'conv', or a callable"),
+        ({"network": nn.Linear(5, 2)}, "network must be one of .*, or a callable"),
         ({"network": "conv"}, "image_shape"),
         ({"early_stopping": True, "validation_fraction": 0.999}, "Too few samples"),
     ],

@@ -88,6 +88,60 @@ def test_convolutions_need_the_shape_of_the_images(shape):
         spec(network="conv", image_shape=shape).build()
 
 
+def test_the_decoder_may_have_other_layers():
+    autoencoder = spec(decoder_layer_sizes=(3, 7, 8)).build()
+    assert widths(autoencoder.encoder) == [(5, 6), (4, 5), (2, 4)]
+    assert widths(autoencoder.decoder) == [(3, 2), (7, 3), (8, 7), (6, 8)]
+    images = image_spec((1, 8, 8), (3, 4), decoder_layer_sizes=(6, 5, 2)).build()
+    doubling = [m for m in images.decoder if isinstance(m, nn.ConvTranspose2d)]
+    assert [m.in_channels for m in doubling] == [6, 5, 2]
+    assert images(torch.zeros(2, 64)).shape == (2, 64)
+
+
+@pytest.mark.parametrize("network", ["wae", nn.Linear])
+def test_layers_of_the_decoder_of_a_given_network_are_refused(network):
+    with pytest.raises(ValueError, match="leave decoder_layer_sizes at None"):
+        AutoencoderSpec(64, 2, network, image_shape=(1, 8, 8), decoder_layer_sizes=(3,))
+    with pytest.raises(ValueError, match="decoder_layer_sizes must be positive integers"):
+        spec(decoder_layer_sizes=(0,)).build()
+
+
+@pytest.mark.parametrize(
+    ("shape", "encoder", "decoder"),
+    [
+        # 64 pixels: FC 64; FC 8x8x1024, then 512, 256 and 128 channels (slides, appendix F)
+        ((3, 64, 64), [128, 256, 512, 1024], [512, 256, 128]),
+        ((1, 28, 28), [128, 256, 512, 1024], [512, 256]),  # FC 7x7x1024
+    ],
+)
+def test_the_wasserstein_autoencoder_of_the_paper(shape, encoder, decoder):
+    k, size = (64, 8) if shape[1] == 64 else (8, 7)
+    found = AutoencoderSpec(math.prod(shape), k, "wae", image_shape=shape)
+    shapes = dict(found.weight_shapes())
+    convolutions = [s for n, s in shapes.items() if n.startswith("encoder") and len(s) == 4]
+    assert [s[0] for s in convolutions] == encoder
+    dense = [s for n, s in shapes.items() if n.startswith("encoder") and len(s) == 2]
+    assert [s[0] for s in dense] == [k]
+    assert shapes["decoder.0.weight"] == (size * size * 1024, k)
+    doubling = [s for n, s in shapes.items() if n.startswith("decoder") and s[2:] == (4, 4)]
+    assert [s[1] for s in doubling] == decoder
+
+
+@pytest.mark.parametrize("name", ["wae", "dcgan", "dcgan-no-norm", "infogan"])
+def test_networks_of_the_literature(name):
+    case = AutoencoderSpec(
+        64, 2, name, stochastic=True, image_shape=(1, 8, 8), output_activation="tanh"
+    )
+    autoencoder = case.build()
+    x = torch.randn(5, 64, generator=seeded())
+    mean, log_variance = autoencoder.posterior(x)
+    assert mean.shape == log_variance.shape == (5, 2)
+    assert autoencoder(x).shape == (5, 64)
+    assert autoencoder(100 * x).abs().max() <= 1
+    with pytest.raises(ValueError, match="image_shape"):
+        AutoencoderSpec(64, 2, name).build()
+
+
 def test_output_activations():
     x = 10 * torch.randn(50, 6, generator=seeded())
     for name, low, high in (("logistic", 0, 1), ("tanh", -1, 1)):

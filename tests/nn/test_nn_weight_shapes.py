@@ -14,6 +14,14 @@ SPECS = {
     "autoencoder": AutoencoderSpec(6, 2, "mlp", (5, 4)),
     "stochastic": AutoencoderSpec(6, 2, "mlp", (5,), stochastic=True),
     "images": AutoencoderSpec(3 * 9 * 12, 2, "conv", (4, 5, 6), image_shape=(3, 9, 12)),
+    "asymmetric": AutoencoderSpec(6, 2, "mlp", (5, 4), decoder_layer_sizes=(3, 7, 8)),
+    "asymmetric images": AutoencoderSpec(
+        3 * 9 * 12, 2, "conv", (4, 5, 6), image_shape=(3, 9, 12), decoder_layer_sizes=(7, 3)
+    ),
+    "wae": AutoencoderSpec(64, 2, "wae", image_shape=(1, 8, 8)),
+    "infogan, stochastic": AutoencoderSpec(
+        64, 2, "infogan", stochastic=True, image_shape=(1, 8, 8)
+    ),
     "activation": AutoencoderSpec(6, 2, output_activation="tanh"),
     **{name: GeneratorSpec(45, 3, name, (), 2, (1, 5, 9)) for name in IMAGE_NETWORKS},
     "residual": ResidualSpec(3, (4, 5)),

@@ -350,6 +350,25 @@ def test_a_random_state_object_moves_on(quick, X, Y):
     assert not np.allclose(one, two)
 
 
+@pytest.mark.parametrize("kind", ["ae", "vae", "wae-gan"])
+def test_the_distribution_that_samples_come_from(quick, X, Y, kind):
+    """Of codes without a prior a fitted one; "auto" keeps the prior of others."""
+    fitted = {s: quick(autoencoder=kind, sampler=s).fit(X, Y) for s in ("auto", "gaussian-mixture")}
+    samples = {s: m.sample(4, domain="y", random_state=0) for s, m in fitted.items()}
+    same = np.array_equal(samples["auto"], samples["gaussian-mixture"])
+    assert same == (kind == "ae")
+    found = fitted["auto"].diagnostics_
+    assert ("mmd_x" in found) == ("largest_sd_y" in found) == (kind != "ae")
+    if kind != "ae":
+        spread = np.linalg.svd(fitted["auto"].embedding_ - fitted["auto"].embedding_.mean(0))[1]
+        assert found["largest_sd_x"] == pytest.approx(spread[0] / np.sqrt(len(X)), rel=1e-4)
+
+
+def test_a_prior_that_the_codes_do_not_have_is_refused(quick, X, Y):
+    with pytest.raises(ValueError, match='sampler="prior" needs codes'):
+        quick(sampler="prior").fit(X, Y)
+
+
 def test_samples_are_seeded(quick, X, Y):
     model = quick().fit(X, Y)
     one, two, other = (model.sample(5, random_state=seed) for seed in (0, 0, 1))
@@ -391,7 +410,7 @@ def test_side_information_must_fit_the_domains(quick, X, Y, side_information, me
         ({"n_components": (2, 2, 2)}, "n_components must be one value or a pair"),
         ({"n_components": "two"}, "n_components"),
         ({"network": ("mlp",)}, "network must be one value or a pair"),
-        ({"network": ("mlp", "cnn")}, "network must be 'mlp' or 'conv', or a callable"),
+        ({"network": ("mlp", "cnn")}, "network must be one of .*, or a callable"),
         ({"network": torch.nn.Linear(3, 2)}, "a callable that makes a new module"),
         ({"image_shape": (8, 8)}, r"image_shape must be \(channels, height, width\)"),
         ({"network": "conv"}, r"need image_shape=\(channels, height, width\) of 3 values"),

@@ -1,0 +1,238 @@
+"""Parts of `WassersteinAutoencoder`: penalties on the distribution of the codes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from skgw.autoencoders.penalties import LatentAdversary, MeanDiscrepancy, Penalty
+from skgw.base.parameters import (
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_INTEGER,
+    Part,
+    one_of,
+    param,
+    with_parameters,
+)
+from skgw.base.trained import Optimizer
+from skgw.nn.divergences import KERNEL_SCALES, KERNELS
+from skgw.nn.networks import check_layer_sizes
+from skgw.storable import storable
+from skgw.training.optimizers import OPTIMIZERS
+
+PAPER_UNIT = 0.05  # factor of the sum of squared errors of a row in the code of Tolstikhin et al.
+
+
+class CodePenalty(Part):
+    """Base class of penalties on the difference between the distribution of codes and the prior."""
+
+    @abstractmethod
+    def build(self, latent_dim: int, seed: int) -> Penalty:
+        """The term of the loss; `seed` is the seed of the weights of an adversary."""
+
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """A penalty with default parameters, by name."""
+        if isinstance(value, str) and value in PENALTIES:
+            value = PENALTIES[value]()
+        if not isinstance(value, cls):
+            raise ValueError(f"{value!r} is no {cls.__name__}.")
+        return value
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """Validate a penalty, or the penalty that a name stands for."""
+        found = cls.expand(value)
+        if cls is CodePenalty and type(found) in PENALTIES.values():
+            return type(found).read(found)
+        return super().read(found)
+
+
+@storable
+@with_parameters
+class MMDPenalty(CodePenalty):
+    """Maximum mean discrepancy between the codes of a batch and draws of the prior.
+
+    The unbiased estimate of the squared discrepancy; it can be negative.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Weight of the discrepancy, relative to the squared error of a feature in units of the mean
+        variance of a feature. `wae_settings` converts the weight of the paper.
+    kernel : {"imq", "rbf"}, default="imq"
+        Inverse multiquadratics C / (C + d^2), or Gaussians exp(-d^2 / C), at distances d.
+    scales : tuple of float, default=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+        The kernel is the sum over the scales s of kernels with C = 2 s n_components. At s = 1, C is
+        the mean squared distance between two draws of the prior.
+
+    Examples
+    --------
+    >>> from skgw import WassersteinAutoencoder
+    >>> from skgw.autoencoders import MMDPenalty
+    >>> model = WassersteinAutoencoder(penalty=MMDPenalty(kernel="rbf"))
+    >>> model.set_params(penalty__weight=3.0).penalty
+    MMDPenalty(kernel='rbf', weight=3.0)
+    """
+
+    weight: float = param(NON_NEGATIVE, default=1.0, kw_only=False)
+    kernel: str = param(one_of(*KERNELS), default="imq")
+    scales: tuple[float, ...] = param("array-like", default=KERNEL_SCALES)
+
+    def build(self, latent_dim: int, seed: int) -> Penalty:
+        """The discrepancy.
+
+        Raises
+        ------
+        ValueError
+            If the scales are no positive numbers.
+        """
+        scales = np.ravel(np.asarray(self.scales, dtype=np.float64))
+        if not len(scales) or not (np.isfinite(scales) & (scales > 0)).all():
+            raise ValueError(f"scales must be positive numbers, got {self.scales!r}.")
+        return MeanDiscrepancy(latent_dim, self.weight, kernel=self.kernel, scales=scales.tolist())
+
+
+@storable
+@with_parameters
+class GANPenalty(CodePenalty):
+    """A critic of codes, which learns to tell draws of the prior from codes.
+
+    The encoder lowers the mean of -log D(z) at codes z, where D is the probability of the critic
+    that z is a draw of the prior.
+
+    Parameters
+    ----------
+    weight : float, default=0.1
+        Weight of a nat of the encoder's loss, relative to the squared error of a feature in units
+        of the mean variance of a feature. `wae_settings` converts the weight of the paper.
+    hidden_layer_sizes : tuple of int, default=(128, 128)
+        Hidden layers of the critic, with ReLU.
+    regularizer : {"r1", "spectral"} or None, default="r1"
+        "r1": half the mean squared gradient of the critic at draws of the prior is added to its
+        loss. "spectral": each weight matrix is divided by its largest singular value.
+    prior_trick : bool, default=False
+        Add the log density of the prior to the output of the network, which then represents minus
+        the log density of the codes.
+    learning_rate_factor : float, default=1.0
+        Learning rate of the critic over `learning_rate_init`.
+    n_steps : int, default=1
+        Updates of the critic for each update of the autoencoder, each with its own batch.
+    optimizer : {"adam", "adamw", "rmsprop", "sgd"}, callable or None, default=None
+        Optimiser of the critic; None: the optimiser of the autoencoder.
+
+    Examples
+    --------
+    >>> from skgw import WassersteinAutoencoder
+    >>> from skgw.autoencoders import GANPenalty
+    >>> model = WassersteinAutoencoder(penalty=GANPenalty(regularizer="spectral"))
+    >>> model.set_params(penalty__prior_trick=True).penalty
+    GANPenalty(prior_trick=True, regularizer='spectral')
+    """
+
+    weight: float = param(NON_NEGATIVE, default=0.1, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128))
+    regularizer: str | None = param(one_of("r1", "spectral"), None, default="r1")
+    prior_trick: bool = param("boolean", default=False)
+    learning_rate_factor: float = param(POSITIVE, default=1.0)
+    n_steps: int = param(POSITIVE_INTEGER, default=1)
+    optimizer: str | Callable[..., torch.optim.Optimizer] | None = param(
+        one_of(*OPTIMIZERS), callable, None, default=None
+    )
+
+    def build(self, latent_dim: int, seed: int) -> Penalty:
+        """The critic.
+
+        Raises
+        ------
+        ValueError
+            If a hidden layer has no positive number of units.
+        """
+        sizes = tuple(self.hidden_layer_sizes)
+        check_layer_sizes(sizes)
+        return LatentAdversary(
+            latent_dim,
+            self.weight,
+            hidden_layer_sizes=sizes,
+            regularizer=self.regularizer,
+            prior_trick=self.prior_trick,
+            learning_rate_factor=self.learning_rate_factor,
+            n_steps=self.n_steps,
+            optimizer=self.optimizer,
+            seed=seed,
+        )
+
+
+PENALTIES: dict[str, type[CodePenalty]] = {"mmd": MMDPenalty, "gan": GANPenalty}
+
+
+def wae_settings(X: Any, penalty: str = "mmd", *, coefficient: float = 10.0) -> dict[str, Any]:
+    """Parameters with which `WassersteinAutoencoder` is the published algorithm.
+
+    The critic has four hidden layers of 512 units and neither a gradient penalty nor spectral
+    normalisation. Its learning rate is half the rate of the autoencoder, 0.001. The rates are
+    constant, gradients are not clipped, and Adam has the decay rates 0.5 and 0.999.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features)
+        Training rows in the unit of the paper, for which `coefficient` is meant: pixels from 0 to 1
+        for MNIST and from -1 to 1 for CelebA.
+    penalty : {"mmd", "gan"}, default="mmd"
+        Algorithm 2 or Algorithm 1.
+    coefficient : float, default=10.0
+        The lambda of the paper: 10 for MNIST, 100 for CelebA. The published code weighs it against
+        0.05 times the sum of squared errors of a row. The weight of `MMDPenalty` and `GANPenalty`
+        is relative to the mean squared error of a feature in units of the mean variance; it is
+        lambda over 0.05 times the sum of the variances of all features.
+
+    Returns
+    -------
+    dict
+        Parameters by name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown penalty, or if all rows are equal.
+
+    References
+    ----------
+    :cite:t:`tolstikhin2018`, Algorithms 1 and 2, and their implementation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skgw import WassersteinAutoencoder
+    >>> from skgw.autoencoders import wae_settings
+    >>> X = load_digits().data / 16
+    >>> settings = wae_settings(X, "gan", coefficient=1.0)
+    >>> model = WassersteinAutoencoder(8, **settings, max_iter=20, random_state=0).fit(X)
+    >>> model.penalty.hidden_layer_sizes, model.optimizer.schedule
+    ((512, 512, 512, 512), 'constant')
+    >>> round(model.penalty.weight, 2)
+    4.25
+    """
+    if penalty not in PENALTIES:
+        raise ValueError(f"penalty must be one of {(*PENALTIES,)}, got {penalty!r}.")
+    variance = float(np.var(np.asarray(X, dtype=np.float64), axis=0).sum())
+    if not variance > 0:
+        raise ValueError("All rows are equal: the weight of the penalty has no unit.")
+    weight = coefficient / (PAPER_UNIT * variance)
+    adversary = GANPenalty(
+        weight,
+        hidden_layer_sizes=(512, 512, 512, 512),
+        regularizer=None,
+        learning_rate_factor=0.5,
+    )
+    return {
+        "penalty": MMDPenalty(weight) if penalty == "mmd" else adversary,
+        "optimizer": Optimizer("adam", schedule="constant", betas=(0.5, 0.999), clip_norm=None),
+        "learning_rate_init": 1e-3,
+        "batch_size": 100,
+    }
