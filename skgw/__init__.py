@@ -6,6 +6,7 @@ from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.base.trained import Optimizer
 from skgw.embedding import GWGenerativeEmbedding
+from skgw.generative import SemiDiscreteOT
 from skgw.matching import GWMatcher
 from skgw.translation import GWCoTrainedAutoencoders
 
@@ -17,6 +18,7 @@ __all__ = [
     "GWGenerativeEmbedding",
     "GWMatcher",
     "Optimizer",
+    "SemiDiscreteOT",
     "VariationalAutoencoder",
     "WassersteinAutoencoder",
     "__version__",

@@ -27,7 +27,7 @@ _filters = threading.RLock()  # for changes of the filters of `warnings`
 
 
 class GWConvergenceWarning(ConvergenceWarning):
-    """A Gromov-Wasserstein solver stopped before it converged.
+    """A solver stopped before it converged.
 
     The message names the budget that ran out. The category is a subclass of
     `sklearn.exceptions.ConvergenceWarning`, so that filters of scikit-learn apply.

@@ -6,6 +6,7 @@ from skgw import (
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
     GWMatcher,
+    SemiDiscreteOT,
     VariationalAutoencoder,
     WassersteinAutoencoder,
 )
@@ -22,6 +23,7 @@ ESTIMATORS = {
     "matcher": GWMatcher(metric="euclidean", n_init=2),
     "matcher, geodesic": GWMatcher(metric="geodesic", n_init=2),
     "matcher, precomputed": GWMatcher(metric="precomputed", n_init=2),
+    "semi-discrete": SemiDiscreteOT(max_iter=5, tol=100.0),
     "variational": VariationalAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
     "wasserstein": WassersteinAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
     "wasserstein, critic": WassersteinAutoencoder(

@@ -17,6 +17,7 @@ WITHOUT_ARRAYS = {
     "get_feature_names_out",
     "save",
     "sample_latent",
+    "sample_source",
     "set_output",
 }  # neither in nor out
 
@@ -31,6 +32,8 @@ def calls(estimator, X, Y):
     pair = (X, Y) if two else (X,)
     weight = np.linspace(0.5, 2, len(X))
     found = {"fit": [(pair, {})], "fit_transform": [(pair, {})], "transform": [((X,), {})]}
+    for name in ("predict", "transport", "potential", "singularity"):
+        found[name] = [((X,), {})]
     found["score"] = [(pair, {}) if two else (pair, {"sample_weight": weight})]
     found["translate"] = [((X,), {}), ((Y,), {"domain": "y"})]
     found["match"] = [((X,), {}), ((X, Y), {})]

@@ -1,0 +1,20 @@
+"""Semi-discrete optimal transport: from a continuous source to weighted atoms, squared cost."""
+
+from skgw.solvers.semidiscrete.cells import CellLookup, marginal_error
+from skgw.solvers.semidiscrete.settings import METHODS, STARTS, SemiDiscreteOptions
+from skgw.solvers.semidiscrete.solve import SemiDiscreteResult, solve_semidiscrete
+from skgw.solvers.semidiscrete.sources import NormalSource, SampledSource, Source, UniformSource
+
+__all__ = [
+    "METHODS",
+    "STARTS",
+    "CellLookup",
+    "NormalSource",
+    "SampledSource",
+    "SemiDiscreteOptions",
+    "SemiDiscreteResult",
+    "Source",
+    "UniformSource",
+    "marginal_error",
+    "solve_semidiscrete",
+]
