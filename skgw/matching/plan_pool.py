@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ import torch
 from skgw.base.progress import SILENT, Progress
 from skgw.exceptions import GWConvergenceWarning, without_warnings
 from skgw.matching.matching_probability import Judgement
-from skgw.matching.neighbors import neighbor_graph, preserved_neighbors
+from skgw.matching.neighbors import Graphs, neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains, root_mean_square
 from skgw.solvers import GromovResult, solve_gromov
@@ -187,7 +188,8 @@ def _gaps(
             yield float(explained[best] - explained[0]) + worse / judge.product
 
 
-class PoolDistances(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PoolDistances:
     """A pair of distance matrices, of mean square one, with the cost of the side information."""
 
     Dx: Array
@@ -245,11 +247,16 @@ class PoolDistances(NamedTuple):
 
     def preserved(self, plan: Array) -> float:
         """Share of nearest neighbours that a plan preserves."""
+        return preserved_neighbors(self._graphs, torch.from_numpy(plan))
+
+    @cached_property
+    def _graphs(self) -> Graphs:
+        """The nearest neighbours in both domains."""
         x, y = (
             neighbor_graph(torch.from_numpy(D), self.settings.n_neighbors(len(D)))
             for D in (self.Dx, self.Dy)
         )
-        return preserved_neighbors((x, y), torch.from_numpy(plan))
+        return x, y
 
     def explained(self, plan: Array) -> float:
         """Share of the product coupling's objective that a plan of mass one removes."""
