@@ -54,7 +54,7 @@ class PoolSettings:
     min_reg : float
         Lower bound of the regularisation, relative to the mean squared distance.
     tol, max_iter : float and int
-        Tolerance and outer steps of a solve.
+        Tolerance and outer steps of a solve, after the steps of its annealing.
     min_misfit : float
         Misfit below which the unit of the margin does not fall.
     """
@@ -64,8 +64,8 @@ class PoolSettings:
     neighbors: tuple[int, float] = (5, 1 / 60)
     reg: float = 0.015
     min_reg: float = 3e-4
-    tol: float = 1e-3
-    max_iter: int = 60
+    tol: float = 0.03
+    max_iter: int = 8
     min_misfit: float = 1e-3
 
     def other_weight(self, gap: float) -> float:
