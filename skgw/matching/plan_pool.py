@@ -54,7 +54,7 @@ class PoolSettings:
     min_reg : float
         Lower bound of the regularisation, relative to the mean squared distance.
     tol, max_iter : float and int
-        Tolerance and outer steps of a solve, after the steps of its annealing.
+        Tolerance and outer steps of a solve, those of its annealing among them.
     min_misfit : float
         Misfit below which the unit of the margin does not fall.
     """
