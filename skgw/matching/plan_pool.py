@@ -64,8 +64,8 @@ class PoolSettings:
     neighbors: tuple[int, float] = (5, 1 / 60)
     reg: float = 0.015
     min_reg: float = 3e-4
-    tol: float = 0.03
-    max_iter: int = 8
+    tol: float = 0.01
+    max_iter: int = 20
     min_misfit: float = 1e-3
 
     def other_weight(self, gap: float) -> float:
