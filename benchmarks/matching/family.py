@@ -32,7 +32,7 @@ from benchmarks.common import Cell, Figures, Rows, parser, print_figures, run, s
 from benchmarks.matching.centres import CentreMatcher
 from benchmarks.matching.problems import DISJOINT, MIN_ROWS, SAME, Array, Split, named, split
 from benchmarks.matching.scot import Tuned, self_tuned
-from benchmarks.tables import Table
+from benchmarks.tables import Table, short
 from benchmarks.translation.matching import baseline
 from skgw import GWMatcher
 from skgw.exceptions import AmbiguousMatchingWarning
@@ -255,11 +255,35 @@ def _verdict(found: list[Figures]) -> list[str]:
     ]
 
 
+def cells_by_problem(rows: Rows) -> list[list[str]]:
+    """FOSCTTM, labels and probability of `GWMatcher()` on each problem of single cells."""
+    figures = ("foscttm", 3), ("labels", 2), ("probability", 2)
+    found: dict[str, dict[str, list[Figures]]] = {}
+    for cell, record in rows:
+        if cell["family"].startswith("cell_") and cell["method"] == AUTOMATIC:
+            found.setdefault(cell["problem"], {}).setdefault(cell["protocol"], []).append(record)
+    return [
+        [problem, *(
+            short(*figure)(protocols[protocol]) if figure[0] in protocols[protocol][0] else "–"
+            for protocol in (SAME, DISJOINT)
+            for figure in figures
+        )]
+        for problem, protocols in found.items()
+    ]  # fmt: skip
+
+
 def _of_families(names: Sequence[str]) -> Table:
     return Table(["protocol", "family", *names], functools.partial(by_family, names=names))
 
 
 TABLES = {
+    "cells": Table(
+        [
+            "problem", "FOSCTTM", "labels", "probability",
+            "FOSCTTM, disjoint", "labels, disjoint", "probability, disjoint",
+        ],
+        cells_by_problem,
+    ),
     "families": _of_families([AUTOMATIC, *FIXED, *EUCLIDEAN]),
     "baselines": _of_families([AUTOMATIC, *BASELINES]),
     "verdicts": Table(

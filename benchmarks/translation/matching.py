@@ -7,9 +7,6 @@ most 1000 for the baselines. These get Euclidean distances, or those given. "col
 every row with the same one, "random" is a random permutation. FOSCTTM is of translated points (for
 distances: of rows of distances), the mean of both directions, as is label transfer by 5 neighbours.
 "a pair of each class" tells the fit one pair of rows of each label that both domains have.
-"AUROC" says how well `confidence_` tells rows with the true match, or with a match of the right
-label, from the others; "surer" and "other" are the shares of right rows in the surer half of all
-and in the other one.
 """
 
 from __future__ import annotations
@@ -18,18 +15,15 @@ import functools
 import sys
 import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import pairwise_distances, roc_auc_score
+from sklearn.metrics import pairwise_distances
 
 from benchmarks.common import (
     Cell,
-    Column,
     Figures,
-    mean,
     parser,
     print_figures,
     run,
@@ -54,13 +48,7 @@ COLUMNS = {
     "FOSCTTM": ("foscttm", 3),
     "match@1": ("match", 3),
     "label transfer": ("labels", 3),
-    "AUROC match": ("auroc_match", 2),
-    "surer": ("surer_match", 2),
-    "other": ("other_match", 2),
-    "AUROC label": ("auroc_label", 2),
-    "surer ": ("surer_label", 2),
-    "other ": ("other_label", 2),
-    "margin": ("margin", 3),
+    "probability": ("probability", 2),
 }
 
 
@@ -69,28 +57,6 @@ def title(cell: Cell) -> str:
     return "58 proteins" if cell["set"].startswith("protein") else cell["set"]
 
 
-def title_of_fit(cell: Cell) -> str:
-    """The set, and what the fit was told besides."""
-    return title(cell) + FITS[cell["method"]]
-
-
-def halves(name: str) -> Column:
-    """Mean shares of right rows in the surer half and in the other one."""
-
-    def text(records: Sequence[Figures]) -> str:
-        known = [record for record in records if f"surer_{name}" in record]
-        shares = [f"{mean(known, f'{half}_{name}'):.2f}" for half in HALVES if known]
-        return " / ".join(shares or ["–", "–"])
-
-    return text
-
-
-HALVES = "surer", "other"
-FITS = {  # whose confidence the table of `docs/results` has, and what is added to their sets
-    "GWMatcher()": "",
-    "GWMatcher()" + KNOWN: KNOWN,
-    "GWMatcher(unbalanced=0.05)" + KNOWN: ", unbalanced" + KNOWN,
-}
 TABLES = {
     "matching": summary(
         {"set": title, "part": "share", "method": "method"},
@@ -108,19 +74,6 @@ TABLES = {
         {"label transfer": short("labels", 3)},
         seeds="runs",
         where=lambda cell: cell["set"] == "PBMC" and cell["method"].startswith("GWMatcher"),
-    ),
-    "confidence": summary(
-        {"set": title_of_fit, "part": "share"},
-        {
-            "AUROC, match": short("auroc_match", 2),
-            "match right: surer / other half": halves("match"),
-            "AUROC, label": short("auroc_label", 2),
-            "label right: surer / other half": halves("label"),
-            "margin": lambda records: f"{mean(records, 'margin'):.2f}",
-        },
-        seeds=None,
-        over=("seed", "set"),
-        where=lambda cell: cell["method"] in FITS,
     ),
 }
 
@@ -143,9 +96,6 @@ def ours(task: Task, matcher: GWMatcher, pairs: tuple[Array, Array] | None) -> F
     matcher.fit(task.X, task.Y, pairs=pairs)
     seconds = time.perf_counter() - start
     figures = quality(task, matcher.plan_.toarray())
-    for name, right in correct(task, matcher.match()).items():
-        if 0 < right.mean() < 1:
-            figures |= trust(right, matcher.confidence_, name)
     return {
         "seconds": seconds, "margin": matcher.margin_, "epsilon": matcher.epsilon_,
         "probability": matcher.matching_probability_, "value": matcher.gw_value_, **figures,
@@ -160,27 +110,6 @@ def known_pairs(task: Task, seed: int) -> tuple[Array, Array]:
     shared = np.intersect1d(*task.labels)
     rows = [[rng.choice(np.flatnonzero(y == label)) for label in shared] for y in task.labels]
     return np.array(rows[0]), np.array(rows[1])
-
-
-def correct(task: Task, partner: Array) -> dict[str, Array]:
-    """Which rows of X got their true match, and which a match with the right label."""
-    right = {}
-    if task.partners is not None:
-        right["match"] = partner == task.partners
-    if task.labels is not None:
-        right["label"] = task.labels[1][partner] == task.labels[0]
-    return right
-
-
-def trust(right: Array, confidence: Array, name: str) -> Figures:
-    """How well the confidence tells right rows from wrong ones."""
-    order = np.argsort(-confidence)
-    half = len(order) // 2
-    return {
-        f"auroc_{name}": float(roc_auc_score(right, confidence)),
-        f"surer_{name}": float(right[order[:half]].mean()),
-        f"other_{name}": float(right[order[half:]].mean()),
-    }
 
 
 def quality(task: Task, plan: Array) -> Figures:
