@@ -185,13 +185,13 @@ class DomainPoints(NamedTuple):
     def rotation(self, plan: Tensor) -> Tensor:
         """The rotation (k, l) that fits a plan (n, m) of mass one and the anchor pairs best.
 
-        k anchor pairs have the weight k / (k + number of axes).
+        Each anchor pair counts as one more row: k pairs have the weight k / (k + number of rows).
         """
         Z, W = self.points
         cross = Z.T @ plan @ W
         n_pairs = self.of_pairs[0].shape[1]
         if n_pairs:
-            weight = n_pairs / (n_pairs + min(Z.shape[1], W.shape[1]))
+            weight = n_pairs / (n_pairs + min(len(Z), len(W)))
             A, B = (each / each.sum(0) for each in self.of_pairs)  # of sum one for each pair
             cross = (1 - weight) * cross + weight * (A.T @ Z).T @ (B.T @ W) / n_pairs
         return best_rotation(cross)
