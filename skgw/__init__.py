@@ -1,7 +1,7 @@
 """Gromov-Wasserstein learning across incomparable spaces, with a scikit-learn interface."""
 
 from skgw._version import __version__
-from skgw.autoencoders import VariationalAutoencoder, WassersteinAutoencoder
+from skgw.autoencoders import GWAutoencoder, VariationalAutoencoder, WassersteinAutoencoder
 from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.base.trained import Optimizer
@@ -14,6 +14,7 @@ __all__ = [
     "Coupling",
     "DomainKFold",
     "Domains",
+    "GWAutoencoder",
     "GWCoTrainedAutoencoders",
     "GWGenerativeEmbedding",
     "GWMatcher",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skgw import (
+    GWAutoencoder,
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
     GWMatcher,
@@ -28,6 +29,15 @@ ESTIMATORS = {
     "wasserstein": WassersteinAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
     "wasserstein, critic": WassersteinAutoencoder(
         penalty="gan", encoder="random", hidden_layer_sizes=(8,), max_iter=4
+    ),
+    "gromov-wasserstein": GWAutoencoder(hidden_layer_sizes=(8,), max_iter=4),
+    "gromov-wasserstein, critic": GWAutoencoder(
+        prior="gaussian-mixture",
+        gw_term="generative",
+        joint="critic",
+        gap_weight=1.0,
+        hidden_layer_sizes=(8,),
+        max_iter=4,
     ),
     "co-trained": GWCoTrainedAutoencoders(1, **QUICK_TRANSLATION),
     "co-trained, geodesic": GWCoTrainedAutoencoders(1, metric="geodesic", **QUICK_TRANSLATION),

@@ -32,9 +32,10 @@ def calls(estimator, X, Y):
     pair = (X, Y) if two else (X,)
     weight = np.linspace(0.5, 2, len(X))
     found = {"fit": [(pair, {})], "fit_transform": [(pair, {})], "transform": [((X,), {})]}
-    for name in ("predict", "transport", "potential", "singularity"):
-        found[name] = [((X,), {})]
-    found["score"] = [(pair, {}) if two else (pair, {"sample_weight": weight})]
+    of_rows = "predict", "predict_proba", "score_samples", "transport", "potential", "singularity"
+    found |= {name: [((X,), {})] for name in of_rows}
+    is_weighted = "sample_weight" in inspect.signature(estimator.score).parameters
+    found["score"] = [(pair, {"sample_weight": weight} if is_weighted else {})]
     found["translate"] = [((X,), {}), ((Y,), {"domain": "y"})]
     found["match"] = [((X,), {}), ((X, Y), {})]
     found["transfer_labels"] = [

@@ -14,7 +14,7 @@ from skgw.nn.coded_domain import Scaler
 pytestmark = pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 NAMES = (
     "features", "geodesic", "precomputed", "matcher", "variational", "wasserstein",
-    "wasserstein, critic", "co-trained", "co-trained, geodesic",
+    "wasserstein, critic", "gromov-wasserstein", "co-trained", "co-trained, geodesic",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import pairwise_distances
 
 from skgw import (
+    GWAutoencoder,
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
     GWMatcher,
@@ -94,6 +95,7 @@ def models() -> dict[str, Model]:
         ),
         "variational": Model(VariationalAutoencoder(2, **NETWORKS), X),
         "wasserstein": Model(WassersteinAutoencoder(2, **NETWORKS), X),
+        "gromov-wasserstein": Model(GWAutoencoder(2, prior="gaussian-mixture", **NETWORKS), X),
         "wasserstein, images": Model(WassersteinAutoencoder(2, **CODED_IMAGES), wide),
     }
     with warnings.catch_warnings():
@@ -121,7 +123,7 @@ def calls(model: Model) -> list[Callable[[], Any]]:
     """A call of each method, and of each form of it."""
     e, X, Y = model
     common = [lambda: repr(e), lambda: clone(e)]
-    if isinstance(e, VariationalAutoencoder | WassersteinAutoencoder):
+    if isinstance(e, GWAutoencoder | VariationalAutoencoder | WassersteinAutoencoder):
         own = [*common, *_codes(e, e.transform(X), {}), lambda: e.score(X)]
         scored = hasattr(e, "score_samples")
         return [*own, *([lambda: e.score_samples(X)] if scored else [])]

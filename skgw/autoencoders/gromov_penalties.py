@@ -164,7 +164,10 @@ class MongeGap(Penalty):
     def forward(self, batch: CodedBatch, generator: torch.Generator) -> Tensor:
         """Mean squared difference of relative distances minus GW_eps, with equal entropy terms."""
         codes, _, rows = self.process.generate(batch, generator)
-        D, E = relative(pairwise_distances(codes)), relative(pairwise_distances(self.features(rows)))
+        D, E = (
+            relative(pairwise_distances(codes)),
+            relative(pairwise_distances(self.features(rows))),
+        )
         entropy = math.log(len(D))  # of the coupling of each draw with its own row
         by_decoder = (D - E).square().mean() - self.epsilon * entropy
         return (by_decoder - gromov_value(D, E, self.epsilon)).clamp_min(0)
@@ -197,15 +200,11 @@ class JointDiscrepancy(Penalty):
     def forward(self, batch: CodedBatch, generator: torch.Generator) -> Tensor:
         """Unbiased estimate, which can be negative; at most 4."""
         codes, weights, rows = self.process.generate(batch, generator)
-        z = [_squares(batch.codes, codes, 2 * codes.shape[1])]
-        x = [_squares(batch.rows, rows, 2 * rows.shape[1])]
-        pairs = [
-            tuple((a + b) / 2 for a, b in zip(one, other, strict=True))
-            for one, other in zip(z, x, strict=True)
-        ]
-        return sum(
-            (_discrepancy(*each, weights, self.scales) for each in (*z, *pairs)),
-            start=codes.new_zeros(()),
+        of_codes = _squares(batch.codes, codes, 2 * codes.shape[1])
+        of_rows = _squares(batch.rows, rows, 2 * rows.shape[1])
+        of_pairs = _Squares(*((a + b) / 2 for a, b in zip(of_codes, of_rows, strict=True)))
+        return _discrepancy(of_codes, weights, self.scales) + _discrepancy(
+            of_pairs, weights, self.scales
         )
 
 
@@ -351,23 +350,27 @@ def relative(D: Tensor) -> Tensor:
     return D / root_mean_square(D)
 
 
-def _squares(x: Tensor, y: Tensor, unit: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared distances over a unit: within x, within y, and between."""
-    return tuple(
-        pairwise_distances(a, b).square() / unit for a, b in ((x, x), (y, y), (x, y))
-    )  # type: ignore[return-value]
+class _Squares(NamedTuple):
+    """Squared distances over a unit: in a batch (n, n), in draws (m, m), and between (n, m)."""
+
+    xx: Tensor
+    yy: Tensor
+    xy: Tensor
 
 
-def _discrepancy(
-    xx: Tensor, yy: Tensor, xy: Tensor, weights: Tensor | None, scales: tuple[float, ...]
-) -> Tensor:
-    """Unbiased MMD of squared distances (n, n) in a batch, (m, m) of draws, and (n, m)."""
-    n, m = xy.shape
-    w = yy.new_ones(m) if weights is None else weights
-    ones = yy.new_ones(n)
-    within_x = _kernel(xx, scales, ones, ones, diagonal=False) / (n * (n - 1))
-    within_y = _kernel(yy, scales, w, w, diagonal=False) / (m * (m - 1))
-    return within_x + within_y - 2 * _kernel(xy, scales, ones, w) / (n * m)
+def _squares(x: Tensor, y: Tensor, unit: float) -> _Squares:
+    pairs = (x, x), (y, y), (x, y)
+    return _Squares(*(pairwise_distances(a, b).square() / unit for a, b in pairs))
+
+
+def _discrepancy(squares: _Squares, weights: Tensor | None, scales: tuple[float, ...]) -> Tensor:
+    """Unbiased maximum mean discrepancy between a batch and draws with weights (m,)."""
+    n, m = squares.xy.shape
+    w = squares.yy.new_ones(m) if weights is None else weights
+    ones = squares.xx.new_ones(n)
+    within_x = _kernel(squares.xx, scales, ones, ones, diagonal=False) / (n * (n - 1))
+    within_y = _kernel(squares.yy, scales, w, w, diagonal=False) / (m * (m - 1))
+    return within_x + within_y - 2 * _kernel(squares.xy, scales, ones, w) / (n * m)
 
 
 def _kernel(

@@ -1,10 +1,10 @@
-"""Parts of `WassersteinAutoencoder`: penalties on the distribution of the codes."""
+"""Parts of autoencoders: penalties on the distribution of the codes, and trainable priors."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from skgw.base.parameters import (
 from skgw.base.trained import Optimizer
 from skgw.nn.divergences import KERNEL_SCALES, KERNELS
 from skgw.nn.networks import check_layer_sizes
+from skgw.nn.trainable_priors import PRIORS, PriorSpec
 from skgw.storable import storable
 from skgw.training.optimizers import OPTIMIZERS
 
@@ -236,3 +237,42 @@ def wae_settings(X: Any, penalty: str = "mmd", *, coefficient: float = 10.0) -> 
         "learning_rate_init": 1e-3,
         "batch_size": 100,
     }
+
+
+@storable
+@with_parameters
+class CodePrior(Part):
+    """Prior of the codes of a `GWAutoencoder`.
+
+    Parameters
+    ----------
+    family : {"neural", "factorized", "gaussian-mixture", "normal", "uniform"}, default="neural"
+        Distribution of the codes; all have mean zero and variance one in each coordinate.
+    n_units : int or None, default=None
+        Width of the three hidden layers of a neural prior, by default four times the number of
+        coordinates, and, for each coordinate, of a factorised prior, by default 8.
+    n_components : int, default=10
+        Number of components of a mixture.
+
+    Examples
+    --------
+    >>> from skgw import GWAutoencoder
+    >>> from skgw.autoencoders import CodePrior
+    >>> model = GWAutoencoder(prior=CodePrior("gaussian-mixture", n_components=3))
+    >>> model.set_params(prior__n_components=5).prior
+    CodePrior(family='gaussian-mixture', n_components=5)
+    """
+
+    short_form: ClassVar[str] = "family"
+
+    family: str = param(one_of(*PRIORS), default="neural", kw_only=False)
+    n_units: int | None = param(POSITIVE_INTEGER, None, default=None)
+    n_components: int = param(POSITIVE_INTEGER, default=10)
+
+    def spec(self, latent_dim: int) -> PriorSpec:
+        """Specification of the prior of codes with `latent_dim` coordinates."""
+        width = {"neural": 4 * latent_dim, "factorized": 8}.get(self.family, 1)
+        size = width if self.n_units is None else self.n_units
+        if self.family == "gaussian-mixture":
+            size = self.n_components
+        return PriorSpec(self.family, latent_dim, int(size))

@@ -62,7 +62,7 @@ def fit_normal_mixture(
     while n_components <= limit and len(held_out):
         fitted = _expectation_maximisation(train, n_components, ridge, rng)
         for share in SHRINKAGES:
-            likelihood = float(_log_density(held_out, _shrunk(*fitted, share)).mean())
+            likelihood = float(log_density(held_out, _shrunk(*fitted, share)).mean())
             candidates.append((likelihood, share, fitted))
         n_components *= 2
     if not candidates:
@@ -115,12 +115,17 @@ def _shrunk(weights: Array, means: Array, covariances: Array, share: float) -> N
     return NormalMixture(weights / weights.sum(), means, np.linalg.cholesky(shrunk))
 
 
-def _log_density(points: Array, mixture: NormalMixture) -> Array:
-    """Log density (n,) of points."""
+def log_joint_density(points: Array, mixture: NormalMixture) -> Array:
+    """Log density (n, c) of points and the components that they are from."""
     k = points.shape[1]
     terms = []
     for weight, mean, factor in zip(*mixture, strict=True):
         white = np.linalg.solve(factor, (points - mean).T)  # (k, n)
         log_volume = np.log(np.diag(factor)).sum() + 0.5 * k * np.log(2 * np.pi)
         terms.append(np.log(weight) - log_volume - 0.5 * np.square(white).sum(axis=0))
-    return np.asarray(logsumexp(terms, axis=0))
+    return np.stack(terms, axis=1)
+
+
+def log_density(points: Array, mixture: NormalMixture) -> Array:
+    """Log density (n,) of points."""
+    return np.asarray(logsumexp(log_joint_density(points, mixture), axis=1))

@@ -1,0 +1,155 @@
+"""GWAutoencoder: samples, clusters, outliers, scores; every option trains what it names."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import make_blobs
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+
+from skgw import GWAutoencoder
+from skgw.autoencoders import CodePrior
+from skgw.metrics import permuted_accuracy
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Three clusters of unequal shares on a plane in five dimensions, and their labels."""
+    Z, y = make_blobs([160, 100, 60], centers=[[0, 0], [8, 0], [3, 7]], random_state=0)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 2)))[0]
+    return Z @ basis.T + 0.1 * np.random.default_rng(1).standard_normal((len(Z), 5)), y
+
+
+@pytest.fixture
+def quick():
+    return lambda **params: GWAutoencoder(
+        **{
+            "n_components": 2, "hidden_layer_sizes": (32,), "max_iter": 20, "random_state": 0,
+            **params,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mixture(blobs):
+    model = GWAutoencoder(
+        2, prior=CodePrior("gaussian-mixture", n_components=3), hidden_layer_sizes=(64, 32),
+        max_iter=600, random_state=0,
+    )  # fmt: skip
+    return model.fit(blobs[0])
+
+
+def test_codes_follow_the_fitted_prior_and_rows_are_reconstructed(mixture, blobs):
+    X, _ = blobs
+    assert mixture.diagnostics_["prior_mmd"] < 0.1
+    decoded = mixture.inverse_transform(mixture.transform(X))
+    assert np.mean((decoded - X) ** 2) < 0.1 * X.var(0).mean()
+    assert_allclose(
+        mixture.decoder_variance_, np.mean((decoded - X) ** 2), rtol=1, atol=0.05 * X.var(0).mean()
+    )
+
+
+def test_samples_have_the_moments_of_the_data(mixture, blobs):
+    X, _ = blobs
+    samples = mixture.sample(2000, random_state=0)
+    assert_allclose(samples.mean(0), X.mean(0), atol=0.2 * X.std())
+    assert_allclose(np.trace(np.cov(samples.T)), np.trace(np.cov(X.T)), rtol=0.3)
+    assert_array_equal(samples[:5], mixture.sample(2000, random_state=0)[:5])
+
+
+def test_components_of_the_prior_find_clusters(mixture, blobs):
+    X, y = blobs
+    probabilities = mixture.predict_proba(X)
+    assert probabilities.shape == (320, 3)
+    assert_allclose(probabilities.sum(1), 1)
+    assert_array_equal(probabilities.argmax(1), mixture.predict(X))
+    assert permuted_accuracy(mixture.predict(X), y) > 0.8
+
+
+def test_far_rows_have_a_low_density(mixture, blobs):
+    X, _ = blobs
+    far = X.mean(0) + 4 * X.std() * np.random.default_rng(2).standard_normal((100, 5))
+    scores = mixture.score_samples(np.vstack([X, far]))
+    assert roc_auc_score(np.arange(420) < 320, scores) > 0.9
+
+
+def test_other_priors_have_no_components(quick, blobs):
+    model = quick().fit(blobs[0])
+    assert not hasattr(model, "predict")
+    with pytest.raises(AttributeError) as caught:
+        model.predict_proba(blobs[0])
+    assert "gaussian-mixture" in str(caught.value.__cause__)
+
+
+OPTIONS = [
+    {"prior": "factorized"}, {"prior": "normal"}, {"prior": "uniform"},
+    {"gw_term": "generative"}, {"joint": "critic", "n_critic_updates": 2}, {"gap_weight": 1.0},
+    {"entropy_weight": 0}, {"entropy_weight": 0.03}, {"features": torch.tanh},
+    {"sampler": "gaussian-mixture"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("params", OPTIONS, ids=str)
+def test_every_option_fits_and_samples_and_changes_the_model(quick, blobs, params):
+    X, _ = blobs
+    model, plain = quick(**params).fit(X), quick().fit(X)
+    assert np.isfinite(model.sample(7, random_state=0)).all()
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.score(X))
+    assert not np.array_equal(model.sample(7, random_state=0), plain.sample(7, random_state=0))
+
+
+def test_a_deterministic_encoder_has_no_variances(quick, blobs):
+    model = quick(entropy_weight=0).fit(blobs[0])
+    assert not model._domain.autoencoder.spec.stochastic
+
+
+@pytest.mark.parametrize("family", ["neural", "factorized", "gaussian-mixture"])
+def test_the_prior_is_trained(quick, blobs, family):
+    start = CodePrior(family).spec(2).build(np.random.RandomState(0).randint(1))
+    fitted = quick(prior=family).fit(blobs[0]).prior_.build()
+    weights = dict(start.named_parameters())
+    assert all(not torch.equal(p, weights[name]) for name, p in fitted.named_parameters())
+
+
+def test_a_saved_model_does_the_same(quick, blobs, tmp_path):
+    X, _ = blobs
+    model = quick(prior="gaussian-mixture").fit(X)
+    model.save(tmp_path / "model")
+    restored = GWAutoencoder.load(tmp_path / "model")
+    assert_array_equal(restored.sample(5, random_state=0), model.sample(5, random_state=0))
+    assert_array_equal(restored.predict(X), model.predict(X))
+    assert_array_equal(restored.score_samples(X), model.score_samples(X))
+
+
+def test_a_search_over_a_part_of_the_prior(quick, blobs):
+    search = GridSearchCV(
+        quick(prior="gaussian-mixture"), {"prior__n_components": [2, 4]}, cv=2, error_score="raise"
+    ).fit(blobs[0])
+    assert search.best_estimator_.prior.n_components in (2, 4)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_early_stopping_watches_the_score(quick, blobs):
+    model = quick(max_iter=100, early_stopping=True).fit(blobs[0])
+    assert len(model.validation_curve_) >= 1
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"prior": "learned"}, "prior"),
+        ({"prior": CodePrior("neural", n_units=0)}, "n_units"),
+        ({"joint": "gan"}, "joint"),
+        ({"epsilon": 0.0}, "epsilon"),
+    ],
+)
+def test_wrong_parameters_are_named(quick, blobs, params, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(blobs[0])
+
+
+def test_one_row_has_no_score(quick, blobs):
+    with pytest.raises(ValueError, match="two rows"):
+        quick().fit(blobs[0]).score(blobs[0][:1])
