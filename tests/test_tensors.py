@@ -34,8 +34,9 @@ def calls(estimator, X, Y):
     found = {"fit": [(pair, {})], "fit_transform": [(pair, {})], "transform": [((X,), {})]}
     of_rows = "predict", "predict_proba", "score_samples", "transport", "potential", "singularity"
     found |= {name: [((X,), {})] for name in of_rows}
-    is_weighted = "sample_weight" in inspect.signature(estimator.score).parameters
-    found["score"] = [(pair, {"sample_weight": weight} if is_weighted else {})]
+    if hasattr(estimator, "score"):
+        is_weighted = "sample_weight" in inspect.signature(estimator.score).parameters
+        found["score"] = [(pair, {"sample_weight": weight} if is_weighted else {})]
     found["translate"] = [((X,), {}), ((Y,), {"domain": "y"})]
     found["match"] = [((X,), {}), ((X, Y), {})]
     found["transfer_labels"] = [
