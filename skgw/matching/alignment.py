@@ -141,11 +141,11 @@ def align(
     domains = reference_domains(pair, metrics, sample_rows(pair, options.n_reference, start.rows))
     if found is not None and options.refine:
         progress.say(_extension_of(pair))
-        matched = _extend_rotations(pair, domains, found, settings)
+        matched = _extend_rotations(pair, domains, found, settings, progress)
     else:
         coupled = _coupling(domains, side_information, options, pool.misfit, start, seed, progress)
         progress.say(_extension_of(pair))
-        matched = _extend_coupling(pair, side_information, coupled, settings)
+        matched = _extend_coupling(pair, side_information, coupled, settings, progress)
     judge = PoolDistances.between(*(domain.between() for domain in domains), settings=settings.pool)
     of_plan = judge.judge(matched.plan / matched.plan.sum())
     return Alignment(
@@ -283,6 +283,7 @@ def _extend_rotations(
     domains: References,
     found: Rotations,
     settings: MatchingSettings,
+    progress: Progress,
 ) -> _Matched:
     """All rows by their principal coordinates; by one rotation, unless all are reference rows."""
     schedule, reference = settings.registration, (domains[0].rows, domains[1].rows)
@@ -300,6 +301,7 @@ def _extend_rotations(
     if not is_whole:
         plan = extension.onto_reference().rows(X) / len(X)
     squares = euclidean_distances(X, squared=True), euclidean_distances(Y, squared=True)
+    progress.say("confidence of the rows")
     return _Matched(
         (
             RegisteredDomain(
@@ -322,6 +324,7 @@ def _extend_coupling(
     side_information: SideInformation,
     coupled: _Coupled,
     settings: MatchingSettings,
+    progress: Progress,
 ) -> _Matched:
     """All rows by their distances to the reference rows."""
     domains, plan, reg, converged = coupled
@@ -330,6 +333,7 @@ def _extend_coupling(
     with_pairs, weights = side_information.extend(plan, *rows), (plan.sum(1), plan.sum(0))
     extension, error = extend_reference_plan(distances, rows, with_pairs, reg, weights)
     between = domains[0].between(), domains[1].between()
+    progress.say("confidence of the rows")
     return _Matched(
         (domains[0].without_distances(), domains[1].without_distances()),
         extension, distances[0], plan, reg,

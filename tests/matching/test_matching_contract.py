@@ -196,6 +196,7 @@ def test_a_verbose_fit_prints_each_step(quick, copies, monkeypatch, capsys):
         "registration",
         r"right with a probability of 1\.00",
         "extension to 60 and 60 rows",
+        "confidence of the rows",
     ]
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(steps)
@@ -208,8 +209,8 @@ def test_a_verbose_fit_prints_each_step(quick, copies, monkeypatch, capsys):
 def test_a_verbose_fit_of_a_coupling_prints_its_steps(quick, copies, capsys):
     quick(verbose=1).fit(copies.X, copies.Y)
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"\[GWMatcher\] coupling of 60 and 60 rows, epsilon=\S+", lines[-3])
-    assert lines[-2] == "[GWMatcher] refinement"
+    assert re.fullmatch(r"\[GWMatcher\] coupling of 60 and 60 rows, epsilon=\S+", lines[-4])
+    assert lines[-3] == "[GWMatcher] refinement"
 
 
 def test_weights_count_in_the_score(quick, copies):
