@@ -6,7 +6,7 @@ from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.base.trained import Optimizer
 from skgw.embedding import GWGenerativeEmbedding
-from skgw.generative import SemiDiscreteOT
+from skgw.generative import SemiDiscreteOT, WassersteinGAN
 from skgw.matching import GWMatcher
 from skgw.translation import GWCoTrainedAutoencoders
 
@@ -22,5 +22,6 @@ __all__ = [
     "SemiDiscreteOT",
     "VariationalAutoencoder",
     "WassersteinAutoencoder",
+    "WassersteinGAN",
     "__version__",
 ]

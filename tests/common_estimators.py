@@ -10,6 +10,7 @@ from skgw import (
     SemiDiscreteOT,
     VariationalAutoencoder,
     WassersteinAutoencoder,
+    WassersteinGAN,
 )
 from skgw.base.trained import TrainedEstimator
 from skgw.embedding import Generator
@@ -38,6 +39,9 @@ ESTIMATORS = {
         gap_weight=1.0,
         hidden_layer_sizes=(8,),
         max_iter=4,
+    ),
+    "adversarial": WassersteinGAN(
+        hidden_layer_sizes=(8,), critic_layer_sizes=(8,), max_iter=4, n_warmup=1
     ),
     "co-trained": GWCoTrainedAutoencoders(1, **QUICK_TRANSLATION),
     "co-trained, geodesic": GWCoTrainedAutoencoders(1, metric="geodesic", **QUICK_TRANSLATION),

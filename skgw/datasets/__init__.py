@@ -6,6 +6,7 @@ No function downloads data.
 from .graphs import load_graph
 from .images import load_images
 from .modes import make_modes
+from .shapes import make_far_mode, make_grid, make_parallel_lines, make_support
 from .sprites import Sprites, make_sprites
 from .views import Views, make_views
 
@@ -14,7 +15,11 @@ __all__ = [
     "Views",
     "load_graph",
     "load_images",
+    "make_far_mode",
+    "make_grid",
     "make_modes",
+    "make_parallel_lines",
     "make_sprites",
+    "make_support",
     "make_views",
 ]

@@ -1,5 +1,6 @@
 """Generators: estimators that map noise to new rows, and transport between noise and rows."""
 
 from skgw.generative.semi_discrete_ot import SemiDiscreteOT, an_settings
+from skgw.generative.wasserstein_gan import WassersteinGAN, wgan_settings
 
-__all__ = ["SemiDiscreteOT", "an_settings"]
+__all__ = ["SemiDiscreteOT", "WassersteinGAN", "an_settings", "wgan_settings"]
