@@ -59,7 +59,7 @@ def make_grid(
     --------
     >>> from skgw.datasets import make_grid
     >>> X, labels, centers = make_grid(100, random_state=0)
-    >>> X.shape, len(centers), centers.max()
+    >>> X.shape, len(centers), float(centers.max())
     ((100, 2), 25, 4.0)
     """
     _check(n_samples, n_side, sigma=sigma, spacing=spacing)
@@ -107,7 +107,7 @@ def make_parallel_lines(
     --------
     >>> from skgw.datasets import make_parallel_lines
     >>> X, Y = make_parallel_lines(10, theta=0.5, random_state=0)
-    >>> X[:, 0].max(), Y[:, 0].max()
+    >>> float(X[:, 0].max()), float(Y[:, 0].max())
     (0.0, 0.5)
     """
     _check(n_samples)
@@ -209,7 +209,7 @@ def make_far_mode(
     --------
     >>> from skgw.datasets import make_far_mode
     >>> X, labels = make_far_mode(1000, share=0.1, random_state=0)
-    >>> X.shape, 80 < labels.sum() < 120
+    >>> X.shape, bool(80 < labels.sum() < 120)
     ((1000, 2), True)
     """
     _check(n_samples, sigma=sigma, spacing=distance)
