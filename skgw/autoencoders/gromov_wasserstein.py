@@ -93,7 +93,7 @@ default="neural"
         distortion of distances by the decoder, with a trained factor.
     gw_weight : float, default=1.0
         Weight of the discrepancy of relative distances, relative to the squared error of a feature.
-    epsilon : float, default=0.01
+    epsilon : float, default=0.005
         Entropic regularisation of the discrepancy, relative to the mean squared distance.
     joint : {"mmd", "critic"}, default="mmd"
         Difference between the joint distributions: the maximum mean discrepancy, or, as published,
@@ -174,7 +174,7 @@ default="neural"
     prior: Any = part(CodePrior, one_of(*PRIORS), default="neural")
     gw_term: str = param(one_of("solved", "generative"), default="solved")
     gw_weight: float = param(NON_NEGATIVE, default=1.0)
-    epsilon: float = param(POSITIVE, default=0.01)
+    epsilon: float = param(POSITIVE, default=0.005)
     joint: str = param(one_of("mmd", "critic"), default="mmd")
     joint_weight: float = param(NON_NEGATIVE, default=1.0)
     n_critic_updates: int = param(POSITIVE_INTEGER, default=1)
