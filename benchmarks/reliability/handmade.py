@@ -169,7 +169,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "a plan of two dtypes": (LAZY, array("plan.right", lambda x: x.astype(np.float32))),
     "a plan of one row": (LAZY, array("plan_.plan.left", lambda x: x[:1])),
     "shares above one": (COTRAINED, array(".weights", filled(2.0))),
-    "shares below zero": (VARIATIONAL, array("_prior.weights", filled(-1.0))),
+    "shares below zero": (VARIATIONAL, array("_code_distribution.weights", filled(-1.0))),
     "matches out of range": (COTRAINED, array("_matches.0", filled(10**9, 0))),
     "a deterministic encoder": (VARIATIONAL, field("stochastic", False)),
     "another network": (

@@ -120,7 +120,7 @@ def test_the_linear_estimate_is_the_likelihood_of_probabilistic_pca(fitted, X):
     found = fitted.score_samples(X)
     assert_allclose(found, exact, atol=0.4)
     assert found.mean() == pytest.approx(exact.mean(), abs=0.03)
-    assert found.mean() > X.shape[1] * fitted.score(X) - 1e-3
+    assert found.mean() > X.shape[1] * fitted.score(X) - 0.03  # of eight draws of each code
 
 
 def test_more_draws_raise_the_estimate(quick, X):

@@ -103,7 +103,7 @@ def test_a_random_encoder_adds_noise_where_codes_have_more_dimensions_than_the_d
 def test_pretraining_gives_the_codes_the_moments_of_the_prior(X):
     params = {"hidden_layer_sizes": (8,), "max_iter": 1, "random_state": 0}
     fresh = WassersteinAutoencoder(2, **params).fit(X).diagnostics_
-    prepared = WassersteinAutoencoder(2, n_pretraining_updates=200, **params).fit(X).diagnostics_
+    prepared = WassersteinAutoencoder(2, n_pretraining_updates=1000, **params).fit(X).diagnostics_
     assert fresh["smallest_sd"] < 0.5
     assert prepared["mean"] < 0.1
     assert 0.9 < prepared["smallest_sd"] <= prepared["largest_sd"] < 1.1
