@@ -69,12 +69,6 @@ TABLES = {
         over=("seed", "set"),
         where=lambda cell: not cell["method"].endswith(KNOWN),
     ),
-    "side_information": summary(
-        {"set": "set", "part": "share", "method": "method"},
-        {"label transfer": short("labels", 3)},
-        seeds="runs",
-        where=lambda cell: cell["set"] == "PBMC" and cell["method"].startswith("GWMatcher"),
-    ),
 }
 
 
