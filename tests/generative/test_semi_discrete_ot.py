@@ -33,7 +33,7 @@ def fitted(rows):
     return SemiDiscreteOT(random_state=0).fit(rows)
 
 
-@pytest.mark.parametrize("source", [*SOURCES, disc], ids=str)
+@pytest.mark.parametrize("source", [*SOURCES, disc], ids=[*SOURCES, "disc"])
 def test_corners_get_the_quadrants(source):
     ot = SemiDiscreteOT(source, tol=1e-3, random_state=0).fit(CORNERS)
     X = ot.sample_source(2000, random_state=0)
