@@ -90,7 +90,7 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("params", OPTIONS, ids=[f"{k} {[*p][0]}" for k, p in enumerate(OPTIONS)])
+@pytest.mark.parametrize("params", OPTIONS, ids=[", ".join(params) for params in OPTIONS])
 def test_every_option_fits_and_samples_and_changes_the_model(quick, blobs, params):
     X, _ = blobs
     model, plain = quick(**params).fit(X), quick().fit(X)
