@@ -23,7 +23,10 @@ FIELDS = {
     "speed, recorded": {"2 x 12", "1 x 20"},
     "speed, POT": {"1 x 12", "1 x 20"},
     "memory": {"20"},
-    "fits": {"GWGenerativeEmbedding", "GWCoTrainedAutoencoders", "VariationalAutoencoder"},
+    "fits": {
+        "GWAutoencoder", "GWCoTrainedAutoencoders", "GWGenerativeEmbedding",
+        "VariationalAutoencoder", "WassersteinAutoencoder", "WassersteinGAN",
+    },
 }  # fmt: skip
 
 

@@ -132,13 +132,14 @@ def test_shifts_do_not_matter(name, shift, data):
     X, Y = (np.round(x * 1024) / 1024 for x in data)  # so that the shift rounds nothing
     expected, _ = fitted(name, X, Y, 1.0)
     found, _ = fitted(name, X + shift, Y - shift, 1.0)
-    assert_allclose(found.score(X + shift), expected.score(X), rtol=1e-5, atol=1e-9)
+    rtol = 1e-4 if name == "gromov-wasserstein" else 1e-5  # rounding changes a coupling
+    assert_allclose(found.score(X + shift), expected.score(X), rtol=rtol, atol=1e-9)
     if hasattr(expected, "translate"):
         assert_allclose(found.translate(X + shift) + shift, expected.translate(X), atol=1e-4)
         assert_array_equal(found.match(X + shift), expected.match(X))
     if hasattr(expected, "transform"):
         z = expected.transform(X)
-        assert_allclose(found.transform(X + shift), z, atol=1e-5 * abs(z).max())
+        assert_allclose(found.transform(X + shift), z, atol=rtol * abs(z).max())
 
 
 def test_shared_features_far_from_zero(data):

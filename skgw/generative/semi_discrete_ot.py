@@ -346,7 +346,7 @@ class SemiDiscreteOT(PersistenceMixin, BaseEstimator):
         angles = np.empty(len(x))
         rows = max(1, self.chunk_entries // (k * normals.shape[1]))
         for start in range(0, len(x), rows):
-            leading = self._lookup().leading(torch.as_tensor(x[start : start + rows]), k).numpy()
+            leading = self._lookup().leading(torch.tensor(x[start : start + rows]), k).numpy()
             first, others = normals[leading[:, :1]], normals[leading[:, 1:]]
             chords = np.linalg.norm(first - others, axis=2).min(1)
             angles[start : start + rows] = 2 * np.arcsin(np.minimum(chords / 2, 1.0))
@@ -402,7 +402,7 @@ class SemiDiscreteOT(PersistenceMixin, BaseEstimator):
     def _best(self, x: Array) -> tuple[Array, Array]:
         """Cells and potentials of points (m, d)."""
         with threads_for(len(x) * self.n_atoms_ * self.n_features_in_):
-            index, value = self._lookup().best(torch.as_tensor(x))
+            index, value = self._lookup().best(torch.tensor(x))  # x may be read-only
         return index.numpy(), value.numpy()
 
     def _lookup(self) -> CellLookup:
