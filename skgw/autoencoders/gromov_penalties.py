@@ -106,7 +106,7 @@ class SolvedDiscrepancy(Penalty):
 class GenerativeDiscrepancy(Penalty):
     """Distortion of the decoder on draws of the prior: the published term.
 
-    The coupling is that of the generative process, a draw and its decoded row. The mean absolute
+    The coupling of the generative process is fixed: a draw and its decoded row. The mean absolute
     difference of distances is an upper bound of the Gromov-Wasserstein discrepancy of order one
     between the prior and the decoded prior.
 

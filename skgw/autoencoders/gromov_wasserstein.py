@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skgw.autoencoders.base import Array, AutoencoderEstimator, AutoencoderState
+from skgw.autoencoders.base import Array, AutoencoderState
 from skgw.autoencoders.gromov_penalties import (
     CodeEntropy,
     GenerativeDiscrepancy,
@@ -24,6 +24,7 @@ from skgw.autoencoders.gromov_penalties import (
     MongeGap,
     SolvedDiscrepancy,
 )
+from skgw.autoencoders.matched_prior import MatchedPriorAutoencoder
 from skgw.autoencoders.objective import RegularizedAutoencoder
 from skgw.autoencoders.parameters import CodePrior
 from skgw.autoencoders.penalties import Penalty
@@ -70,7 +71,7 @@ def has_mixture(model: GWAutoencoder) -> bool:
 
 
 @with_parameters
-class GWAutoencoder(AutoencoderEstimator):
+class GWAutoencoder(MatchedPriorAutoencoder):
     """Gromov-Wasserstein autoencoder.
 
     The prior of the codes is trained: its distances are to be those of the data (Nakagawa et al.
@@ -103,8 +104,8 @@ default="neural"
     n_critic_updates : int, default=1
         Updates of the critic for each update of the autoencoder. Published: 5.
     entropy_weight : "calibrated" or float, default="calibrated"
-        Weight of the entropy of the codes of a row. "calibrated": that of the evidence lower bound,
-        for an error of the size of the reconstruction error. A number is in units of half the
+        Weight of the entropy of the codes of a row. "calibrated": the weight in the evidence
+        lower bound at the present reconstruction error. A number is in units of half the
         squared error of a row; published: 0.03. 0: a deterministic encoder.
     gap_weight : float, default=0.0
         Weight of the Gromov-Monge gap of the decoder: its distortion minus the least one between
@@ -168,8 +169,6 @@ default="neural"
     """
 
     fitted_state: ClassVar[type] = GromovWassersteinState
-    min_held_out: ClassVar[int] = 2
-    score_weight: ClassVar[float] = 1.0  # weight of the discrepancy to the prior in `score`
 
     prior: Any = part(CodePrior, one_of(*PRIORS), default="neural")
     gw_term: str = param(one_of("solved", "generative"), default="solved")
@@ -203,39 +202,6 @@ default="neural"
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return self._domain.decode(self._draw_prior(n_samples, seeded(seed)), self._device())
-
-    @tensor_in_tensor_out
-    def score(self, X: Any, y: Any = None) -> float:
-        """Minus the reconstruction error and the distance of the codes to the prior.
-
-        The mean squared error of a feature, in units of the mean variance of a feature of the
-        training rows, plus the unbiased squared maximum mean discrepancy between codes and draws of
-        the fitted prior with weight 1 (class attribute `score_weight`), whatever the weights in
-        training. Both are evaluated at a draw of the code of each row, with a fixed seed.
-
-        Parameters
-        ----------
-        X : array of shape (n_rows, n_features)
-            At least two rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            For a single row, which has no discrepancy to a distribution.
-        """
-        check_is_fitted(self)
-        X = self._read(X, reset=False)
-        if len(X) < 2:
-            raise ValueError("The score compares the distribution of codes: it needs two rows.")
-        autoencoder = self._domain.autoencoder.build(self._device())
-        rows = self._domain.scaler.transform(X)
-        return -self._loss_of_rows(autoencoder, self.prior_.build(), rows)
 
     @tensor_in_tensor_out
     def score_samples(self, X: Any) -> Array:
@@ -341,16 +307,8 @@ default="neural"
             penalties.append(gap)
         return RegularizedAutoencoder(autoencoder, penalties)
 
-    def _validation_loss(self, model: RegularizedAutoencoder, x: Tensor) -> Tensor:
-        """Minus the score of held-out rows."""
-        loss = self._loss_of_rows(model.autoencoder, _process(model).prior, x.cpu().numpy())
-        return torch.tensor(loss, dtype=torch.float64)
-
-    def _loss_of_rows(self, autoencoder: Autoencoder, prior: TrainablePrior, rows: Array) -> float:
-        """Minus the score of scaled rows."""
-        codes = draw(autoencoder, rows, seeded(0))
-        error = np.mean(np.square(decode(autoencoder, codes) - rows, dtype=np.float64))
-        return float(error) + self.score_weight * _discrepancy(codes, prior)
+    def _distance_to_prior(self, codes: Array, model: RegularizedAutoencoder | None) -> float:
+        return _discrepancy(codes, self.prior_.build() if model is None else _process(model).prior)
 
     def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
         process = _process(model)

@@ -6,22 +6,19 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skgw.autoencoders.base import Array, AutoencoderEstimator, AutoencoderState
+from skgw.autoencoders.base import Array, AutoencoderState
 from skgw.autoencoders.codes import prior_discrepancy
 from skgw.autoencoders.costs import COSTS, data_cost
+from skgw.autoencoders.matched_prior import MatchedPriorAutoencoder
 from skgw.autoencoders.moments import pretrain_moments
 from skgw.autoencoders.objective import RegularizedAutoencoder
 from skgw.autoencoders.parameters import PENALTIES, CodePenalty
-from skgw.base.estimator import seeded, tensor_in_tensor_out
 from skgw.base.parameters import one_of, param, part, with_parameters
 from skgw.base.sklearn_compat import Interval
 from skgw.base.training_run import TrainingRun
-from skgw.nn import Autoencoder, decode, draw
+from skgw.nn import Autoencoder
 from skgw.nn.coded_domain import Scaler
 
 
@@ -30,7 +27,7 @@ class WassersteinState(AutoencoderState):
 
 
 @with_parameters
-class WassersteinAutoencoder(AutoencoderEstimator):
+class WassersteinAutoencoder(MatchedPriorAutoencoder):
     """Wasserstein autoencoder.
 
     The optimal transport cost between the data and decoded draws of the prior is the least
@@ -103,8 +100,6 @@ class WassersteinAutoencoder(AutoencoderEstimator):
     """
 
     fitted_state: ClassVar[type] = WassersteinState
-    min_held_out: ClassVar[int] = 2
-    score_weight: ClassVar[float] = 1.0  # weight of the discrepancy to the prior in `score`
 
     penalty: Any = part(CodePenalty, one_of(*PENALTIES), default="mmd")
     encoder: str = param(one_of("deterministic", "random"), default="deterministic")
@@ -112,46 +107,6 @@ class WassersteinAutoencoder(AutoencoderEstimator):
         one_of(*COSTS), callable, default="squared"
     )
     n_pretraining_updates: int = param(Interval(Integral, 0, None, closed="left"), default=0)
-
-    @tensor_in_tensor_out
-    def score(self, X: Any, y: Any = None) -> float:
-        """Minus the reconstruction error and the distance of the codes to the prior.
-
-        The mean squared error of a feature, in units of the mean variance of a feature of the
-        training rows, plus the unbiased squared maximum mean discrepancy between the codes and the
-        prior (`skgw.nn.mmd`) with weight 1 (class attribute `score_weight`). The weight does not
-        depend on `penalty`, so that scores are comparable between penalties and their weights.
-        Higher is better. With a random encoder both are evaluated at a draw of the code of each
-        row, with a fixed seed.
-
-        Parameters
-        ----------
-        X : array of shape (n_rows, n_features)
-            At least two rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            For a single row, which has no discrepancy to a distribution.
-        """
-        check_is_fitted(self)
-        X = self._read(X, reset=False)
-        if len(X) < 2:
-            raise ValueError("The score compares the distribution of codes: it needs two rows.")
-        autoencoder = self._domain.autoencoder.build(self._device())
-        return -self._loss_of_rows(autoencoder, self._domain.scaler.transform(X))
-
-    def _loss_of_rows(self, autoencoder: Autoencoder, rows: Array) -> float:
-        """Minus the score of scaled rows."""
-        codes = draw(autoencoder, rows, seeded(0))
-        error = np.mean(np.square(decode(autoencoder, codes) - rows, dtype=np.float64))
-        return float(error) + self.score_weight * prior_discrepancy(codes)
 
     def _check_state(self) -> None:
         if self._domain.autoencoder.spec.stochastic != self._stochastic:  # type: ignore[attr-defined]
@@ -167,10 +122,9 @@ class WassersteinAutoencoder(AutoencoderEstimator):
     def _stochastic(self) -> bool:
         return self.encoder == "random"
 
-    def _validation_loss(self, model: RegularizedAutoencoder, x: Tensor) -> Tensor:
-        """Minus the score of held-out rows."""
-        loss = self._loss_of_rows(model.autoencoder, x.cpu().numpy())
-        return torch.tensor(loss, dtype=torch.float64)
+    def _distance_to_prior(self, codes: Array, model: RegularizedAutoencoder | None) -> float:
+        del model  # the prior is the same
+        return prior_discrepancy(codes)
 
     def _initialize(self, model: RegularizedAutoencoder, rows: Array, run: TrainingRun) -> None:
         if self.n_pretraining_updates:
