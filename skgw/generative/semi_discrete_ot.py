@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgw.base.estimator import (
@@ -21,10 +21,10 @@ from skgw.base.estimator import (
     seeded,
     tensor_in_tensor_out,
 )
+from skgw.base.generators import GeneratorMixin
 from skgw.base.parameters import POSITIVE, POSITIVE_INTEGER, one_of, param, with_parameters
 from skgw.base.sklearn_compat import Interval, check_sample_weight
 from skgw.base.trained import whole_fit
-from skgw.base.validation import read_points
 from skgw.exceptions import GWConvergenceWarning, warn_user
 from skgw.fields import Count, Numbers, Shape
 from skgw.solvers import cpu_by_default
@@ -37,6 +37,8 @@ from skgw.solvers.semidiscrete import (
     SemiDiscreteOptions,
     Source,
     UniformSource,
+    facet_angles,
+    facet_normals,
     solve_semidiscrete,
 )
 from skgw.threads import threads_for
@@ -66,13 +68,13 @@ class SemiDiscreteState(FittedState):
 
 
 @with_parameters
-class SemiDiscreteOT(PersistenceMixin, BaseEstimator):
+class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
     """Semi-discrete optimal transport: a map from continuous noise to the rows of a data set.
 
     The Brenier potential ``u(x) = max_i <x, y_i> + h_i`` of the atoms y_i is convex. Its gradient
     maps each source point x to an atom, with the least mean squared distance among all maps that
     give each atom its weight. The points that go to one atom are the cell of the atom. The fit
-    finds the heights h_i whose cells have the weights as masses.
+    finds the heights h_i whose cells have the weights as masses. `sample` transports source points.
 
     Parameters
     ----------
@@ -340,21 +342,18 @@ class SemiDiscreteOT(PersistenceMixin, BaseEstimator):
         k = min(k, self.n_atoms_)
         if k < 2:
             return np.zeros(len(x))
-        scale = np.maximum(1.0, np.abs(self.atoms_).max(1, keepdims=True))  # squares stay finite
-        normals = np.hstack([self.atoms_ / scale, -1 / scale])
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        normals, lookup = facet_normals(self.atoms_), self._lookup()
         angles = np.empty(len(x))
         rows = max(1, self.chunk_entries // (k * normals.shape[1]))
         for start in range(0, len(x), rows):
-            leading = self._lookup().leading(torch.tensor(x[start : start + rows]), k).numpy()
-            first, others = normals[leading[:, :1]], normals[leading[:, 1:]]
-            chords = np.linalg.norm(first - others, axis=2).min(1)
-            angles[start : start + rows] = 2 * np.arcsin(np.minimum(chords / 2, 1.0))
+            chosen = slice(start, start + rows)
+            leading = lookup.leading(torch.tensor(x[chosen]), k).numpy()
+            angles[chosen] = facet_angles(normals, leading[:, 0], leading[:, 1:]).min(1)
         return angles
 
     @cpu_by_default()
     def sample_source(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
-        """Draw source points.
+        """Draw source points; `sample` transports the same points for the same integer.
 
         Parameters
         ----------
@@ -367,33 +366,15 @@ class SemiDiscreteOT(PersistenceMixin, BaseEstimator):
         -------
         array of shape (n_samples, n_features)
         """
-        check_is_fitted(self)
-        return self._draw(n_samples, random_state).astype(self._dtype, copy=False)
+        points = self._draw(*self._draws(n_samples, random_state))
+        return points.astype(self._dtype, copy=False)
 
-    @cpu_by_default()
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
-        """Draw source points and transport them: atoms, with the masses of the cells.
+    def _sample(self, n: int, rng: np.random.RandomState) -> Array:
+        return self._images(self._draw(n, rng))
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState or None, default=None
-            Seed of the draws. `sample_source` draws the same points for the same integer.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        return self._images(self._draw(n_samples, random_state))
-
-    def _draw(self, n_samples: int, random_state: Any) -> Array:
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        generator = seeded(draw_seed(check_random_state(random_state)))
-        points: Array = (
-            self._source(self.n_features_in_, generator).draw(n_samples, generator).numpy()
-        )
+    def _draw(self, n: int, rng: np.random.RandomState) -> Array:
+        generator = seeded(draw_seed(rng))
+        points: Array = self._source(self.n_features_in_, generator).draw(n, generator).numpy()
         return points
 
     def _images(self, x: Array) -> Array:
@@ -431,10 +412,6 @@ class SemiDiscreteOT(PersistenceMixin, BaseEstimator):
             patience=self.patience,
             chunk_entries=self.chunk_entries,
         )
-
-    def _read(self, X: Any, *, reset: bool) -> Array:
-        rows: Array = read_points(self, X, metric="euclidean", reset=reset)
-        return rows
 
     def _check_state(self) -> None:
         rows = self.row_atoms_

@@ -8,13 +8,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import remove_parametrizations
 
 from skgw.base.estimator import seeded, tensor_in_tensor_out
+from skgw.base.generators import GeneratorMixin
 from skgw.base.parameters import (
     NON_NEGATIVE,
     POSITIVE,
@@ -32,7 +32,7 @@ from skgw.base.trained import (
     hold_out,
 )
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import read_codes, read_points
+from skgw.base.validation import read_codes
 from skgw.fields import Shape
 from skgw.generative.adversarial import LIPSCHITZ, AdversarialObjective, AdversarialOptions
 from skgw.nn import IMAGE_NETWORKS, AdversarySpec, FittedNetwork, Generator, GeneratorSpec
@@ -40,7 +40,6 @@ from skgw.nn.adversarial_losses import ADVERSARIAL_LOSSES
 from skgw.nn.coded_domain import Scaler
 from skgw.nn.global_generator import lent
 from skgw.nn.networks import NETWORKS
-from skgw.solvers import cpu_by_default
 
 Array = NDArray[Any]
 
@@ -58,12 +57,12 @@ class WassersteinGANState(TrainedState):
 
 
 @with_parameters
-class WassersteinGAN(TrainedEstimator):
+class WassersteinGAN(GeneratorMixin, TrainedEstimator):
     """Generative adversarial network with a Wasserstein critic, and with the critics before it.
 
-    A generator network maps normal noise to rows. A critic network estimates a divergence between
-    the data and the generated rows, and the generator lowers it. For a critic with slopes of at
-    most one, the largest difference between its means is the 1-Wasserstein distance.
+    A generator network maps standard normal noise to rows. A critic network estimates a divergence
+    between the data and the generated rows, and the generator lowers it. For a critic with slopes
+    of at most one, the largest difference between its means is the 1-Wasserstein distance.
 
     Parameters
     ----------
@@ -182,26 +181,6 @@ class WassersteinGAN(TrainedEstimator):
         check_is_fitted(self)
         return self._rows(read_codes(Z, self._generator.shape[0], "noise"))
 
-    @cpu_by_default()
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
-        """Draw new rows: mapped standard normal noise.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState or None, default=None
-            Seed of the draws.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        shape = n_samples, self._generator.shape[0]
-        return self._rows(check_random_state(random_state).standard_normal(shape))
-
     @tensor_in_tensor_out
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the divergence between rows and new samples that the fitted critic estimates.
@@ -237,6 +216,9 @@ class WassersteinGAN(TrainedEstimator):
         loss = ADVERSARIAL_LOSSES[self.loss]
         estimate = loss.chance - float(loss.critic(real, fake))
         return -estimate * (self._scaler.scale if self.loss == "wasserstein" else 1.0)
+
+    def _sample(self, n: int, rng: np.random.RandomState) -> Array:
+        return self._rows(rng.standard_normal((n, self._generator.shape[0])))
 
     def _fit(self, X: Array, run: TrainingRun) -> None:
         if self.batch_size < self.pack:
@@ -331,10 +313,6 @@ class WassersteinGAN(TrainedEstimator):
 
     def _auto_updates(self, n_rows: int) -> int:
         return int(np.clip(UPDATES_PER_ROOT_ROW * n_rows**0.5, MIN_UPDATES, MAX_UPDATES))
-
-    def _read(self, X: Any, *, reset: bool) -> Array:
-        rows: Array = read_points(self, X, metric="euclidean", reset=reset)
-        return rows
 
 
 def _normalize(critic: nn.Module, generator: torch.Generator) -> None:

@@ -1,6 +1,7 @@
 """Semi-discrete optimal transport: from a continuous source to weighted atoms, squared cost."""
 
 from skgw.solvers.semidiscrete.cells import CellLookup, marginal_error
+from skgw.solvers.semidiscrete.facets import facet_angles, facet_normals
 from skgw.solvers.semidiscrete.settings import METHODS, STARTS, SemiDiscreteOptions
 from skgw.solvers.semidiscrete.solve import SemiDiscreteResult, solve_semidiscrete
 from skgw.solvers.semidiscrete.sources import NormalSource, SampledSource, Source, UniformSource
@@ -15,6 +16,8 @@ __all__ = [
     "SemiDiscreteResult",
     "Source",
     "UniformSource",
+    "facet_angles",
+    "facet_normals",
     "marginal_error",
     "solve_semidiscrete",
 ]
