@@ -6,7 +6,7 @@ from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.base.trained import Optimizer
 from skgw.embedding import GWGenerativeEmbedding
-from skgw.generative import SemiDiscreteOT, WassersteinGAN
+from skgw.generative import OTAutoencoder, SemiDiscreteOT, WassersteinGAN
 from skgw.matching import GWMatcher
 from skgw.translation import GWCoTrainedAutoencoders
 
@@ -18,6 +18,7 @@ __all__ = [
     "GWCoTrainedAutoencoders",
     "GWGenerativeEmbedding",
     "GWMatcher",
+    "OTAutoencoder",
     "Optimizer",
     "SemiDiscreteOT",
     "VariationalAutoencoder",

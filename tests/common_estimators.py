@@ -7,6 +7,7 @@ from skgw import (
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
     GWMatcher,
+    OTAutoencoder,
     SemiDiscreteOT,
     VariationalAutoencoder,
     WassersteinAutoencoder,
@@ -14,10 +15,15 @@ from skgw import (
 )
 from skgw.base.trained import TrainedEstimator
 from skgw.embedding import Generator
+from skgw.generative import FlowSampler
 
 # The contract is checked with these, not the quality of a fit.
 QUICK = {"max_iter": 3, "n_generated": 50, "generator": Generator(n_init_updates=3)}
 QUICK_TRANSLATION = {"hidden_layer_sizes": (8,), "max_iter": 4, "n_init": 2}
+QUICK_OT = {
+    "autoencoder": WassersteinAutoencoder(2, hidden_layer_sizes=(8,), max_iter=4),
+    "transport": SemiDiscreteOT(max_iter=5, tol=100.0),
+}
 ESTIMATORS = {
     "features": GWGenerativeEmbedding(**QUICK),
     "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
@@ -42,6 +48,11 @@ ESTIMATORS = {
     ),
     "adversarial": WassersteinGAN(
         hidden_layer_sizes=(8,), critic_layer_sizes=(8,), max_iter=4, n_warmup=1
+    ),
+    "optimal transport": OTAutoencoder(**QUICK_OT),
+    "optimal transport, angle": OTAutoencoder(sampler="angle", **QUICK_OT),
+    "optimal transport, flow": OTAutoencoder(
+        sampler=FlowSampler(hidden_layer_sizes=(8,), max_iter=4, n_steps=2), **QUICK_OT
     ),
     "co-trained": GWCoTrainedAutoencoders(1, **QUICK_TRANSLATION),
     "co-trained, geodesic": GWCoTrainedAutoencoders(1, metric="geodesic", **QUICK_TRANSLATION),

@@ -25,8 +25,8 @@ BELOW = {
     "translation": {
         "autoencoders", "base", "matching", "nn", "registration", "solvers", "spaces", "training",
     },
+    "generative": {"autoencoders", "base", "metrics", "nn", "solvers", "training"},
     "autoencoders": {"base", "nn", "registration", "solvers", "training"},
-    "generative": {"base", "nn", "solvers", "training"},
     "matching": {"base", "registration", "solvers", "spaces"},
     "embedding": {"base", "nn", "registration", "solvers", "spaces", "training"},
     "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},

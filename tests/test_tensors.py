@@ -17,6 +17,7 @@ WITHOUT_ARRAYS = {
     "get_feature_names_out",
     "save",
     "sample_latent",
+    "sample_codes",
     "sample_source",
     "set_output",
 }  # neither in nor out
@@ -42,8 +43,10 @@ def calls(estimator, X, Y):
     found["transfer_labels"] = [
         ((np.arange(len(Z)) % 3,), {"domain": domain}) for Z, domain in ((X, "x"), (Y, "y"))
     ]
+    found["leading_atoms"] = [((X, 2), {})]
     if hasattr(estimator, "inverse_transform"):
-        found["inverse_transform"] = [((np.ones((3, estimator.n_components)),), {})]
+        holder = estimator if hasattr(estimator, "n_components") else estimator.autoencoder
+        found["inverse_transform"] = [((np.ones((3, holder.n_components)),), {})]
     if hasattr(estimator, "sample_latent"):
         latent = estimator.sample_latent(5, random_state=0)
         found["sample"] = [((), {"latent": latent}), ((5,), {"latent": latent})]

@@ -16,12 +16,16 @@ from skgw import (
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
     GWMatcher,
+    OTAutoencoder,
+    SemiDiscreteOT,
     VariationalAutoencoder,
     WassersteinAutoencoder,
+    WassersteinGAN,
 )
 from skgw.autoencoders import GANPenalty
 from skgw.base.coupling import Coupling
 from skgw.embedding import Adversary, Generator, Penalties, Prior
+from skgw.generative import FlowSampler
 from skgw.solvers import LazyPlan
 from skgw.translation import TranslationNetwork
 
@@ -51,6 +55,18 @@ CODED_IMAGES = {
     "encoder": "random",
     "penalty": GANPenalty(regularizer="spectral", hidden_layer_sizes=(3,)),
     "sampler": "gaussian-mixture",
+}
+TRANSPORT = {"max_iter": 5, "tol": 100.0, "random_state": 0}
+CODES = {
+    "autoencoder": WassersteinAutoencoder(2, **NETWORKS),
+    "transport": SemiDiscreteOT(**TRANSPORT),
+    "random_state": 0,
+}
+SAMPLERS = {
+    "local": "local",
+    "angle": "angle",
+    "pair": "pair",
+    "flow": FlowSampler(hidden_layer_sizes=(4,), max_iter=2, n_steps=2),
 }
 
 
@@ -96,6 +112,12 @@ def models() -> dict[str, Model]:
         "variational": Model(VariationalAutoencoder(2, **NETWORKS), X),
         "wasserstein": Model(WassersteinAutoencoder(2, **NETWORKS), X),
         "gromov-wasserstein": Model(GWAutoencoder(2, prior="gaussian-mixture", **NETWORKS), X),
+        "semi-discrete": Model(SemiDiscreteOT(**TRANSPORT), X),
+        "adversarial": Model(WassersteinGAN(2, critic_layer_sizes=(4,), **NETWORKS), X),
+        **{
+            f"optimal transport, {name}": Model(OTAutoencoder(sampler=sampler, **CODES), X)
+            for name, sampler in SAMPLERS.items()
+        },
         "wasserstein, images": Model(WassersteinAutoencoder(2, **CODED_IMAGES), wide),
     }
     with warnings.catch_warnings():
@@ -127,6 +149,14 @@ def calls(model: Model) -> list[Callable[[], Any]]:
         own = [*common, *_codes(e, e.transform(X), {}), lambda: e.score(X)]
         scored = hasattr(e, "score_samples")
         return [*own, *([lambda: e.score_samples(X)] if scored else [])]
+    if isinstance(e, OTAutoencoder):
+        return [*common, *_codes(e, e.transform(X), {}), lambda: e.sample_codes(3, random_state=0)]
+    if isinstance(e, SemiDiscreteOT):
+        maps = [e.predict, e.transport, e.potential, e.singularity]
+        return [*common, *[lambda f=f: f(X) for f in maps], lambda: e.sample(3, random_state=0)]
+    if isinstance(e, WassersteinGAN):
+        noise = np.ones((3, 2))
+        return [*common, lambda: e.inverse_transform(noise), lambda: e.sample(3, random_state=0)]
     if isinstance(e, GWGenerativeEmbedding):
         of_plan = _plan(e.plan_)
         features = [] if e.metric == "precomputed" else [lambda: e.inverse_transform(e.embedding_)]

@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Number
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NotRequired, Self, TypedDict
@@ -35,10 +36,12 @@ from skgw.metrics import relative_distortion
 from skgw.registration.principal_axes import principal_axes
 from skgw.solvers import cpu_by_default
 from skgw.spaces.finite import Array
+from skgw.storable import storable
 from skgw.threads import distances_work, threads_for
 from skgw.training.process_group import ProcessGroup
 
 UNSAVED_PARAMETERS = ("checkpoint",)  # a path of this machine, to which `fit` writes
+_STORED_CLASSES: dict[str, type[PersistenceMixin]] = {}  # estimators that a file may hold
 OUTPUT_FORMATS = ("default", "pandas", "polars")  # of `set_output`
 UNSAVED_ATTRIBUTES = ("_skl_callbacks", "_metadata_request")  # of scikit-learn, not fitted state
 
@@ -205,6 +208,44 @@ class FittedState(TypedDict):
     _sklearn_output_config: NotRequired[dict[str, Annotated[str, OneOf(*OUTPUT_FORMATS)] | None]]
 
 
+@storable
+@dataclass(frozen=True)
+class StoredEstimator:
+    """An estimator of skgw as part of the file of another one.
+
+    Attributes
+    ----------
+    kind : str
+        Name of its class.
+    params, state : dict
+        Parameters and fitted attributes; no attributes of an estimator that is not fitted.
+    """
+
+    kind: str
+    params: dict[str, Any]
+    state: dict[str, Any]
+
+
+def _packed(value: Any) -> Any:
+    """An estimator of skgw as a file holds it; another value as it is."""
+    kind = type(value).__name__
+    if _STORED_CLASSES.get(kind) is not type(value):
+        return value
+    params, state = value._stored()
+    if state:
+        value._check_fitted()
+    return StoredEstimator(kind, params, state)
+
+
+def _unpacked(value: Any) -> Any:
+    """The value of which `_packed` made a part of a file."""
+    if not isinstance(value, StoredEstimator):
+        return value
+    if value.kind not in _STORED_CLASSES:
+        raise ValueError(f"{value.kind!r} is no estimator that a file may hold")
+    return _STORED_CLASSES[value.kind]._restored(value.params, value.state)
+
+
 class PersistenceMixin:
     """Methods `save` and `load`, without pickle.
 
@@ -213,6 +254,11 @@ class PersistenceMixin:
     """
 
     fitted_state: ClassVar[type] = FittedState
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.partition(".")[0] == "skgw":
+            _STORED_CLASSES[cls.__name__] = cls
 
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a file.
@@ -232,26 +278,18 @@ class PersistenceMixin:
         Raises
         ------
         TypeError
-            If a parameter is a function, a module, another estimator (such as a transformer) or a
-            random state object, which cannot be rebuilt without running code. Pickle such an
-            estimator instead.
+            If a parameter is a function, a module, an estimator of another package (such as a
+            transformer) or a random state object, which cannot be rebuilt without running code.
+            Pickle such an estimator instead.
         ValueError
             If parameters or fitted attributes were changed to values that `load` would refuse.
         OSError
             If the file cannot be written: the folder is missing, or the disk is full.
         """
         check_is_fitted(self)
-        params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        excluded = {*params, *UNSAVED_ATTRIBUTES}
-        state = {name: x for name, x in vars(self).items() if name not in excluded}
-        saved = {
-            name: str(x) if isinstance(x, torch.device) else x
-            for name, x in params.items()
-            if name not in UNSAVED_PARAMETERS
-        }
-        content = encode_state(type(self).__name__, saved, state)
-        self._check_content(state)
-        self._check_state()
+        params, state = self._stored()
+        content = encode_state(type(self).__name__, params, state)
+        self._check_fitted()
         write_file(path, *content)
 
     @classmethod
@@ -282,14 +320,40 @@ class PersistenceMixin:
         """
         params, state = load_state(path, cls.__name__)
         with errors_name(path):
-            for name in UNSAVED_PARAMETERS:
-                if name in params:
-                    raise ValueError(f"a file does not set {name}")
-            estimator = cls(**params)
-            estimator._check_content(state)
-            vars(estimator).update(state)
-            estimator._check_state()
+            return cls._restored(params, state)
+
+    @classmethod
+    def _restored(cls, params: dict[str, Any], state: dict[str, Any]) -> Self:
+        """An estimator of parameters and state of a file; without state it is not fitted."""
+        for name in UNSAVED_PARAMETERS:
+            if name in params:
+                raise ValueError(f"a file does not set {name}")
+        estimator = cls(**{name: _unpacked(x) for name, x in params.items()})
+        vars(estimator).update({name: _unpacked(x) for name, x in state.items()})
+        if state:
+            estimator._check_fitted()
+        else:
+            validate_parameters(estimator)
         return estimator
+
+    def _stored(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters and fitted state as a file holds them."""
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        excluded = {*params, *UNSAVED_ATTRIBUTES}
+        state = {name: _packed(x) for name, x in vars(self).items() if name not in excluded}
+        saved = {
+            name: str(x) if isinstance(x, torch.device) else _packed(x)
+            for name, x in params.items()
+            if name not in UNSAVED_PARAMETERS
+        }
+        return saved, state
+
+    def _check_fitted(self) -> None:
+        """Raise a ValueError unless parameters and state, and those of estimators within, hold."""
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        excluded = {*params, *UNSAVED_ATTRIBUTES}
+        self._check_content({k: x for k, x in vars(self).items() if k not in excluded})
+        self._check_state()
 
     def _check_content(self, state: dict[str, Any]) -> None:
         """Raise a ValueError unless the parameters are valid, and the state is as declared."""

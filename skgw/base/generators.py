@@ -34,13 +34,15 @@ class GeneratorMixin:
         -------
         array of shape (n_samples, n_features)
         """
-        return self._sample(*self._draws(n_samples, random_state))
+        return self._sample(*self._checked_draws(n_samples, random_state))
 
     def _sample(self, n: int, rng: np.random.RandomState) -> Array:
         """Draw n rows (n, n_features)."""
         raise NotImplementedError
 
-    def _draws(self, n_samples: int, random_state: Any) -> tuple[int, np.random.RandomState]:
+    def _checked_draws(
+        self, n_samples: int, random_state: Any
+    ) -> tuple[int, np.random.RandomState]:
         """Number of draws and their random state, validated, of a fitted estimator."""
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)

@@ -302,6 +302,26 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         return self._best(self._read(X, reset=False))[1]
 
     @tensor_in_tensor_out
+    def leading_atoms(self, X: Any, k: int) -> Any:
+        """Atoms of the k highest hyperplanes ``<x, y_i> + h_i`` at source points.
+
+        Parameters
+        ----------
+        X : array of shape (n_points, n_features)
+            Numpy or torch.
+        k : int
+            At least 1 and at most `n_atoms_`.
+
+        Returns
+        -------
+        array of int of shape (n_points, k)
+            Positions in `atoms_`, first that of `predict`. An array or a tensor like `X`.
+        """
+        check_is_fitted(self)
+        check_scalar(k, "k", Integral, min_val=1, max_val=self.n_atoms_)
+        return self._leading(self._read(X, reset=False), int(k))
+
+    @tensor_in_tensor_out
     def singularity(self, X: Any, n_facets: int | None = None) -> Any:
         """Smallest angle between the facet of the potential at a point and the next facets.
 
@@ -342,12 +362,11 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         k = min(k, self.n_atoms_)
         if k < 2:
             return np.zeros(len(x))
-        normals, lookup = facet_normals(self.atoms_), self._lookup()
-        angles = np.empty(len(x))
+        normals, angles = facet_normals(self.atoms_), np.empty(len(x))
         rows = max(1, self.chunk_entries // (k * normals.shape[1]))
         for start in range(0, len(x), rows):
             chosen = slice(start, start + rows)
-            leading = lookup.leading(torch.tensor(x[chosen]), k).numpy()
+            leading = self._leading(x[chosen], k)
             angles[chosen] = facet_angles(normals, leading[:, 0], leading[:, 1:]).min(1)
         return angles
 
@@ -366,7 +385,7 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         -------
         array of shape (n_samples, n_features)
         """
-        points = self._draw(*self._draws(n_samples, random_state))
+        points = self._draw(*self._checked_draws(n_samples, random_state))
         return points.astype(self._dtype, copy=False)
 
     def _sample(self, n: int, rng: np.random.RandomState) -> Array:
@@ -385,6 +404,10 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         with threads_for(len(x) * self.n_atoms_ * self.n_features_in_):
             index, value = self._lookup().best(torch.tensor(x))  # x may be read-only
         return index.numpy(), value.numpy()
+
+    def _leading(self, x: Array, k: int) -> Array:
+        leading: Array = self._lookup().leading(torch.tensor(x), k).numpy()
+        return leading
 
     def _lookup(self) -> CellLookup:
         atoms, heights = torch.as_tensor(self.atoms_), torch.as_tensor(self.heights_)

@@ -14,6 +14,7 @@ from .alignment import (
     match_rate,
     permuted_accuracy,
 )
+from .copies import memorization, spread_ratio
 from .disentanglement import (
     DCIScores,
     dci_scores,
@@ -59,6 +60,7 @@ __all__ = [
     "label_transfer_accuracy",
     "match_rate",
     "maximum_mean_discrepancy",
+    "memorization",
     "mode_coverage",
     "mutual_information_gap",
     "nearest_neighbor_two_sample",
@@ -69,6 +71,7 @@ __all__ = [
     "rigid_alignment",
     "sample_support",
     "sliced_wasserstein_distance",
+    "spread_ratio",
     "trustworthiness",
     "wasserstein_distance",
 ]
