@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
@@ -61,39 +62,71 @@ class LocalDraws(NamedTuple):
     """A step of an Ornstein-Uhlenbeck process in the neighbourhood of the transported atom.
 
     With mean m and covariance S of the neighbours of an atom y, itself included, a code is ``m +
-    sqrt(1 - step ** 2) (y - m) + step e`` for e of the covariance S. Where the neighbours are a
-    whole normal mode, y and code have the same distribution. Where they are a small part of a
-    smooth density, ``m - y`` is about S times the slope of the log density, so that the step
-    changes the variance of a mode by a few per cent.
+    kept (y - m) + noise e`` for e of the covariance S. Where the neighbours are a whole normal mode
+    and ``kept ** 2 + noise ** 2 = 1``, y and code have the same distribution. Where they are a
+    small part of a smooth density, ``m - y`` is about S times the slope of the log density.
 
     Attributes
     ----------
     neighbors : array of int of shape (n, k)
         Nearest atoms of each atom, itself included.
-    step : float
-        Standard deviation of the noise, in units of that of the neighbourhood, at most 1.
+    kept, noise : float
     """
 
     neighbors: Annotated[Array, Positions("n", None, below="n")]
-    step: Positive
+    kept: float
+    noise: float
+
+    @classmethod
+    def fit(cls, atoms: Array, weights: Array, n_neighbors: int, step: float) -> LocalDraws:
+        """Choose the noise, about `step`, with which codes have the variance of the atoms.
+
+        It is the variance within connected components of the graph of the neighbours.
+
+        Parameters
+        ----------
+        atoms : array of shape (n, d)
+        weights : array of shape (n,)
+        n_neighbors : int
+        step : float
+            Share of the variance of a neighbourhood that is drawn anew, as a square root.
+        """
+        kept = math.sqrt(max(0.0, 1 - step**2))
+        draws = cls(neighborhoods(atoms, n_neighbors), kept, 0.0)
+        parts = _parts(np.arange(len(atoms)), draws._rows(atoms.shape[1]))
+        variances = np.concatenate([draws._variance(atoms, part) for part in parts])
+        moved = np.concatenate([draws._codes(atoms, part, np.random) for part in parts])
+        component = _components(draws.neighbors)
+        missing = _variance_within(atoms, weights, component)
+        missing -= _variance_within(moved, weights, component)
+        variance = float(weights @ variances)
+        return draws._replace(noise=math.sqrt(max(0.0, missing / variance)) if variance else 0.0)
 
     def draw(
         self, transport: SemiDiscreteOT, points: Array, rng: np.random.RandomState
     ) -> tuple[Array, Array]:
         """Codes of all points."""
-        atoms = transport.predict(points)
-        k, d = self.neighbors.shape[1], points.shape[1]
-        rows = max(1, CHUNK_ENTRIES // (k * d))
-        codes = [self._codes(transport.atoms_, part, rng) for part in _parts(atoms, rows)]
+        parts = _parts(transport.predict(points), self._rows(points.shape[1]))
+        codes = [self._codes(transport.atoms_, part, rng) for part in parts]
         return np.concatenate(codes), np.ones(len(points), dtype=bool)
 
-    def _codes(self, atoms: Array, chosen: Array, rng: np.random.RandomState) -> Array:
+    def _rows(self, d: int) -> int:
+        """Atoms whose neighbourhoods are in memory at a time."""
+        return max(1, CHUNK_ENTRIES // (self.neighbors.shape[1] * d))
+
+    def _variance(self, atoms: Array, chosen: Array) -> Array:
+        """Traces of the covariances (m,) of the neighbourhoods of atoms."""
+        return np.asarray(atoms[self.neighbors[chosen]].var(1).sum(1))
+
+    def _codes(self, atoms: Array, chosen: Array, rng: Any) -> Array:
+        """Codes (m, d) of atoms."""
         near = atoms[self.neighbors[chosen]]
         mean = near.mean(1)
-        noise = rng.standard_normal(near.shape[:2]) / math.sqrt(near.shape[1])
-        spread = np.einsum("mk,mkd->md", noise, near - mean[:, None])
-        kept = math.sqrt(max(0.0, 1 - self.step**2))
-        return np.asarray(mean + kept * (atoms[chosen] - mean) + self.step * spread)
+        codes = mean + self.kept * (atoms[chosen] - mean)
+        if self.noise:
+            noise = rng.standard_normal(near.shape[:2]) / math.sqrt(near.shape[1])
+            codes += self.noise * np.einsum("mk,mkd->md", noise, near - mean[:, None])
+        return np.asarray(codes)
 
 
 @storable
@@ -260,6 +293,21 @@ def automatic_threshold(transport: SemiDiscreteOT, rng: np.random.RandomState) -
     if ratios[gap] >= MIN_GAP:
         return float(np.sqrt(angles[low + gap] * angles[low + gap + 1]))
     return float(angles[int(FALLBACK_QUANTILE * len(angles))])
+
+
+def _components(neighbors: Array) -> Array:
+    """Numbers (n,) of the connected components of the graph of neighbours (n, k)."""
+    n, k = neighbors.shape
+    ones, ends = np.ones(n * k, dtype=np.int8), np.arange(0, n * k + 1, k)
+    graph = sparse.csr_array((ones, neighbors.ravel(), ends), shape=(n, n))
+    return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1])
+
+
+def _variance_within(points: Array, weights: Array, groups: Array) -> float:
+    """Sum over the coordinates of the variance of weighted points (n, d) about means of groups."""
+    sums = [np.bincount(groups, weights * x) for x in points.T]
+    means = np.stack(sums, axis=1) / np.bincount(groups, weights)[:, None]
+    return float((weights @ np.square(points - means[groups])).sum())
 
 
 def _parts(values: Array, size: int) -> list[Array]:

@@ -29,7 +29,6 @@ from skgw.generative.code_samplers import (
     PairDraws,
     automatic_threshold,
     mass_centers,
-    neighborhoods,
 )
 from skgw.generative.semi_discrete_ot import SemiDiscreteOT
 from skgw.nn import AdversarySpec, FittedNetwork
@@ -72,8 +71,11 @@ class LocalSampler(CodeSampler):
     """A random step around the transported code, in the shape of its neighbourhood.
 
     With mean m and covariance S of the nearest codes of a code y, a new code is normal with mean
-    ``m + sqrt(1 - step ** 2) (y - m)`` and covariance ``step ** 2 S``: a step of an
-    Ornstein-Uhlenbeck process, which preserves the variance of a normal mode.
+    ``m + sqrt(1 - step ** 2) (y - m)`` and covariance ``a ** 2 S``: a step of an Ornstein-Uhlenbeck
+    process. The number a, about `step`, is such that new codes have the variance of the codes
+    within modes, which are the connected components of the graph of neighbours. Where the
+    neighbours are a whole normal mode, it is `step`, and new codes have the distribution of the
+    codes.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ class LocalSampler(CodeSampler):
         Number of nearest codes, itself included. A neighbourhood is smaller where the next code is
         three times as far as the last one.
     step : float, default=0.7
-        Standard deviation of the step in units of that of the neighbourhood, at most 1.
+        From 0, copies of codes, to 1, draws of the neighbourhood alone.
 
     Examples
     --------
@@ -98,7 +100,8 @@ class LocalSampler(CodeSampler):
     ) -> CodeDraws:
         """The neighbourhoods of the codes."""
         del rng, device
-        return LocalDraws(neighborhoods(transport.atoms_, self.n_neighbors), float(self.step))
+        atoms, weights = transport.atoms_, transport.weights_
+        return LocalDraws.fit(atoms, weights, int(self.n_neighbors), float(self.step))
 
 
 @storable

@@ -70,16 +70,39 @@ def test_a_neighborhood_ends_with_its_mode(X):
 
 def test_a_local_step_preserves_a_normal_mode():
     atoms = np.random.default_rng(0).normal(size=(400, 2)) @ [[2, 1], [0, 0.5]]
-    draws = LocalDraws(np.tile(np.arange(400), (400, 1)), 0.6)
+    draws = LocalDraws.fit(atoms, np.full(400, 1 / 400), 400, 0.6)
+    assert_allclose([draws.kept, draws.noise], [0.8, 0.6], rtol=0.01)
     rng = np.random.RandomState(0)
     codes = draws._codes(atoms, rng.randint(400, size=20_000), rng)
     assert_allclose(codes.mean(0), atoms.mean(0), atol=0.05)
     assert_allclose(np.cov(codes.T), np.cov(atoms.T), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("step", [0.3, 0.7, 1.0])
+def test_local_steps_keep_the_variance_within_modes(X, step):
+    weights = np.arange(1, 121) / np.arange(1, 121).sum()
+    draws = LocalDraws.fit(X, weights, 10, step)
+    rng = np.random.RandomState(0)
+    chosen = rng.choice(120, size=20_000, p=weights)
+    codes = draws._codes(X, chosen, rng)
+    for mode in (0, 1):
+        w = weights[mode::2] / weights[mode::2].sum()
+        expected = w @ np.square(X[mode::2] - w @ X[mode::2])
+        assert_allclose(codes[chosen % 2 == mode].var(0).sum(), expected.sum(), rtol=0.2)
+        # exact in the sum over modes, up to the noise of the draws
+    within = np.concatenate(
+        [codes[chosen % 2 == mode] - codes[chosen % 2 == mode].mean(0) for mode in (0, 1)]
+    )
+    atoms = sum(
+        weights[mode::2] @ np.square(X[mode::2] - np.average(X[mode::2], 0, weights[mode::2]))
+        for mode in (0, 1)
+    )
+    assert_allclose(np.square(within).sum() / len(codes), atoms.sum(), rtol=0.03)
+
+
 def test_a_step_of_one_forgets_the_code():
     atoms = np.array([[0.0], [1.0], [2.0]])
-    draws = LocalDraws(np.array([[0, 1, 2]] * 3), 1.0)
+    draws = LocalDraws(np.array([[0, 1, 2]] * 3), 0.0, 1.0)
     one, other = (draws._codes(atoms, np.full(5, i), np.random.RandomState(0)) for i in (0, 2))
     assert_array_equal(one, other)
 
