@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def _one(cls: type[TrainedEstimator], device: str, max_iter: int, n_rows: int) -
     Y = rng.gamma(2.0, size=(3 * n_rows // 4, 4)) * np.arange(4, 0, -1)
     models, seconds = {}, {}
     for name in ("cpu", device):
-        model = cls(max_iter=max_iter, device=name, random_state=0)
+        model = cls(max_iter=max_iter, device=name, random_state=0, **_within(cls, max_iter))
         second = Y if model.__sklearn_tags__().target_tags.required else None
         start = time.perf_counter()
         models[name] = model.fit(X, second)
@@ -54,6 +55,14 @@ def _one(cls: type[TrainedEstimator], device: str, max_iter: int, n_rows: int) -
         "samples": _gap(samples, others[0]),
         "loaded": _gap(expected[1], found),
     }
+
+
+def _within(cls: type[TrainedEstimator], max_iter: int) -> dict[str, Any]:
+    """Parameters for a small fit of the estimators within an estimator."""
+    if cls is not skgw.OTAutoencoderGAN:
+        return {}
+    autoencoder = skgw.WassersteinAutoencoder(2, max_iter=max_iter)
+    return {"start": skgw.OTAutoencoder(autoencoder)}
 
 
 def _gap(found: np.ndarray, expected: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from skgw.base.coupling import Coupling
 from skgw.base.domains import DomainKFold, Domains
 from skgw.base.trained import Optimizer
 from skgw.embedding import GWGenerativeEmbedding
-from skgw.generative import OTAutoencoder, SemiDiscreteOT, WassersteinGAN
+from skgw.generative import OTAutoencoder, OTAutoencoderGAN, SemiDiscreteOT, WassersteinGAN
 from skgw.matching import GWMatcher
 from skgw.translation import GWCoTrainedAutoencoders
 
@@ -19,6 +19,7 @@ __all__ = [
     "GWGenerativeEmbedding",
     "GWMatcher",
     "OTAutoencoder",
+    "OTAutoencoderGAN",
     "Optimizer",
     "SemiDiscreteOT",
     "VariationalAutoencoder",

@@ -8,6 +8,7 @@ from skgw import (
     GWGenerativeEmbedding,
     GWMatcher,
     OTAutoencoder,
+    OTAutoencoderGAN,
     SemiDiscreteOT,
     VariationalAutoencoder,
     WassersteinAutoencoder,
@@ -53,6 +54,9 @@ ESTIMATORS = {
     "optimal transport, angle": OTAutoencoder(sampler="angle", **QUICK_OT),
     "optimal transport, flow": OTAutoencoder(
         sampler=FlowSampler(hidden_layer_sizes=(8,), max_iter=4, n_steps=2), **QUICK_OT
+    ),
+    "optimal transport, critic": OTAutoencoderGAN(
+        OTAutoencoder(**QUICK_OT), critic_layer_sizes=(8,), max_iter=4, n_warmup=1
     ),
     "co-trained": GWCoTrainedAutoencoders(1, **QUICK_TRANSLATION),
     "co-trained, geodesic": GWCoTrainedAutoencoders(1, metric="geodesic", **QUICK_TRANSLATION),

@@ -24,7 +24,7 @@ FIELDS = {
     "speed, POT": {"1 x 12", "1 x 20"},
     "memory": {"20"},
     "fits": {
-        "GWAutoencoder", "GWCoTrainedAutoencoders", "GWGenerativeEmbedding",
+        "GWAutoencoder", "GWCoTrainedAutoencoders", "GWGenerativeEmbedding", "OTAutoencoderGAN",
         "VariationalAutoencoder", "WassersteinAutoencoder", "WassersteinGAN",
     },
 }  # fmt: skip

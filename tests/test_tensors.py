@@ -45,8 +45,9 @@ def calls(estimator, X, Y):
     ]
     found["leading_atoms"] = [((X, 2), {})]
     if hasattr(estimator, "inverse_transform"):
-        holder = estimator if hasattr(estimator, "n_components") else estimator.autoencoder
-        found["inverse_transform"] = [((np.ones((3, holder.n_components)),), {})]
+        generated = hasattr(estimator, "start_") or hasattr(estimator, "autoencoder_")
+        n = estimator.transform(X).shape[1] if generated else estimator.n_components
+        found["inverse_transform"] = [((np.ones((3, n)),), {})]
     if hasattr(estimator, "sample_latent"):
         latent = estimator.sample_latent(5, random_state=0)
         found["sample"] = [((), {"latent": latent}), ((5,), {"latent": latent})]

@@ -17,6 +17,7 @@ from skgw import (
     GWGenerativeEmbedding,
     GWMatcher,
     OTAutoencoder,
+    OTAutoencoderGAN,
     SemiDiscreteOT,
     VariationalAutoencoder,
     WassersteinAutoencoder,
@@ -62,6 +63,7 @@ CODES = {
     "transport": SemiDiscreteOT(**TRANSPORT),
     "random_state": 0,
 }
+CRITIC = {"max_iter": 2, "n_warmup": 1, "batch_size": 8, "random_state": 0}
 SAMPLERS = {
     "local": "local",
     "angle": "angle",
@@ -118,6 +120,9 @@ def models() -> dict[str, Model]:
             f"optimal transport, {name}": Model(OTAutoencoder(sampler=sampler, **CODES), X)
             for name, sampler in SAMPLERS.items()
         },
+        "optimal transport, critic": Model(
+            OTAutoencoderGAN(OTAutoencoder(**CODES), critic_layer_sizes=(4,), **CRITIC), X
+        ),
         "wasserstein, images": Model(WassersteinAutoencoder(2, **CODED_IMAGES), wide),
     }
     with warnings.catch_warnings():
@@ -151,6 +156,8 @@ def calls(model: Model) -> list[Callable[[], Any]]:
         return [*own, *([lambda: e.score_samples(X)] if scored else [])]
     if isinstance(e, OTAutoencoder):
         return [*common, *_codes(e, e.transform(X), {}), lambda: e.sample_codes(3, random_state=0)]
+    if isinstance(e, OTAutoencoderGAN):
+        return [*common, *_codes(e, e.transform(X), {})]
     if isinstance(e, SemiDiscreteOT):
         maps = [e.predict, e.transport, e.potential, e.singularity]
         return [*common, *[lambda f=f: f(X) for f in maps], lambda: e.sample(3, random_state=0)]

@@ -118,6 +118,7 @@ class OTAutoencoder(
     See Also
     --------
     SemiDiscreteOT : The transport map.
+    OTAutoencoderGAN : The decoder is trained further, against a critic.
 
     Notes
     -----
