@@ -80,7 +80,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
 
     - `_stochastic`, whether the encoder is stochastic;
     - `_validation_loss`, the loss that early stopping watches;
-    - `_initialize`, what precedes the training;
+    - `_initialize`, what precedes the training, and `_finish`, what follows it;
     - `_describe`, to store further attributes.
 
     In its docstring the lines ``{autoencoder_parameters}`` and ``{training_parameters}`` stand for
@@ -192,6 +192,9 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
     def _initialize(self, model: RegularizedAutoencoder, rows: Array, run: TrainingRun) -> None:
         """Prepare the weights for the training on the scaled training rows."""
 
+    def _finish(self, model: RegularizedAutoencoder, rows: Array) -> None:
+        """Change the weights of a trained model, given the scaled training rows."""
+
     def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
         """Store further attributes of a fitted model, from the scaled training rows."""
 
@@ -213,6 +216,7 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
             validation=self._validation_loss,
         ).to(run.device)  # fmt: skip
         run.train(objective, X, n_updates, run.noise(1))
+        self._finish(model, rows)
         network = FittedNetwork.of(model.autoencoder, spec)
         self._domain = CodedDomain(scaler, network, self._dtype)
         codes = self._domain.draw(X, run.device, run.noise(3))

@@ -1,4 +1,4 @@
-"""Pre-training of an encoder: its codes get the mean and the covariance of the prior."""
+"""Moments of codes: an encoder whose codes have the mean and the covariance of the prior."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skgw.autoencoders.objective import RegularizedAutoencoder
+from skgw.nn import Autoencoder
 from skgw.training import Objective, Phase, TrainingOptions, train
 from skgw.training.batches import draw_batch
 
+CHUNK_SIZE = 2048  # rows per forward pass
+LEAST_DEVIATION = 1e-6  # of codes that are scaled
 MIN_BATCH_SIZE = 1000  # rows of a batch, which the covariance is estimated from
 
 
@@ -89,3 +92,35 @@ def pretrain_moments(
     objective = MomentObjective(rows, model, max(batch_size, MIN_BATCH_SIZE)).to(device)
     options = TrainingOptions(max_iter=n_updates, learning_rate=learning_rate)
     return train(objective, options, noise).losses["loss"][-1]
+
+
+@torch.no_grad()
+def standardize_codes(autoencoder: Autoencoder, rows: NDArray[np.floating]) -> bool:
+    """Shift and scale codes so that draws of them have mean zero and variance one.
+
+    Of all shifts and scales of the coordinates of the codes these have the least mean divergence
+    from the standard normal distribution. Reconstructions stay the same.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+    rows : array of shape (n, p)
+
+    Returns
+    -------
+    bool
+        Whether the networks allow it, see `Autoencoder.shift_codes`.
+    """
+    autoencoder.eval()
+    device = next(autoencoder.parameters()).device
+    means, within = [], []
+    for chunk in torch.as_tensor(rows, dtype=torch.float32).split(CHUNK_SIZE):
+        mean, log_variance = autoencoder.posterior(chunk.to(device))
+        means.append(mean)
+        within.append(torch.zeros_like(mean) if log_variance is None else log_variance.exp())
+    mean = torch.cat(means).double()
+    variance = mean.var(0, correction=0) + torch.cat(within).double().mean(0)
+    scale = variance.sqrt()
+    if not bool((torch.isfinite(scale) & (scale > LEAST_DEVIATION)).all()):
+        return False
+    return autoencoder.shift_codes(mean.mean(0).float(), scale.float())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skgw.autoencoders.base import Array, AutoencoderEstimator, AutoencoderState
 from skgw.autoencoders.bound import importance_weighted_bound, negative_bound
+from skgw.autoencoders.moments import standardize_codes
 from skgw.autoencoders.objective import RegularizedAutoencoder
 from skgw.autoencoders.penalties import NormalDivergence
 from skgw.base.estimator import seeded, tensor_in_tensor_out
@@ -85,8 +86,13 @@ class VariationalAutoencoder(AutoencoderEstimator):
 
     Notes
     -----
-    Before training, rows are centred and divided by the root of the mean variance of a feature. The
-    memory of a fit grows with ``n_samples * n_features``; `score` evaluates 2048 rows at a time
+    Before training, rows are centred and divided by the root of the mean variance of a feature.
+    After training, the codes are shifted and scaled so that draws of them have mean zero and
+    variance one in each coordinate, the least divergence of all shifts and scales. The first layer
+    of the decoder undoes the map, so that reconstructions stay the same. The codes of networks
+    whose last encoder layer and first decoder layer are not linear are left as they are.
+
+    The memory of a fit grows with ``n_samples * n_features``; `score` evaluates 2048 rows at a time
     (class attribute `chunk_size`).
 
     References
@@ -218,6 +224,9 @@ class VariationalAutoencoder(AutoencoderEstimator):
         """Standard normal noise (n, k) of codes."""
         k = int(self.n_components)
         return torch.randn(n, k, generator=generator, dtype=torch.float32)
+
+    def _finish(self, model: RegularizedAutoencoder, rows: Array) -> None:
+        standardize_codes(model.autoencoder, rows)
 
     def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
         reconstruction, _ = self._negative_bounds(model.autoencoder, rows, 1.0)

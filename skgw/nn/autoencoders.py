@@ -120,6 +120,40 @@ class Autoencoder(nn.Module):
         """Reconstruct rows (n, p)."""
         return self.decode(self.encode(x))
 
+    @torch.no_grad()
+    def shift_codes(self, shift: Tensor, scale: Tensor) -> bool:
+        """Replace codes z by (z - shift) / scale, and leave all reconstructions as they are.
+
+        The last layer of the encoder and the first layer of the decoder absorb the map, if both are
+        linear.
+
+        Parameters
+        ----------
+        shift, scale : Tensor of shape (k,)
+
+        Returns
+        -------
+        bool
+            Whether the layers are linear; otherwise nothing is changed.
+        """
+        if not all(isinstance(part, nn.Sequential) for part in (self.encoder, self.decoder)):
+            return False
+        last, first = self.encoder[-1], self.decoder[0]  # type: ignore[index]
+        k = self.latent_dim
+        if not (_has_bias(last) and _has_bias(first)):
+            return False
+        first.bias += first.weight @ shift
+        first.weight *= scale
+        last.weight[:k] /= scale[:, None]
+        last.bias[:k] = (last.bias[:k] - shift) / scale
+        if self.stochastic:
+            last.bias[k:] -= 2 * scale.log()
+        return True
+
+
+def _has_bias(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear) and layer.bias is not None
+
 
 def _checked(out: Tensor, shape: tuple[int, int], name: str) -> Tensor:
     if out.shape != shape:

@@ -1,5 +1,7 @@
 """VariationalAutoencoder: closed forms of the linear model, and contract."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skgw import VariationalAutoencoder
+from skgw.autoencoders.moments import standardize_codes
 from skgw.base.trained import Optimizer
+from skgw.nn import AutoencoderSpec, gaussian_kl
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 6, "random_state": 0}
 WIDTHS = np.array([3.0, 2.0, 0.3, 0.3, 0.3])
@@ -303,3 +307,47 @@ def test_a_gpu_gives_what_the_cpu_gives(quick, X, tmp_path):
     gpu.save(tmp_path / "model")
     loaded = VariationalAutoencoder.load(tmp_path / "model").set_params(device="cpu")
     assert_allclose(loaded.transform(X), gpu.transform(X), atol=1e-5)
+
+
+def test_draws_of_codes_have_mean_zero_and_variance_one(quick, X):
+    model = quick(max_iter=50).fit(X)
+    autoencoder = model._domain.autoencoder.build("cpu").double()
+    rows = torch.as_tensor(model._domain.scaler.transform(X.astype(np.float64)))
+    with torch.no_grad():
+        mean, log_variance = autoencoder.posterior(rows)
+    assert_allclose(mean.mean(0), 0, atol=1e-5)
+    assert_allclose(mean.var(0, correction=0) + log_variance.exp().mean(0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_standard_codes_have_the_least_divergence_and_the_same_reconstructions(network):
+    spec = AutoencoderSpec(
+        64, 3, network, (16,), stochastic=True,
+        image_shape=None if network == "mlp" else (1, 8, 8),
+    )  # fmt: skip
+    rows = torch.randn(50, 64, generator=torch.Generator().manual_seed(0))
+    autoencoder = spec.build(1)
+    with torch.no_grad():
+        autoencoder.encoder[-1].bias += torch.linspace(-1, 1, 6)
+        before = autoencoder(rows), gaussian_kl(*autoencoder.posterior(rows))
+        assert standardize_codes(autoencoder, rows.numpy())
+        after = autoencoder(rows), gaussian_kl(*autoencoder.posterior(rows))
+        assert_allclose(after[0], before[0], atol=1e-5)
+        assert after[1] < before[1]
+        for shift, scale in ((0.1, 1.0), (0.0, 0.9), (0.0, 1.1)):
+            moved = copy.deepcopy(autoencoder)
+            moved.shift_codes(torch.full((3,), shift), torch.full((3,), scale))
+            assert gaussian_kl(*moved.posterior(rows)) > after[1]
+
+
+def test_codes_of_other_networks_are_not_scaled(X):
+    class Layer(nn.Module):
+        def __init__(self, n_inputs, n_outputs):
+            super().__init__()
+            self.inner = nn.Linear(n_inputs, n_outputs)
+
+        def forward(self, x):
+            return self.inner(x)
+
+    autoencoder = AutoencoderSpec(X.shape[1], 2, Layer, stochastic=True).build(0)
+    assert not standardize_codes(autoencoder, X)
