@@ -25,6 +25,7 @@ from skgw.autoencoders.gromov_penalties import (
     SolvedDiscrepancy,
 )
 from skgw.autoencoders.matched_prior import MatchedPriorAutoencoder
+from skgw.autoencoders.mixture_start import place_components
 from skgw.autoencoders.objective import RegularizedAutoencoder
 from skgw.autoencoders.parameters import CodePrior
 from skgw.autoencoders.penalties import Penalty
@@ -38,6 +39,7 @@ from skgw.base.parameters import (
     part,
     with_parameters,
 )
+from skgw.base.training_run import TrainingRun
 from skgw.fields import Positive, Shape
 from skgw.nn import Autoencoder, FittedNetwork, decode, draw, mmd
 from skgw.nn.coded_domain import NormalMixture, Scaler
@@ -87,7 +89,9 @@ class GWAutoencoder(MatchedPriorAutoencoder):
 default="neural"
         Family of the prior. "neural": normal noise through a network. "factorized": a network for
         each coordinate. "gaussian-mixture": ten normal distributions with trained shares, means and
-        covariances. "normal" and "uniform" are not trained. All have mean zero and variance one.
+        covariances, which start from the codes of a variational autoencoder: `max_iter` updates of
+        the encoder and the decoder come first. "normal" and "uniform" are not trained. All have
+        mean zero and variance one.
     gw_term : {"solved", "generative"}, default="solved"
         "solved": the discrepancy between prior and rows, by the best coupling of each mini-batch;
         its gradient trains the prior. "generative": the published upper bound, the mean absolute
@@ -306,6 +310,14 @@ default="neural"
             gap = MongeGap(process, self.gap_weight, epsilon=self.epsilon, features=features)
             penalties.append(gap)
         return RegularizedAutoencoder(autoencoder, penalties)
+
+    def _initialize(self, model: RegularizedAutoencoder, rows: Array, run: TrainingRun) -> None:
+        prior = _process(model).prior
+        if isinstance(prior, GaussianMixturePrior):
+            place_components(
+                prior, model, rows, self._n_updates(len(rows)), run.noise(2), run.rng,
+                batch_size=self.batch_size, learning_rate=self.learning_rate_init,
+            )  # fmt: skip
 
     def _distance_to_prior(self, codes: Array, model: RegularizedAutoencoder | None) -> float:
         return _discrepancy(codes, self.prior_.build() if model is None else _process(model).prior)

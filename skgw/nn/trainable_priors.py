@@ -30,6 +30,7 @@ MOMENTUM = 0.05  # of the running moments of the batch normalisation
 N_HIDDEN = 3  # hidden layers of the neural priors
 UNIFORM_HALF_WIDTH = 3**0.5  # of an interval with variance one
 FACTOR_NOISE = 0.01  # standard deviation of initial factors of a mixture around the identity
+PLACED_SCALE = 10.0  # of the parameters of placed components, over that of their codes
 
 
 class Draws(NamedTuple):
@@ -178,6 +179,18 @@ class GaussianMixturePrior(TrainablePrior):
         within = self.raw_factors.square().sum(2)
         scale = (shares @ (means.square() + within)).clamp_min(1e-12).sqrt()
         return shares, means / scale, self.raw_factors / scale[:, None]
+
+    @torch.no_grad()
+    def place(self, shares: Tensor, means: Tensor, factors: Tensor) -> None:
+        """Set the shares (c,), means (c, dim) and factors (c, dim, dim) of the components.
+
+        The codes keep mean zero and variance one in each coordinate, whatever the scale of the
+        parameters. It is ten times that of the codes, so that an update of Adam, whose size does
+        not depend on the scale, moves a component slowly.
+        """
+        self.logits.copy_(shares.log())
+        self.raw_means.copy_(PLACED_SCALE * means)
+        self.raw_factors.copy_(PLACED_SCALE * factors)
 
     def draw(self, n: int, generator: torch.Generator) -> Draws:
         """Draw codes (n, dim), their weights, and their components."""

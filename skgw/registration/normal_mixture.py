@@ -18,6 +18,7 @@ Array = NDArray[Any]
 MIN_POINTS = 4  # points per component, and
 MIN_POINTS_PER_DIMENSION = 0.25  # points per component and dimension in which the cloud is wide
 SHRINKAGES = (0.0, 0.1, 0.3, 1.0)  # shares of the common shape in each covariance
+N_STARTS = 3  # of a mixture with a given number of components
 HELD_OUT = 0.2  # share of the points whose likelihood chooses the mixture
 RELATIVE_RIDGE = 1e-6  # added to the diagonals of covariances, over the mean variance of the cloud
 MAX_EM_ITER, EM_TOLERANCE = 50, 1e-2  # iterations, and gain in nats per point at which they stop
@@ -71,6 +72,29 @@ def fit_normal_mixture(
     # From the chosen mixture: another start might end at a worse maximum.
     fitted = _expectation_maximisation(points, len(start.weights), ridge, rng, start)
     return _shrunk(*fitted, share)
+
+
+def fit_components(points: Array, n_components: int, rng: np.random.RandomState) -> NormalMixture:
+    """Fit a mixture with full covariances: the most likely one of three starts.
+
+    Parameters
+    ----------
+    points : array of shape (n, k)
+        At least `n_components`.
+    n_components : int
+    rng : RandomState
+        Source of the starts.
+
+    Returns
+    -------
+    NormalMixture
+    """
+    ridge = RELATIVE_RIDGE * float(points.var(axis=0).mean()) or 1.0
+    found = [
+        _shrunk(*_expectation_maximisation(points, n_components, ridge, rng), share=0.0)
+        for _ in range(N_STARTS)
+    ]
+    return max(found, key=lambda mixture: float(log_density(points, mixture).mean()))
 
 
 class _Fitted(NamedTuple):

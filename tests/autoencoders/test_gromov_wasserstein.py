@@ -153,3 +153,30 @@ def test_wrong_parameters_are_named(quick, blobs, params, message):
 def test_one_row_has_no_score(quick, blobs):
     with pytest.raises(ValueError, match="two rows"):
         quick().fit(blobs[0]).score(blobs[0][:1])
+
+
+def test_placed_components_are_the_mixture_of_the_codes():
+    prior = CodePrior("gaussian-mixture", n_components=2).spec(2).build(0)
+    shares, means = torch.tensor([0.25, 0.75]), torch.tensor([[3.0, 0.0], [-1.0, 0.0]])
+    factors = torch.tensor([[[1.0, 0.0], [0.5, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    prior.place(shares, means, factors)
+    found = [part.detach() for part in prior.parameters_of_codes()]
+    scale = torch.tensor([4.0, 17 / 16]).sqrt()  # of the coordinates of the mixture
+    assert_allclose(found[0], shares, rtol=1e-6)
+    assert_allclose(found[1], means / scale, rtol=1e-5)
+    assert_allclose(found[2], factors / scale[:, None], rtol=1e-5)
+
+
+@pytest.mark.parametrize("entropy_weight", ["calibrated", 0])
+def test_the_components_start_from_the_codes(blobs, entropy_weight):
+    X, y = blobs
+    model = GWAutoencoder(
+        2, prior=CodePrior("gaussian-mixture", n_components=3), hidden_layer_sizes=(64, 32),
+        max_iter=150, entropy_weight=entropy_weight, random_state=0,
+    ).fit(X)  # fmt: skip
+    assert permuted_accuracy(model.predict(X), y) > 0.9
+
+
+def test_fewer_rows_than_components(quick, blobs):
+    model = quick(prior="gaussian-mixture", batch_size=4).fit(blobs[0][:5])
+    assert model.predict_proba(blobs[0][:5]).shape == (5, 10)
