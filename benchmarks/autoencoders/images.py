@@ -91,7 +91,7 @@ def judge(archive: Path, rows: int, seed: int) -> Judge:
 
 
 def measure(
-    data: str, network: str | None, method: str, rows: int, seconds: float | None, seed: int,
+    data: str, network: str | None, method: str, rows: int, budget: float | None, seed: int,
     *, archives: dict[str, Path], max_iter: int | str,
 ) -> Figures:  # fmt: skip
     images = split(archives[data], rows, seed)
@@ -100,9 +100,9 @@ def measure(
     elif method == "PCA":
         samples, figures = by_pca(images, seed)
     elif method in MODELS:
-        samples, figures = by_model(method, network, images, seed, seconds, max_iter)
+        samples, figures = by_model(method, network, images, seed, budget, max_iter)
     else:
-        samples, figures = by_pythae(method, network, images, seed, seconds)
+        samples, figures = by_pythae(method, network, images, seed, budget)
     of_samples = judge(archives[data], rows, seed).measure
     if "mixture" in figures:
         figures["mixture"] = of_samples(figures["mixture"], images.test)["frechet"]
@@ -229,7 +229,7 @@ def main() -> None:
     options.add_argument("--mnist", type=Path, help="archive with MNIST")
     options.add_argument("--fashion", type=Path, help="archive with Fashion-MNIST")
     options.add_argument("--rows", type=int, default=7500, help="training images (default 7500)")
-    options.add_argument("--seconds", type=float, default=20, help="CPU time of a fit (default 20)")
+    options.add_argument("--seconds", type=float, default=12, help="CPU time of a fit (default 12)")
     options.add_argument("--network", choices=NETWORKS, default="mlp")
     options.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
     args = options.parse_args()
@@ -240,7 +240,7 @@ def main() -> None:
         {
             "data": data, "method": method, "rows": args.rows,
             "network": None if method in ALONE else args.network,
-            "seconds": None if method in ALONE else args.seconds,
+            "budget": None if method in ALONE else args.seconds,
             "seed": seed,
         }
         for seed in seeds(args)
