@@ -89,9 +89,11 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         quantiles of the source; otherwise Newton's method with a Hessian that is estimated from
         samples and takes memory for ``n_atoms ** 2`` numbers. Cells are not computed exactly in two
         and more dimensions. "auto": "newton" in one dimension, else "asgd".
-    init : {"voronoi", "zero"}, default="voronoi"
+    init : {"multiscale", "voronoi", "zero"}, default="multiscale"
         First heights. "voronoi": cells of the nearest atom, after the atoms are moved and scaled to
-        the mean and the mean variance of the source. "zero": zeros.
+        the mean and the mean variance of the source. "multiscale": the same within each of up to 30
+        clusters of atoms, whose masses are right; "asgd" then begins with small steps. Up to 100
+        atoms have no clusters. "zero": zeros.
     max_iter : int or "auto", default="auto"
         Largest number of iterations. "auto": 20,000 for "asgd", 2,000 for "adam", 40 for "newton".
     batch_size : int or "auto", default="auto"
@@ -182,7 +184,7 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
 
     source: Any = param(one_of(*SOURCES), callable, default="normal", kw_only=False)
     method: str = param(one_of("auto", *METHODS), default="auto")
-    init: str = param(one_of(*STARTS), default="voronoi")
+    init: str = param(one_of(*STARTS), default="multiscale")
     max_iter: int | str = param(POSITIVE_INTEGER, one_of("auto"), default="auto")
     batch_size: int | str = param(
         Interval(Integral, 2, None, closed="left"), one_of("auto"), default="auto"

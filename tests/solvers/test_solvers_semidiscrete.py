@@ -22,6 +22,7 @@ from skgw.solvers.semidiscrete import (
 )
 from skgw.solvers.semidiscrete import cells as cells_module
 from skgw.solvers.semidiscrete.ascent import adam_ascent
+from skgw.solvers.semidiscrete.multiscale import clusters
 
 SOLVED = {
     "asgd": {},
@@ -252,3 +253,36 @@ def test_wrong_options_and_sources_are_refused():
         SemiDiscreteOptions("sgd")
     with pytest.raises(ValueError, match=r"points of shape \(16384, 2\)"):
         SampledSource(2, lambda n, g: np.zeros((n, 3)), seeded())
+
+
+def test_clusters_have_the_weights_and_means_of_their_atoms():
+    atoms = tensor([[0.0, 0.0], [0.2, 0.0], [5.0, 5.0], [5.0, 5.2], [9.0, -9.0]])
+    weights = tensor([0.1, 0.3, 0.2, 0.2, 0.2])
+    means, label, mass = clusters(atoms, weights, 3, seeded())
+    assert label[0] == label[1] != label[2] == label[3] != label[4]
+    assert_allclose(mass.sort().values, [0.2, 0.4, 0.4])
+    assert_allclose(means[label[0]], [0.15, 0.0])
+    assert len(clusters(atoms[:2], tensor([0.5, 0.5]), 30, seeded())[0]) == 2
+
+
+@pytest.mark.parametrize("start", ["voronoi", "multiscale"])
+def test_the_start_of_clusters_has_their_masses(start):
+    """Two groups of 60 atoms, one of them with a tenth of the mass, far away."""
+    rng = np.random.default_rng(0)
+    atoms = tensor(rng.normal(size=(120, 2)) + np.repeat([[0, 0], [15, 0]], 60, axis=0))
+    weights = tensor(np.repeat([0.9, 0.1], 60) / 60)
+    options = SemiDiscreteOptions(start=start, max_iter=1, tol=100.0)
+    masses = solve_semidiscrete(atoms, weights, NormalSource(2), options, seeded()).masses
+    assert (float(masses[60:].sum()) == pytest.approx(0.1, abs=0.03)) == (start == "multiscale")
+
+
+def test_few_atoms_have_no_clusters():
+    atoms = tensor(np.random.default_rng(0).normal(size=(50, 2)))
+    weights = torch.full((50,), 1 / 50, dtype=torch.float64)
+    one, other = (
+        solve_semidiscrete(
+            atoms, weights, NormalSource(2), SemiDiscreteOptions(start=start, max_iter=50), seeded()
+        ).heights
+        for start in ("voronoi", "multiscale")
+    )
+    assert_allclose(one, other)

@@ -50,14 +50,15 @@ def averaged_ascent(
     transposed = atoms.T.float().contiguous()
     rate = options.learning_rate * math.sqrt(len(atoms) * options.batch_size)
     chunk_size = max(1, options.chunk_entries // len(atoms))
-    for t in range(1, options.max_iter + 1):
+    for step in range(1, options.max_iter + 1):
+        t = options.first_step + step
         reg = options.reg / t**options.reg_decay
         scaled, masses = (heights / reg).float(), torch.zeros_like(heights)
         for x in draw(options.batch_size).split(chunk_size):
             energies = torch.addmm(scaled, x.float(), transposed, alpha=1 / reg)
             masses += energies.softmax(1).sum(0)
         heights = heights + rate / t ** (2 / 3) * (weights - masses / options.batch_size)
-        weight = math.log(t + 1) ** options.averaging
+        weight = math.log(step + 1) ** options.averaging
         total += weight
         average = average + weight / total * (heights - average)
         n_points += options.batch_size

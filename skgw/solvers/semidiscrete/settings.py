@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 METHODS = "asgd", "adam", "newton"
-STARTS = "voronoi", "zero"
+STARTS = "multiscale", "voronoi", "zero"
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,11 @@ class SemiDiscreteOptions:
         mass error of hard cells as the gradient of Adam, with more samples when the energy no
         longer improves. "newton": one dimension exactly, by quantiles; otherwise Newton's method on
         samples, with decreasing regularisation and a dense Hessian.
-    start : {"voronoi", "zero"}
-        Heights of the first iteration: those of the cells of the nearest atom, after the atoms are
-        moved and scaled to the mean and the mean variance of the source; or zeros.
+    start : {"multiscale", "voronoi", "zero"}
+        Heights of the first iteration. "voronoi": those of the cells of the nearest atom, after the
+        atoms are moved and scaled to the mean and the mean variance of the source. "multiscale":
+        clusters of atoms have the right masses, and each cluster is moved and scaled alone; for up
+        to `min_clustered` atoms as "voronoi". "zero": zeros.
     max_iter : int
         Number of iterations.
     batch_size : int
@@ -44,6 +46,14 @@ class SemiDiscreteOptions:
         Regularisation of "asgd" in iteration t, in units of energies: ``reg / t ** reg_decay``.
     averaging : float
         Iterate t of "asgd" has the weight ``log(t + 1) ** averaging`` in the average.
+    first_step : int
+        The first iteration of "asgd" has the step and the regularisation of iteration
+        ``first_step + 1``. A start with right masses of clusters is lost by larger steps.
+    n_clusters, cluster_newton_iter, cluster_iter, cluster_first_step, cluster_points : int
+        Of the start "multiscale": largest number of clusters; Newton steps, then iterations of
+        "asgd" and their `first_step`, for the masses of clusters; source points of a cell that the
+        height of a cluster is computed from.
+    min_clustered : int
     reg_factor : float
         Factor between the regularisations of successive stages of "newton", which begin at `reg`.
     steps_per_stage : int
@@ -63,7 +73,7 @@ class SemiDiscreteOptions:
     """
 
     method: str = "asgd"
-    start: str = "voronoi"
+    start: str = "multiscale"
     max_iter: int = 20_000
     batch_size: int = 32
     learning_rate: float = 1.0
@@ -73,6 +83,13 @@ class SemiDiscreteOptions:
     reg: float = 0.1
     reg_decay: float = 0.5
     averaging: float = 2.0
+    first_step: int = 0
+    n_clusters: int = 30
+    cluster_newton_iter: int = 20
+    cluster_iter: int = 3000
+    cluster_first_step: int = 1000
+    cluster_points: int = 200
+    min_clustered: int = 100
     reg_factor: float = 0.4
     steps_per_stage: int = 2
     samples_per_atom: int = 8

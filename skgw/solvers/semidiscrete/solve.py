@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skgw.solvers.semidiscrete.ascent import adam_ascent, averaged_ascent
 from skgw.solvers.semidiscrete.cells import CellLookup, marginal_error
+from skgw.solvers.semidiscrete.multiscale import multiscale_start
 from skgw.solvers.semidiscrete.newton import heights_on_a_line, newton_ascent
 from skgw.solvers.semidiscrete.settings import SemiDiscreteOptions
 from skgw.solvers.semidiscrete.sources import Source
@@ -68,10 +70,15 @@ class _Problem:
         x = self.source.draw(n, generator).to(self.atoms.device)
         return (x - self.mean) / self.source.scale
 
-    def start(self, kind: str) -> Tensor:
+    def start(self, options: SemiDiscreteOptions, generator: torch.Generator) -> Tensor:
         """First heights (n,), in the unit of energies."""
-        if kind == "zero":
+        if options.start == "zero":
             return self.atoms @ (self.mean / self.source.scale)
+        if is_clustered(options, len(self.atoms)):
+            return multiscale_start(
+                lambda m: self.draw(m, generator),
+                self.atoms, self.weights, self.root, options, generator,
+            )  # fmt: skip
         return -0.5 * self.root * self.atoms.square().sum(1)
 
     def outer(self, heights: Tensor) -> Tensor:
@@ -149,11 +156,15 @@ def solve_semidiscrete(
         errors.append(marginal_error(counts, weights))
         return counts, errors[-1]
 
-    heights, n_iter, found = problem.start(options.start), 0, None
+    n_iter, last, found = 0, 0, None
     if options.method == "newton" and atoms.shape[1] == 1:
         heights = problem.inner(heights_on_a_line(source, problem.centred, weights, generator))
-    elif len(atoms) > 1:
-        last = 0
+    elif len(atoms) == 1:
+        heights = torch.zeros_like(weights)
+    else:
+        heights = problem.start(options, generator)
+        if is_clustered(options, len(atoms)):
+            options = replace(options, first_step=late_step(atoms.shape[1]))
         steps = ASCENTS[options.method](
             lambda m: problem.draw(m, generator), problem.atoms, weights, heights, options
         )
@@ -176,6 +187,19 @@ def solve_semidiscrete(
         converged=error <= options.tol,
         errors=errors,
     )
+
+
+def is_clustered(options: SemiDiscreteOptions, n_atoms: int) -> bool:
+    """Whether the start is computed from clusters of atoms."""
+    return options.start == "multiscale" and n_atoms > options.min_clustered
+
+
+def late_step(dim: int) -> int:
+    """Iteration of which "asgd" has the step after a start from clusters.
+
+    In few dimensions the cells within a cluster are narrow, and large steps move them for long.
+    """
+    return int(np.clip(10.0 ** (7 - dim), 100, 100_000))
 
 
 def _dual_cost(
