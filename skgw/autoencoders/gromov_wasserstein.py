@@ -109,8 +109,9 @@ default="neural"
         Updates of the critic for each update of the autoencoder. Published: 5.
     entropy_weight : "calibrated" or float, default="calibrated"
         Weight of the entropy of the codes of a row. "calibrated": the weight in the evidence
-        lower bound at the present reconstruction error. A number is in units of half the
-        squared error of a row; published: 0.03. 0: a deterministic encoder.
+        lower bound at the present reconstruction error. A number is in units of half the squared
+        error of a scaled row; `gwae_settings` converts that of the paper. 0: a deterministic
+        encoder.
     gap_weight : float, default=0.0
         Weight of the Gromov-Monge gap of the decoder: its distortion minus the least one between
         the same distributions.
@@ -146,15 +147,17 @@ default="neural"
     See Also
     --------
     WassersteinAutoencoder : The prior is a fixed normal distribution.
+    skgw.autoencoders.gwae_settings : The published algorithm.
     GWGenerativeEmbedding : An embedding of distances without an autoencoder.
 
     Notes
     -----
     Before training, rows are centred and divided by the root of the mean variance of a feature.
 
-    The published objective is ``gw_term="generative", joint="critic", n_critic_updates=5,
-    entropy_weight=0.03``. The published mixture has diagonal covariances, and shares without
-    gradient; here both are trained.
+    `skgw.autoencoders.gwae_settings` returns the published objective and training. A critic needs
+    a smaller `joint_weight` than the discrepancy: with 1 it outweighs the reconstruction error of
+    images, which is that of a feature. The published mixture has diagonal covariances, and shares
+    without gradient; here both are trained.
 
     References
     ----------

@@ -1,5 +1,7 @@
 """GWAutoencoder: samples, clusters, outliers, scores; every option trains what it names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 from skgw import GWAutoencoder
-from skgw.autoencoders import CodePrior
+from skgw.autoencoders import CodePrior, gwae_settings
 from skgw.metrics import permuted_accuracy
 
 
@@ -180,3 +182,23 @@ def test_the_components_start_from_the_codes(blobs, entropy_weight):
 def test_fewer_rows_than_components(quick, blobs):
     model = quick(prior="gaussian-mixture", batch_size=4).fit(blobs[0][:5])
     assert model.predict_proba(blobs[0][:5]).shape == (5, 10)
+
+
+def test_published_weights_are_those_of_half_the_squared_error_of_a_row(blobs):
+    """The loss in our unit times half the total variance is the published loss."""
+    X, _ = blobs
+    settings = gwae_settings(X)
+    model = GWAutoencoder(2, **settings, hidden_layer_sizes=(8,), max_iter=1, random_state=0).fit(X)
+    scaler = model._domain.scaler
+    parts = model._regularized(model._domain.autoencoder.build(), scaler, n_updates=1, seed=0)
+    batch = parts.code(torch.tensor(scaler.transform(X), dtype=torch.float32), torch.Generator())
+    batch = replace(batch, error=torch.tensor(1.0))
+    unit = X.var(0).sum() / 2  # half the squared error of a row whose error is 1
+    gromov, joint, entropy = parts.terms
+    root_mean_square = np.sqrt(2 * X.var(0).sum())
+    assert_allclose(gromov.factor(batch) * unit, root_mean_square)
+    assert_allclose(joint.factor(batch) * unit, 1)
+    assert_allclose(entropy.factor(batch) * unit * 0.5, 0.03)  # its value has a factor one half
+    assert joint.n_steps == 5
+    with pytest.raises(ValueError, match="All rows are equal"):
+        gwae_settings(np.ones((3, 2)))
