@@ -3,8 +3,8 @@
 Mode collapse and mode mixture
 =================================
 
-This example generates a grid of 25 modes by a generative adversarial network, and by optimal
-transport.
+This example generates a grid of 25 modes by a Wasserstein generative adversarial network, and by
+optimal transport.
 """
 
 # %%
@@ -27,13 +27,10 @@ SIGMA = 0.05
 X, _, centers = make_grid(1000, sigma=SIGMA, random_state=0)
 transport = SemiDiscreteOT(tol=0.5)
 models = {
-    "GAN": WassersteinGAN(
-        loss="non-saturating",
-        lipschitz=None,
-        n_critic=1,
-        n_warmup=0,
-        hidden_layer_sizes=(64, 64),
-        critic_layer_sizes=(64, 64),
+    "Wasserstein GAN": WassersteinGAN(
+        hidden_layer_sizes=(64, 64, 64),
+        critic_layer_sizes=(64, 64, 64),
+        n_critic=2,
         max_iter=1500,
         random_state=0,
     ),

@@ -85,10 +85,9 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
     method : {"auto", "asgd", "adam", "newton"}, default="auto"
         "asgd": averaged stochastic ascent of the dual with decreasing entropic regularisation.
         "adam": Adam, whose gradients are mass errors of cells, estimated from samples that are
-        doubled when the energy stagnates. "newton": in one dimension the exact solution, by
-        quantiles of the source; otherwise Newton's method with a Hessian that is estimated from
-        samples and takes memory for ``n_atoms ** 2`` numbers. Cells are not computed exactly in two
-        and more dimensions. "auto": "newton" in one dimension, else "asgd".
+        doubled when the energy stagnates. "newton": in one dimension exact, by quantiles of the
+        source; otherwise Newton's method with a Hessian that is estimated from samples and takes
+        memory for ``n_atoms ** 2`` numbers. "auto": "newton" in one dimension, else "asgd".
     init : {"multiscale", "voronoi", "zero"}, default="multiscale"
         First heights. "voronoi": cells of the nearest atom, after the atoms are moved and scaled to
         the mean and the mean variance of the source. "multiscale": the same within each of up to 30
@@ -157,9 +156,8 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
 
     Notes
     -----
-    Time grows with the number of source points times ``n_atoms * n_features``, and memory with
-    ``n_atoms * n_features``: look-ups take source points in chunks (class attribute
-    `chunk_entries`). `save` needs a named source.
+    Time grows with the number of source points times ``n_atoms * n_features``, and memory with the
+    latter: look-ups are in chunks (class attribute `chunk_entries`). `save` needs a named source.
 
     References
     ----------
@@ -395,8 +393,7 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
 
     def _draw(self, n: int, rng: np.random.RandomState) -> Array:
         generator = seeded(draw_seed(rng))
-        points: Array = self._source(self.n_features_in_, generator).draw(n, generator).numpy()
-        return points
+        return np.asarray(self._source(self.n_features_in_, generator).draw(n, generator))
 
     def _images(self, x: Array) -> Array:
         return self.atoms_[self._best(x)[0]].astype(self._dtype, copy=False)
@@ -408,8 +405,7 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         return index.numpy(), value.numpy()
 
     def _leading(self, x: Array, k: int) -> Array:
-        leading: Array = self._lookup().leading(torch.tensor(x), k).numpy()
-        return leading
+        return np.asarray(self._lookup().leading(torch.tensor(x), k))
 
     def _lookup(self) -> CellLookup:
         atoms, heights = torch.as_tensor(self.atoms_), torch.as_tensor(self.heights_)
