@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 
 from skgw.base.progress import SILENT, Progress
@@ -146,10 +147,12 @@ def align(
         coupled = _coupling(domains, side_information, options, pool.misfit, start, seed, progress)
         progress.say(_extension_of(pair))
         matched = _extend_coupling(pair, side_information, coupled, settings, progress)
-    judge = PoolDistances.between(*(domain.between() for domain in domains), settings=settings.pool)
-    of_plan = judge.judge(matched.plan / matched.plan.sum())
+        between = (domain.between() for domain in domains)
+        judge = PoolDistances.between(*between, settings=settings.pool)
+        of_plan = judge.judge(matched.plan)
+        judgement = of_plan._replace(other_weight=judgement.other_weight)
     return Alignment(
-        of_plan._replace(other_weight=judgement.other_weight), pool.margin,
+        judgement, pool.margin,
         value=_discrepancy(domains, matched.plan),
         pair_costs=pair_costs(pair, side_information, pool, seed) if options.check_pairs else None,
         **matched._asdict(),
@@ -213,14 +216,15 @@ def _is_bent(
     """
     settings, metrics = options.settings, (pair[0].metric, pair[1].metric)
     best = found.plans[0]
-    points = best.coordinates.leading(settings.registration.n_axes).at(pool.rows)
+    points = best.leading(settings.registration.n_axes).at(pool.rows)
     plan = points.transport(best.rotation, settings.registration.reg_schedule[-1]).plan
-    by_rotation = pool.judge.preserved(plan.numpy())
+    by_rotation = pool.judge.judge(plan.numpy()).preserved_neighbors
     if settings.min_gain * by_rotation >= 1:
         return False
     domains = reference_domains(pair, metrics, pool.rows)
     coupled = _coupling(domains, side_information, options, pool.misfit, pool, seed, SILENT)
-    return pool.judge.preserved(coupled.plan) > settings.min_gain * by_rotation
+    by_coupling = pool.judge.judge(coupled.plan).preserved_neighbors
+    return by_coupling > settings.min_gain * by_rotation
 
 
 class _Coupled(NamedTuple):
@@ -298,8 +302,13 @@ def _extend_rotations(
     )  # fmt: skip
     Z, V = (points.numpy() for points in coordinates.points)
     X, Y = (points.numpy() for points in coordinates.at(reference).points)
+    nearest = pairwise_distances_argmin(
+        Z, Z[x]
+    )  # of the transported rows; a row itself if it is one
+    mass = plan.sum(1)[nearest]
+    mass /= mass.mean()
     if not is_whole:
-        plan = extension.onto_reference().rows(X) / len(X)
+        plan = extension.onto_reference().rows(X) * mass[reference[0], None] / len(X)
     squares = euclidean_distances(X, squared=True), euclidean_distances(Y, squared=True)
     progress.say("confidence of the rows")
     return _Matched(
@@ -314,7 +323,7 @@ def _extend_rotations(
         extension, Z, plan,
         epsilon=extension.to_y.parts[0].reg,
         confidence=_confidence(extension, (Z, V), (X, Y), squares),
-        matched_mass=np.ones(len(Z)),
+        matched_mass=mass,
         converged=error < settings.max_extension_error,
     )  # fmt: skip
 

@@ -146,8 +146,9 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         is right, and cannot reveal that the matching as a whole is wrong: see
         `matching_probability_`.
     matched_mass_ : array of shape (n,)
-        Matched mass of each row of the first domain, over the weight of the row. It tells nothing
-        if `unbalanced` and `mass` are None: all rows are matched then, and it is 1.
+        Mass of each row of the first domain in `plan_`, over the mean mass 1 / n. If `unbalanced`
+        and `mass` are None, a coupling gives all rows the mass 1, and the plan of a rotation gives
+        less to rows that no row of the other domain is near to.
     converged_ : bool
         Whether the solve and the extension of the plan to all rows have reached their tolerances.
     n_features_in_, n_features_y_in_ : int

@@ -225,7 +225,8 @@ class PoolDistances:
     ) -> PoolDistances:
         """Distances (n, n) and (m, m) of any scale."""
         Dx, Dy = (np.asarray(D / root_mean_square(D), dtype=np.float64) for D in (Dx, Dy))
-        return cls(Dx, Dy, M, alpha, product_cost(Dx, Dy), settings)
+        uniform = (np.full(len(D), 1 / len(D)) for D in (Dx, Dy))
+        return cls(Dx, Dy, M, alpha, product_cost(Dx, Dy, *uniform), settings)
 
     def solve(self, **start: Any) -> GromovResult:
         """Solve in float32 and at a low precision."""
@@ -242,8 +243,17 @@ class PoolDistances:
             )  # fmt: skip
 
     def judge(self, plan: Array) -> Judgement:
-        """What speaks for a plan of mass one, if there is no other plan."""
-        return Judgement(self.explained(plan), self.preserved(plan), 0.0, min(plan.shape))
+        """What speaks for a plan, if there is no other plan.
+
+        The figures are means of two plans: in one all rows, in the other all columns, have the same
+        mass. A plan that leaves rows without a match cannot gain by that.
+        """
+        tiny, (n, m) = np.finfo(plan.dtype).tiny, plan.shape
+        of_rows = plan / np.maximum(plan.sum(1, keepdims=True), tiny) / n
+        of_columns = plan / np.maximum(plan.sum(0), tiny) / m
+        both = of_rows, of_columns
+        explained = sum(map(self.explained, both)) / 2
+        return Judgement(explained, sum(map(self.preserved, both)) / 2, 0.0, min(n, m))
 
     def preserved(self, plan: Array) -> float:
         """Share of nearest neighbours that a plan preserves."""
@@ -259,11 +269,12 @@ class PoolDistances:
         return x, y
 
     def explained(self, plan: Array) -> float:
-        """Share of the product coupling's objective that a plan of mass one removes."""
-        value, product = plan_cost(self.Dx, self.Dy, plan), self.product
+        """Share of the objective of the product coupling that a plan of mass one removes."""
+        a, b = plan.sum(1), plan.sum(0)
+        value, product = plan_cost(self.Dx, self.Dy, plan), product_cost(self.Dx, self.Dy, a, b)
         if self.M is not None and self.alpha is not None:
             value = self.alpha * value + (1 - self.alpha) * float((self.M * plan).sum())
-            product = self.alpha * product + (1 - self.alpha) * float(self.M.mean())
+            product = self.alpha * product + (1 - self.alpha) * float(a @ self.M @ b)
         return float(1 - value / product) if product > 0 else 0.0
 
 
@@ -275,9 +286,9 @@ def solve_distances(
     return _plan(distances.solve(n_init=n_init, random_state=seed))
 
 
-def product_cost(Dx: Array, Dy: Array) -> float:
-    """E of the product coupling of uniform weights."""
-    return float(np.mean(Dx * Dx) + np.mean(Dy * Dy) - 2 * Dx.mean() * Dy.mean())
+def product_cost(Dx: Array, Dy: Array, a: Array, b: Array) -> float:
+    """E of the product coupling of weights (n,) and (m,) of sum one."""
+    return float(a @ (Dx * Dx) @ a + b @ (Dy * Dy) @ b - 2 * (a @ Dx @ a) * (b @ Dy @ b))
 
 
 def _plan(result: GromovResult) -> Array:

@@ -4,8 +4,10 @@ The conditional plan of a point with principal coordinates z, under a rotation R
 
     exp((2 <z R, w_j> - |w_j|^2 + g_j) / reg), normalised over the rows w_j of the other domain.
 
-The plan is the mean over the rotations that may be right. The potentials g solve the transport
-problem between a part of the rows; another point has the potential of the nearest of them.
+The plan is the mean over the rotations that may be right. The potentials g solve the unbalanced
+transport problem between a part of the rows, with a penalty on the marginals, so that a group that
+is rare in the other domain need not match other groups. Another point has the potential of the
+nearest of these rows. Means and RMS distances of the domains are those of the matched mass.
 
 A translated row is the mean of its matches, moved half of the way to the rotated place of the row.
 The mean alone is drawn to the centre of the domain where no row matches well, as between disjoint
@@ -19,6 +21,7 @@ from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import torch
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
@@ -29,6 +32,7 @@ from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, Ro
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.registration.landmark_scaling import LandmarkScaling
 from skgw.registration.principal_axes import Coordinates
+from skgw.registration.procrustes import Pair
 from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension
 from skgw.spaces.finite import Array
@@ -249,54 +253,72 @@ def extend_rotations(
     error : float
         Largest L1 error of the column sums of a transport problem.
     """
-    coordinates = found.plans[0].coordinates
     n_axes = max(settings.n_axes, min(map(len, rows)) // settings.rows_per_axis)
-    searched, coordinates = coordinates.leading(settings.n_axes), coordinates.leading(n_axes)
+    coordinates = found.plans[0].leading(n_axes)
     starts = [
-        searched.at(rows).transport(each.rotation, settings.reg_schedule[-1]).plan
+        each.leading(settings.n_axes).at(rows)
+        .transport(each.rotation, settings.reg_schedule[-1]).plan
         for each in found.plans
-    ]
+    ]  # fmt: skip
     if weighted:  # the cost of the matches is that of few axes, and says nothing of the noise
         coordinates = coordinates.weighted(rows, starts[0])
         settings = replace(settings, n_refinements=0)
     part = coordinates.at(rows)
     improved = [_improved(part, part.rotation(plan), settings) for plan in starts]
+    coordinates = coordinates.reweighted(_of_all(coordinates, rows, improved[0].part.weights))
+    part = coordinates.at(rows)
     free = part.without_side_information()  # as new rows are
     (x, y), (z, w) = (
         tuple(points.numpy() for points in each.points) for each in (coordinates, part)
     )
     to_x, to_y, plans, errors = [], [], [], []
-    for rotation, relative_reg in improved:
-        transport = free.transport(rotation, relative_reg)
+    for _, rotation, relative_reg in improved:
+        transport = free.unbalanced_transport(rotation, relative_reg, settings.rho)
         f, g = (potential.numpy() for potential in free.log_scalings(rotation, transport))
         R, reg = rotation.numpy(), float(transport.reg)
         to_x.append(_extended(R.T, x, z, f - np.square(z @ R).sum(1) / reg, reg))
         to_y.append(_extended(R, y, w, g - np.square(w).sum(1) / reg, reg))
         if part.has_side_information:
-            transport = part.transport(rotation, relative_reg)
+            transport = part.unbalanced_transport(rotation, relative_reg, settings.rho)
         plans.append(transport.plan.numpy())
         errors.append(float(transport.error))
     extension = RegisteredExtension(
-        np.stack([rotation.numpy() for rotation, _ in improved]),
+        np.stack([rotation.numpy() for _, rotation, _ in improved]),
         Mixture(tuple(to_x), found.weights), Mixture(tuple(to_y), found.weights), reference,
     )  # fmt: skip
     return extension, coordinates, np.tensordot(found.weights, np.stack(plans), 1), max(errors)
 
 
-def _improved(
-    part: DomainPoints, rotation: Tensor, settings: RegistrationSettings
-) -> tuple[Tensor, float]:
-    """The rotation that fits its own plan best, and the regularisation of its plan.
+class _Improved(NamedTuple):
+    """A rotation, the coordinates of the rows it takes, and the regularisation of its plan."""
+
+    part: DomainPoints
+    rotation: Tensor
+    reg: float
+
+
+def _improved(part: DomainPoints, rotation: Tensor, settings: RegistrationSettings) -> _Improved:
+    """The rotation, and the weights of the rows, that fit their own plan best.
 
     The regularisation falls with the cost of the matches: below this scale, differences of the cost
     are noise of the data. It is relative to the mean cost.
     """
     reg = settings.reg_schedule[-1]
     for _ in range(settings.n_refinements):
-        plan = part.transport(rotation, reg).plan
+        plan = part.unbalanced_transport(rotation, reg, settings.rho).plan
+        part = part.reweighted((plan.sum(1), plan.sum(0)))
         rotation = part.rotation(plan)
         reg = min(reg, max(settings.reg_per_cost * part.cost(rotation, plan), MIN_REG))
-    return rotation, reg
+    return _Improved(part, rotation, reg)
+
+
+def _of_all(coordinates: DomainPoints, rows: Rows, weights: Pair) -> Pair:
+    """Weights (n,) and (m,) of all training rows; rows without a weight have zero."""
+    x, y = (
+        torch.zeros(len(points), dtype=points.dtype).index_put((torch.from_numpy(i),), weight)
+        for points, i, weight in zip(coordinates.points, rows, weights, strict=True)
+    )
+    return x, y
 
 
 def _extended(

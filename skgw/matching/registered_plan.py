@@ -8,6 +8,12 @@ they are right: all of them between the rows of the pool, and the best of them b
 Between disjoint rows a wrong plan may explain more than the right one, and no plan leads to the
 right rotation. Then rotations themselves are searched between more rows.
 
+Some rows may have no match, and groups may have other shares in the other domain. Where all rows
+count alike, a wrong rotation that takes large groups to large groups may fit better than the right
+one. So each rotation is the start of an unbalanced registration (`registration.unbalanced`), whose
+plan gives little mass to rows that nothing matches. The marginals of this plan are the weights of
+the rows in the registration.
+
 Rotations that are about as good as the best one may be right as well. Their plans are averaged,
 with weights exp(log odds / temperature), so that the errors of wrong rotations cancel.
 """
@@ -20,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics import pairwise_distances_argmin
 from torch import Tensor
 
 from skgw.matching.candidate_metrics import MIN_FEATURES
@@ -31,7 +38,8 @@ from skgw.registration.initial_similarities import mirror_images
 from skgw.registration.principal_axes import Coordinates, PrincipalCoordinates, UnitCoordinates
 from skgw.registration.procrustes import Pair, Transport, best_rotation, entropic_transport
 from skgw.registration.rotation_search import RotationSearchSettings, search_rotations
-from skgw.registration.similarity import first_distinct
+from skgw.registration.similarity import Similarity, first_distinct
+from skgw.registration.unbalanced import UnbalancedSettings, alternate
 from skgw.spaces.finite import Array, Index
 
 Rows = tuple[Index, Index]
@@ -59,6 +67,9 @@ class RegistrationSettings:
         Number of improvements of a rotation between these rows.
     reg_per_cost : float
         Entropic regularisation of the last plan, at most, over the cost of its matches.
+    rho : float
+        Penalty on the divergence of the marginals of the last plan from uniform ones, over the
+        regularisation.
     n_mirror_axes : int
         Number of axes along which the best plan is reflected, in search of a symmetry.
     search : RotationSearchSettings
@@ -68,6 +79,8 @@ class RegistrationSettings:
         Difference of log odds at which a rotation has exp(-1) of the weight of the best one.
     min_weight : float
         Weight, relative to the best rotation, below which a rotation is dropped.
+    unbalanced : UnbalancedSettings
+        Of the registration that gives the weights of the rows.
     same_displacement, other_displacement : float
         Mean squared distance between the places where two plans take the rows, relative to that of
         two rows: below the first, the two count as one, and above the second, they are different
@@ -83,11 +96,13 @@ class RegistrationSettings:
     n_transported: int = 4000
     n_refinements: int = 2
     reg_per_cost: float = 0.1
+    rho: float = 20.0
     n_mirror_axes: int = 4
     search: RotationSearchSettings = field(default_factory=RotationSearchSettings)
     n_searches: int = 2
     temperature: float = 0.5
     min_weight: float = 0.05
+    unbalanced: UnbalancedSettings = field(default_factory=UnbalancedSettings)
     same_displacement: float = 0.05
     other_displacement: float = 0.5
 
@@ -102,12 +117,15 @@ class DomainPoints(NamedTuple):
         Of RMS distance one.
     of_pairs, shared : tuples of Tensors of shapes (n, c) and (m, c)
         Coordinates of the anchor pairs and of the shared features, which no rotation changes.
+    weights : tuple of Tensors of shapes (n,) and (m,)
+        Mass of the rows that plans match, of sum one.
     """
 
     axes: tuple[Coordinates, Coordinates]
     points: Pair
     of_pairs: Pair
     shared: Pair
+    weights: Pair
 
     @classmethod
     def of(
@@ -121,7 +139,8 @@ class DomainPoints(NamedTuple):
         )
         points = _tensor(axes[0].transform(x)), _tensor(axes[1].transform(y))
         (A, B), (F, G) = side_information.coordinates(x.shape[0], y.shape[0])
-        return cls(axes, points, (_tensor(A), _tensor(B)), (_tensor(F), _tensor(G)))
+        weights = _uniform(points[0]), _uniform(points[1])
+        return cls(axes, points, (_tensor(A), _tensor(B)), (_tensor(F), _tensor(G)), weights)
 
     def of_unit_length(self, seed: int) -> DomainPoints:
         """Coordinates of the directions of the rows from their mean."""
@@ -133,11 +152,21 @@ class DomainPoints(NamedTuple):
 
     def leading(self, n_axes: int) -> DomainPoints:
         """The coordinates along the leading axes, of RMS distance one again."""
-        (x, y), (Z, W) = self.axes, self.points
-        scales = _rms_distance(Z[:, :n_axes]), _rms_distance(W[:, :n_axes])
+        (x, y), (Z, W) = self.axes, (points[:, :n_axes] for points in self.points)
+        scales = _rms_distance(Z, self.weights[0]), _rms_distance(W, self.weights[1])
         axes = x.leading(n_axes, scales[0]), y.leading(n_axes, scales[1])
-        points = Z[:, :n_axes] / scales[0], W[:, :n_axes] / scales[1]
-        return self._replace(axes=axes, points=points)
+        return self._replace(axes=axes, points=(Z / scales[0], W / scales[1]))
+
+    def reweighted(self, weights: Pair) -> DomainPoints:
+        """The coordinates from the mean of rows of these weights, of their RMS distance one."""
+        axes, points = [], []
+        for each, Z, weight in zip(self.axes, self.points, weights, strict=True):
+            centre = weight @ Z
+            scale = _rms_distance(Z - centre, weight)
+            axes.append(each.about(centre.numpy(), scale))
+            points.append((Z - centre) / scale)
+        x, y = axes
+        return self._replace(axes=(x, y), points=(points[0], points[1]), weights=weights)
 
     def weighted(self, rows: Rows, plan: Tensor) -> DomainPoints:
         """The coordinates along the axes that a plan between some rows matches, weighted.
@@ -151,15 +180,17 @@ class DomainPoints(NamedTuple):
         (Z, W), (z, w) = self.points, self.at(rows).points
         U, covariances, V = torch.linalg.svd(z.T @ plan @ w, full_matrices=False)
         A, B = U * covariances.sqrt(), V.T * covariances.sqrt()
-        A, B = A / _rms_distance(Z @ A), B / _rms_distance(W @ B)
+        p, q = self.weights
+        A, B = A / _rms_distance(Z @ A, p), B / _rms_distance(W @ B, q)
         axes = x.followed_by(A.numpy()), y.followed_by(B.numpy())
         return self._replace(axes=axes, points=(Z @ A, W @ B))
 
     def at(self, rows: Rows) -> DomainPoints:
         """Coordinates of some rows of each domain, the rows of all anchor pairs among them."""
         i, j = (torch.from_numpy(index) for index in rows)
-        parts = ((Z[i], W[j]) for Z, W in (self.points, self.of_pairs, self.shared))
-        return DomainPoints(self.axes, *parts)
+        parts = self.points, self.of_pairs, self.shared, self.weights
+        points, of_pairs, shared, (a, b) = ((Z[i], W[j]) for Z, W in parts)
+        return DomainPoints(self.axes, points, of_pairs, shared, (a / a.sum(), b / b.sum()))
 
     @property
     def has_side_information(self) -> bool:
@@ -169,7 +200,7 @@ class DomainPoints(NamedTuple):
     def without_side_information(self) -> DomainPoints:
         """The points alone."""
         nothing = self.points[0][:, :0], self.points[1][:, :0]
-        return DomainPoints(self.axes, self.points, nothing, nothing)
+        return self._replace(of_pairs=nothing, shared=nothing)
 
     def register(self, rotation: Tensor, reg_schedule: tuple[float, ...]) -> tuple[Tensor, Tensor]:
         """Improve a rotation (k, l); return it with a plan (n, m) of mass one."""
@@ -180,7 +211,25 @@ class DomainPoints(NamedTuple):
 
     def transport(self, rotation: Tensor, reg: float) -> Transport:
         """The entropic plan between the rotated rows; `reg` is relative to the mean cost."""
-        return entropic_transport(*self._rotated(rotation), reg)
+        return entropic_transport(*self._rotated(rotation), reg, self.weights)
+
+    def unbalanced_transport(self, rotation: Tensor, reg: float, rho: float) -> Transport:
+        """The plan between the rotated rows, whose marginals may differ from uniform ones."""
+        return entropic_transport(*self._rotated(rotation), reg, rho=rho)
+
+    def matched_weights(self, rotation: Tensor, rows: Rows, settings: UnbalancedSettings) -> Pair:
+        """Weights (n,) and (m,) of all rows: small where no row of the other domain matches.
+
+        They are marginals of an unbalanced registration between some rows, from a rotation. Another
+        row has the weight of the nearest of these rows.
+        """
+        part = self.at(rows)
+        (Z, W), (A, B), (F, G) = part.points, part.of_pairs, part.shared
+        start = Similarity(rotation, rotation.new_zeros(rotation.shape[1]))
+        fixed = torch.cat([A, F], 1), torch.cat([B, G], 1)
+        found = alternate(Z, W, start, settings, fixed).weights(settings.min_mass)
+        x, y = (_of_nearest(*each) for each in zip(self.points, part.points, found, strict=True))
+        return x, y
 
     def rotation(self, plan: Tensor) -> Tensor:
         """The rotation (k, l) that fits a plan (n, m) of mass one and the anchor pairs best.
@@ -199,7 +248,7 @@ class DomainPoints(NamedTuple):
     def cost(self, rotation: Tensor, plan: Tensor) -> float:
         """Mean squared distance of the matches, relative to that of all pairs of rows."""
         cost = torch.cdist(*self._rotated(rotation)).square()
-        mean = float(cost.mean())
+        mean = float(self.weights[0] @ cost @ self.weights[1])
         return float((cost * plan).sum() / plan.sum()) / mean if mean > 0 else 0.0
 
     def log_scalings(self, rotation: Tensor, transport: Transport) -> Pair:
@@ -217,30 +266,38 @@ class RegisteredPlan(NamedTuple):
     Attributes
     ----------
     coordinates : DomainPoints
-        Of all training rows.
+        Of all training rows, of equal weights.
+    weights : tuple of Tensors of shapes (n,) and (m,)
+        Of all training rows, in this registration.
     rows : tuple of arrays of int of shapes (r,) and (s,)
         Positions of the rows among the training rows.
     plan : array of shape (r, s)
         Of mass one.
     rotation : Tensor of shape (k, l)
-        From coordinates along the leading principal axes of the first domain to those of the second
-        domain.
+        From reweighted coordinates along the leading principal axes of the first domain to those of
+        the second domain.
     judgement : Judgement
         Without the weight of another matching.
     """
 
     coordinates: DomainPoints
+    weights: Pair
     rows: Rows
     plan: Array
     rotation: Tensor
     judgement: Judgement
+
+    def leading(self, n_axes: int) -> DomainPoints:
+        """The reweighted coordinates of all training rows along the leading axes."""
+        return self.coordinates.leading(n_axes).reweighted(self.weights)
 
     def displacement(self, other: RegisteredPlan, places: Array) -> float:
         """Mean squared distance between the places where two plans of the same rows take them.
 
         The columns of the plans have these `places` (s, l).
         """
-        difference = (self.plan - other.plan) / self.plan.sum(1, keepdims=True)
+        of_self, of_other = (each.plan / each.plan.sum(1, keepdims=True) for each in (self, other))
+        difference = of_self - of_other
         return float(np.square(difference @ places).sum(1).mean())
 
 
@@ -250,7 +307,7 @@ class Rotations(NamedTuple):
     Attributes
     ----------
     plans : list of RegisteredPlan
-        Of the same coordinates.
+        Of the same coordinates, each reweighted.
     weights : array of shape (c,)
         Of sum one.
     judgement : Judgement
@@ -264,7 +321,7 @@ class Rotations(NamedTuple):
     @property
     def best(self) -> Rotations:
         """The best rotation alone."""
-        return Rotations(self.plans[:1], np.ones(1), self.judgement)
+        return self._replace(plans=self.plans[:1], weights=np.ones(1))
 
 
 @dataclass(frozen=True)
@@ -274,7 +331,8 @@ class Ranking:
     Attributes
     ----------
     judge : PoolDistances
-    rows : tuple of arrays of int of shapes (r,) and (s,)
+    rows, weighed_rows : tuples of arrays of int of shapes (r,) and (s,)
+        Rows that are registered, and those of them between which the weights are found.
     places : array of shape (s, l)
         Coordinates of the rows of the second domain, in which displacements are measured.
     settings : RegistrationSettings
@@ -284,22 +342,50 @@ class Ranking:
 
     judge: PoolDistances
     rows: Rows
+    weighed_rows: Rows
     places: Array
     settings: RegistrationSettings
     plans: list[RegisteredPlan] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        judge: PoolDistances,
+        rows: Rows,
+        weighed_rows: Rows,
+        sets: list[DomainPoints],
+        settings: RegistrationSettings,
+    ) -> Ranking:
+        """A ranking without plans."""
+        places = sets[0].leading(settings.n_axes).at(rows).points[1].numpy()
+        return cls(judge, rows, weighed_rows, places, settings)
 
     def register(
         self,
         coordinates: DomainPoints,
         rotations: Iterable[Tensor],
         reg_schedule: tuple[float, ...],
+        weights: Pair | None = None,
     ) -> Iterator[RegisteredPlan]:
-        """Register coordinates from these rotations."""
-        points = coordinates.leading(self.settings.n_axes).at(self.rows)
+        """Register coordinates from these rotations; by default all rows have the same weight."""
+        points = coordinates.leading(self.settings.n_axes)
+        points = points if weights is None else points.reweighted(weights)
         for start in rotations:
-            rotation, tensor = points.register(start, reg_schedule)
+            rotation, tensor = points.at(self.rows).register(start, reg_schedule)
             plan = tensor.numpy()
-            yield RegisteredPlan(coordinates, self.rows, plan, rotation, self.judge.judge(plan))
+            yield RegisteredPlan(
+                coordinates, points.weights, self.rows, plan, rotation, self.judge.judge(plan)
+            )
+
+    def register_unbalanced(
+        self, coordinates: DomainPoints, rotations: Iterable[Tensor]
+    ) -> Iterator[RegisteredPlan]:
+        """Register coordinates from these rotations, with weights of the rows."""
+        settings = self.settings
+        points = coordinates.leading(settings.n_axes)
+        for rotation in rotations:
+            weights = points.matched_weights(rotation, self.weighed_rows, settings.unbalanced)
+            yield from self.register(coordinates, [rotation], settings.reg_schedule[1:], weights)
 
     def extended(self, plans: Iterable[RegisteredPlan]) -> Ranking:
         """The ranking with further plans between its rows."""
@@ -328,8 +414,8 @@ class Ranking:
             if each.coordinates is best.coordinates and weights[k] >= settings.min_weight
         ]
         return Rotations(
-            [self.plans[k] for k in kept], weights[kept] / weights[kept].sum(), judgement
-        )
+            [self.plans[k] for k in kept], weights[kept] / weights[kept].sum(), judgement,
+        )  # fmt: skip
 
 
 def coordinate_sets(
@@ -350,7 +436,7 @@ def register_pool(
     pool: PlanPool,
     settings: RegistrationSettings = RegistrationSettings(),
 ) -> Ranking:
-    """Register the plans of a pool, and the best of them again between more rows.
+    """Register the plans of a pool, and the best of them again, unbalanced, between more rows.
 
     Parameters
     ----------
@@ -362,7 +448,7 @@ def register_pool(
     settings : RegistrationSettings
     """
     fine = settings.reg_schedule[1:]
-    ranking = _ranking(pool.judge, pool.rows, sets, settings)
+    ranking = Ranking.of(pool.judge, pool.rows, pool.rows, sets, settings)
     for coordinates in sets:
         starts = _starts(pool, coordinates.leading(settings.n_axes), side_information)
         found = list(ranking.register(coordinates, starts, settings.reg_schedule))
@@ -371,15 +457,15 @@ def register_pool(
         mirrored = mirror_images(points, best.rotation, settings.n_mirror_axes)
         ranking = ranking.extended([*found, *ranking.register(coordinates, mirrored, fine)])
     rows = sample_rows(pair, settings.n_judged, pool.rows)
-    if all(len(i) == len(j) for i, j in zip(rows, pool.rows, strict=True)):
-        return ranking
-    metrics = pair[0].metric, pair[1].metric
-    judge = PoolDistances.of(pair, metrics, rows, side_information, pool.judge.settings)
-    wider = _ranking(judge, rows, sets, settings)
+    judge = pool.judge
+    if any(len(i) > len(j) for i, j in zip(rows, pool.rows, strict=True)):
+        metrics = pair[0].metric, pair[1].metric
+        judge = PoolDistances.of(pair, metrics, rows, side_information, pool.judge.settings)
+    wider = Ranking.of(judge, rows, pool.rows, sets, settings)
     return wider.extended(
         plan
         for each in ranking.plans
-        for plan in wider.register(each.coordinates, [each.rotation], fine)
+        for plan in wider.register_unbalanced(each.coordinates, [each.rotation])
     )
 
 
@@ -389,15 +475,7 @@ def with_search(ranking: Ranking, coordinates: DomainPoints, seed: int) -> Ranki
     Z, W = coordinates.leading(settings.n_axes).points
     found = search_rotations((Z.float(), W.float()), settings.search, seed)
     rotations = (each.double() for each in found[: settings.n_finalists])
-    return ranking.extended(ranking.register(coordinates, rotations, settings.reg_schedule))
-
-
-def _ranking(
-    judge: PoolDistances, rows: Rows, sets: list[DomainPoints], settings: RegistrationSettings
-) -> Ranking:
-    """A ranking without plans."""
-    places = sets[0].leading(settings.n_axes).at(rows).points[1].numpy()
-    return Ranking(judge, rows, places, settings)
+    return ranking.extended(ranking.register_unbalanced(coordinates, rotations))
 
 
 def _starts(
@@ -412,10 +490,22 @@ def _starts(
         yield best_rotation(Z.T @ W)
 
 
+def _of_nearest(points: Tensor, known: Tensor, weights: Tensor) -> Tensor:
+    """Weights (n,) of sum one of points (n, k): each has that of the nearest known point."""
+    nearest = pairwise_distances_argmin(points.numpy(), known.numpy())
+    found = weights[torch.from_numpy(nearest)]
+    return found / found.sum()
+
+
 def _tensor(array: Array) -> Tensor:
     return torch.from_numpy(np.asarray(array, dtype=np.float64))
 
 
-def _rms_distance(points: Tensor) -> float:
-    """Root mean square distance between centred points; 1 if all are equal."""
-    return float((2 * points.square().sum(1).mean()).sqrt()) or 1.0
+def _uniform(points: Tensor) -> Tensor:
+    """Weights (n,) of points (n, k)."""
+    return points.new_full((len(points),), 1 / len(points))
+
+
+def _rms_distance(points: Tensor, weights: Tensor) -> float:
+    """Root mean square distance between points whose weighted mean is zero; 1 if all are equal."""
+    return float((2 * weights @ points.square().sum(1)).sqrt()) or 1.0

@@ -96,12 +96,12 @@ class Alignment(NamedTuple):
         """The plan between all training rows, (n, m).
 
         It is an array of float32 if all rows are reference rows; otherwise it is lazy, and extends
-        the plan to rows of equal mass.
+        the plan to rows of their matched mass.
         """
         if self.plan.shape == self.extension.shape[:2]:
             return self.plan.astype(np.float32)
         to_y = self.extension.to_y
         columns, log_scaling, reg = to_y.parts[0] if isinstance(to_y, Mixture) else to_y
         features = self.features.astype(columns.dtype, copy=False)  # may be float32
-        weights = np.full(len(features), 1 / len(features), dtype=columns.dtype)
+        weights = (self.matched_mass / len(features)).astype(columns.dtype)
         return LazyPlan((4 / reg) * features, columns.T, log_scaling, weights)

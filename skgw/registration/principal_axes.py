@@ -96,6 +96,11 @@ class PrincipalCoordinates(NamedTuple):
         """The projection to the first of the axes, divided by a number."""
         return PrincipalCoordinates(self.mean, self.axes[:n_axes] / scale)
 
+    def about(self, centre: Array, scale: float) -> PrincipalCoordinates:
+        """The projection, from other coordinates (k,) of the centre and divided by a number."""
+        mean = self.mean + self.lift(centre[None], np.ones(1))[0]
+        return PrincipalCoordinates(mean, self.axes / scale)
+
     def followed_by(self, matrix: Array) -> PrincipalCoordinates:
         """The projection, and a linear map (k, l) of the coordinates."""
         return PrincipalCoordinates(self.mean, matrix.T @ self.axes)
@@ -160,6 +165,10 @@ class UnitCoordinates(NamedTuple):
     def leading(self, n_axes: int, scale: float) -> UnitCoordinates:
         """The projection to the first of the axes, divided by a number."""
         return UnitCoordinates(self.whole, self.unit.leading(n_axes, scale))
+
+    def about(self, centre: Array, scale: float) -> UnitCoordinates:
+        """The projection, from other coordinates (k,) of the centre and divided by a number."""
+        return UnitCoordinates(self.whole, self.unit.about(centre, scale))
 
     def transform(self, X: Any) -> Array:
         """Coordinates (n, k) of rows (n, p), dense or sparse."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from skgw.nn import polar_factor
 from skgw.registration.similarity import Similarity
 from skgw.solvers import full_precision
-from skgw.solvers.linear import solve_linear
+from skgw.solvers.linear import solve_linear, solve_unbalanced_linear
 
 REG_SCHEDULE = (0.1, 0.05, 0.02, 0.01, 0.005)  # of successive plans, relative to the mean cost
 FINE_REG_SCHEDULE = (0.01, 0.005)  # regularisations from a start near the solution
@@ -155,10 +155,11 @@ def entropic_transport(
     reg: float,
     weights: Pair | None = None,
     *,
+    rho: float | None = None,
     tol: float = 1e-3,
     max_iter: int = 50,
 ) -> Transport:
-    """The entropic optimal plan between two clouds of one space.
+    """The entropic optimal plan, of mass one, between two clouds of one space.
 
     Parameters
     ----------
@@ -167,6 +168,9 @@ def entropic_transport(
         Entropic regularisation, relative to the mean cost.
     weights : tuple of Tensors of shapes (n,) and (m,), optional
         Positive, of sum one; uniform by default.
+    rho : float, optional
+        Penalty on the divergence of the marginals from the weights, over the regularisation. By
+        default the weights are the marginals.
     tol : float, default=1e-3
         L1 error of the column sums.
     max_iter : int, default=50
@@ -178,8 +182,12 @@ def entropic_transport(
     mean = torch.where(mean > 0, mean, torch.ones_like(mean))  # zero if all points coincide
     a, b = weights or (cost.new_full((n,), 1 / n), cost.new_full((m,), 1 / m))
     regs = reg * mean[None]
-    found = solve_linear(
-        cost[None], a[None], b[None], regs, tol=torch.full_like(regs, tol), max_iter=max_iter
-    )
+    problem, limit = (cost[None], a[None], b[None], regs), torch.full_like(regs, tol)
+    found = solve_linear(*problem, tol=limit, max_iter=max_iter)
+    if rho is not None:
+        found = solve_unbalanced_linear(
+            *problem, rho * regs, rho * regs, potential=found.potential, tol=limit,
+            max_iter=max_iter,
+        )  # fmt: skip
     potential = found.potential[0] + regs * (m * b).log()
     return Transport(found.plan[0], potential, regs[0], found.error[0])

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skgw.registration.procrustes import FINE_REG_SCHEDULE, Registration, entropic_transport
+from skgw.registration.procrustes import FINE_REG_SCHEDULE, Pair, Registration, entropic_transport
 from skgw.registration.similarity import Similarity, similarity_of_plan
 from skgw.solvers import full_precision
 from skgw.solvers.linear import solve_unbalanced_linear
@@ -73,6 +73,10 @@ class UnbalancedMatch(NamedTuple):
     plan: Tensor
     objective: float
 
+    def weights(self, min_mass: float) -> Pair:
+        """Marginals (n,) and (m,) of the plan, bounded from below relative to their means."""
+        return _positive(self.plan.sum(1), min_mass), _positive(self.plan.sum(0), min_mass)
+
 
 @torch.no_grad()
 @full_precision()
@@ -81,15 +85,27 @@ def alternate(
     target: Tensor,
     start: Similarity[Tensor],
     settings: UnbalancedSettings = UnbalancedSettings(),
+    fixed: Pair | None = None,
 ) -> UnbalancedMatch:
-    """Improve plan and similarity in turn, once for each value of the schedule."""
+    """Improve plan and similarity in turn, once for each value of the schedule.
+
+    The costs include those of further coordinates (n, c) and (m, c) that no similarity changes, if
+    `fixed` has them.
+    """
     scales = _local_scales(source, target, settings)
-    similarity = start
+    A, B = fixed or (source[:, :0], target[:, :0])
+    registered = torch.cat([target, B], 1)
+
+    def plan_of(similarity: Similarity[Tensor], reg: float, potential: Tensor) -> _UnbalancedPlan:
+        moved = torch.cat([similarity(source), A], 1)
+        return _unbalanced_plan(moved, registered, scales, reg, settings, potential)
+
+    similarity, potential = start, target.new_zeros(len(target))
     for reg in settings.reg_schedule:
-        plan, _ = _unbalanced_plan(similarity(source), target, scales, reg, settings)
+        plan, potential, _ = plan_of(similarity, reg, potential)
         similarity = similarity_of_plan(source, target, plan / scales, max_scale=settings.max_scale)
-    end = _unbalanced_plan(similarity(source), target, scales, settings.reg_schedule[-1], settings)
-    return UnbalancedMatch(similarity, *end)
+    plan, _, objective = plan_of(similarity, settings.reg_schedule[-1], potential)
+    return UnbalancedMatch(similarity, plan, objective)
 
 
 def register_unbalanced(
@@ -133,7 +149,7 @@ def register_unbalanced(
     True
     """
     found = alternate(source, target, start, settings)
-    a, b = (_positive(found.plan.sum(axis), settings.min_mass) for axis in (1, 0))
+    a, b = found.weights(settings.min_mass)
     registered = found.similarity(source)
     transport = entropic_transport(registered, target, FINE_REG_SCHEDULE[-1], (a, b))
     return Registration(found.similarity, transport, transport.reg.new_tensor(found.objective))
@@ -146,25 +162,40 @@ def unbalanced_objective(
 ) -> float:
     """The objective of two registered clouds, at the last value of the schedule."""
     scales, reg = _local_scales(source, target, settings), settings.reg_schedule[-1]
-    return _unbalanced_plan(source, target, scales, reg, settings)[1]
+    potential = target.new_zeros(len(target))
+    return _unbalanced_plan(source, target, scales, reg, settings, potential).objective
+
+
+class _UnbalancedPlan(NamedTuple):
+    """The plan (n, m), its column potential (m,) over the median cost, and the objective."""
+
+    plan: Tensor
+    potential: Tensor
+    objective: float
 
 
 def _unbalanced_plan(
-    source: Tensor, target: Tensor, scales: Tensor, reg: float, settings: UnbalancedSettings
-) -> tuple[Tensor, float]:
-    """The plan (n, m) between registered clouds, and the objective."""
+    source: Tensor,
+    target: Tensor,
+    scales: Tensor,
+    reg: float,
+    settings: UnbalancedSettings,
+    potential: Tensor,
+) -> _UnbalancedPlan:
+    """The plan between registered clouds, from a potential (m,)."""
     cost = torch.cdist(source, target).square() / scales
     median = cost.median()
     cost = (cost / torch.where(median > 0, median, torch.ones_like(median)))[None]
     _, n, m = cost.shape
     a, b = cost.new_full((1, n), 1 / n), cost.new_full((1, m), 1 / m)
     regs, rho, tol = (cost.new_full((1,), x) for x in (reg, settings.rho, settings.tol))
-    plan = solve_unbalanced_linear(
-        cost, a, b, regs, rho, rho, potential=torch.zeros_like(b), tol=tol,
-        max_iter=settings.max_iter,
-    ).plan[0]  # fmt: skip
+    found = solve_unbalanced_linear(
+        cost, a, b, regs, rho, rho, potential=potential[None], tol=tol, max_iter=settings.max_iter
+    )
+    plan = found.plan[0]
     penalty = _divergence(plan.sum(1)) + _divergence(plan.sum(0))
-    return plan, float((cost[0] * plan).sum() + settings.rho * penalty)
+    objective = float((cost[0] * plan).sum() + settings.rho * penalty)
+    return _UnbalancedPlan(plan, found.potential[0], objective)
 
 
 def _divergence(p: Tensor) -> Tensor:

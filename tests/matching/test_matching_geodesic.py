@@ -53,11 +53,13 @@ def test_rows_are_matched_along_the_curve(matcher, curves):
     assert abs(spearmanr(x, y[matcher.match(X, Y)])[0]) > 0.99
 
 
-def test_the_plan_is_balanced_and_new_rows_are_matched_alike(matcher, curves):
+def test_the_plan_is_almost_balanced_and_new_rows_are_matched_alike(matcher, curves):
     X, x, _, y = curves
     plan = np.asarray(matcher.plan_)
-    assert_allclose(plan.sum(1), 1 / 400, rtol=1e-3)
-    assert_allclose(plan.sum(0), 1 / 500, rtol=0.2)
+    assert plan.sum() == pytest.approx(1, rel=1e-5)
+    assert_allclose(plan.sum(1), matcher.matched_mass_ / 400, rtol=1e-5)
+    assert np.abs(400 * plan.sum(1) - 1).mean() < 0.3
+    assert np.abs(500 * plan.sum(0) - 1).mean() < 0.3
     rng = np.random.default_rng(1)
     near = X + 1e-4 * rng.normal(size=X.shape)
     assert_allclose(matcher.translate(near), matcher.translate(X), atol=0.02)

@@ -77,6 +77,18 @@ def test_unit_coordinates_depend_on_directions_alone():
 
 
 @pytest.mark.parametrize("of", [lambda X: PrincipalCoordinates.of(X, seed=0), unit_coordinates])
+def test_coordinates_about_another_centre(of):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 7)) + 2
+    axes = of(X)
+    centre, Z = rng.normal(size=axes.shape[1]), axes.transform(X)
+    has_width = Z.std(0) > 1e-9  # the other coordinates are rounding errors
+    about = axes.about(np.where(has_width, centre, 0), 3.0)
+    assert about.shape == axes.shape
+    assert_allclose(about.transform(X), (Z - np.where(has_width, centre, 0)) / 3, atol=1e-9)
+
+
+@pytest.mark.parametrize("of", [lambda X: PrincipalCoordinates.of(X, seed=0), unit_coordinates])
 def test_differences_of_coordinates_are_lifted_to_rows(of):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 7)) + 2

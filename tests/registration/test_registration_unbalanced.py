@@ -167,3 +167,26 @@ def test_groups_with_wrong_matches_can_be_down_weighted():
     refits = [hopping.refit(match, 0.5) for _ in range(10)]
     errors = [(each(Z) - Z).square().mean() for each in (match.similarity, *refits)]
     assert min(errors[1:]) < 0.1 * errors[0]
+
+
+def test_fixed_coordinates_count_and_stay(clouds):
+    """Groups that a fixed coordinate marks are matched from a rotation that is far off."""
+    Z, W, rotation, x, y = clouds
+    far = Similarity(rotation @ torch.diag(torch.tensor([-1.0, 1, -1, 1])), torch.zeros(K))
+    marks = tuple(torch.nn.functional.one_hot(torch.as_tensor(z), 5).float() for z in (x, y))
+    shares = [
+        share_in_own_group(alternate(Z, W, far, fixed=fixed).plan, x, y) for fixed in (None, marks)
+    ]
+    assert shares[0] < 0.8
+    assert shares[1] > 0.95
+
+
+def test_weights_of_a_match_are_marginals_above_a_floor(clouds, found):
+    Z, W, *_ = clouds
+    match = alternate(Z, W, found.similarity)
+    a, b = match.weights(0.2)
+    for weights, marginal in ((a, match.plan.sum(1)), (b, match.plan.sum(0))):
+        assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
+        large = marginal > 0.2 / len(marginal)
+        assert_close(weights[large] / weights[large].sum(), marginal[large] / marginal[large].sum())
+        assert float(weights.min()) > 0.1 / len(weights)
