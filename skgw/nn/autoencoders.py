@@ -387,12 +387,14 @@ def draw_codes(means: Tensor, log_variances: Tensor, generator: torch.Generator)
 def _in_chunks(
     module: nn.Module, function: Callable[[Tensor], Tensor], rows: NDArray[Any], chunk_size: int
 ) -> NDArray[np.float32]:
-    device, training = next(module.parameters()).device, module.training
+    parameter, training = next(module.parameters()), module.training
+    device, dtype = parameter.device, parameter.dtype
     module.eval()
     try:
         own = np.array(rows, dtype=np.float32)  # rows may be read-only, which tensors cannot be
         chunks = torch.from_numpy(own).split(chunk_size)
         with threads_for(network_work(module, min(len(own), chunk_size))):
-            return np.concatenate([function(x.to(device)).float().cpu().numpy() for x in chunks])
+            outputs = [function(x.to(device, dtype)).float().cpu().numpy() for x in chunks]
+        return np.concatenate(outputs)
     finally:
         module.train(training)

@@ -79,7 +79,11 @@ class CodedDomain(NamedTuple):
 
     def encode(self, X: Array, device: torch.device) -> Array:
         """Codes (n, k) of rows (n, p)."""
-        codes = encode(self.autoencoder.build(device), self.scaler.transform(X))
+        network = self.autoencoder.build(device)
+        is_named = self.autoencoder.spec.weight_shapes() is not None
+        if is_named and device.type == "cpu":  # float32 codes would depend on the other rows
+            network = network.double()
+        codes = encode(network, self.scaler.transform(X))
         return codes.astype(self.dtype, copy=False)
 
     def draw(self, X: Array, device: torch.device, generator: torch.Generator) -> Array:
