@@ -55,6 +55,10 @@ from skgw.solvers import GromovResult
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array, Index
 
+LEAST_MASS = (
+    0.01  # of a row in the plan of a rotation, over the mean, half of it in the plan of all
+)
+
 References = tuple[ReferenceDomain, ReferenceDomain]
 
 
@@ -306,8 +310,12 @@ def _extend_rotations(
         Z, Z[x]
     )  # of the transported rows; a row itself if it is one
     mass = plan.sum(1)[nearest]
-    mass /= mass.mean()
-    if not is_whole:
+    mass = np.maximum(mass / mass.mean(), LEAST_MASS)
+    if is_whole:  # the conditional plans match rows that have no mass
+        of_rows, of_columns = extension.to_y.rows(X) / len(X), extension.to_x.rows(Y).T / len(Y)
+        plan = (1 - LEAST_MASS) * plan + LEAST_MASS / 2 * (of_rows + of_columns)
+        mass = plan.sum(1) * len(X)
+    else:
         plan = extension.onto_reference().rows(X) * mass[reference[0], None] / len(X)
     squares = euclidean_distances(X, squared=True), euclidean_distances(Y, squared=True)
     progress.say("confidence of the rows")
