@@ -55,9 +55,7 @@ from skgw.solvers import GromovResult
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array, Index
 
-LEAST_MASS = (
-    0.01  # of a row in the plan of a rotation, over the mean, half of it in the plan of all
-)
+LEAST_MASS = 1e-3  # of rows without a match in the plan of a rotation, over the mean mass
 
 References = tuple[ReferenceDomain, ReferenceDomain]
 
@@ -306,16 +304,13 @@ def _extend_rotations(
     )  # fmt: skip
     Z, V = (points.numpy() for points in coordinates.points)
     X, Y = (points.numpy() for points in coordinates.at(reference).points)
-    nearest = pairwise_distances_argmin(
-        Z, Z[x]
-    )  # of the transported rows; a row itself if it is one
-    mass = plan.sum(1)[nearest]
-    mass = np.maximum(mass / mass.mean(), LEAST_MASS)
-    if is_whole:  # the conditional plans match rows that have no mass
+    if is_whole:
         of_rows, of_columns = extension.to_y.rows(X) / len(X), extension.to_x.rows(Y).T / len(Y)
-        plan = (1 - LEAST_MASS) * plan + LEAST_MASS / 2 * (of_rows + of_columns)
+        plan = (1 - LEAST_MASS) * plan + LEAST_MASS * (of_rows + of_columns) / 2
         mass = plan.sum(1) * len(X)
     else:
+        mass = plan.sum(1)[pairwise_distances_argmin(Z, Z[x])]
+        mass = np.maximum(mass / mass.mean(), LEAST_MASS)
         plan = extension.onto_reference().rows(X) * mass[reference[0], None] / len(X)
     squares = euclidean_distances(X, squared=True), euclidean_distances(Y, squared=True)
     progress.say("confidence of the rows")

@@ -44,6 +44,8 @@ from skgw.spaces.finite import Array, Index
 
 Rows = tuple[Index, Index]
 
+PLAN_TOLERANCE = 1e-4  # L1 error of the column sums of the last plan
+
 
 @dataclass(frozen=True)
 class RegistrationSettings:
@@ -215,7 +217,7 @@ class DomainPoints(NamedTuple):
 
     def unbalanced_transport(self, rotation: Tensor, reg: float, rho: float) -> Transport:
         """The plan between the rotated rows, whose marginals may differ from uniform ones."""
-        return entropic_transport(*self._rotated(rotation), reg, rho=rho)
+        return entropic_transport(*self._rotated(rotation), reg, rho=rho, tol=PLAN_TOLERANCE)
 
     def matched_weights(self, rotation: Tensor, rows: Rows, settings: UnbalancedSettings) -> Pair:
         """Weights (n,) and (m,) of all rows: small where no row of the other domain matches.
