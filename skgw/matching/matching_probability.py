@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-INTERCEPT, OF_EXPLAINED, OF_PRESERVED, OF_ROWS = -9.1, 8.8, 14.1, 3.1  # in logarithms of odds
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED, OF_ROWS = -17.6, 14.3, 22.9, 4.3  # in logarithms of odds
 MAX_ROWS = 300  # of the problems that the model was fitted to; more rows count as so many
 WARNING_PROBABILITY = 0.2  # below it a matching counts as ambiguous
 SURE_PROBABILITY = 0.5  # below it more rows are searched
