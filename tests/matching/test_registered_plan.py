@@ -161,7 +161,8 @@ def test_rotations_are_weighted_by_their_odds():
     assert (np.diff(many.weights) <= 0).all()
     assert_allclose(many.weights.sum(), 1)
     odds = [each.judgement.log_odds for each in many.plans]
-    assert_allclose(np.log(many.weights[1] / many.weights[0]), 2 * (odds[1] - odds[0]))
+    expected = (odds[1] - odds[0]) / SETTINGS.temperature
+    assert_allclose(np.log(many.weights[1] / many.weights[0]), expected)
 
 
 def test_anchor_pairs_select_a_mirror_image():

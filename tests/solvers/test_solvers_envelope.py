@@ -52,7 +52,7 @@ def test_value(instance, loss, varied):
 def test_divergence(instance, loss, varied):
     Ca, Cb, _, a, b = instance
     arrays = {"Ca": Ca, "Cb": Cb}
-    options = {"loss": loss, "reg": 0.3, "reg_scale": None, "tol": 1e-10, **POSITIVE[loss]}
+    options = {"loss": loss, "reg": 0.3, "reg_scale": None, "tol": 1e-9, **POSITIVE[loss]}
 
     def value(x):
         return gw_divergence(**(arrays | {varied: x}), a=a, b=b, **options)

@@ -76,7 +76,7 @@ def test_float32_loses_no_digits_to_an_offset(loss):
         problem = quadratic_problem(Ca, Cb, a, b, loss=loss)
         values.append(problem.gradient(plan).double())
     spread = values[1].abs().max()
-    assert (values[0] - values[1]).abs().max() < 1e-4 * spread
+    assert (values[0] - values[1]).abs().max() < 2e-4 * spread
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
