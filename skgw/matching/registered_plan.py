@@ -95,7 +95,7 @@ class RegistrationSettings:
     rows_per_axis: int = 8
     n_finalists: int = 8
     n_judged: int = 1000
-    n_transported: int = 4000
+    n_transported: int = 2000
     n_refinements: int = 2
     reg_per_cost: float = 0.1
     rho: float = 20.0
