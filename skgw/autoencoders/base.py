@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skgw.autoencoders.codes import SAMPLERS, code_distribution, prior_diagnostics
 from skgw.autoencoders.objective import AutoencodingObjective, RegularizedAutoencoder
-from skgw.base.estimator import tensor_in_tensor_out
+from skgw.base.generators import CodedGeneratorMixin
 from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
 from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, TrainedState, hold_out
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import read_codes, read_points
 from skgw.fields import Shape
 from skgw.nn import AUTOENCODER_NETWORKS, Autoencoder, AutoencoderSpec, FittedNetwork
 from skgw.nn.coded_domain import Array, CodedDomain, NormalMixture, Scaler
-from skgw.solvers import cpu_by_default
 
 MIN_UPDATES, MAX_UPDATES = 1500, 20_000  # updates of max_iter="auto"
 N_EPOCHS = 15  # passes over the rows of max_iter="auto", within these limits
@@ -72,7 +66,7 @@ class AutoencoderState(TrainedState):
 
 
 @with_parameters
-class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):
+class AutoencoderEstimator(CodedGeneratorMixin, TrainedEstimator):
     """Base class of estimators that encode rows and generate rows from codes.
 
     A subclass, decorated with `with_parameters`, implements `_regularized`, the autoencoder with
@@ -103,65 +97,14 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
     sampler: str = param(one_of(*SAMPLERS), default="prior")
     batch_size: int = param(default=100)
 
-    @tensor_in_tensor_out
-    def transform(self, X: Any) -> Any:
-        """Encode rows; a stochastic encoder gives the mean codes.
+    def _encode(self, X: Array) -> Array:
+        return self._domain.encode(X, self._device())
 
-        Parameters
-        ----------
-        X : array of shape (n_rows, n_features)
-            Numpy or torch.
-
-        Returns
-        -------
-        array of shape (n_rows, n_components)
-            An array or a tensor like `X`.
-        """
-        check_is_fitted(self)
-        return self._domain.encode(self._read(X, reset=False), self._device())
-
-    @tensor_in_tensor_out
-    def inverse_transform(self, Z: Any) -> Any:
-        """Decode codes.
-
-        Parameters
-        ----------
-        Z : array of shape (n_codes, n_components)
-            Numpy or torch.
-
-        Returns
-        -------
-        array of shape (n_codes, n_features)
-            An array or a tensor like `Z`.
-        """
-        check_is_fitted(self)
-        Z = read_codes(Z, self._n_features_out, "codes")
+    def _decode(self, Z: Array) -> Array:
         return self._domain.decode(Z, self._device())
 
-    @cpu_by_default()
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
-        """Draw new rows: codes from their distribution, decoded.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState or None, default=None
-            Seed of the draws.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        codes = self._code_distribution.draw(n_samples, check_random_state(random_state))
-        return self._domain.decode(codes, self._device())
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+    def _sample(self, n: int, rng: np.random.RandomState) -> Array:
+        return self._decode(self._code_distribution.draw(n, rng))
 
     def _regularized(
         self, autoencoder: Autoencoder, scaler: Scaler, *, n_updates: int, seed: int
@@ -239,9 +182,6 @@ class AutoencoderEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Tr
 
     def _auto_updates(self, n_rows: int) -> int:
         return automatic_updates(n_rows, self.batch_size)
-
-    def _read(self, X: Any, *, reset: bool) -> Array:
-        return read_points(self, X, metric="euclidean", reset=reset)
 
     @property
     def _n_features_out(self) -> int:

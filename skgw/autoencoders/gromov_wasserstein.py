@@ -110,7 +110,7 @@ default="neural"
     entropy_weight : "calibrated" or float, default="calibrated"
         Weight of the entropy of the codes of a row. "calibrated": the weight in the evidence
         lower bound at the present reconstruction error. A number is in units of half the squared
-        error of a scaled row; `gwae_settings` converts that of the paper. 0: a deterministic
+        error of a scaled row; `gwae_settings` converts the weight of the paper. 0: a deterministic
         encoder.
     gap_weight : float, default=0.0
         Weight of the Gromov-Monge gap of the decoder: its distortion minus the least one between

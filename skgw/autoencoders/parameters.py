@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from skgw.base.parameters import (
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INTEGER,
+    NamedPart,
     Part,
     one_of,
     param,
@@ -29,7 +30,7 @@ from skgw.training.optimizers import OPTIMIZERS
 PAPER_UNIT = 0.05  # factor of the sum of squared errors of a row in the code of Tolstikhin et al.
 
 
-class CodePenalty(Part):
+class CodePenalty(NamedPart):
     """Base class of penalties on the difference between the distribution of codes and the prior."""
 
     @abstractmethod
@@ -37,21 +38,9 @@ class CodePenalty(Part):
         """The term of the loss; `seed` is the seed of the weights of an adversary."""
 
     @classmethod
-    def expand(cls, value: Any) -> Self:
-        """A penalty with default parameters, by name."""
-        if isinstance(value, str) and value in PENALTIES:
-            value = PENALTIES[value]()
-        if not isinstance(value, cls):
-            raise ValueError(f"{value!r} is no {cls.__name__}.")
-        return value
-
-    @classmethod
-    def read(cls, value: Any) -> Self:
-        """Validate a penalty, or the penalty that a name stands for."""
-        found = cls.expand(value)
-        if cls is CodePenalty and type(found) in PENALTIES.values():
-            return type(found).read(found)
-        return super().read(found)
+    def kinds(cls) -> Mapping[str, type[Self]]:
+        """Classes of the alternatives by name."""
+        return PENALTIES
 
 
 @storable

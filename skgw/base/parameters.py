@@ -18,6 +18,7 @@ import dataclasses
 import inspect
 import re
 import textwrap
+from abc import abstractmethod
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
@@ -230,6 +231,35 @@ class Part(PartsMixin, BaseEstimator):
         if not isinstance(value, str) or value not in forms:
             raise ValueError(f"{value!r} is no {cls.__name__}.")
         return cls(**forms[value])
+
+
+class NamedPart(Part):
+    """Base class of alternative parts, for each of which a name stands.
+
+    A direct subclass implements `kinds`; its own subclasses are the alternatives.
+    """
+
+    @classmethod
+    @abstractmethod
+    def kinds(cls) -> Mapping[str, type[Self]]:
+        """Classes of the alternatives by name."""
+
+    @classmethod
+    def expand(cls, value: Any) -> Self:
+        """The part that `value` is, or the part of this name with default parameters."""
+        if isinstance(value, str) and value in cls.kinds():
+            value = cls.kinds()[value]()
+        if not isinstance(value, cls):
+            raise ValueError(f"{value!r} is no {cls.__name__}.")
+        return value
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """Validate a part, or the part that a name stands for."""
+        found = cls.expand(value)
+        if type(found) is not cls and type(found) in cls.kinds().values():
+            return type(found).read(found)
+        return super().read(found)
 
 
 def _equal(one: Any, other: Any) -> bool:

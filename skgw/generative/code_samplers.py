@@ -95,7 +95,8 @@ class LocalDraws(NamedTuple):
         draws = cls(neighborhoods(atoms, n_neighbors), kept, 0.0)
         parts = _parts(np.arange(len(atoms)), draws._rows(atoms.shape[1]))
         variances = np.concatenate([draws._variance(atoms, part) for part in parts])
-        moved = np.concatenate([draws._codes(atoms, part, np.random) for part in parts])
+        nothing = np.random.RandomState(0)  # codes without noise draw none
+        moved = np.concatenate([draws._codes(atoms, part, nothing) for part in parts])
         component = _components(draws.neighbors)
         missing = _variance_within(atoms, weights, component)
         missing -= _variance_within(moved, weights, component)

@@ -53,7 +53,7 @@ class DecoderOptions:
         Updates of the critic for each update of the decoder; iterations without the decoder.
     batch_size : int
     optimizer : str or None
-        Optimiser of both phases with its `betas`; None: that of the training options.
+        Optimiser of both phases with its `betas`; None: the optimiser of the training options.
     betas : (float, float) or None
     """
 
@@ -122,7 +122,7 @@ class DecoderObjective(Objective):
         self.register_buffer("held_out", kept, persistent=False)
 
     def phases(self) -> Sequence[Phase]:
-        """The phase of the critic, and that of the decoder after the warm-up."""
+        """The phase of the critic, and the phase of the decoder after the warm-up."""
         options = self.options
         critic, decoder = self.critic.parameters(), self.autoencoder.decoder.parameters()
         own = {"optimizer": options.optimizer, "betas": options.betas}

@@ -7,13 +7,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import clone
 from torch import nn
 
-from skgw.base.estimator import tensor_in_tensor_out
-from skgw.base.generators import GeneratorMixin
+from skgw.base.generators import CodedGeneratorMixin
 from skgw.base.parameters import (
     NON_NEGATIVE,
     POSITIVE_INTEGER,
@@ -30,7 +27,6 @@ from skgw.base.trained import (
     hold_out,
 )
 from skgw.base.training_run import TrainingRun
-from skgw.base.validation import read_codes
 from skgw.fields import Shape
 from skgw.generative.decoder_training import DecoderObjective, DecoderOptions, FeatureCritic
 from skgw.generative.ot_autoencoder import OTAutoencoder
@@ -56,9 +52,7 @@ class OTAutoencoderGANState(TrainedState):
 
 
 @with_parameters
-class OTAutoencoderGAN(
-    ClassNamePrefixFeaturesOutMixin, GeneratorMixin, TransformerMixin, TrainedEstimator
-):
+class OTAutoencoderGAN(CodedGeneratorMixin, TrainedEstimator):
     """Generator of transported codes that starts as the decoder of an autoencoder (AE-OT-GAN).
 
     An `OTAutoencoder` is fitted. Its decoder is then the generator of a generative adversarial
@@ -164,42 +158,14 @@ class OTAutoencoderGAN(
     batch_size: int = param(default=100)
     learning_rate_init: float = param(default=5e-4)
 
-    @tensor_in_tensor_out
-    def transform(self, X: Any) -> Any:
-        """Encode rows.
+    def _encode(self, X: Array) -> Array:
+        return self._domain.encode(X, self._device())
 
-        Parameters
-        ----------
-        X : array of shape (n_rows, n_features)
-            Numpy or torch.
-
-        Returns
-        -------
-        array of shape (n_rows, n_components)
-            An array or a tensor like `X`.
-        """
-        check_is_fitted(self)
-        return self._domain.encode(self._read(X, reset=False), self._device())
-
-    @tensor_in_tensor_out
-    def inverse_transform(self, Z: Any) -> Any:
-        """Decode codes.
-
-        Parameters
-        ----------
-        Z : array of shape (n_codes, n_components)
-            Numpy or torch.
-
-        Returns
-        -------
-        array of shape (n_codes, n_features)
-            An array or a tensor like `Z`.
-        """
-        check_is_fitted(self)
-        return self._domain.decode(read_codes(Z, self._n_features_out, "codes"), self._device())
+    def _decode(self, Z: Array) -> Array:
+        return self._domain.decode(Z, self._device())
 
     def _sample(self, n: int, rng: np.random.RandomState) -> Array:
-        return self._domain.decode(self._new_codes(n, rng), self._device())
+        return self._decode(self._new_codes(n, rng))
 
     def _new_codes(self, n: int, rng: np.random.RandomState) -> Array:
         if self.latent == "transport":
@@ -277,11 +243,6 @@ class OTAutoencoderGAN(
     def _check_state(self) -> None:
         if self._domain.latent_dim != self.start_._n_features_out:
             raise ValueError("the decoder must decode the codes of start_")
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from numbers import Real
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from skgw.base.estimator import draw_seed, seeded
 from skgw.base.parameters import (
     POSITIVE,
     POSITIVE_INTEGER,
-    Part,
+    NamedPart,
     one_of,
     param,
     with_parameters,
@@ -38,7 +39,7 @@ from skgw.training import TrainingOptions, train
 ANGLE = Interval(Real, 0, None, closed="neither")
 
 
-class CodeSampler(Part):
+class CodeSampler(NamedPart):
     """Base class of the rules that make new codes of transported source points."""
 
     @abstractmethod
@@ -48,21 +49,9 @@ class CodeSampler(Part):
         """The fitted sampler of a fitted map from normal noise to codes."""
 
     @classmethod
-    def expand(cls, value: Any) -> Self:
-        """A sampler with default parameters, by name."""
-        if isinstance(value, str) and value in SAMPLERS:
-            value = SAMPLERS[value]()
-        if not isinstance(value, cls):
-            raise ValueError(f"{value!r} is no {cls.__name__}.")
-        return value
-
-    @classmethod
-    def read(cls, value: Any) -> Self:
-        """Validate a sampler, or the sampler that a name stands for."""
-        found = cls.expand(value)
-        if cls is CodeSampler and type(found) in SAMPLERS.values():
-            return type(found).read(found)
-        return super().read(found)
+    def kinds(cls) -> Mapping[str, type[Self]]:
+        """Classes of the alternatives by name."""
+        return SAMPLERS
 
 
 @storable

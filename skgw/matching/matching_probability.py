@@ -6,9 +6,10 @@ rotation always fits. So the probability is a logistic model of these two shares
 of rows. If another matching explains as much, as in a symmetric space, one of the two is wrong. The
 probability of the model is therefore multiplied by one minus the weight of the other.
 
-The model was fitted to problems with known pairs (`benchmarks/matching/calibration.py`). Right
-means that less than .15 of all rows are nearer to a translated row than its true match, in the mean
-over the rows, and wrong means more than .3.
+The model was fitted to problems with known pairs, for a fixed ratio of the two coefficients that
+rank rotations; `benchmarks/matching/calibration.py` fits all four numbers. Right means
+that less than .15 of all rows are nearer to a translated row than its true match, in the mean over
+the rows, and wrong means more than .3.
 """
 
 from __future__ import annotations

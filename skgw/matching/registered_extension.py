@@ -28,7 +28,8 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from skgw.fields import Numbers, Positions, Shape
-from skgw.matching.registered_plan import DomainPoints, RegistrationSettings, Rotations, Rows
+from skgw.matching.domain_points import DomainPoints, Rows
+from skgw.matching.registered_plan import RegistrationSettings, Rotations
 from skgw.matching.training_domain import ReferenceDomain
 from skgw.registration.landmark_scaling import LandmarkScaling
 from skgw.registration.principal_axes import Coordinates

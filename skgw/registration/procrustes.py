@@ -184,7 +184,7 @@ def entropic_transport(
     regs = reg * mean[None]
     problem, limit = (cost[None], a[None], b[None], regs), torch.full_like(regs, tol)
     found = solve_linear(*problem, tol=limit, max_iter=max_iter)
-    if rho is not None:
+    if rho is not None:  # from the balanced potential, which is near and cheap
         found = solve_unbalanced_linear(
             *problem, rho * regs, rho * regs, potential=found.potential, tol=limit,
             max_iter=max_iter,

@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
 
 from skgw import GWMatcher
+from skgw.matching.domain_points import DomainPoints
 from skgw.matching.registered_extension import RegisteredExtension
-from skgw.matching.registered_plan import DomainPoints
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import TrainingDomain
 from skgw.spaces import graph_distances

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from skgw import GWMatcher
 from skgw.datasets import make_views
+from skgw.matching.domain_points import DomainPoints
 from skgw.matching.plan_pool import pool_plans
 from skgw.matching.registered_extension import (
     Mixture,
@@ -18,7 +19,6 @@ from skgw.matching.registered_extension import (
     extend_rotations,
 )
 from skgw.matching.registered_plan import (
-    DomainPoints,
     RegistrationSettings,
     coordinate_sets,
     register_pool,
