@@ -17,6 +17,7 @@ from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 
 from skgw.solvers.inputs import NumpyArray as Array
+from skgw.solvers.subnormals import smallest_entry
 from skgw.threads import allowed_threads
 
 Scalar = np.floating[Any]
@@ -38,6 +39,7 @@ class Weights(NamedTuple):
 class Exp2(NamedTuple):
     """Constants and workspace of an evaluation of 2**x."""
 
+    lowest: Scalar  # the least x whose 2**x is not zero, see `subnormals`
     series: tuple[Scalar, ...]  # coefficients of 2**x on [-.5, .5], highest first
     bias: np.integer[Any]  # of the exponent
     position: np.integer[Any]  # of the first bit of the exponent
@@ -59,7 +61,8 @@ _EXP2: dict[Any, tuple[tuple[Scalar, ...], int, int, Any]] = {
 def exp2_for(b: Array) -> Exp2:
     """An `Exp2` for a problem with the column weights `b` (m,)."""
     series, bias, position, integer = _EXP2[b.dtype]
-    return Exp2(series, integer(bias), integer(position), np.empty(len(b), integer))
+    lowest = b.dtype.type(np.log2(smallest_entry(b.dtype)))
+    return Exp2(lowest, series, integer(bias), integer(position), np.empty(len(b), integer))
 
 
 def log_weights(b: Array) -> Array:

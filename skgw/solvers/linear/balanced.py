@@ -31,6 +31,7 @@ from skgw.solvers.linear.annealing import AnnealingBudget, solve_annealed
 from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearProblem, LinearSolution, newton, times
 from skgw.solvers.settings import NEWTON, NewtonSettings
+from skgw.solvers.subnormals import flush_subnormals
 
 NewtonSteps = Callable[[LinearProblem, int, NewtonSettings], LinearSolution]
 BACKENDS = ("auto", "torch", "numba", "triton")
@@ -153,7 +154,7 @@ def _symmetric_sinkhorn(problem: LinearProblem, n_steps: int) -> Tensor:
     g = problem.potential / reg
     g = 0.5 * (g - (kernel + g[:, None, :]).logsumexp(2))
     log_rows = (kernel + g[:, None, :]).logsumexp(2)
-    scaling = (kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_()
+    scaling = flush_subnormals((kernel + g[:, None, :]).sub_(log_rows[:, :, None]).exp_())
     # Potentials of points without weight may overflow in exp, and change no row sum.
     log_rows = torch.where(problem.b > 0, log_rows + g, 0.0)
     delta = -0.5 * log_rows

@@ -20,6 +20,7 @@ from torch import Tensor
 from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.trust_region import newton_step
 from skgw.solvers.settings import NEWTON, NewtonSettings
+from skgw.solvers.subnormals import flush_subnormals
 from skgw.solvers.synchronisation import any_of, most_of
 
 
@@ -136,6 +137,7 @@ def newton(
             dual, at = _absorb(kernel, g, a, b, plan, settings)
         todo = at.error > tol
     torch.mul(dual.scaling, at.v[:, None, :], out=plan).mul_(at.w[:, :, None])
+    flush_subnormals(plan)
     solution = LinearSolution(plan, (g + at.potential) * reg[:, None], at.error)
     if max_iter > 0 and any_of(todo):  # most problems are solved: the others continue alone
         left = indices(todo)
@@ -148,7 +150,7 @@ def _absorb(
     kernel: Tensor, g: Tensor, a: Tensor, b: Tensor, workspace: Tensor, settings: NewtonSettings
 ) -> tuple[BalancedDual, ScaledPlan]:
     """The semi-dual relative to `g`, and the plan at `g`."""
-    scaling = torch.softmax(torch.add(kernel, g[:, None, :], out=workspace), -1)
+    scaling = flush_subnormals(torch.softmax(torch.add(kernel, g[:, None, :], out=workspace), -1))
     columns = times(a, scaling)
     gradient = b - columns
     ones_a, ones_b = torch.ones_like(a), torch.ones_like(b)

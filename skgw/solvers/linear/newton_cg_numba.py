@@ -113,9 +113,9 @@ def newton_steps(
 @compiled(fastmath=True)
 def absorb(cost: Array, h: Array, rate: Scalar, exp2: Exp2, P: Array) -> Array:
     """Write the softmax of h - rate * cost along each row to P; return log normalisers (n,)."""
-    series, bias, position, bits = exp2
+    lowest, series, bias, position, bits = exp2
     as_type = cost.dtype.type
-    lowest, log2_e, half = as_type(1 - bias), as_type(LOG2_E), as_type(0.5)
+    log2_e, half = as_type(LOG2_E), as_type(0.5)
     power = bits.view(cost.dtype)
     x = np.empty_like(h)
     log_rows = np.empty(len(P), cost.dtype)
@@ -289,7 +289,10 @@ def _log_sinkhorn(cost: Array, log_b: Array, rate: Scalar, a: Array, b: Array, g
 
 @compiled(fastmath=True)
 def scale(P: Array, v: Array, w: Array) -> None:
-    """diag(w) P diag(v), in place."""
+    """diag(w) P diag(v), in place; as `subnormals` says."""
+    limits, zero = np.finfo(P.dtype), P.dtype.type(0)
+    smallest = P.dtype.type(limits.tiny / limits.eps**2)
     for i in range(len(P)):
         for j in range(len(v)):
-            P[i, j] *= w[i] * v[j]
+            entry = P[i, j] * w[i] * v[j]
+            P[i, j] = entry if entry > smallest else zero

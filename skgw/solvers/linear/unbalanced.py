@@ -31,6 +31,7 @@ from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg import LinearSolution
 from skgw.solvers.linear.trust_region import newton_step
 from skgw.solvers.settings import NEWTON, NewtonSettings
+from skgw.solvers.subnormals import flush_subnormals
 
 MIN_SHARE = 1e-20  # smallest theta and beta: the limit of infinite penalties, up to rounding
 MAX_SHARE = 1e6  # largest beta: the limit of no penalty
@@ -84,7 +85,7 @@ class UnbalancedDual(NamedTuple):
         scores = self.kernel + potential[:, None, :]
         log_z = scores.logsumexp(2)  # (B, n)
         rows = torch.softmax(self.a.log() + self.theta * log_z, 1)
-        plan = scores.sub_((log_z - rows.log())[:, :, None]).exp_()
+        plan = flush_subnormals(scores.sub_((log_z - rows.log())[:, :, None]).exp_())
         columns = plan.sum(1)
         target = torch.softmax(self.b.log() - self.beta * potential, 1)
         gradient = target - columns
