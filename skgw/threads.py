@@ -17,7 +17,8 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -32,6 +33,7 @@ PLACES = 64  # of an image at which a convolution is evaluated, in the mean: 8 x
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Pool(NamedTuple):
@@ -178,6 +180,37 @@ def threads_for(work: float) -> Iterator[None]:
 def allowed_threads() -> int:
     """The number of threads that the user allows torch, also within blocks of `threads_for`."""
     return _OF_THREAD.torch_threads or torch.get_num_threads()
+
+
+def each_on_a_thread(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Apply a function to each item, on as many threads as the user allows, one for each item.
+
+    The function should spend its time in code that releases the interpreter lock, and must not set
+    what belongs to the process, such as filters of warnings. A single thread is the calling one.
+
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+
+    Yields
+    ------
+    result : object
+        Of each item, in the order of the items.
+    """
+    n = allowed_threads()
+    if n == 1:
+        yield from map(function, items)
+        return
+    with threads_for(0), ThreadPoolExecutor(n, initializer=_become_single) as executor:
+        yield from executor.map(function, items)
+
+
+def _become_single() -> None:
+    """Keep the operations of a new thread on it."""
+    torch.get_num_threads()  # reads the default, which would replace the setting later
+    for pool in _pools()[0]:
+        pool.set(1)
 
 
 def network_work(network: nn.Module, n_rows: int) -> int:

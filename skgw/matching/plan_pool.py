@@ -32,6 +32,7 @@ from skgw.matching.training_domain import DomainPair, reference_domains, root_me
 from skgw.solvers import GromovResult, solve_gromov
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
+from skgw.threads import each_on_a_thread
 
 STARTS = ("spectral", "flb", "anneal")  # of each pair of metrics
 
@@ -140,25 +141,28 @@ def pool_plans(
     solves = list(itertools.product((judge, *candidates), STARTS))
     n_solves = n_init + len(solves) + 1
     progress.say(f"plans of {len(rows[0])} and {len(rows[1])} rows: {n_solves} solves")
-    result = judge.solve(n_init=n_init, random_state=seed)
-    plans = [_plan(result)]
-    for k, (distances, start) in enumerate(solves):
-        progress.step(f"solve {n_init + k}/{n_solves}")
-        plans.append(_plan(distances.solve(init=start)))
-    best = max(plans, key=judge.explained)
-    plans.append(_plan(judge.solve(init=best.astype(np.float32))))
-    return judge_plans(judge, np.stack(plans), result, rows, settings)
+    with without_warnings(GWConvergenceWarning):  # a plan of the pool need not be exact
+        result = judge.solve(n_init=n_init, random_state=seed)
+        plans = [_plan(result)]
+        for k, other in enumerate(each_on_a_thread(_solve_from, solves)):
+            progress.step(f"solve {n_init + k}/{n_solves}")
+            plans.append(_plan(other))
+        explained = [*each_on_a_thread(judge.explained, plans)]
+        best = plans[int(np.argmax(explained))]
+        plans.append(_plan(judge.solve(init=best.astype(np.float32))))
+        explained.append(judge.explained(plans[-1]))
+    return _judged(judge, np.stack(plans), np.array(explained), result, rows, settings)
 
 
-def judge_plans(
+def _judged(
     judge: PoolDistances,
     plans: Array,
+    explained: Array,
     result: GromovResult,
     rows: tuple[Index, Index],
     settings: PoolSettings,
 ) -> PlanPool:
-    """Judge plans (k, n, m) by the discrepancy that they explain under the judging distances."""
-    explained = np.array([judge.explained(plan) for plan in plans])
+    """A pool of plans (k, n, m) that explain these shares (k,) under the judging distances."""
     best = plans[explained.argmax()]
     misfit = plan_cost(judge.Dx, judge.Dy, best)
     gap = min(_gaps(judge, plans, explained, result, settings))
@@ -235,12 +239,10 @@ class PoolDistances:
             for D in (self.Dx, self.Dy, self.M)
         )
         settings = self.settings
-        with without_warnings(GWConvergenceWarning):  # a plan of the pool need not be exact
-            return solve_gromov(
-                A, B, M, alpha=self.alpha,
-                reg=max(settings.reg * self.product, settings.min_reg), reg_scale=None,
-                tol=settings.tol, max_iter=settings.max_iter, **start,
-            )  # fmt: skip
+        return solve_gromov(
+            A, B, M, alpha=self.alpha, reg=max(settings.reg * self.product, settings.min_reg),
+            reg_scale=None, tol=settings.tol, max_iter=settings.max_iter, **start,
+        )  # fmt: skip
 
     def judge(self, plan: Array) -> Judgement:
         """What speaks for a plan, if there is no other plan.
@@ -260,6 +262,11 @@ class PoolDistances:
         return preserved_neighbors(self._graphs, torch.from_numpy(plan))
 
     @cached_property
+    def _single(self) -> tuple[Array, Array]:
+        """Both matrices in float32, which suffices to compare plans."""
+        return self.Dx.astype(np.float32), self.Dy.astype(np.float32)
+
+    @cached_property
     def _graphs(self) -> Graphs:
         """The nearest neighbours in both domains."""
         x, y = (
@@ -271,7 +278,9 @@ class PoolDistances:
     def explained(self, plan: Array) -> float:
         """Share of the objective of the product coupling that a plan of mass one removes."""
         a, b = plan.sum(1), plan.sum(0)
-        value, product = plan_cost(self.Dx, self.Dy, plan), product_cost(self.Dx, self.Dy, a, b)
+        Dx, Dy = self._single
+        value = plan_cost(Dx, Dy, plan.astype(np.float32))
+        product = product_cost(Dx, Dy, a, b)
         if self.M is not None and self.alpha is not None:
             value = self.alpha * value + (1 - self.alpha) * float((self.M * plan).sum())
             product = self.alpha * product + (1 - self.alpha) * float(a @ self.M @ b)
@@ -283,12 +292,18 @@ def solve_distances(
 ) -> Array:
     """The best plan (n, m) of several starts between distances (n, n) and (m, m)."""
     distances = PoolDistances.between(Dx, Dy, settings=settings)
-    return _plan(distances.solve(n_init=n_init, random_state=seed))
+    with without_warnings(GWConvergenceWarning):
+        return _plan(distances.solve(n_init=n_init, random_state=seed))
 
 
 def product_cost(Dx: Array, Dy: Array, a: Array, b: Array) -> float:
     """E of the product coupling of weights (n,) and (m,) of sum one."""
     return float(a @ (Dx * Dx) @ a + b @ (Dy * Dy) @ b - 2 * (a @ Dx @ a) * (b @ Dy @ b))
+
+
+def _solve_from(solve: tuple[PoolDistances, str]) -> GromovResult:
+    distances, start = solve
+    return distances.solve(init=start)
 
 
 def _plan(result: GromovResult) -> Array:

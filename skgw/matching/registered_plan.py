@@ -40,6 +40,7 @@ from skgw.registration.rotation_search import RotationSearchSettings, search_rot
 from skgw.registration.similarity import first_distinct
 from skgw.registration.unbalanced import UnbalancedSettings
 from skgw.spaces.finite import Array
+from skgw.threads import each_on_a_thread
 
 
 @dataclass(frozen=True)
@@ -214,12 +215,17 @@ class Ranking:
         """Register coordinates from these rotations; by default all rows have the same weight."""
         points = coordinates.leading(self.settings.n_axes)
         points = points if weights is None else points.reweighted(weights)
-        for start in rotations:
-            rotation, tensor = points.at(self.rows).register(start, reg_schedule)
+        part = points.at(self.rows)
+
+        def registered(start: Tensor) -> RegisteredPlan:
+            rotation, tensor = part.register(start, reg_schedule)
             plan = tensor.numpy()
-            yield RegisteredPlan(
-                coordinates, points.weights, self.rows, plan, rotation, self.judge.judge(plan)
-            )
+            judgement = self.judge.judge(plan)
+            return RegisteredPlan(
+                coordinates, points.weights, self.rows, plan, rotation, judgement
+            )  # fmt: skip
+
+        return each_on_a_thread(registered, rotations)
 
     def register_unbalanced(
         self, coordinates: DomainPoints, rotations: Iterable[Tensor]
@@ -227,9 +233,14 @@ class Ranking:
         """Register coordinates from these rotations, with weights of the rows."""
         settings = self.settings
         points = coordinates.leading(settings.n_axes)
-        for rotation in rotations:
+
+        def registered(rotation: Tensor) -> RegisteredPlan:
             weights = points.matched_weights(rotation, self.weighed_rows, settings.unbalanced)
-            yield from self.register(coordinates, [rotation], settings.reg_schedule[1:], weights)
+            schedule = settings.reg_schedule[1:]
+            (found,) = self.register(coordinates, [rotation], schedule, weights)
+            return found
+
+        return each_on_a_thread(registered, rotations)
 
     def extended(self, plans: Iterable[RegisteredPlan]) -> Ranking:
         """The ranking with further plans between its rows."""
@@ -308,8 +319,11 @@ def register_pool(
     wider = Ranking.of(judge, rows, pool.rows, sets, settings)
     return wider.extended(
         plan
-        for each in ranking.plans
-        for plan in wider.register_unbalanced(each.coordinates, [each.rotation])
+        for coordinates in sets
+        for plan in wider.register_unbalanced(
+            coordinates,
+            [each.rotation for each in ranking.plans if each.coordinates is coordinates],
+        )
     )
 
 

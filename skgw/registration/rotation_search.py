@@ -36,6 +36,7 @@ from skgw.nn import polar_factor
 from skgw.registration.procrustes import Pair, Registration, best_rotation, register
 from skgw.registration.similarity import first_distinct
 from skgw.solvers import full_precision
+from skgw.threads import each_on_a_thread
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,10 @@ def search_rotations(
     for k in levels:
         level = _Level(clouds[0].leading(k), clouds[1].leading(k), settings, generator)
         starts = (level.extended(each) for each in found) if found else level.random()
-        found = level.best(map(level.register, starts))
+        found = level.best(each_on_a_thread(level.register, starts))
         for _ in range(settings.n_rounds):
-            moved = (level.register(rotation) for each in found for rotation in level.moves(each))
-            found = level.best([*found, *moved])
+            moved = (rotation for each in found for rotation in level.moves(each))
+            found = level.best([*found, *each_on_a_thread(level.register, moved)])
     return [each.similarity.rotation for each in found]
 
 

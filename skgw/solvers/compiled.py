@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from skgw.solvers.inputs import NumpyArray as Array
 from skgw.solvers.subnormals import smallest_entry
-from skgw.threads import allowed_threads
+from skgw.threads import each_on_a_thread
 
 Scalar = np.floating[Any]
 
@@ -71,11 +70,6 @@ def log_weights(b: Array) -> Array:
 
 
 def solve_each(solve: Callable[[int], None], n_problems: int) -> None:
-    """Call `solve` for each problem of a batch, on at most as many threads as torch may use."""
-    n_threads = min(allowed_threads(), n_problems)
-    if n_threads == 1:
-        for k in range(n_problems):
-            solve(k)
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:  # compiled code releases the interpreter lock
-            list(pool.map(solve, range(n_problems)))
+    """Call `solve` for each problem of a batch; compiled code releases the interpreter lock."""
+    for _ in each_on_a_thread(solve, range(n_problems)):
+        pass

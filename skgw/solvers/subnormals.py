@@ -23,5 +23,5 @@ def smallest_entry(dtype: np.dtype[Any] | torch.dtype) -> float:
 def flush_subnormals(plan: Tensor) -> Tensor:
     """Set entries below `smallest_entry` to zero, in place; GPUs need no such pass."""
     if plan.device.type == "cpu":
-        torch.nn.functional.threshold_(plan, smallest_entry(plan.dtype), 0.0)
+        torch.threshold_(plan, smallest_entry(plan.dtype), 0.0)
     return plan
