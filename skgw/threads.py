@@ -12,6 +12,7 @@ threads are open, the smallest one counts.
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import functools
 import math
@@ -185,8 +186,8 @@ def allowed_threads() -> int:
 def each_on_a_thread(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Apply a function to each item, on as many threads as the user allows, one for each item.
 
-    The function should spend its time in code that releases the interpreter lock, and must not set
-    what belongs to the process, such as filters of warnings. A single thread is the calling one.
+    The function should spend its time in code that releases the interpreter lock. It reads the
+    context variables of the caller. A single thread is the calling one.
 
     Parameters
     ----------
@@ -202,8 +203,9 @@ def each_on_a_thread(function: Callable[[T], R], items: Iterable[T]) -> Iterator
     if n == 1:
         yield from map(function, items)
         return
+    context = contextvars.copy_context()
     with threads_for(0), ThreadPoolExecutor(n, initializer=_become_single) as executor:
-        yield from executor.map(function, items)
+        yield from executor.map(lambda item: context.copy().run(function, item), items)
 
 
 def _become_single() -> None:

@@ -6,6 +6,7 @@ The number of threads follows the size of the work.
 import os
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -25,6 +26,7 @@ from skgw import (
     VariationalAutoencoder,
 )
 from skgw.embedding import Adversary, Generator, Penalties, Style
+from skgw.exceptions import GWConvergenceWarning, warn_user, without_warnings
 from skgw.solvers import solve_gromov
 from skgw.threads import (
     _OF_PROCESS,
@@ -34,6 +36,7 @@ from skgw.threads import (
     _pools,
     allowed_threads,
     distances_work,
+    each_on_a_thread,
     matrices_work,
     network_work,
     threads_by,
@@ -303,6 +306,62 @@ def test_a_matcher_and_a_solve_return_the_settings():
     GWMatcher(random_state=0).fit(rows(30), rows(30, 3))
     solve_gromov(np.eye(5), np.eye(5), reg=0.1)
     assert {*of_thread(), *of_process()} == {3}
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_items_run_on_single_threads_beside_each_other_in_order():
+    met = threading.Barrier(3, timeout=10)
+
+    def visit(k):
+        met.wait()  # three items at once, or an error
+        return k, threading.get_ident(), {*of_thread(), *of_process()}, allowed_threads()
+
+    found = [*each_on_a_thread(visit, range(6))]
+    assert [k for k, *_ in found] == [*range(6)]
+    assert threading.get_ident() not in {ident for _, ident, *_ in found}
+    assert all(rest == [{1}, 1] for _, _, *rest in found)
+    assert {*of_thread(), *of_process()} == {3}
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_items_read_the_context_of_the_caller():
+    with warnings.catch_warnings(), without_warnings(GWConvergenceWarning):
+        warnings.simplefilter("error")
+        [*each_on_a_thread(lambda _: warn_user("", GWConvergenceWarning), range(3))]
+
+
+def test_items_of_one_thread_run_one_by_one_on_it():
+    log = []
+
+    def items():
+        for k in range(2):
+            log.append(f"item {k}")
+            yield k
+
+    def visit(k):
+        log.append(f"visit {k}")
+        return threading.get_ident()
+
+    assert {*each_on_a_thread(visit, items())} == {threading.get_ident()}
+    assert log == ["item 0", "visit 0", "item 1", "visit 1"]
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_error_of_an_item_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        [*each_on_a_thread(lambda k: 1 / k, [1, 0, 2])]
+    assert {*of_thread(), *of_process()} == {3}
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_matching_is_the_same_on_one_thread_and_on_three():
+    X, Y = rows(60), rows(70, 3)
+    plans = []
+    for n in (3, 1):
+        torch.set_num_threads(n)
+        plans.append(GWMatcher(random_state=0).fit(X, Y).plan_.toarray())
+    assert_array_equal(*plans)
 
 
 def test_work_of_networks():

@@ -29,11 +29,12 @@ from skgw.matching.matching_probability import Judgement
 from skgw.matching.neighbors import Graphs, neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains, root_mean_square
-from skgw.solvers import GromovResult, solve_gromov
+from skgw.solvers import GromovResult, smallest_entry, solve_gromov
 from skgw.solvers.problems import plan_cost
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.threads import each_on_a_thread
 
+SMALLEST = smallest_entry(np.dtype(np.float32))
 STARTS = ("spectral", "flb", "anneal")  # of each pair of metrics
 
 
@@ -141,16 +142,15 @@ def pool_plans(
     solves = list(itertools.product((judge, *candidates), STARTS))
     n_solves = n_init + len(solves) + 1
     progress.say(f"plans of {len(rows[0])} and {len(rows[1])} rows: {n_solves} solves")
-    with without_warnings(GWConvergenceWarning):  # a plan of the pool need not be exact
-        result = judge.solve(n_init=n_init, random_state=seed)
-        plans = [_plan(result)]
-        for k, other in enumerate(each_on_a_thread(_solve_from, solves)):
-            progress.step(f"solve {n_init + k}/{n_solves}")
-            plans.append(_plan(other))
-        explained = [*each_on_a_thread(judge.explained, plans)]
-        best = plans[int(np.argmax(explained))]
-        plans.append(_plan(judge.solve(init=best.astype(np.float32))))
-        explained.append(judge.explained(plans[-1]))
+    result = judge.solve(n_init=n_init, random_state=seed)
+    plans = [_plan(result)]
+    for k, other in enumerate(each_on_a_thread(_solve_from, solves)):
+        progress.step(f"solve {n_init + k}/{n_solves}")
+        plans.append(_plan(other))
+    explained = [*each_on_a_thread(judge.explained, plans)]
+    best = plans[int(np.argmax(explained))]
+    plans.append(_plan(judge.solve(init=best.astype(np.float32))))
+    explained.append(judge.explained(plans[-1]))
     return _judged(judge, np.stack(plans), np.array(explained), result, rows, settings)
 
 
@@ -239,10 +239,12 @@ class PoolDistances:
             for D in (self.Dx, self.Dy, self.M)
         )
         settings = self.settings
-        return solve_gromov(
-            A, B, M, alpha=self.alpha, reg=max(settings.reg * self.product, settings.min_reg),
-            reg_scale=None, tol=settings.tol, max_iter=settings.max_iter, **start,
-        )  # fmt: skip
+        with without_warnings(GWConvergenceWarning):  # a plan of the pool need not be exact
+            return solve_gromov(
+                A, B, M, alpha=self.alpha,
+                reg=max(settings.reg * self.product, settings.min_reg), reg_scale=None,
+                tol=settings.tol, max_iter=settings.max_iter, **start,
+            )  # fmt: skip
 
     def judge(self, plan: Array) -> Judgement:
         """What speaks for a plan, if there is no other plan.
@@ -279,7 +281,7 @@ class PoolDistances:
         """Share of the objective of the product coupling that a plan of mass one removes."""
         a, b = plan.sum(1), plan.sum(0)
         Dx, Dy = self._single
-        value = plan_cost(Dx, Dy, plan.astype(np.float32))
+        value = plan_cost(Dx, Dy, np.where(plan < SMALLEST, 0, plan).astype(np.float32))
         product = product_cost(Dx, Dy, a, b)
         if self.M is not None and self.alpha is not None:
             value = self.alpha * value + (1 - self.alpha) * float((self.M * plan).sum())
@@ -292,8 +294,7 @@ def solve_distances(
 ) -> Array:
     """The best plan (n, m) of several starts between distances (n, n) and (m, m)."""
     distances = PoolDistances.between(Dx, Dy, settings=settings)
-    with without_warnings(GWConvergenceWarning):
-        return _plan(distances.solve(n_init=n_init, random_state=seed))
+    return _plan(distances.solve(n_init=n_init, random_state=seed))
 
 
 def product_cost(Dx: Array, Dy: Array, a: Array, b: Array) -> float:

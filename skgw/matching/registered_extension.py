@@ -38,6 +38,7 @@ from skgw.solvers import full_precision
 from skgw.solvers.linear import Extension
 from skgw.spaces.finite import Array
 from skgw.storable import storable
+from skgw.threads import each_on_a_thread
 
 BATCH = 2048  # rows whose conditional plans are computed at once
 MIN_REG = 1e-4  # relative to the mean cost
@@ -265,7 +266,9 @@ def extend_rotations(
         coordinates = coordinates.weighted(rows, starts[0])
         settings = replace(settings, n_refinements=0)
     part = coordinates.at(rows)
-    improved = [_improved(part, part.rotation(plan), settings) for plan in starts]
+    improved = [
+        *each_on_a_thread(lambda plan: _improved(part, part.rotation(plan), settings), starts)
+    ]
     coordinates = coordinates.reweighted(_of_all(coordinates, rows, improved[0].part.weights))
     part = coordinates.at(rows)
     free = part.without_side_information()  # as new rows are

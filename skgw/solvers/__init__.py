@@ -7,6 +7,7 @@ from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.plan import DensePlan, Plan, as_plan
 from skgw.solvers.precision import cpu_by_default, full_precision
 from skgw.solvers.result import GromovResult, StartsReport, State
+from skgw.solvers.subnormals import smallest_entry
 
 __all__ = [
     "DensePlan",
@@ -21,5 +22,6 @@ __all__ = [
     "cpu_by_default",
     "full_precision",
     "gw_divergence",
+    "smallest_entry",
     "solve_gromov",
 ]
