@@ -26,7 +26,7 @@ BELOW = {
         "autoencoders", "base", "matching", "nn", "registration", "solvers", "spaces", "training",
     },
     "generative": {"autoencoders", "base", "metrics", "nn", "solvers", "training"},
-    "autoencoders": {"base", "nn", "registration", "solvers", "training"},
+    "autoencoders": {"base", "nn", "registration", "solvers", "spaces", "training"},
     "matching": {"base", "registration", "solvers", "spaces"},
     "embedding": {"base", "nn", "registration", "solvers", "spaces", "training"},
     "base": {"_version", "metrics", "registration", "solvers", "spaces", "training"},

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skgw.autoencoders.base import Array, AutoencoderState
+from skgw.autoencoders.geodesic_coordinates import GeodesicCoordinates
 from skgw.autoencoders.gromov_penalties import (
     CodeEntropy,
     GenerativeDiscrepancy,
@@ -115,9 +116,11 @@ default="neural"
     gap_weight : float, default=0.0
         Weight of the Gromov-Monge gap of the decoder: its distortion minus the least one between
         the same distributions.
-    features : callable or None, default=None
-        Maps rows (n, n_features), a tensor of scaled rows, to features whose Euclidean distances
-        are compared in place of those of the rows.
+    features : "geodesic", callable or None, default=None
+        What distances of the data are compared. None: Euclidean distances of the rows. "geodesic":
+        lengths of paths between 15 nearest neighbours, as Euclidean distances of coordinates. A
+        callable maps rows (n, n_features), a tensor of scaled rows, to features with Euclidean
+        distances.
     max_iter : int or "auto", default="auto"
         Number of updates. "auto": 15 epochs, at least 1500 and at most 20,000 updates.
     {training_parameters}
@@ -186,7 +189,9 @@ default="neural"
     n_critic_updates: int = param(POSITIVE_INTEGER, default=1)
     entropy_weight: float | str = param(NON_NEGATIVE, one_of("calibrated"), default="calibrated")
     gap_weight: float = param(NON_NEGATIVE, default=0.0)
-    features: Callable[[Tensor], Tensor] | None = param(callable, None, default=None)
+    features: str | Callable[[Tensor], Tensor] | None = param(
+        one_of("geodesic"), callable, None, default=None
+    )
 
     @cpu_by_default()
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Array:
@@ -294,7 +299,7 @@ default="neural"
     ) -> RegularizedAutoencoder:
         spec = CodePrior.read(self.prior).spec(autoencoder.latent_dim)
         process = GenerativeProcess(spec.build(seed))
-        features = self.features or torch.nn.Identity()
+        features = _features(self.features)
         penalties: list[Penalty] = [
             SolvedDiscrepancy(process, self.gw_weight, epsilon=self.epsilon, features=features)
             if self.gw_term == "solved"
@@ -315,6 +320,9 @@ default="neural"
         return RegularizedAutoencoder(autoencoder, penalties)
 
     def _initialize(self, model: RegularizedAutoencoder, rows: Array, run: TrainingRun) -> None:
+        features = model.terms[0].features
+        if isinstance(features, GeodesicCoordinates):
+            features.fit(rows, run.seed)
         prior = _process(model).prior
         if isinstance(prior, GaussianMixturePrior):
             place_components(
@@ -342,6 +350,13 @@ default="neural"
         with torch.no_grad():
             codes = self.prior_.build()(n, generator)
         return codes.numpy().astype(self._dtype)
+
+
+def _features(features: str | Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor]:
+    """The map from scaled rows to features with Euclidean distances."""
+    if features is None:
+        return torch.nn.Identity()
+    return GeodesicCoordinates() if isinstance(features, str) else features
 
 
 def density_of(prior: TrainablePrior) -> NormalMixture:

@@ -88,6 +88,7 @@ OPTIONS = [
     {"prior": "factorized"}, {"prior": "normal"}, {"prior": "uniform"},
     {"gw_term": "generative"}, {"joint": "critic", "n_critic_updates": 2}, {"gap_weight": 1.0},
     {"entropy_weight": 0}, {"entropy_weight": 0.03}, {"features": torch.tanh},
+    {"features": "geodesic"}, {"features": "geodesic", "gw_term": "generative"},
     {"sampler": "gaussian-mixture"},
 ]  # fmt: skip
 
