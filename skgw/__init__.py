@@ -8,10 +8,13 @@ from skgw.base.trained import Optimizer
 from skgw.embedding import GWGenerativeEmbedding
 from skgw.generative import OTAutoencoder, OTAutoencoderGAN, SemiDiscreteOT, WassersteinGAN
 from skgw.matching import GWMatcher
-from skgw.translation import GWCoTrainedAutoencoders
+from skgw.translation import UNIT, AlignFlow, CycleGAN, GWCoTrainedAutoencoders
 
 __all__ = [
+    "UNIT",
+    "AlignFlow",
     "Coupling",
+    "CycleGAN",
     "DomainKFold",
     "Domains",
     "GWAutoencoder",

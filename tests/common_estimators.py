@@ -1,8 +1,12 @@
 """Every estimator of skgw, quick to fit: a line here, and all common tests run on it."""
 
 import numpy as np
+from sklearn.preprocessing import FunctionTransformer
 
 from skgw import (
+    UNIT,
+    AlignFlow,
+    CycleGAN,
     GWAutoencoder,
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
@@ -21,10 +25,23 @@ from skgw.generative import FlowSampler
 # The contract is checked with these, not the quality of a fit.
 QUICK = {"max_iter": 3, "n_generated": 50, "generator": Generator(n_init_updates=3)}
 QUICK_TRANSLATION = {"hidden_layer_sizes": (8,), "max_iter": 4, "n_init": 2}
+QUICK_NETWORKS = {"hidden_layer_sizes": (8,), "max_iter": 4}
 QUICK_OT = {
     "autoencoder": WassersteinAutoencoder(2, hidden_layer_sizes=(8,), max_iter=4),
     "transport": SemiDiscreteOT(max_iter=5, tol=100.0),
 }
+
+
+def first_column(X):
+    """One column, so that both domains have one width whatever scikit-learn hands out."""
+    return X[:, :1]
+
+
+def first_name(transformer, names):
+    return names[:1]
+
+
+FIRST_COLUMN = FunctionTransformer(first_column, feature_names_out=first_name)
 ESTIMATORS = {
     "features": GWGenerativeEmbedding(**QUICK),
     "geodesic": GWGenerativeEmbedding(metric="geodesic", **QUICK),
@@ -63,13 +80,18 @@ ESTIMATORS = {
     "co-trained, precomputed": GWCoTrainedAutoencoders(
         1, metric="precomputed", **QUICK_TRANSLATION
     ),
+    "maps": CycleGAN(**QUICK_NETWORKS),
+    "shared codes": UNIT(1, **QUICK_NETWORKS),
+    "flows": AlignFlow(
+        2, n_shared=1, transformer_x=FIRST_COLUMN, transformer_y=FIRST_COLUMN, **QUICK_NETWORKS
+    ),
 }
 TRAINED = {
     name: estimator
     for name, estimator in ESTIMATORS.items()
     if isinstance(estimator, TrainedEstimator)
     and getattr(estimator, "metric", "euclidean") == "euclidean"
-}
+} | {"flows": AlignFlow(2, n_shared=1, **QUICK_NETWORKS)}
 
 
 def rows(n, n_features=4, seed=0):
@@ -82,4 +104,5 @@ def fit(estimator, **params):
     """A fit to 40 rows, and for two domains to 30 others."""
     estimator.set_params(random_state=0, **params)
     required = estimator.__sklearn_tags__().target_tags.required
-    return estimator.fit(rows(40), rows(30, 3, seed=1) if required else None)
+    width = 4 if isinstance(estimator, AlignFlow) else 3
+    return estimator.fit(rows(40), rows(30, width, seed=1) if required else None)

@@ -46,7 +46,8 @@ def calls(estimator, X, Y):
     found["leading_atoms"] = [((X, 2), {})]
     if hasattr(estimator, "inverse_transform"):
         generated = hasattr(estimator, "start_") or hasattr(estimator, "autoencoder_")
-        n = estimator.transform(X).shape[1] if generated else estimator.n_components
+        is_coded = hasattr(estimator, "n_components") and not generated
+        n = estimator.n_components if is_coded else estimator.transform(X).shape[1]
         found["inverse_transform"] = [((np.ones((3, n)),), {})]
     if hasattr(estimator, "sample_latent"):
         latent = estimator.sample_latent(5, random_state=0)

@@ -12,6 +12,9 @@ from sklearn.base import clone
 from sklearn.metrics import pairwise_distances
 
 from skgw import (
+    UNIT,
+    AlignFlow,
+    CycleGAN,
     GWAutoencoder,
     GWCoTrainedAutoencoders,
     GWGenerativeEmbedding,
@@ -28,7 +31,8 @@ from skgw.base.coupling import Coupling
 from skgw.embedding import Adversary, Generator, Penalties, Prior
 from skgw.generative import FlowSampler
 from skgw.solvers import LazyPlan
-from skgw.translation import TranslationNetwork
+from skgw.translation import DomainCritic, TranslationNetwork
+from skgw.translation.adversarial_translator import AdversarialTranslator
 
 N, M = 14, 11  # rows of the two domains
 NETWORKS = {"hidden_layer_sizes": (4,), "max_iter": 2, "batch_size": 8, "random_state": 0}
@@ -111,6 +115,25 @@ def models() -> dict[str, Model]:
         "co-trained, networks": Model(
             clone(cotrained).set_params(n_components=(2, 1), **PAIR), X, images
         ),
+        "maps": Model(CycleGAN(**NETWORKS), X, Y),
+        "maps, images": Model(
+            CycleGAN(network="conv", image_shape=(1, 2, 2), residual=True, **NETWORKS),
+            images[:5],
+            images,
+        ),
+        "shared codes": Model(
+            UNIT(2, n_shared=0, network=("mlp", "conv"), image_shape=(None, (1, 2, 2)), **NETWORKS),
+            X,
+            images,
+        ),
+        "flows": Model(
+            AlignFlow(2, n_shared=1, critic=DomainCritic(weight=0.5), **NETWORKS), X, X[:M] + 1
+        ),
+        "flows, images": Model(
+            AlignFlow(2, n_shared=1, network="conv", image_shape=(1, 2, 2), **NETWORKS),
+            images,
+            images[:5],
+        ),
         "variational": Model(VariationalAutoencoder(2, **NETWORKS), X),
         "wasserstein": Model(WassersteinAutoencoder(2, **NETWORKS), X),
         "gromov-wasserstein": Model(GWAutoencoder(2, prior="gaussian-mixture", **NETWORKS), X),
@@ -169,6 +192,13 @@ def calls(model: Model) -> list[Callable[[], Any]]:
         features = [] if e.metric == "precomputed" else [lambda: e.inverse_transform(e.embedding_)]
         new = [lambda: e.transform(X), lambda: e.transform(X[:1]), lambda: e.score(X)]
         return [*common, *of_plan, *features, *new, lambda: e.sample(3, random_state=0)]
+    if isinstance(e, AdversarialTranslator):
+        both = [
+            lambda method=method, rows=rows, domain=domain: method(rows, domain=domain)
+            for domain, rows in (("x", X), ("y", Y))
+            for method in (e.translate, *([e.score_samples] if isinstance(e, AlignFlow) else []))
+        ]
+        return [*common, *both, *_codes_of_domains(e, X, Y), lambda: e.score(X, Y)]
     between = [
         lambda: e.match(),
         lambda: e.match(domain="y"),
@@ -182,13 +212,17 @@ def calls(model: Model) -> list[Callable[[], Any]]:
     ]
     if isinstance(e, GWMatcher):
         return [*common, *_plan(e.plan_), *between, lambda: e.match(assignment="one-to-one")]
-    codes = [
+    codes = _codes_of_domains(e, X, Y)
+    methods = [lambda m=m: e.translate(X, method=m) for m in ("decoded", "barycentric", "greedy")]
+    return [*common, *_plan(e.plan_), *between, *codes, *methods]
+
+
+def _codes_of_domains(e: Any, X: Any, Y: Any) -> list[Callable[[], Any]]:
+    return [
         call
         for domain, rows in (("x", X), ("y", Y))
         for call in _codes(e, e.transform(rows, domain=domain), {"domain": domain})
     ]
-    methods = [lambda m=m: e.translate(X, method=m) for m in ("decoded", "barycentric", "greedy")]
-    return [*common, *_plan(e.plan_), *between, *codes, *methods]
 
 
 def _codes(e: Any, Z: np.ndarray, domain: dict[str, str]) -> list[Callable[[], Any]]:

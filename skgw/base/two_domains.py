@@ -183,6 +183,12 @@ def transformed(transformer: Any, X: Any, *, accept_sparse: bool = False) -> Any
     return read_array(BaseEstimator(), rows, reset=False, accept_sparse=accept_sparse)
 
 
+def untransformed(transformer: Any, rows: Array) -> Array:
+    """Rows before a fitted transformer, if it has `inverse_transform`; else the rows."""
+    inverse = getattr(transformer, "inverse_transform", None)
+    return rows if inverse is None else np.asarray(inverse(rows))
+
+
 def mean_score(
     X: Any, y: Any, sample_weight: Any, distortion: Callable[[Any, int, Any], float]
 ) -> float:

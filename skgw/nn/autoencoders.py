@@ -26,6 +26,7 @@ from skgw.nn.image_networks import (
     image_generator_shapes,
 )
 from skgw.nn.networks import (
+    CHUNK_SIZE,
     NETWORKS,
     OUTPUT_ACTIVATIONS,
     NetworkFactory,
@@ -41,7 +42,6 @@ from skgw.nn.weight_shapes import conv_decoder_shapes, conv_encoder_shapes, mlp_
 from skgw.storable import storable
 from skgw.threads import network_work, threads_for
 
-CHUNK_SIZE = 2048  # rows per forward pass of `encode` and `decode`
 CustomNetwork = nn.Module | NetworkFactory
 AUTOENCODER_NETWORKS = *NETWORKS, *IMAGE_NETWORKS  # names of architectures
 

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from skgw.nn.global_generator import lent
 from skgw.storable import storable
+from skgw.threads import network_work, threads_for
 
+CHUNK_SIZE = 2048  # rows per evaluation of a trained network
 NETWORKS = "mlp", "conv"  # names of architectures
 BATCH_COUNT = ".num_batches_tracked"  # end of the name of the counter of a batch normalisation
 OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -247,6 +249,46 @@ class FittedNetwork(Generic[Network]):
         network = self.spec.build()
         restore_weights(network, self.weights)
         return network.to(device).eval()
+
+
+@torch.no_grad()
+def evaluate(
+    fitted: FittedNetwork[Network],
+    function: Callable[[Network, Tensor], Tensor],
+    rows: NDArray[Any],
+    device: torch.device,
+    *,
+    chunk_size: int = CHUNK_SIZE,
+) -> NDArray[np.float64]:
+    """Evaluate a function of a trained network and rows, `chunk_size` rows at a time.
+
+    A network with a name computes in float64 on the CPU: in float32 the result of a row would
+    depend on the other rows.
+
+    Parameters
+    ----------
+    fitted : FittedNetwork
+    function : callable
+        Maps the network and rows (n, p) to values (n, ...).
+    rows : array of shape (b, p)
+    device : torch.device
+    chunk_size : int, default=2048
+        Rows per evaluation.
+
+    Returns
+    -------
+    array of float64 of shape (b, ...)
+    """
+    network = fitted.build(device)
+    is_double = device.type == "cpu" and fitted.spec.weight_shapes() is not None
+    dtype = torch.float64 if is_double else torch.float32
+    network = network.to(dtype)
+    own = torch.as_tensor(np.array(rows, dtype=np.float64))  # rows may be read-only
+    with threads_for(network_work(network, min(len(own), chunk_size))):
+        values = [
+            function(network, x.to(device, dtype)).double().cpu() for x in own.split(chunk_size)
+        ]
+    return np.asarray(torch.cat(values).numpy())
 
 
 def weights_of(module: nn.Module) -> dict[str, NDArray[Any]]:

@@ -38,6 +38,7 @@ from skgw.base.two_domains import (
     read_rows,
     row_names,
     transformed,
+    untransformed,
 )
 from skgw.base.validation import describe_input, read_codes, with_node_names
 from skgw.matching.label_transfer import transfer_over_plan
@@ -595,9 +596,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _undo_transformer(self, rows: Array, source: int) -> Array:
         """Undo the transformer of a domain, if it has an inverse."""
-        transformer = (self.transformer_x_, self.transformer_y_)[source]
-        inverse = getattr(transformer, "inverse_transform", None)
-        rows = rows if inverse is None else np.asarray(inverse(rows))
+        rows = untransformed((self.transformer_x_, self.transformer_y_)[source], rows)
         return rows.astype((self._dtype, self._dtype_y)[source], copy=False)
 
     def _distortion(self, X: Any, source: int, weight: Any) -> float:
