@@ -195,25 +195,26 @@ def trust(parts: Split, translated: tuple[Array, Array], matcher: GWMatcher) -> 
     return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 
-def by_family(
-    rows: Rows, names: Sequence[str] = METHODS, figure: str = "foscttm"
-) -> list[list[str]]:
-    """Mean of a figure for each family and protocol, a column for each method."""
-    values: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for cell, found in rows:
-        methods = values.setdefault((cell["protocol"], cell["family"]), {})
-        methods.setdefault(cell["method"], []).append(float(found[figure]))
-    lines = [
-        [*labels, *(_mean(methods.get(name, [])) for name in names)]
-        for labels, methods in sorted(values.items())
-    ]
-    for protocol in sorted({labels[0] for labels in values}):
-        parts = [methods for labels, methods in values.items() if labels[0] == protocol]
-        lines.append([
-            protocol, "mean of all problems",
-            *(_mean([x for part in parts for x in part.get(name, [])]) for name in names),
-        ])  # fmt: skip
+def by_family(rows: Rows) -> list[list[str]]:
+    """Mean FOSCTTM of each family by method, and of the worst problem under `GWMatcher()`."""
+    families: dict[tuple[str, str], Rows] = {}
+    for row in rows:
+        families.setdefault((row[0]["protocol"], row[0]["family"]), []).append(row)
+    lines = [[*labels, *_of_methods(families[labels])] for labels in sorted(families)]
+    for protocol in sorted({protocol for protocol, _ in families}):
+        part = [row for row in rows if row[0]["protocol"] == protocol]
+        lines.append([protocol, "mean of all problems", *_of_methods(part)])
     return lines
+
+
+def _of_methods(rows: Rows) -> list[str]:
+    errors: dict[str, dict[str, list[float]]] = {name: {} for name in METHODS}
+    for cell, found in rows:
+        problems = errors[cell["method"]]
+        problems.setdefault(cell["problem"], []).append(float(found["foscttm"]))
+    means = [_mean([x for of_one in errors[name].values() for x in of_one]) for name in METHODS]
+    worst = max((float(np.mean(of_one)) for of_one in errors[AUTOMATIC].values()), default=np.nan)
+    return [*means, f"{worst:.3f}"]
 
 
 def _mean(values: Sequence[float]) -> str:
@@ -272,10 +273,6 @@ def cells_by_problem(rows: Rows) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def _of_families(names: Sequence[str]) -> Table:
-    return Table(["protocol", "family", *names], functools.partial(by_family, names=names))
-
-
 TABLES = {
     "cells": Table(
         [
@@ -284,8 +281,7 @@ TABLES = {
         ],
         cells_by_problem,
     ),
-    "families": _of_families([AUTOMATIC, *FIXED, *EUCLIDEAN]),
-    "baselines": _of_families([AUTOMATIC, *BASELINES]),
+    "families": Table(["protocol", "family", *METHODS, "worst problem"], by_family),
     "verdicts": Table(
         [
             "protocol", "method", "FOSCTTM", "right", "wrong", "AUROC of the probability",
