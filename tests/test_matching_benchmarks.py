@@ -190,7 +190,7 @@ def test_baselines_have_the_figures_of_the_tables(method):
     figures = family.measure(name, "tabular", SAME, method, 300, 0, folder=None)
     assert 0 <= figures["foscttm"] <= 1
     cell = {"problem": name, "family": "tabular", "protocol": SAME, "method": method, "seed": 0}
-    table = family.TABLES["baselines"]
+    table = family.TABLES["families"]
     for line in table.lines([(cell, figures)]):
         assert line[table.header.index(method)] == f"{figures['foscttm']:.3f}"
         assert line.count("–") == len(table.header) - 3
