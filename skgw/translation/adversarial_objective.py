@@ -81,7 +81,7 @@ class AdversarialSettings:
     learning_rate_factor : float
         Learning rate of the critics over the learning rate of the translations.
     pair_weight : float
-        Weight of the mean absolute difference between translations and known partners.
+        Weight of the mean absolute difference between translations of anchors and the paired rows.
     batch_size : int
         Rows of each domain in an update.
     optimizer : str or None
@@ -216,7 +216,7 @@ class AdversarialTranslation(Objective):
         return loss
 
     def _pair_loss(self, generator: torch.Generator) -> Tensor:
-        """Mean absolute difference between translations and known partners, both ways."""
+        """Mean absolute difference between translations of anchors and the paired rows."""
         n_pairs = len(self.x.anchors)
         every = torch.arange(n_pairs, device=self.x.anchors.device)
         chosen = draw_uniform_batch(every, self.settings.batch_size, generator)

@@ -63,8 +63,8 @@ TRANSLATION_PARAMETERS = """
 critic : {"non-saturating", "least-squares"} or DomainCritic, default={critic}
     Critics of the rows of both domains: the loss, or all settings.
 pair_weight : float, default={pair_weight}
-    Weight of the mean absolute difference between the translations of the rows of `pairs` and their
-    partners, in units of the root of the mean variance of a feature.
+    Weight of the mean absolute difference between the translations of the rows of `pairs` and the
+    rows they are paired with, in units of the root of the mean variance of a feature.
 transformer_x, transformer_y : transformer or None, default=None
     Transformers of the rows of each domain, cloned and fitted first. Translated rows are in the
     output space of the transformer, or in the input space if it has `inverse_transform`.
