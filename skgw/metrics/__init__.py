@@ -31,6 +31,7 @@ from .gromov import gw_discrepancy
 from .images import image_sharpness
 from .mean_discrepancy import maximum_mean_discrepancy
 from .modes import ModeCoverage, mode_coverage, reverse_kl_of_modes
+from .pairwise import GWDistances, gw_distance, pairwise_gromov
 from .rigid import rigid_alignment
 from .scorers import gw_scorer, rank_correlation_scorer
 from .support import SampleSupport, frechet_distance, sample_support
@@ -44,6 +45,7 @@ from .wasserstein import sliced_wasserstein_distance, wasserstein_distance
 __all__ = [
     "ClassifierTwoSample",
     "DCIScores",
+    "GWDistances",
     "ModeCoverage",
     "SampleSupport",
     "classifier_two_sample_test",
@@ -54,6 +56,7 @@ __all__ = [
     "foscttm",
     "frechet_distance",
     "gw_discrepancy",
+    "gw_distance",
     "gw_ratio",
     "gw_scorer",
     "image_sharpness",
@@ -64,6 +67,7 @@ __all__ = [
     "mode_coverage",
     "mutual_information_gap",
     "nearest_neighbor_two_sample",
+    "pairwise_gromov",
     "permuted_accuracy",
     "rank_correlation_scorer",
     "relative_distortion",

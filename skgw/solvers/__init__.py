@@ -1,5 +1,6 @@
 """Entropic Gromov-Wasserstein solvers: pure functions from arrays to one frozen result."""
 
+from skgw.solvers.barycenter import GromovBarycenter, gw_barycenter
 from skgw.solvers.divergence import gw_divergence
 from skgw.solvers.geometry import LowRank, PointCloud
 from skgw.solvers.gromov import solve_gromov
@@ -11,6 +12,7 @@ from skgw.solvers.subnormals import smallest_entry
 
 __all__ = [
     "DensePlan",
+    "GromovBarycenter",
     "GromovResult",
     "LazyPlan",
     "LowRank",
@@ -21,6 +23,7 @@ __all__ = [
     "as_plan",
     "cpu_by_default",
     "full_precision",
+    "gw_barycenter",
     "gw_divergence",
     "smallest_entry",
     "solve_gromov",

@@ -90,6 +90,17 @@ def check_plan(plan: Any, rank: Any, loss: str, fused: bool, unbalanced: bool) -
         )
 
 
+def check_unregularised(plan: str, unbalanced: bool) -> None:
+    """Raise an error for problems that have no solver without entropy."""
+    if plan == "lazy":
+        raise ValueError("reg=0 has no lazy plans, which are made of exponentials: give reg > 0.")
+    if unbalanced:
+        raise ValueError(
+            "reg=0 is for balanced problems: give reg > 0 with unbalanced or mass; a small reg is "
+            "close to the problem without entropy."
+        )
+
+
 def check_n_init(n_init: Any, unbalanced: bool) -> None:
     """Raise an error unless `n_init` is a positive integer, and 1 with free marginals."""
     if check_integer(n_init, "n_init") != 1 and unbalanced:

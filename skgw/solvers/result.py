@@ -116,7 +116,8 @@ class GromovResult:
         .. math:: T_{ij} = a_i b_j \exp((f_i + g_j - C_{ij}) / \varepsilon)
 
         up to ``tol``, where :math:`\varepsilon` is ``reg``. Of a lazy plan,
-        :math:`-C_{ij} / \varepsilon` is the product of its factors.
+        :math:`-C_{ij} / \varepsilon` is the product of its factors. With ``reg=0``,
+        :math:`f_i + g_j \le C_{ij}`, with equality where the plan is positive.
     marginals : tuple of arrays of shapes (n,) and (m,)
         Row and column sums of the plan. If not all mass is transported, marginals over weights are
         the matched shares of the points.
@@ -127,7 +128,8 @@ class GromovResult:
         the mass of the plan.
     converged : bool or bool array
         Whether the last step changed the plan by less than ``tol`` in L1 norm, and
-        ``marginal_error`` is below ``tol``.
+        ``marginal_error`` is below ``tol``. With ``reg=0``, whether no plan lowers the linearised
+        cost by more than ``tol`` times the scale of the costs.
     status : str or tuple of str
         "converged", or the budget that ran out: "max_iter" (outer steps) or "inner" (Newton steps
         of the linear problem); "precision" (the floating point type does not resolve the tolerance
@@ -135,7 +137,7 @@ class GromovResult:
     n_iter : int or int array
         Outer steps, annealing included; with several starts the steps from the best start on.
     reg : 0-d array
-        The weight of the entropy, absolute; at least one ulp of the largest cost.
+        The weight of the entropy, absolute; at least one ulp of the largest cost, or 0.
     tol : 0-d array
         The tolerance that the solver aimed at, raised to the resolution of the floating point type.
     state : State

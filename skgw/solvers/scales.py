@@ -67,7 +67,8 @@ def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Te
         raise ValueError(f"reg has shape {tuple(reg.shape)}; give a number, or one per problem.")
     if not all(0 < x < math.inf for x in reg.flatten().tolist()):
         raise ValueError(
-            "reg must be positive and finite; for the unregularised problem use POT's solver."
+            "reg must be positive and finite; for the unregularised problem use solve_gromov with "
+            "reg=0, for all problems of a batch."
         )
     unit = scale if reg_scale == "auto" else torch.ones_like(scale)
     limits, absolute = torch.finfo(scale.dtype), reg.expand_as(scale) * unit
@@ -78,6 +79,25 @@ def absolute_reg(reg: float | Array, reg_scale: str | None, scale: Tensor) -> Te
             f"give a reg from {smallest:.1e} to {largest:.1e}, or rescale the matrices."
         )
     return absolute
+
+
+def is_unregularised(reg: Any) -> bool:
+    """Whether `reg` is zero, for all problems of a batch.
+
+    Raises
+    ------
+    ValueError
+        For a tensor that requires a gradient: the value has no derivative at zero.
+    """
+    if isinstance(reg, Tensor):
+        is_zero = reg.dtype != torch.bool and reg.numel() > 0 and not bool(reg.any())
+        if is_zero and reg.requires_grad:
+            raise ValueError("reg=0 is a constant: give a positive reg for its gradient.")
+        return is_zero
+    if isinstance(reg, np.ma.MaskedArray):
+        return False
+    array = np.asarray(reg)
+    return array.dtype.kind in "iuf" and array.size > 0 and not array.any()
 
 
 def _read_reg(reg: Any, scale: Tensor) -> Tensor:

@@ -85,6 +85,15 @@ class DenseSettings(NamedTuple):
     multistart: MultistartSettings = MultistartSettings()
 
 
+class VertexSettings(NamedTuple):
+    """Problems without entropy: annealed to the edge, then conditional gradient."""
+
+    edge: float = 1e-2  # smallest reg, in units of the scale
+    max_annealing_steps: int = 40  # outer steps down to the edge and at it
+    tolerance: float = 1e-6  # of the gap, in units of the scale
+    max_support: int = 8  # entries of a plan over n + m, up to which E is a sum over pairs of them
+
+
 class UnbalancedSettings(NamedTuple):
     """Unbalanced and partial problems."""
 
@@ -126,6 +135,7 @@ DESCENT = DescentSettings()
 LOW_RANK = LowRankSettings()
 MULTISTART = MultistartSettings()
 DENSE = DenseSettings()
+VERTICES = VertexSettings()
 UNBALANCED = UnbalancedSettings()
 ANDERSON = AndersonSettings()
 MULTISCALE = MultiscaleSettings()

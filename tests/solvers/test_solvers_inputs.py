@@ -202,7 +202,7 @@ def test_sparse_matrices(arrays, name, kind):
     ("options", "message"),
     [
         ({"loss": "l2"}, "loss must be 'L2' or 'KL', got 'l2'"),
-        ({"reg": 0}, "reg must be positive and finite; for the unregularised problem use POT"),
+        ({"reg": -1}, "reg must be positive and finite; for the unregularised problem use .*reg=0"),
         ({"reg": float("nan")}, "reg must be positive"),
         ({"reg": float("inf")}, "reg must be positive and finite"),
         ({"reg_scale": "mean"}, "reg_scale must be 'auto' or None, got 'mean'"),

@@ -49,10 +49,16 @@ def read_start(init: Any, context: StartContext) -> Start:
     problem = context.problem
     if isinstance(init, State):
         return Start("state", read_state(init, problem), context.reg)
+    plan = read_plan(init, problem)
+    return Start("plan", State(problem.gradient(plan)), context.reg)
+
+
+def read_plan(init: Any, problem: Problem) -> Tensor:
+    """A given plan, validated and expanded to the batch of the problem."""
     plan = given(init, problem.offset, "init")
     if (plan < 0).any() or ((plan.sum((1, 2)) - 1).abs() > 1e-2).any():
         raise ValueError("init must be non-negative and sum to 1; divide it by its sum.")
-    return Start("plan", State(problem.gradient(plan)), context.reg)
+    return plan
 
 
 def read_state(init: State, problem: Problem) -> State:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skgw.solvers.initializers.named import StartContext, read_start
+from skgw.solvers.initializers.named import Start, StartContext, read_start
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
 from skgw.solvers.quadratic.descent import Solution, entropic_value, minimize
@@ -55,21 +55,43 @@ def solve_dense(
                 max_iter=max_iter, backend=backend, random_state=random_state,
                 settings=settings,
             )  # fmt: skip
-        first_ratio = float((start.first_reg / reg).amax())
-        is_far = n_init > 1 or first_ratio > 1
-        if is_far and prefers_low_rank(problem, backend, settings):
-            solution = minimize_low_rank(
-                problem, reg, start.state,
-                first_reg=start.first_reg, tol=accuracy.tol, max_iter=max_iter, backend=backend,
-                settings=settings,
-            )  # fmt: skip
-        else:
-            solution = minimize(
-                problem, reg, start.state, first_reg=start.first_reg if is_far else None,
-                coarse=annealing_problem(problem, first_ratio, settings.low_rank), tol=accuracy.tol,
-                max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
-            )  # fmt: skip
+        solution = solution_from(
+            start, problem, reg,
+            is_far=n_init > 1, tol=accuracy.tol, max_iter=max_iter, symmetric=symmetric,
+            backend=backend, settings=settings,
+        )  # fmt: skip
     return _package(solution, problem, inputs, accuracy, report)
+
+
+def solution_from(
+    start: Start,
+    problem: QuadraticProblem,
+    reg: Tensor,
+    *,
+    is_far: bool = False,
+    tol: Tensor,
+    max_iter: int,
+    symmetric: bool = False,
+    backend: str = "auto",
+    settings: DenseSettings = DENSE,
+) -> Solution:
+    """Minimise E(T) - reg H(T) from a start, annealed if its first level is above `reg` (B,).
+
+    `is_far` says that many outer steps are expected whatever the first level is.
+    """
+    first_ratio = float((start.first_reg / reg).amax())
+    is_far = is_far or first_ratio > 1
+    if is_far and prefers_low_rank(problem, backend, settings):
+        return minimize_low_rank(
+            problem, reg, start.state,
+            first_reg=start.first_reg, tol=tol, max_iter=max_iter, backend=backend,
+            settings=settings,
+        )  # fmt: skip
+    return minimize(
+        problem, reg, start.state, first_reg=start.first_reg if is_far else None,
+        coarse=annealing_problem(problem, first_ratio, settings.low_rank), tol=tol,
+        max_iter=max_iter, symmetric=symmetric, backend=backend, settings=settings.descent,
+    )  # fmt: skip
 
 
 def _package(
