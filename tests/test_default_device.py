@@ -12,7 +12,10 @@ from skgw import GWMatcher
 from skgw.metrics import gw_discrepancy
 from skgw.solvers import PointCloud, gw_divergence, solve_gromov
 
-NAMES = ("features", "geodesic", "matcher", "variational", "co-trained", "co-trained, geodesic")
+NAMES = (
+    "features", "geodesic", "matcher", "variational", "co-trained", "co-trained, geodesic",
+    "shared codes",
+)  # fmt: skip
 pytestmark = pytest.mark.filterwarnings("ignore::skgw.exceptions.AmbiguousMatchingWarning")
 
 

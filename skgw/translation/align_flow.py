@@ -48,8 +48,9 @@ class AlignFlow(AdversarialTranslator):
     to tell rows from translations.
 
     Bijections need domains of equal width. The losses are as blind as those of `CycleGAN` to which
-    row belongs to which: any rotation of the codes of one domain keeps the likelihood. Shared
-    blocks and starting weights decide.
+    row belongs to which: any rotation of the codes of one domain keeps the likelihood. The flows
+    start as maps of single features that keep their order, so that the method is for domains whose
+    rows are close to their counterparts.
 
     Parameters
     ----------

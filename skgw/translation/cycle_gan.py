@@ -97,8 +97,9 @@ class CycleGAN(AdversarialTranslator):
 
     Notes
     -----
-    There is no space of codes: `transform` translates, and `inverse_transform` applies the map
-    back. `sample` translates (up to 1000) kept training rows of the other domain, drawn at random.
+    There is no space of codes: `transform` translates, to the output space of a transformer, and
+    `inverse_transform` applies the map back. `sample` translates (up to 1000) kept training rows of
+    the other domain, drawn at random.
 
     Rows of each domain are centred and divided by the root of the mean variance of a feature. With
     `residual`, `identity_weight` or `transport_weight` the domains are one space, and have one mean
