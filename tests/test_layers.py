@@ -72,7 +72,7 @@ INSIDE = {
     "initializers": {"inputs", "precision", "problems", "result"},
     "semidiscrete": set(),
     "scales": {"inputs", "options", "precision", "problems", "result"},
-    "problems": {"inputs", "precision", "settings"},
+    "problems": {"inputs", "precision", "settings", "subnormals"},
     "geometry": {"inputs", "lazy_plan", "precision", "settings"},
     "result": {"inputs", "plan", "plan_list"},
     "plan_list": {"plan"},

@@ -29,8 +29,8 @@ from skgw.matching.matching_probability import Judgement
 from skgw.matching.neighbors import Graphs, neighbor_graph, preserved_neighbors
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import DomainPair, reference_domains, root_mean_square
-from skgw.solvers import GromovResult, smallest_entry, solve_gromov
-from skgw.solvers.problems import plan_cost
+from skgw.solvers import GromovResult, solve_gromov
+from skgw.solvers.problems import plan_cost, smallest_entry
 from skgw.spaces.finite import Array, Index, Metric
 from skgw.threads import each_on_a_thread
 

@@ -8,7 +8,6 @@ from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.plan import DensePlan, Plan, as_plan
 from skgw.solvers.precision import cpu_by_default, full_precision
 from skgw.solvers.result import GromovResult, StartsReport, State
-from skgw.solvers.subnormals import smallest_entry
 
 __all__ = [
     "DensePlan",
@@ -25,6 +24,5 @@ __all__ = [
     "full_precision",
     "gw_barycenter",
     "gw_divergence",
-    "smallest_entry",
     "solve_gromov",
 ]
