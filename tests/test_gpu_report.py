@@ -24,8 +24,9 @@ FIELDS = {
     "speed, POT": {"1 x 12", "1 x 20"},
     "memory": {"20"},
     "fits": {
-        "GWAutoencoder", "GWCoTrainedAutoencoders", "GWGenerativeEmbedding", "OTAutoencoderGAN",
-        "VariationalAutoencoder", "WassersteinAutoencoder", "WassersteinGAN",
+        "AlignFlow", "CycleGAN", "GWAutoencoder", "GWCoTrainedAutoencoders",
+        "GWGenerativeEmbedding", "OTAutoencoderGAN", "UNIT", "VariationalAutoencoder",
+        "WassersteinAutoencoder", "WassersteinGAN",
     },
 }  # fmt: skip
 

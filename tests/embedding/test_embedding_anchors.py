@@ -164,7 +164,7 @@ def test_the_weight_is_what_counts_without_the_initialisation(quick):
         )
         for w in (1e-6, 1.0)
     ]
-    assert errors[1] < 0.3 < errors[0]
+    assert errors[1] < 0.35 < errors[0] / 2
 
 
 def test_known_rows_need_not_be_training_rows(quick):

@@ -73,7 +73,7 @@ def ring(n=48):
 
 def test_a_ring_has_no_margin():
     rings = ring(), ring()
-    assert MATCHER.match(rings, rings, rings).margin < 0.02
+    assert MATCHER.match(rings, rings, rings).margin < 0.1  # a warning is issued below 0.2
 
 
 def test_deformed_codes_of_symmetric_rows_have_no_margin():
