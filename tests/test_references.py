@@ -25,6 +25,12 @@ def test_every_citation_is_an_entry():
     assert {(key, str(path)) for key, path in cited() if key not in entries()} == set()
 
 
+def test_every_entry_is_closed():
+    text = (ROOT / "docs/references.bib").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]
+    assert [x for x in entries if x.count("{") != x.count("}")] == []
+
+
 def test_every_entry_is_cited():
     assert entries() - {key for key, _ in cited()} == set()
 
