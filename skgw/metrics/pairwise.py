@@ -283,7 +283,7 @@ class GWDistances(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        distances : array of shape (n, n_features_out_)
+        distances : array of shape (n, n_train)
         """
         check_is_fitted(self)
         return pairwise_gromov(X, self.spaces_, **self._options())
