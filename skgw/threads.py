@@ -187,7 +187,7 @@ def each_on_a_thread(function: Callable[[T], R], items: Iterable[T]) -> Iterator
     """Apply a function to each item, on as many threads as the user allows, one for each item.
 
     The function should spend its time in code that releases the interpreter lock. It reads the
-    context variables of the caller. A single thread is the calling one.
+    context variables of the caller. One item, or one thread, needs no other than the calling one.
 
     Parameters
     ----------
@@ -200,7 +200,10 @@ def each_on_a_thread(function: Callable[[T], R], items: Iterable[T]) -> Iterator
         Of each item, in the order of the items.
     """
     n = allowed_threads()
-    if n == 1:
+    if n > 1:
+        items = [*items]
+        n = min(n, len(items))
+    if n <= 1:
         yield from map(function, items)
         return
     context = contextvars.copy_context()

@@ -347,6 +347,13 @@ def test_items_of_one_thread_run_one_by_one_on_it():
 
 
 @pytest.mark.usefixtures("three_threads")
+def test_one_item_stays_on_the_calling_thread_with_its_settings():
+    assert [*each_on_a_thread(lambda _: threading.get_ident(), [0])] == [threading.get_ident()]
+    assert [*each_on_a_thread(lambda _: torch.get_num_threads(), [0])] == [3]
+    assert [*each_on_a_thread(str, [])] == []
+
+
+@pytest.mark.usefixtures("three_threads")
 def test_an_error_of_an_item_is_raised():
     with pytest.raises(ZeroDivisionError):
         [*each_on_a_thread(lambda k: 1 / k, [1, 0, 2])]

@@ -111,6 +111,17 @@ class Optimizer(Part):
     betas: tuple[float, float] | None = param(tuple, list, None, default=None)
     clip_norm: float | None = param(POSITIVE, None, default=10.0)
 
+    def of_phase(
+        self, betas: tuple[float, float]
+    ) -> tuple[str, tuple[float, float]] | tuple[None, None]:
+        """Method and decay rates of a phase whose Adam has these `betas`, if none are given.
+
+        (None, None) stands for the optimiser of the training options.
+        """
+        if self.method == "adam" and self.betas is None:
+            return "adam", betas
+        return None, None
+
 
 class TrainedState(FittedState):
     """Fitted attributes of all trained estimators."""

@@ -222,8 +222,7 @@ class OTAutoencoderGAN(CodedGeneratorMixin, TrainedEstimator):
         return FeatureCritic(features, output)
 
     def _options(self) -> DecoderOptions:
-        optimizer = Optimizer.read(self.optimizer)
-        is_default = optimizer.method == "adam" and optimizer.betas is None
+        optimizer, betas = Optimizer.read(self.optimizer).of_phase(ADAM_BETAS)
         return DecoderOptions(
             loss=self.loss,
             gp_weight=self.gp_weight,
@@ -233,8 +232,8 @@ class OTAutoencoderGAN(CodedGeneratorMixin, TrainedEstimator):
             n_critic=self.n_critic,
             n_warmup=self.n_warmup,
             batch_size=self.batch_size,
-            optimizer="adam" if is_default else None,
-            betas=ADAM_BETAS if is_default else None,
+            optimizer=optimizer,
+            betas=betas,
         )
 
     def _auto_updates(self, n_rows: int) -> int:

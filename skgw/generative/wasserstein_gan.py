@@ -242,8 +242,7 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
         self._critic = FittedNetwork.of(critic, critic_spec)
 
     def _options(self) -> AdversarialOptions:
-        optimizer = Optimizer.read(self.optimizer)
-        is_default = optimizer.method == "adam" and optimizer.betas is None
+        optimizer, betas = Optimizer.read(self.optimizer).of_phase(ADAM_BETAS)
         return AdversarialOptions(
             loss=self.loss,
             lipschitz=self.lipschitz,
@@ -253,8 +252,8 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
             n_critic=self.n_critic,
             n_warmup=self.n_warmup,
             batch_size=self.batch_size - self.batch_size % self.pack,
-            optimizer="adam" if is_default else None,
-            betas=ADAM_BETAS if is_default else None,
+            optimizer=optimizer,
+            betas=betas,
         )
 
     def _specs(self, n_features: int) -> tuple[GeneratorSpec, AdversarySpec]:

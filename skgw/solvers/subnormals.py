@@ -1,8 +1,9 @@
-"""Subnormal numbers, for which processors take up to a hundred times as long, kept out of plans.
+"""Subnormal numbers, which are slow on some processors, kept out of plans.
 
-Entries of a plan decrease exponentially with the cost: in float32 a tenth of them can be subnormal,
-or become so in a product. Entries below `smallest_entry` are zero. They are smaller than the
-rounding errors of their row by a factor of 1e-17 in float32, and change no result.
+Entries of a plan decrease exponentially with the cost: in float32 some percent of them can be
+subnormal, or become so in a product, which then takes some tens of times as long. Entries below
+`smallest_entry` are zero: in float32 they are less than 1e-17 of the rounding error of the largest
+entry of their row.
 """
 
 from __future__ import annotations

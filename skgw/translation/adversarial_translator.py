@@ -356,8 +356,8 @@ class AdversarialTranslator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, T
         return own[0], own[1]
 
     def _settings(self) -> AdversarialSettings:
-        critic, optimizer = DomainCritic.read(self.critic), Optimizer.read(self.optimizer)
-        is_default = optimizer.method == "adam" and optimizer.betas is None
+        critic = DomainCritic.read(self.critic)
+        optimizer, betas = Optimizer.read(self.optimizer).of_phase(ADAM_BETAS)
         return AdversarialSettings(
             loss=critic.loss,
             weight=critic.weight,
@@ -366,8 +366,8 @@ class AdversarialTranslator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, T
             learning_rate_factor=critic.learning_rate_factor,
             pair_weight=self.pair_weight,
             batch_size=self.batch_size,
-            optimizer="adam" if is_default else None,
-            betas=ADAM_BETAS if is_default else None,
+            optimizer=optimizer,
+            betas=betas,
         )
 
     def _diagnostics(self) -> dict[str, float]:

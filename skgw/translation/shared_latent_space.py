@@ -20,8 +20,8 @@ class SharedLatentSpace(TwoWayModel):
     - "prior": Kullback-Leibler divergence of the codes of each row from the standard normal
       distribution, times 2 s^2 / p for p features and the squared error s^2, so that the sum with
       the squared error is the evidence lower bound.
-    - "cycle": the same two terms for rows and their translations there and back, where the code
-      of a translation is that of the other autoencoder.
+    - "cycle": the same two terms for rows and their translations there and back, where the
+      other autoencoder encodes the translations.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class SharedLatentSpace(TwoWayModel):
         return (translations[0], translations[1]), losses
 
     def _from(self, source: int) -> tuple[Autoencoder, Autoencoder]:
-        """The autoencoder of the domain `source`, and that of the other domain."""
+        """The autoencoders of the domain `source` and of the other domain."""
         return self.networks[source], self.networks[1 - source]  # type: ignore[return-value]
 
 
