@@ -3,7 +3,7 @@
 from skgw.translation.align_flow import AlignFlow
 from skgw.translation.cotrained_autoencoders import GWCoTrainedAutoencoders
 from skgw.translation.cycle_gan import CycleGAN
-from skgw.translation.parameters import DomainCritic, TranslationNetwork
+from skgw.translation.parameters import DomainCritic, GWLoss, TranslationNetwork, report_settings
 from skgw.translation.unit import UNIT
 
 __all__ = [
@@ -12,5 +12,7 @@ __all__ = [
     "CycleGAN",
     "DomainCritic",
     "GWCoTrainedAutoencoders",
+    "GWLoss",
     "TranslationNetwork",
+    "report_settings",
 ]

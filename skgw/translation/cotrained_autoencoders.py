@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import pairwise_distances
 from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,7 +26,7 @@ from skgw.base.parameters import (
     part,
     with_parameters,
 )
-from skgw.base.row_names import with_names
+from skgw.base.row_names import keep_row_names, name_matches, with_names
 from skgw.base.sklearn_compat import HasMethods, Interval, gives_data_frames
 from skgw.base.trained import TrainedEstimator, whole_fit
 from skgw.base.training_run import TrainingRun
@@ -41,17 +42,18 @@ from skgw.base.two_domains import (
     untransformed,
 )
 from skgw.base.validation import describe_input, read_codes, with_node_names
+from skgw.matching.assignment import ASSIGNMENTS, assign, check_size
 from skgw.matching.label_transfer import transfer_over_plan
-from skgw.matching.side_information import read_anchors
+from skgw.matching.side_information import no_pairs, read_anchors
 from skgw.nn import AUTOENCODER_NETWORKS
 from skgw.nn.coded_domain import NormalMixture
-from skgw.solvers import cpu_by_default
+from skgw.solvers import cpu_by_default, solve_gromov
 from skgw.spaces.finite import Array
 from skgw.translation.domain_rows import DomainRows, check_kinds, read_domain
 from skgw.translation.fitted_state import CoTrainedState
 from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.objective import CoTrainingObjective, CoTrainingOptions
-from skgw.translation.parameters import TranslationNetwork
+from skgw.translation.parameters import BATCHES, GWLoss, TranslationNetwork
 from skgw.translation.result import CoTrained, conclude, describe_rows, warn_of_doubts
 from skgw.translation.setup import DomainOptions, DomainSetup, check_reads_images, set_up_domain
 
@@ -105,8 +107,12 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     gw_weight : float, default=1.0
         Weight of the Gromov-Wasserstein loss relative to the reconstruction error. 0 trains the
         autoencoders separately and matches their codes at the end.
+    gw_loss : {"matched", "independent"} or GWLoss, default="matched"
+        Batches of the Gromov-Wasserstein loss: rows with their matches, or the independent batches
+        of the source; or all settings. `report_settings` has those of the source.
     epsilon : float, default=0.005
-        Weight of the entropy in the Gromov-Wasserstein loss, relative to the mean squared distance.
+        Weight of the entropy in the Gromov-Wasserstein loss, relative to the mean squared distance
+        if the loss is normalised.
     isometry_weight : float, default=0.0
         Weight of a penalty on the distortion of distances by each encoder. It makes codes of few
         dimensions comparable, and raises the reconstruction error.
@@ -172,6 +178,8 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Numbers of columns of the two domains.
     feature_names_in_, feature_names_y_in_ : array of str
         Names of the columns, for a domain whose names are all strings.
+    row_names_in_, row_names_y_in_ : array of str
+        Index of a domain that is a data frame whose index is all strings.
     node_names_, node_names_y_ : list
         Names of the nodes, for a domain that is a networkx graph. Graphs that the methods are given
         are matched by these names, as by `GWGenerativeEmbedding.transform`.
@@ -217,6 +225,7 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     prior_weight: float = param(NON_NEGATIVE, default=1.0)
     sampler: str = param(one_of("auto", *SAMPLERS), default="auto")
     gw_weight: float = param(NON_NEGATIVE, default=1.0)
+    gw_loss: Any = part(GWLoss, one_of(*BATCHES), default="matched")
     epsilon: float = param(POSITIVE, default=5e-3)
     isometry_weight: float = param(NON_NEGATIVE, default=0.0)
     translator: Any = part(TranslationNetwork, one_of("rotation", "network"), default="rotation")
@@ -280,9 +289,13 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self._metrics = metrics = metrics[0], second
         run = TrainingRun(self)
         noise = seeded(draw_seed(run.rng))
-        if self.alpha == 1:  # of weight zero
-            pairs, labels = None, None
-        anchors = read_anchors(pairs, labels, (X.shape[0], Y.shape[0]), run.rng, names=names)
+        keep_row_names(self, names)
+        ignored = self.alpha == 1  # validated, of weight zero
+        anchors = read_anchors(
+            pairs, labels, (X.shape[0], Y.shape[0]),
+            np.random.RandomState(0) if ignored else run.rng, names=names,
+        )  # fmt: skip
+        anchors = no_pairs() if ignored else anchors
         self.transformer_x_ = fit_transformer(self.transformer_x, X, "transformer_x", metrics[0])
         self.transformer_y_ = fit_transformer(self.transformer_y, Y, "transformer_y", metrics[1])
         inputs = transformed(self.transformer_x_, X), transformed(self.transformer_y_, Y)
@@ -428,7 +441,15 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return with_names(self, rows, X, source)
 
     @tensor_in_tensor_out
-    def match(self, X: Any = None, y: Any = None, *, domain: str = "x") -> Any:
+    def match(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        domain: str = "x",
+        assignment: str = "argmax",
+        return_names: bool = False,
+    ) -> Any:
         """Match each row with a row of the other domain.
 
         Parameters
@@ -441,25 +462,68 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             each row is matched with the nearest.
         domain : {"x", "y"}, default="x"
             Domain that the rows of `X` belong to.
+        assignment : {"argmax", "one-to-one", "gromov-wasserstein"}, default="argmax"
+            "argmax" matches each row by itself, so that two rows may have the same match.
+            "one-to-one" matches no row twice: of all such assignments, the one of largest
+            probability under the plan, of up to 5000 rows of either domain. "gromov-wasserstein"
+            needs `X` and `y`, and takes the largest entry of a row in the Gromov-Wasserstein plan
+            of the distances between codes, by `epsilon` and the best of `n_init` starts: the
+            matching of Eq. 3.2 of :cite:t:`chevalley`, which knows no rotation.
+        return_names : bool, default=False
+            Whether to return names in place of positions: strings in the index of a data frame, or
+            nodes of a networkx graph. A row without a match has None.
 
         Returns
         -------
-        array of int of shape (b,)
-            Positions in `y`, or among the training rows of the other domain.
+        array of int of shape (b,), or of names
+            Positions in `y`, or among the training rows of the other domain. With "one-to-one" -1
+            for the surplus rows of the larger domain.
+
+        Raises
+        ------
+        ValueError
+            If `y` is given without `X`; for "one-to-one" if there are more than 5000 rows, or if
+            `X` is given without `y`; for "gromov-wasserstein" without both; for `return_names` if
+            the rows have no names.
         """
         check_is_fitted(self)
         source = position(domain)
-        target = 1 - source
+        matches = self._match(X, y, source, assignment)
+        return name_matches(self, matches, y, 1 - source) if return_names else matches
+
+    def _match(self, X: Any, y: Any, source: int, assignment: str) -> Array:
+        """Positions of the matches of rows of a domain, 0 or 1."""
+        check_assignment(assignment, X is not None, y is not None)
+        target, device = 1 - source, self._device()
         if X is None:
-            if y is not None:
-                raise ValueError("match needs X with y.")
-            return self._matches[source].copy()
+            if assignment == "argmax":
+                return self._matches[source].copy()
+            check_size(*self.plan_.shape)
+            plan = np.array(self.plan_)
+            return assign(plan.T if source else plan)
         rows = self._read_rows(X, source)
-        if y is not None:
-            return self._fitted.assign_jointly(
-                rows, self._read_rows(y, target), source, self._device()
-            )
-        return self._fitted.positions[target][self._fitted.match(rows, source, self._device())]
+        if y is None:
+            return self._fitted.positions[target][self._fitted.match(rows, source, device)]
+        candidates = self._read_rows(y, target)
+        if assignment == "gromov-wasserstein":
+            return self._match_by_distances(rows, candidates, source)
+        if assignment == "one-to-one":
+            check_size(len(rows), len(candidates))
+            return assign(self._fitted.joint_plan(rows, candidates, source, device))
+        return self._fitted.joint_plan(rows, candidates, source, device).argmax(1)
+
+    def _match_by_distances(self, rows: Array, candidates: Array, source: int) -> Array:
+        """Largest entries of the Gromov-Wasserstein plan between codes of rows and candidates."""
+        x, y = self._fitted.domains[source], self._fitted.domains[1 - source]
+        D, E = (
+            pairwise_distances(domain.encode(Z, self._device()))
+            for domain, Z in ((x, rows), (y, candidates))
+        )
+        found = solve_gromov(
+            D, E, reg=self.epsilon, n_init=self.n_init, random_state=0,
+            reg_scale="auto" if GWLoss.read(self.gw_loss).normalized else None,
+        )  # fmt: skip
+        return np.asarray(found.plan.argmax(1))
 
     @tensor_in_tensor_out
     def transfer_labels(self, labels: Any, *, domain: str = "x") -> Any:
@@ -606,3 +670,19 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         D, reference = domain.to_reference(X, fitted.rows[source])
         E = fitted.translated_distances(domain.coordinates(X), reference, source, self._device())
         return weighted_distortion(D, E, weight, X)
+
+
+def check_assignment(assignment: str, has_rows: bool, has_candidates: bool) -> None:
+    """Raise a ValueError if `match` cannot assign the rows that it is given in this way."""
+    names = (*ASSIGNMENTS, "gromov-wasserstein")
+    if assignment not in names:
+        raise ValueError(f"assignment must be one of {names}, got {assignment!r}.")
+    if has_candidates and not has_rows:
+        raise ValueError("match needs X with y.")
+    if assignment == "gromov-wasserstein" and not has_candidates:
+        raise ValueError("assignment='gromov-wasserstein' needs X and y: it matches two batches.")
+    if assignment == "one-to-one" and has_rows and not has_candidates:
+        raise ValueError(
+            "assignment='one-to-one' needs y with X: new rows compete for candidates, and the "
+            "training rows have matches already."
+        )

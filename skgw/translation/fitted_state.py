@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from skgw.base.coupling import Coupling
 from skgw.base.trained import TrainedState
 from skgw.base.two_domains import TwoDomainState
-from skgw.fields import Numbers, Positions, Shape
+from skgw.fields import Numbers, Positions, Shape, Strings
 from skgw.nn.coded_domain import NormalMixture
 from skgw.spaces.finite import Array
 from skgw.translation.domain_rows import DomainRows
@@ -28,6 +28,8 @@ class CoTrainedState(TrainedState, TwoDomainState):
     margin_: float
     diagnostics_: dict[str, float]
     gw_curve_: list[float]
+    row_names_in_: NotRequired[Annotated[Array, Strings("n")]]
+    row_names_y_in_: NotRequired[Annotated[Array, Strings("m")]]
     _metrics: tuple[str, str]
     _domains: tuple[Annotated[DomainRows, Shape("p", "v")], Annotated[DomainRows, Shape("q", "w")]]
     _fitted: Annotated[Translator, Shape("v", "w", "kx", "ky")]

@@ -144,10 +144,10 @@ class LatentMatches(NamedTuple):
         return 1 - in_chunks(Z, ratio)
 
 
-def assign_jointly(points: Array, others: Array) -> Array:
-    """Matches of points (n, d) among others (m, d), of which each has its share of the mass."""
+def joint_plan(points: Array, others: Array) -> Array:
+    """The plan (n, m) of points (n, d) and others (m, d), of which each has its share of mass."""
     Z, W = torch.as_tensor(points), torch.as_tensor(others)
-    return np.asarray(entropic_transport(Z, W, FINE_REG_SCHEDULE[-1]).plan.argmax(1))
+    return np.asarray(entropic_transport(Z, W, FINE_REG_SCHEDULE[-1]).plan)
 
 
 def nearest(points: Points, others: Points) -> Points:

@@ -12,6 +12,8 @@ encoders:
 - *A fixed scale.* The discrepancy falls when codes shrink. So it compares distances relative to
   their root mean square in the batch, and a penalty holds this number at its first value.
 
+`GWLoss` switches the second and the third off; independent batches need no matching.
+
 References
 ----------
 :cite:t:`chevalley`.
@@ -20,7 +22,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, cast
 
@@ -31,11 +33,19 @@ from skgw.nn import pairwise_distances
 from skgw.registration.procrustes import Pair
 from skgw.registration.similarity import Similarity, similarity_of_matches
 from skgw.solvers.initializers import matched_start
-from skgw.training.gw_loss import cross_term, self_term, solve_from, uniform_problem
+from skgw.training.gw_loss import (
+    MAX_COLD_STEPS,
+    cold_solve,
+    cross_term,
+    self_term,
+    solve_from,
+    uniform_problem,
+)
 from skgw.training.objective import Objective, Phase
 from skgw.translation.autoencoded_domain import MIN_RMS_DISTANCE, AutoencodedDomain, rms_distance
 from skgw.translation.latent_matching import LatentMatcher
 from skgw.translation.matches import nearest
+from skgw.translation.parameters import GWLoss
 
 N_MATCHINGS = 10  # during the second part of the training
 MIN_MASS = 1e-6  # mass of a row in the drawing of batches, relative to the mean
@@ -50,7 +60,8 @@ class CoTrainingOptions:
     gw_weight : float
         Weight of the discrepancy, relative to the squared error of a feature.
     epsilon : float
-        Entropic regularisation of the discrepancy, relative to the mean squared distance of codes.
+        Entropic regularisation of the discrepancy, relative to the mean squared distance of codes
+        if the loss is normalised.
     batch_size : int
     n_alone : int
         Number of updates before the domains are matched for the first time.
@@ -60,6 +71,8 @@ class CoTrainingOptions:
         Weight of the penalty on changes of the codes' RMS distance.
     n_gw_steps : int
         Outer steps of the discrepancy, from the matching that a batch was drawn from.
+    loss : GWLoss
+        Batches and unit of the discrepancy.
     """
 
     gw_weight: float
@@ -69,6 +82,7 @@ class CoTrainingOptions:
     match_every: int
     scale_weight: float = 1.0
     n_gw_steps: int = 2
+    loss: GWLoss = field(default_factory=GWLoss)
 
     @classmethod
     def of(cls, params: Any, n_updates: int) -> CoTrainingOptions:
@@ -83,6 +97,7 @@ class CoTrainingOptions:
             batch_size=params.batch_size,
             n_alone=n_alone,
             match_every=max(1, -(-(n_updates - n_alone) // N_MATCHINGS)),
+            loss=GWLoss.read(params.gw_loss),
         )
 
 
@@ -190,9 +205,12 @@ class CoTrainingObjective(Objective):
         age = int(self.n_updates) - self.options.n_alone
         self.n_updates += 1
         if age >= 0 and self.options.gw_weight:
-            if age % self.options.match_every == 0:
-                self.match(generator)
-            losses["gw"], drift = self._discrepancy(generator)
+            if self.options.loss.batches == "matched":
+                if age % self.options.match_every == 0:
+                    self.match(generator)
+                matched = zip(self.pair, self._draw_matched(generator), strict=True)
+                batches = [domain.rows[index] for domain, index in matched]
+            losses["gw"], drift = self._discrepancy(batches)
             further = self.options.gw_weight * losses["gw"] + self.options.scale_weight * drift
             losses["loss"] = losses["loss"] + further
         return losses
@@ -268,18 +286,34 @@ class CoTrainingObjective(Objective):
         ]
         self.mass.copy_(torch.cat(of_pools))
 
-    def _discrepancy(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Normalised discrepancy of a batch of matched rows, and the drift of the codes' scales."""
+    def _discrepancy(self, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Discrepancy of the codes of two batches of rows, and the drift of the codes' scales."""
         D, E = (
-            pairwise_distances(domain.model.autoencoder.encode(domain.rows[index]))
-            for domain, index in zip(self.pair, self._draw_matched(generator), strict=True)
+            pairwise_distances(domain.model.autoencoder.encode(rows))
+            for domain, rows in zip(self.pair, batches, strict=True)
         )
         rms = [C.square().mean().clamp_min(MIN_RMS_DISTANCE**2).sqrt() for C in (D, E)]
-        drift = [(r / domain.scale - 1).square() for r, domain in zip(rms, self.pair, strict=True)]
-        D, E = D / rms[0], E / rms[1]
-        epsilon, n_steps = self.options.epsilon, self.options.n_gw_steps
+        if not self.options.loss.normalized:
+            return self._raw_discrepancy(D, E, rms), D.new_zeros(())
+        drift = D.new_zeros(())
+        for r, domain in zip(rms, self.pair, strict=True):
+            if not domain.scale:  # no matching has measured it
+                domain.scale.copy_(r.detach())
+            drift = drift + (r / domain.scale - 1).square()
+        return self._divergence(D / rms[0], E / rms[1], self.options.epsilon), drift
+
+    def _raw_discrepancy(self, D: Tensor, E: Tensor, rms: list[Tensor]) -> Tensor:
+        """The divergence with an absolute epsilon, solved in units of the root mean square."""
+        unit = float(torch.stack(rms).detach().square().mean().sqrt())
+        epsilon = self.options.epsilon / unit**2
+        return unit**2 * self._divergence(D / unit, E / unit, epsilon)
+
+    def _divergence(self, D: Tensor, E: Tensor, epsilon: float) -> Tensor:
+        """2 GW(D, E) - GW(D, D) - GW(E, E)."""
+        matched = self.options.loss.batches == "matched"
+        n_steps = self.options.n_gw_steps if matched else MAX_COLD_STEPS
         self_terms = [self_term(C, epsilon, max_iter=n_steps) for C in (D, E)]
-        return 2 * self._cross_term(D, E) - sum(self_terms), drift[0] + drift[1]
+        return 2 * self._cross_term(D, E, epsilon) - sum(self_terms)
 
     def _draw_matched(self, generator: torch.Generator) -> Pair:
         """Positions of rows of both domains and of their matches, half of a batch from each."""
@@ -290,9 +324,11 @@ class CoTrainingObjective(Objective):
         i, j = self.matches[torch.cat([drawn[0], len(x.pool) + drawn[1]])].T
         return x.pool[i], y.pool[j]
 
-    def _cross_term(self, D: Tensor, E: Tensor) -> Tensor:
-        D0, E0, epsilon = D.detach(), E.detach(), self.options.epsilon
+    def _cross_term(self, D: Tensor, E: Tensor, epsilon: float) -> Tensor:
+        D0, E0 = D.detach(), E.detach()
         problem = uniform_problem(D0, E0)
+        if self.options.loss.batches == "independent":
+            return cross_term(cold_solve(problem, epsilon), D, E, epsilon)
         start = matched_start(problem, D0[None], E0[None], loss="L2")
         solution = solve_from(problem, start, epsilon, max_iter=self.options.n_gw_steps)
         return cross_term(solution, D, E, epsilon)

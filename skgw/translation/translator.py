@@ -16,7 +16,7 @@ from skgw.spaces.finite import Array, centred_distances
 from skgw.storable import storable
 from skgw.translation.code_map import CodeMap
 from skgw.translation.domain_rows import rms_distance_of_rows
-from skgw.translation.matches import LatentMatches, assign_jointly
+from skgw.translation.matches import LatentMatches, joint_plan
 
 Network = Annotated[FittedNetwork[ResidualMap], Shape("ky", "ky")]
 METHODS = ("auto", "decoded", "network", "barycentric", "greedy")
@@ -146,10 +146,10 @@ class Translator(NamedTuple):
         index, target = self.match(X, source, device), 1 - source
         return self.positions[target][index], self.rows[target][index]
 
-    def assign_jointly(self, X: Array, Y: Array, source: int, device: torch.device) -> Array:
-        """Positions of the matches of rows X among rows Y, which are assigned jointly, (b,)."""
+    def joint_plan(self, X: Array, Y: Array, source: int, device: torch.device) -> Array:
+        """The plan (b, c) between rows X of a domain and rows Y of the other domain."""
         points = self.in_common_space(X, source, device)
-        return assign_jointly(points, self.in_common_space(Y, 1 - source, device))
+        return joint_plan(points, self.in_common_space(Y, 1 - source, device))
 
     def _apply_network(self, X: Array, source: int, device: torch.device) -> Array:
         """Codes of rows in the shared space, mapped to the other domain by the network."""

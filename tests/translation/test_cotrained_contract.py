@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from skgw import DomainKFold, Domains, GWCoTrainedAutoencoders
 from skgw.base.coupling import Coupling
 from skgw.exceptions import AmbiguousMatchingWarning, LabelsAsDomainWarning
-from skgw.translation import TranslationNetwork
+from skgw.solvers import solve_gromov
+from skgw.translation import GWLoss, TranslationNetwork, report_settings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skgw.exceptions.AmbiguousMatchingWarning"  # of models that are hardly trained
@@ -418,6 +420,8 @@ def test_side_information_must_fit_the_domains(quick, X, Y, side_information, me
         ({"autoencoder": "gan"}, "autoencoder"),
         ({"translator": "transformer"}, "translator"),
         ({"translator": TranslationNetwork(cycle_weight=-1.0)}, "cycle_weight"),
+        ({"gw_loss": "paired"}, "gw_loss"),
+        ({"gw_loss": GWLoss("paired")}, "batches"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
         ({"alpha": 1.1}, "alpha"),
         ({"warm_up": 1.0}, "warm_up"),
@@ -486,3 +490,64 @@ def test_alpha_of_one_ignores_pairs_and_labels(quick, X, Y):
     np.testing.assert_array_equal(quick(alpha=1).fit(X, Y, pairs=known).translate(X), plain)
     np.testing.assert_array_equal(quick(alpha=1).fit(X, Y, labels=labels).translate(X), plain)
     assert not np.array_equal(quick(alpha=0).fit(X, Y, pairs=known).translate(X), plain)
+    with pytest.raises(ValueError, match="labels must be two arrays"):
+        quick(alpha=1).fit(X, Y, labels=(labels[0][:-1], labels[1]))
+    with pytest.raises(ValueError, match="pairs"):
+        quick(alpha=1).fit(X, Y, pairs=([0], [len(Y)]))
+
+
+def test_no_row_is_matched_twice_one_to_one(quick, X, Y):
+    model = quick().fit(X, Y)
+    for source, (rows, others) in {"x": (X, Y), "y": (Y, X)}.items():
+        for given in ((), (rows, others)):
+            found = model.match(*given, domain=source, assignment="one-to-one")
+            kept = found[found >= 0]
+            assert len(found) == len(rows)
+            assert len(kept) == len(set(kept)) == min(len(rows), len(others))
+    with pytest.raises(ValueError, match="needs y with X"):
+        model.match(X, assignment="one-to-one")
+    with pytest.raises(ValueError, match="assignment must be one of"):
+        model.match(assignment="nearest")
+
+
+def test_the_matching_by_distances_is_that_of_a_plan_between_codes(quick, X, Y):
+    model = quick(n_components=(2, 3)).fit(X, Y)
+    codes = model.transform(X[:20]), model.transform(Y[:25], domain="y")
+    plan = solve_gromov(
+        *(pairwise_distances(z) for z in codes), reg=5e-3, n_init=1, random_state=0
+    ).plan
+    given = {"assignment": "gromov-wasserstein"}
+    np.testing.assert_array_equal(model.match(X[:20], Y[:25], **given), plan.argmax(1))
+    assert len(model.match(Y[:25], X[:20], domain="y", **given)) == 25
+    for rows in ((), (X,)):
+        with pytest.raises(ValueError, match="needs X and y"):
+            model.match(*rows, **given)
+
+
+def test_matches_by_name(quick, X, Y, tmp_path):
+    X = pd.DataFrame(X, index=[f"x {i}" for i in range(len(X))], columns=list("abc"))
+    Y = pd.DataFrame(Y, index=[f"y {i}" for i in range(len(Y))], columns=list("pqrstu"))
+    quick().fit(X, Y).save(tmp_path / "model")
+    model = GWCoTrainedAutoencoders.load(tmp_path / "model")
+    assert list(model.match(return_names=True)) == list(Y.index[model.match()])
+    backward = model.match(Y, domain="y", return_names=True)
+    assert list(backward) == list(X.index[model.match(Y, domain="y")])
+    found = model.match(X[:3], Y[5:7], assignment="one-to-one", return_names=True)
+    assert sorted(found, key=str) == [None, *Y.index[5:7]]
+    with pytest.raises(ValueError, match="have no names"):
+        model.match(X, Y.to_numpy(), return_names=True)
+
+
+def test_the_settings_of_the_report(quick, X, Y):
+    settings = report_settings(X, Y, 2, "wae-mmd")
+    ratio = np.mean([Z.var() / Z.var(axis=0).mean() for Z in (X, Y)])
+    assert settings["gw_weight"] == pytest.approx(100 * ratio)  # figure 4.5
+    assert settings["max_iter"] == 50  # one batch an epoch
+    assert report_settings(X, Y, 8)["gw_weight"] == pytest.approx(ratio)
+    assert report_settings(X, Y, 4, "vae")["gw_weight"] == 0
+    model = quick(**settings | {"max_iter": 3}).fit(X, Y)
+    assert len(model.gw_curve_) == 3  # from the first update on
+    assert model.diagnostics_["scale_x"] == pytest.approx(1)  # measured at the end
+    assert model.match(X[:9], Y[:9], assignment="gromov-wasserstein").shape == (9,)
+    with pytest.raises(ValueError, match="equal"):
+        report_settings(np.ones((4, 2)), Y)

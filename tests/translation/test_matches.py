@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgw.translation.matches import LatentMatches, assign_jointly, nearest
+from skgw.translation.matches import LatentMatches, joint_plan, nearest
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ def test_points_of_a_small_group_have_a_high_confidence():
 
 
 def test_points_are_assigned_jointly(points):
-    assert_array_equal(assign_jointly(points[0][:9], points[1][::-1][:9].copy()), np.arange(9))
+    assert_array_equal(
+        joint_plan(points[0][:9], points[1][::-1][:9].copy()).argmax(1), np.arange(9)
+    )
 
 
 def test_nearest_points_of_arrays_and_tensors():

@@ -19,6 +19,7 @@ from skgw.translation.objective import (
     MatchedBy,
     nearest_both_ways,
 )
+from skgw.translation.parameters import GWLoss
 
 N, K = 48, 2
 
@@ -350,6 +351,45 @@ def test_the_discrepancy_agrees_with_its_definition():
     expected = gw_divergence(D, E, reg=5e-3, reg_scale=None)
     assert_close(found.detach(), expected, atol=5e-3, rtol=0)
     assert expected > 5e-3
+
+
+def deformed_domains():
+    deformed = identity()
+    with torch.no_grad():
+        deformed.encoder.weight[0, 0] = 0.7
+    return [domain_of(cloud()), domain_of(cloud(), deformed)]
+
+
+def test_the_loss_of_the_source_is_its_equation():
+    """Raw distances of the batches themselves, an absolute epsilon, and no matching."""
+    domains, matcher = deformed_domains(), SameOrder()
+    objective = objective_for(
+        domains, matcher, n_alone=0, batch_size=N, loss=GWLoss("independent", normalized=False)
+    )
+    found = objective.losses("autoencoders", seeded())
+    found["gw"].backward(retain_graph=True)
+    D, E = (pairwise_distances(domain.model.autoencoder.encode(domain.rows)) for domain in domains)
+    expected = gw_divergence(D, E, reg=5e-3, reg_scale=None)
+    assert_close(found["gw"], expected, atol=1e-2, rtol=0)
+    assert_close(found["loss"], found["reconstruction"] + found["gw"])
+    assert matcher.calls == []
+    gradient = domains[1].model.autoencoder.encoder.weight.grad
+    exact = torch.autograd.grad(expected, domains[1].model.autoencoder.encoder.weight)[0]
+    cosine = (gradient * exact).sum() / gradient.norm() / exact.norm()
+    assert cosine > 0.99
+
+
+def test_independent_batches_may_be_normalised():
+    domains = deformed_domains()
+    objective = objective_for(domains, n_alone=0, batch_size=N, loss=GWLoss("independent"))
+    first = objective.losses("autoencoders", seeded())
+    assert_close(first["loss"], first["reconstruction"] + first["gw"])  # no drift yet
+    with torch.no_grad():
+        domains[0].model.autoencoder.encoder.weight.mul_(2)
+    second = objective.losses("autoencoders", seeded())
+    assert_close(second["gw"], first["gw"], atol=1e-4, rtol=1e-3)
+    drift = second["loss"] - second["reconstruction"] - second["gw"]
+    assert_close(drift, torch.tensor(1.0), atol=1e-2, rtol=0)
 
 
 @pytest.mark.parametrize("by_rows", [False, True])
