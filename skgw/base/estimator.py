@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skgw.base.documentation_link import DocumentationLinkMixin
 from skgw.base.parameters import Part
 from skgw.base.serialization import encode_state, load_state
 from skgw.base.sklearn_compat import check_sample_weight, validate_parameters
@@ -246,7 +247,7 @@ def _unpacked(value: Any) -> Any:
     return _STORED_CLASSES[value.kind]._restored(value.params, value.state)
 
 
-class PersistenceMixin:
+class PersistenceMixin(DocumentationLinkMixin):
     """Methods `save` and `load`, without pickle.
 
     A class declares its fitted attributes as `fitted_state`, and may override `_check_state` for

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skgw.base.documentation_link import DocumentationLinkMixin
 from skgw.base.sklearn_compat import Interval, StrOptions, validate_parameters
 
 T = TypeVar("T")
@@ -170,7 +171,7 @@ class PartsMixin:
         return super().set_params(**params)  # type: ignore[misc]
 
 
-class Part(PartsMixin, BaseEstimator):
+class Part(DocumentationLinkMixin, PartsMixin, BaseEstimator):
     """Group of parameters that scikit-learn clones, searches and prints like an estimator.
 
     A part has no `fit`. A subclass is decorated with `with_parameters`; its `short_form` names the
