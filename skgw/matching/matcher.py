@@ -123,7 +123,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Entropic regularisation of `plan_`, relative to the mean squared distance: of the given
         distances, of saturated distances after a refinement, or between rotated rows.
     matching_probability_ : float
-        Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.2
+        Probability that the matching is right, between 0 and 1, from `diagnostics_`. Below 0.35
         `fit` warns. It was calibrated on problems with known pairs and ``metric="auto"``, where
         right means that at most .15 of all rows are nearer to a translated row than its true match,
         and wrong .3 and more. With another metric, or if domains share a part of their rows only,
@@ -248,7 +248,7 @@ class GWMatcher(PersistenceMixin, BaseEstimator):
         Warns
         -----
         AmbiguousMatchingWarning
-            If `matching_probability_` is below 0.2.
+            If `matching_probability_` is below 0.35.
         LabelsAsDomainWarning
             If `y` looks like labels of `X`.
         UserWarning

@@ -2,14 +2,15 @@
 
 Right matchings explain most of the discrepancy under distances of several kinds, and they preserve
 nearest neighbours, which no plan is asked to do. Between few rows wrong matchings do so, too: some
-rotation always fits. So the probability is a logistic model of these two shares and of the number
-of rows. If another matching explains as much, as in a symmetric space, one of the two is wrong. The
-probability of the model is therefore multiplied by one minus the weight of the other.
+rotation always fits. And where a matching is right, no other matching explains nearly as much. So
+the probability is a logistic model of the two shares, of the number of rows, and of the weight of
+the best other matching. In a symmetric space another matching explains as much, and one of the two
+is wrong: the probability of the model is multiplied by one minus the weight of the other.
 
 The model was fitted to problems with known pairs, for a fixed ratio of the two coefficients that
-rank rotations; `benchmarks/matching/calibration.py` fits all four numbers. Right means
-that less than .15 of all rows are nearer to a translated row than its true match, in the mean over
-the rows, and wrong means more than .3.
+rank rotations; `benchmarks/matching/calibration.py` fits the other numbers. Right means that less
+than .15 of all rows are nearer to a translated row than its true match, in the mean over the rows,
+and wrong means more than .3.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-INTERCEPT, OF_EXPLAINED, OF_PRESERVED, OF_ROWS = -17.6, 14.3, 22.9, 4.3  # in logarithms of odds
-MAX_ROWS = 300  # of the problems that the model was fitted to; more rows count as so many
-WARNING_PROBABILITY = 0.2  # below it a matching counts as ambiguous
+# In logarithms of odds.
+INTERCEPT, OF_EXPLAINED, OF_PRESERVED, OF_ROWS, OF_OTHER = -7.0, 10.0, 16.0, 3.4, -5.2
+MAX_ROWS = 1000  # of the problems that the model was fitted to; more rows count as so many
+WARNING_PROBABILITY = 0.35  # below it a matching counts as ambiguous
 SURE_PROBABILITY = 0.5  # below it more rows are searched
 
 
@@ -46,11 +48,12 @@ class Judgement(NamedTuple):
 
     @property
     def log_odds(self) -> float:
-        """Logarithm of the odds that the matching is right, if no other matching explains more."""
+        """Logarithm of the odds that the matching is right, if no other matching has any weight."""
         shares = OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
         return INTERCEPT + shares + OF_ROWS * math.log(min(self.n_rows / MAX_ROWS, 1))
 
     @property
     def probability(self) -> float:
         """Probability that the matching is right."""
-        return (1 - self.other_weight) / (1 + math.exp(-self.log_odds))
+        log_odds = self.log_odds + OF_OTHER * self.other_weight
+        return (1 - self.other_weight) / (1 + math.exp(-log_odds))

@@ -98,7 +98,7 @@ class RegistrationSettings:
     n_mirror_axes: int = 4
     search: RotationSearchSettings = field(default_factory=RotationSearchSettings)
     n_searches: int = 2
-    temperature: float = 0.8
+    temperature: float = 0.56
     min_weight: float = 0.05
     unbalanced: UnbalancedSettings = field(default_factory=UnbalancedSettings)
     same_displacement: float = 0.05
