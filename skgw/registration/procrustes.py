@@ -135,8 +135,10 @@ def register(
         rotation = best_rotation(source.T @ plan @ target)
     if not reg_schedule:
         raise ValueError("register needs at least one value in reg_schedule.")
+    potential = None
     for reg in reg_schedule:
-        found = entropic_transport(source @ rotation, target, reg, weights)
+        found = entropic_transport(source @ rotation, target, reg, weights, potential=potential)
+        potential = found.potential
         rotation = best_rotation(source.T @ found.plan @ target)
     cost = torch.cdist(source @ rotation, target).square()
     mean = cost.mean() if weights is None else weights[0] @ cost @ weights[1]
@@ -156,6 +158,7 @@ def entropic_transport(
     weights: Pair | None = None,
     *,
     rho: float | None = None,
+    potential: Tensor | None = None,
     tol: float = 1e-3,
     max_iter: int = 50,
 ) -> Transport:
@@ -171,6 +174,8 @@ def entropic_transport(
     rho : float, optional
         Penalty on the divergence of the marginals from the weights, over the regularisation. By
         default the weights are the marginals.
+    potential : Tensor of shape (m,), optional
+        Of another plan, as a start.
     tol : float, default=1e-3
         L1 error of the column sums.
     max_iter : int, default=50
@@ -183,11 +188,12 @@ def entropic_transport(
     a, b = weights or (cost.new_full((n,), 1 / n), cost.new_full((m,), 1 / m))
     regs = reg * mean[None]
     problem, limit = (cost[None], a[None], b[None], regs), torch.full_like(regs, tol)
-    found = solve_linear(*problem, tol=limit, max_iter=max_iter)
+    offset = regs * (m * b).log()  # of the potential of a softmax between weighted columns
+    start = None if potential is None else (potential - offset)[None]
+    found = solve_linear(*problem, potential=start, tol=limit, max_iter=max_iter)
     if rho is not None:  # from the balanced potential, which is near and cheap
         found = solve_unbalanced_linear(
             *problem, rho * regs, rho * regs, potential=found.potential, tol=limit,
             max_iter=max_iter,
         )  # fmt: skip
-    potential = found.potential[0] + regs * (m * b).log()
-    return Transport(found.plan[0], potential, regs[0], found.error[0])
+    return Transport(found.plan[0], found.potential[0] + offset, regs[0], found.error[0])
