@@ -4,8 +4,8 @@
 
 It reads the records of `family.py`. A matching of `GWMatcher()` is right below a FOSCTTM of .15,
 and wrong above .3; others are left out of the fit. The model of a family is fitted to the other
-families, with the same rows and with disjoint rows. The constants are those of
-`skgw.matching.matching_probability`.
+families, with the same rows and with disjoint rows. Problems of more than 1,000 rows are scored
+only. The constants are those of `skgw.matching.matching_probability`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ from benchmarks import records
 from benchmarks.common import Rows, parser, print_table
 from benchmarks.matching.family import AUTOMATIC, RIGHT, WRONG
 from benchmarks.tables import Table, write_csv
-from skgw.matching.matching_probability import MAX_ROWS, WARNING_PROBABILITY
+from skgw.matching.matching_probability import (
+    MAX_ROWS,
+    OF_EXPLAINED,
+    OF_PRESERVED,
+    WARNING_PROBABILITY,
+    Judgement,
+)
 
 Array = NDArray[np.float64]
-SHARES = "explained", "preserved_neighbors"  # of `GWMatcher.diagnostics_`
 BINS = 0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0  # of the reliability diagram
 STRENGTH = 10.0  # inverse of the penalty on the coefficients
 
@@ -33,11 +38,11 @@ STRENGTH = 10.0  # inverse of the penalty on the coefficients
 class Judged(NamedTuple):
     """Matchings that are right or wrong: what the model reads of them, and what they are."""
 
-    X: Array  # (n, 3)
-    lead: Array  # (n,), one minus the weight of the other matching
+    X: Array  # (n, 3): ranking score, logarithm of the rows, weight of the other matching
     right: NDArray[np.bool_]
     families: NDArray[np.str_]
-    protocols: NDArray[np.str_]
+    groups: NDArray[np.str_]  # protocol and number of rows
+    fitted: NDArray[np.bool_]  # whether the model is fitted to it
 
 
 def judged(rows: Rows) -> Judged:
@@ -46,15 +51,19 @@ def judged(rows: Rows) -> Judged:
         for cell, found in rows
         if cell["method"] == AUTOMATIC and not RIGHT <= float(found["foscttm"]) <= WRONG
     ]
-    shares = [[float(found[name]) for name in SHARES] for _, found in chosen]
-    n_rows = np.array([[float(found["n_rows"])] for _, found in chosen])
     return Judged(
-        np.hstack([np.array(shares).reshape(-1, 2), np.log(n_rows.reshape(-1, 1) / MAX_ROWS)]),
-        np.array([1 - float(found["other_weight"]) for _, found in chosen]),
+        np.array([_figures(found) for _, found in chosen]).reshape(-1, 3),
         np.array([float(found["foscttm"]) < RIGHT for _, found in chosen]),
         np.array([cell["family"] for cell, _ in chosen]),
-        np.array([cell["protocol"] for cell, _ in chosen]),
+        np.array([f"{cell['protocol']}, {int(cell['rows']):,}" for cell, _ in chosen]),
+        np.array([int(cell["rows"]) <= MAX_ROWS for cell, _ in chosen]),
     )
+
+
+def _figures(found: dict[str, str]) -> list[float]:
+    judgement = Judgement(*(float(found[name]) for name in Judgement._fields))
+    shares = OF_EXPLAINED * judgement.explained + OF_PRESERVED * judgement.preserved_neighbors
+    return [shares, np.log(min(judgement.n_rows / MAX_ROWS, 1)), judgement.other_weight]
 
 
 def model() -> LogisticRegression:
@@ -63,13 +72,14 @@ def model() -> LogisticRegression:
 
 def left_out(matchings: Judged) -> Array:
     """Probability (n,) of each matching by the model of the other families."""
-    X, lead, right, families, _ = matchings
+    X, right, families, _, is_fitted = matchings
     probability = np.empty(len(X))
     for family in np.unique(families):
         held_out = families == family
-        fitted = model().fit(X[~held_out], right[~held_out])
+        others = ~held_out & is_fitted
+        fitted = model().fit(X[others], right[others])
         probability[held_out] = fitted.predict_proba(X[held_out])[:, 1]
-    return probability * lead
+    return probability * (1 - X[:, 2])
 
 
 def scores(rows: Rows) -> list[list[str]]:
@@ -78,8 +88,8 @@ def scores(rows: Rows) -> list[list[str]]:
         return []
     probability = left_out(matchings)
     lines = []
-    for name in (*np.unique(matchings.protocols), "both"):
-        part = (matchings.protocols == name) | (name == "both")
+    for name in (*np.unique(matchings.groups), "all"):
+        part = (matchings.groups == name) | (name == "all")
         p, right = probability[part], matchings.right[part]
         lines.append([
             name, str(right.sum()), str((~right).sum()), f"{roc_auc_score(right, p):.3f}",
@@ -106,7 +116,14 @@ def reliability(rows: Rows) -> list[list[str]]:
 
 TABLES = {
     "calibration": Table(
-        ["protocol", "right", "wrong", "AUROC", "wrong ones warned of", "right ones warned of"],
+        [
+            "protocol and rows",
+            "right",
+            "wrong",
+            "AUROC",
+            "wrong ones warned of",
+            "right ones warned of",
+        ],
         scores,
     ),
     "reliability": Table(["probability", "matchings", "mean probability", "right"], reliability),
@@ -119,7 +136,8 @@ def main() -> None:
     for table in TABLES.values():
         print_table(table.header, table.lines(rows))
     matchings = judged(rows)
-    fitted = model().fit(matchings.X, matchings.right)
+    X, right, *_, is_fitted = matchings
+    fitted = model().fit(X[is_fitted], right[is_fitted])
     print("intercept", fitted.intercept_.round(2), "coefficients", fitted.coef_.round(2))
     for path in args.csv:
         write_csv(path, args.tables[path.stem], rows)
