@@ -24,7 +24,6 @@ from sklearn.metrics.pairwise import euclidean_distances
 from skgw.base.progress import SILENT, Progress
 from skgw.matching.confidence import RowExtension, row_confidence
 from skgw.matching.contradiction import pair_costs
-from skgw.matching.matching_probability import SURE_PROBABILITY
 from skgw.matching.out_of_sample import extend_reference_plan
 from skgw.matching.plan_pool import (
     PlanPool,
@@ -191,7 +190,7 @@ def _search(
     progress.say(f"right with a probability of {found.judgement.probability:.2f}")
     has_more_rows = len(ranking.rows[0]) + len(ranking.rows[1]) > sum(map(len, pool.rows))
     for k in range(registration.n_searches if has_more_rows else 0):
-        if found.judgement.probability >= SURE_PROBABILITY:
+        if found.judgement.is_sure:
             break
         progress.say(f"search of rotations {k + 1}")
         ranking = with_search(ranking, sets[-1], seed + k)

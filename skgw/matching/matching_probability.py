@@ -22,7 +22,6 @@ from typing import NamedTuple
 INTERCEPT, OF_EXPLAINED, OF_PRESERVED, OF_ROWS, OF_OTHER = -7.0, 10.0, 16.0, 3.4, -5.2
 MAX_ROWS = 1000  # of the problems that the model was fitted to; more rows count as so many
 WARNING_PROBABILITY = 0.35  # below it a matching counts as ambiguous
-SURE_PROBABILITY = 0.5  # below it more rows are searched
 
 
 class Judgement(NamedTuple):
@@ -51,6 +50,11 @@ class Judgement(NamedTuple):
         """Logarithm of the odds that the matching is right, if no other matching has any weight."""
         shares = OF_EXPLAINED * self.explained + OF_PRESERVED * self.preserved_neighbors
         return INTERCEPT + shares + OF_ROWS * math.log(min(self.n_rows / MAX_ROWS, 1))
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the model finds the matching right, whatever weight another one may have."""
+        return self.log_odds + OF_OTHER >= 0
 
     @property
     def probability(self) -> float:
