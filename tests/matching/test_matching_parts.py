@@ -165,7 +165,7 @@ def test_the_probability_grows_with_what_is_explained_and_preserved():
     assert found[-1, -1] > 0.95
     assert Judgement(1.0, 1.0, 1.0).probability == 0
     assert Judgement(1.0, 1.0, 0.9).is_sure
-    assert not Judgement(0.5, 0.5, 0.0).is_sure
+    assert not Judgement(0.4, 0.4, 0.0).is_sure
     assert Judgement(1.0, 1.0, 0.5).probability == pytest.approx(found[-1, -1] / 2)
 
 
