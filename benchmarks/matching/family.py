@@ -19,9 +19,10 @@ features, by the mean of the nearest fitted rows. "SCOT" (`scot.py`) has ten sec
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,8 @@ PLANS = *EUCLIDEAN, SCOT  # baselines that translate no new rows: same rows only
 BASELINES = *PLANS, CENTRES
 METHODS = AUTOMATIC, *FIXED, *BASELINES
 RIGHT, WRONG = 0.15, 0.3  # FOSCTTM below and above which a matching counts as right and wrong
+FEW, MANY = 300, 2000  # rows of the tables
+FIGURES = "foscttm", "labels", "top1", "cosine"
 COLUMNS = {
     "s": ("seconds", 1),
     "FOSCTTM": ("foscttm", 3),
@@ -195,8 +198,9 @@ def trust(parts: Split, translated: tuple[Array, Array], matcher: GWMatcher) -> 
     return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 
-def by_family(rows: Rows) -> list[list[str]]:
+def by_family(rows: Rows, n_rows: int = FEW) -> list[list[str]]:
     """Mean FOSCTTM of each family by method, and of the worst problem under `GWMatcher()`."""
+    rows = [row for row in rows if row[0]["rows"] == n_rows]
     families: dict[tuple[str, str], Rows] = {}
     for row in rows:
         families.setdefault((row[0]["protocol"], row[0]["family"]), []).append(row)
@@ -223,17 +227,29 @@ def _mean(values: Sequence[float]) -> str:
 
 def verdicts(rows: Rows) -> list[list[str]]:
     """Right and wrong matchings of each method and protocol, and how the estimator judged them."""
-    lines = []
-    for protocol in (SAME, DISJOINT):
-        for method in METHODS:
-            found = [
-                figures
-                for cell, figures in rows
-                if cell["protocol"] == protocol and cell["method"] == method
-            ]
-            if found:
-                lines.append([protocol, method, *_verdict(found)])
-    return lines
+    return [[*names, *_verdict(found)] for names, found in _of_each_method(rows, FEW)]
+
+
+def figures_of_methods(rows: Rows) -> list[list[str]]:
+    """Means over all problems."""
+    return [
+        [f"{n_rows:,}", *names, *(_mean(_values(found, name)) for name in FIGURES)]
+        for n_rows in (FEW, MANY)
+        for names, found in _of_each_method(rows, n_rows)
+    ]
+
+
+def _of_each_method(rows: Rows, n_rows: int) -> Iterator[tuple[list[str], list[Figures]]]:
+    """Names and records of each method and protocol."""
+    for protocol, method in itertools.product((SAME, DISJOINT), METHODS):
+        which = {"protocol": protocol, "method": method, "rows": n_rows}
+        found = [figures for cell, figures in rows if which.items() <= cell.items()]
+        if found:
+            yield [protocol, method], found
+
+
+def _values(found: list[Figures], name: str) -> list[float]:
+    return [float(figures[name]) for figures in found if name in figures]
 
 
 def _verdict(found: list[Figures]) -> list[str]:
@@ -246,13 +262,12 @@ def _verdict(found: list[Figures]) -> list[str]:
         np.array([float(figures[name]) for figures in found]) for name in ("probability", "warned")
     )
     either = right | wrong
-    rows = [float(figures["auroc"]) for figures in found if "auroc" in figures]
     return [
         *line,
         f"{roc_auc_score(right[either], probability[either]):.3f}",
         f"{warned[wrong].mean():.2f}",
         f"{warned[right].mean():.2f}",
-        _mean(rows),
+        _mean(_values(found, "auroc")),
     ]
 
 
@@ -261,7 +276,8 @@ def cells_by_problem(rows: Rows) -> list[list[str]]:
     figures = ("foscttm", 3), ("labels", 2), ("probability", 2)
     found: dict[str, dict[str, list[Figures]]] = {}
     for cell, record in rows:
-        if cell["family"].startswith("cell_") and cell["method"] == AUTOMATIC:
+        of_cells = cell["family"].startswith("cell_") and cell["rows"] == FEW
+        if of_cells and cell["method"] == AUTOMATIC:
             found.setdefault(cell["problem"], {}).setdefault(cell["protocol"], []).append(record)
     return [
         [problem, *(
@@ -282,6 +298,13 @@ TABLES = {
         cells_by_problem,
     ),
     "families": Table(["protocol", "family", *METHODS, "worst problem"], by_family),
+    "families_of_many_rows": Table(
+        ["protocol", "family", *METHODS, "worst problem"],
+        functools.partial(by_family, n_rows=MANY),
+    ),
+    "figures": Table(
+        ["rows", "protocol", "method", "FOSCTTM", "labels", "top-1", "cosine"], figures_of_methods
+    ),
     "verdicts": Table(
         [
             "protocol", "method", "FOSCTTM", "right", "wrong", "AUROC of the probability",
