@@ -4,7 +4,9 @@ from skgw.autoencoders.gromov_wasserstein import GWAutoencoder
 from skgw.autoencoders.parameters import (
     CodePrior,
     GANPenalty,
+    IsometryPenalty,
     MMDPenalty,
+    ProcrustesPenalty,
     gwae_settings,
     wae_settings,
 )
@@ -15,7 +17,9 @@ __all__ = [
     "CodePrior",
     "GANPenalty",
     "GWAutoencoder",
+    "IsometryPenalty",
     "MMDPenalty",
+    "ProcrustesPenalty",
     "VariationalAutoencoder",
     "WassersteinAutoencoder",
     "gwae_settings",

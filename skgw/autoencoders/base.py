@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from skgw.autoencoders.codes import SAMPLERS, code_distribution, prior_diagnostics
 from skgw.autoencoders.objective import AutoencodingObjective, RegularizedAutoencoder
+from skgw.autoencoders.parameters import GEOMETRIES, CodeGeometry
 from skgw.base.generators import CodedGeneratorMixin
-from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, with_parameters
+from skgw.base.parameters import POSITIVE_INTEGER, one_of, param, part, with_parameters
 from skgw.base.trained import TRAINING_PARAMETERS, TrainedEstimator, TrainedState, hold_out
 from skgw.base.training_run import TrainingRun
 from skgw.fields import Shape
@@ -36,6 +37,10 @@ decoder_layer_sizes : tuple of int or None, default={decoder_layer_sizes}
     encoder in reverse.
 image_shape : (int, int, int) or None, default={image_shape}
     Channels, height and width of the images in the rows, for all named networks but "mlp".
+geometry : {"isometry", "procrustes"}, part or None, default={geometry}
+    Penalty that keeps the geometry of the rows in the codes. "isometry": relative distortion of
+    their distances. "procrustes": distance from the closest orthogonal projection of the rows.
+    Parts: `skgw.autoencoders.IsometryPenalty` and `ProcrustesPenalty`.
 sampler : {"prior", "gaussian-mixture"}, default={sampler}
     Distribution of codes that `sample` draws from: the prior, or a mixture of up to 20 normal
     distributions that is fitted to the codes of the training rows.
@@ -94,6 +99,7 @@ class AutoencoderEstimator(CodedGeneratorMixin, TrainedEstimator):
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(256, 128))
     decoder_layer_sizes: tuple[int, ...] | None = param("array-like", None, default=None)
     image_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
+    geometry: Any = part(CodeGeometry, one_of(*GEOMETRIES), None, default=None)
     sampler: str = param(one_of(*SAMPLERS), default="prior")
     batch_size: int = param(default=100)
 
@@ -147,6 +153,8 @@ class AutoencoderEstimator(CodedGeneratorMixin, TrainedEstimator):
         model = self._regularized(
             spec.build(run.seed), scaler, n_updates=n_updates, seed=run.seed
         ).to(run.device)
+        if self.geometry is not None:
+            model.penalties.append(CodeGeometry.read(self.geometry).build())
         rows = scaler.transform(X)
         order, held_out = hold_out(
             run.rng.permutation(len(rows)),

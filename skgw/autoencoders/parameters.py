@@ -9,7 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from skgw.autoencoders.penalties import LatentAdversary, MeanDiscrepancy, Penalty
+from skgw.autoencoders.penalties import (
+    Isometry,
+    LatentAdversary,
+    MeanDiscrepancy,
+    Penalty,
+    ProcrustesDistance,
+)
 from skgw.base.parameters import (
     NON_NEGATIVE,
     POSITIVE,
@@ -159,6 +165,92 @@ class GANPenalty(CodePenalty):
 
 
 PENALTIES: dict[str, type[CodePenalty]] = {"mmd": MMDPenalty, "gan": GANPenalty}
+
+
+class CodeGeometry(NamedPart):
+    """Base class of penalties on the difference in geometry between codes and rows."""
+
+    @abstractmethod
+    def build(self) -> Penalty:
+        """The term of the loss."""
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[Self]]:
+        """Classes of the alternatives by name."""
+        return GEOMETRIES
+
+
+@storable
+@with_parameters
+class IsometryPenalty(CodeGeometry):
+    """Relative distortion of the distances between rows of a batch, by the encoder.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Weight of one minus the squared cosine between the matrices of distances, relative to the
+        squared error of a feature in units of the mean variance of a feature.
+    scale : float or None, default=None
+        Distance of codes per distance of scaled rows; None: the best scale for each batch. With a
+        scale the distortion is relative to the scaled distances of the rows.
+
+    Examples
+    --------
+    >>> from skgw import VariationalAutoencoder
+    >>> from skgw.autoencoders import IsometryPenalty
+    >>> model = VariationalAutoencoder(geometry=IsometryPenalty(0.5))
+    >>> model.set_params(geometry__scale=1.0).geometry
+    IsometryPenalty(scale=1.0, weight=0.5)
+    """
+
+    weight: float = param(NON_NEGATIVE, default=1.0, kw_only=False)
+    scale: float | None = param(POSITIVE, None, default=None)
+
+    def build(self) -> Penalty:
+        """The distortion."""
+        return Isometry(self.weight, self.scale)
+
+
+@storable
+@with_parameters
+class ProcrustesPenalty(CodeGeometry):
+    """Squared distance of the codes of a batch from the closest projection of the rows.
+
+    The projection is orthogonal, up to a scale. The penalty pulls the encoder towards a linear map,
+    like that of principal components; `IsometryPenalty` allows any map.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Weight of the distance over the variance of the codes, relative to the squared error of a
+        feature in units of the mean variance of a feature.
+
+    References
+    ----------
+    :cite:t:`bunne_short`, Equation 5, there of the adversary of a generator.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skgw import VariationalAutoencoder
+    >>> from skgw.autoencoders import ProcrustesPenalty
+    >>> geometry = ProcrustesPenalty(3.0)
+    >>> model = VariationalAutoencoder(geometry=geometry, max_iter=100, random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    weight: float = param(NON_NEGATIVE, default=1.0, kw_only=False)
+
+    def build(self) -> Penalty:
+        """The distance."""
+        return ProcrustesDistance(self.weight)
+
+
+GEOMETRIES: dict[str, type[CodeGeometry]] = {
+    "isometry": IsometryPenalty,
+    "procrustes": ProcrustesPenalty,
+}
 
 
 def wae_settings(X: Any, penalty: str = "mmd", *, coefficient: float = 10.0) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from skgw.nn import (
     mmd,
     non_saturating_loss,
     pairwise_distances,
+    procrustes_penalty,
 )
 from skgw.nn.divergences import KERNEL_SCALES
 from skgw.nn.global_generator import lent
@@ -319,3 +320,30 @@ class Isometry(Penalty):
         del generator
         distances = pairwise_distances(batch.means), pairwise_distances(batch.rows)
         return isometry_penalty(*distances, scale=self.scale)
+
+
+class ProcrustesDistance(Penalty):
+    """`procrustes_penalty` between mean codes and rows, relative to the variance of the codes.
+
+    The rows are scaled so that their leading principal coordinates, as many as a code has, have the
+    total variance of the codes. 0 for codes that are such coordinates, up to scale and rotation.
+
+    Parameters
+    ----------
+    weight : float
+    """
+
+    def __init__(self, weight: float) -> None:
+        super().__init__("procrustes", weight)
+
+    def forward(self, batch: CodedBatch, generator: torch.Generator) -> Tensor:
+        """Squared distance of the codes from the closest projection of the scaled rows."""
+        del generator
+        codes, rows = batch.means, batch.rows
+        with torch.no_grad():
+            variance = codes.var(0, correction=0).sum()
+            spectrum = torch.linalg.svdvals(rows - rows.mean(0)).square() / len(rows)
+            total = spectrum[: codes.shape[1]].sum()
+            scale = torch.where(total > 0, (variance / total).sqrt(), 1.0)
+        unit = torch.where(variance > 0, variance, 1.0)
+        return procrustes_penalty(codes, scale * rows) / unit

@@ -226,7 +226,8 @@ class VariationalAutoencoder(AutoencoderEstimator):
         return torch.randn(n, k, generator=generator, dtype=torch.float32)
 
     def _finish(self, model: RegularizedAutoencoder, rows: Array) -> None:
-        standardize_codes(model.autoencoder, rows)
+        if self.geometry is None:  # which factors of the coordinates would change
+            standardize_codes(model.autoencoder, rows)
 
     def _describe(self, model: RegularizedAutoencoder, rows: Array) -> None:
         reconstruction, _ = self._negative_bounds(model.autoencoder, rows, 1.0)
