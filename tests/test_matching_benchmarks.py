@@ -189,12 +189,17 @@ def test_baselines_have_the_figures_of_the_tables(method):
     name = "scikit-learn/linnerud"
     figures = family.measure(name, "tabular", SAME, method, 300, 0, folder=None)
     assert 0 <= figures["foscttm"] <= 1
-    cell = {"problem": name, "family": "tabular", "protocol": SAME, "method": method, "seed": 0}
+    cell = {"problem": name, "family": "tabular", "protocol": SAME, "method": method, "rows": 300}
     table = family.TABLES["families"]
     for line in table.lines([(cell, figures)]):
         assert line[table.header.index(method)] == f"{figures['foscttm']:.3f}"
         assert line.count("–") == len(table.header) - 3
     assert family.TABLES["verdicts"].lines([(cell, figures)])[0][:2] == [SAME, method]
+    of_many = {**cell, "rows": 2000}
+    assert family.TABLES["verdicts"].lines([(of_many, figures)]) == []
+    assert family.TABLES["families_of_many_rows"].lines([(cell, figures)]) == []
+    lines = family.TABLES["figures"].lines([(cell, figures), (of_many, figures)])
+    assert [line[:3] for line in lines] == [["300", SAME, method], ["2,000", SAME, method]]
 
 
 @pytest.mark.parametrize("protocol", [SAME, DISJOINT])
