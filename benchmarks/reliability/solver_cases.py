@@ -144,6 +144,12 @@ def _relations(rng: np.random.Generator) -> Call:
     return Call(rng, A + A.T, B + B.T, kinds=["relations of no metric"])
 
 
+def _directed(rng: np.random.Generator) -> Call:
+    n, m = _sizes(rng)
+    A, B = rng.uniform(0.1, 1, (n, n)), (rng.random((m, m)) < 0.3).astype(float)
+    return Call(rng, A, B, kinds=["directed relations"])
+
+
 def _cycle(rng: np.random.Generator) -> Call:
     n, m = (max(k, 3) for k in _sizes(rng))
     steps = (np.abs(np.subtract.outer(np.arange(k), np.arange(k))) for k in (n, m))
@@ -182,6 +188,7 @@ SPACES: dict[str, Callable[[np.random.Generator], Call]] = {
     "one point": _one_point,
     "line": _line,
     "relations": _relations,
+    "directed": _directed,
     "cycle": _cycle,
     "outlier": _outlier,
     "other units": _other_units,
@@ -376,13 +383,6 @@ def _entry(value: Any) -> Callable[[np.ndarray], np.ndarray]:
     return spoil
 
 
-def _asymmetric(C: np.ndarray) -> np.ndarray:
-    if C.shape[-1] == 1:
-        return C[..., :0]
-    C[..., 0, -1] += 1 + abs(C).max()
-    return C
-
-
 def _masked(C: np.ndarray) -> Any:
     mask = np.zeros(C.shape, dtype=bool)
     mask[..., 0, 0] = True
@@ -407,7 +407,6 @@ BAD: dict[str, Change] = {
     "bad: objects": _spoilt(lambda C: C.astype(object)),
     "bad: sparse": _spoilt(lambda C: scipy.sparse.csr_array(C.reshape(-1, C.shape[-1]))),
     "bad: not square": _spoilt(lambda C: np.concatenate([C, C], -1)),
-    "bad: asymmetric": _spoilt(_asymmetric),
     "bad: empty": _spoilt(lambda C: C[..., :0, :0]),
     "bad: float16": _spoilt(lambda C: np.sign(C).astype(np.float16)),
     "bad: longdouble": _spoilt(lambda C: C.astype(np.longdouble)),

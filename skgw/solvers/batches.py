@@ -52,7 +52,9 @@ class Shapes(NamedTuple):
         ]
 
 
-def read_problems(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> tuple[Inputs, Shapes]:
+def read_problems(
+    Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str, *, directed: bool = False
+) -> tuple[Inputs, Shapes]:
     """As `read_inputs`, for arrays and for lists of arrays, whose sizes may differ.
 
     Raises
@@ -62,12 +64,12 @@ def read_problems(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> tuple[
     """
     lists = [as_list(x, n_dims) for x, n_dims in ((Ca, 2), (Cb, 2), (M, 2), (a, 1), (b, 1))]
     if all(x is None for x in lists):
-        return read_inputs(Ca, Cb, M, a, b, loss), Shapes(None, None)
+        return read_inputs(Ca, Cb, M, a, b, loss, directed=directed), Shapes(None, None)
     arrays = [Ca, Cb, M, a, b]
     flat = [[x] if parts is None else parts for x, parts in zip(arrays, lists, strict=True)]
     is_torch = are_tensors(*(part for parts in flat for part in parts))
     sides = [
-        _padded_side(arrays[i], lists[i], arrays[i + 3], lists[i + 3], names, loss)
+        _padded_side(arrays[i], lists[i], arrays[i + 3], lists[i + 3], names, loss, directed)
         for i, names in enumerate((("Ca", "a"), ("Cb", "b")))
     ]
     shapes = Shapes(sides[0][2], sides[1][2])
@@ -75,7 +77,7 @@ def read_problems(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> tuple[
     Ca, Cb, M, a, b = (
         _kind(x, is_torch) for x in (sides[0][0], sides[1][0], M, sides[0][1], sides[1][1])
     )
-    return read_inputs(Ca, Cb, M, a, b, loss), shapes
+    return read_inputs(Ca, Cb, M, a, b, loss, directed=directed), shapes
 
 
 def as_list(x: Any, n_dims: int) -> list[Any] | None:
@@ -118,14 +120,14 @@ def cropped(result: GromovResult, shapes: Shapes) -> GromovResult:
 
 def _padded_side(
     C: Any, matrices: list[Any] | None, w: Any, weights: list[Any] | None,
-    names: tuple[str, str], loss: str,
+    names: tuple[str, str], loss: str, directed: bool,
 ) -> tuple[Any, Any, Sizes | None]:  # fmt: skip
     """Matrices and weights of one space as arrays, and its sizes, if there are several."""
     if matrices is None:
         return C, w if weights is None else _stacked(weights, names[1]), None
     tensors = [read_tensor(x, f"{names[0]}[{k}]") for k, x in enumerate(matrices)]
     for k, x in enumerate(tensors):
-        check_square(x, f"{names[0]}[{k}]", loss)
+        check_square(x, f"{names[0]}[{k}]", loss, directed=directed)
     sizes = tuple(len(x) for x in tensors)
     dtype = _common_dtype(tensors)
     if len(set(sizes)) == 1:

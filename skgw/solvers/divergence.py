@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from skgw.solvers.batches import Shapes, cropped, padded_plans, read_problems
+from skgw.solvers.directed import any_directed
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.options import check_options
 from skgw.solvers.pot import names_from_pot
@@ -62,9 +63,9 @@ def gw_divergence(
     Parameters
     ----------
     Ca : array of shape (n, n) or (batch, n, n), list of arrays, PointCloud, or LowRank
-        Symmetric matrix of distances of the first space, numpy or torch. Of a `PointCloud` or
-        `LowRank` the matrix is computed. Matrices of a list may have different sizes, see
-        `solve_gromov`.
+        Matrix of distances of the first space, numpy or torch; it need not be symmetric. Of a
+        `PointCloud` or `LowRank` the matrix is computed. Matrices of a list may have different
+        sizes, see `solve_gromov`.
     Cb : array of shape (m, m) or (batch, m, m), list of arrays, PointCloud, or LowRank
         The same for the second space.
     a : array of shape (n,) or (batch, n), optional
@@ -132,13 +133,14 @@ def gw_divergence(
     check_options(loss, None, False, tol, max_iter)
     tol, max_iter = None if tol is None else float(tol), int(max_iter)
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
-    cross, shapes = read_problems(Ca, Cb, None, a, b, loss)
+    cross, shapes = read_problems(Ca, Cb, None, a, b, loss, directed=True)
     cross = shift_for_kl(cross, loss, kl_shift)
     init = padded_plans(init, cross, shapes)
     scale = problem_scale(cross, loss)
     regs, scale = absolute_reg(reg, reg_scale, scale), scale.detach()
     is_plain = loss == "L2" and isinstance(init, str) and init in ("auto", "anneal")
     is_compiled_whole = is_plain and not return_results and _are_compiled(cross, backend)
+    is_compiled_whole = is_compiled_whole and not any_directed(cross.Ca, cross.Cb)
     if is_compiled_whole and not needs_gradient(cross.a, cross.b):
         accuracy = attainable(tol, regs.detach(), scale)
         value, status = _compiled(cross, regs, scale, accuracy, max_iter)

@@ -72,8 +72,9 @@ def solve_gromov(
     Parameters
     ----------
     Ca : array of shape (n, n) or (batch, n, n), list of arrays, PointCloud, or LowRank
-        Symmetric matrix of distances or other relations of the first space, numpy or torch. Of a
-        `PointCloud` or `LowRank` the matrix is computed, unless `plan` is "lazy". A list of
+        Matrix of distances or other relations of the first space, numpy or torch; it need not be
+        symmetric, see the notes. Of a `PointCloud` or `LowRank` the matrix is computed, unless
+        `plan` is "lazy". A list of
         matrices (n_k, n_k) is a batch whose problems may have different sizes: see the notes.
     Cb : array of shape (m, m) or (batch, m, m), list of arrays, PointCloud, or LowRank
         The same for the second space.
@@ -178,6 +179,12 @@ def solve_gromov(
     points of weight zero, at the cost of the largest one. ``result.plan``, ``potentials`` and
     ``marginals`` are then lists of arrays of the problems' own sizes.
 
+    A relation may be directed, as the adjacency of a directed graph or the times of travel are:
+    C_ik is from i to k. The loss compares C_ik with C_jl and C_ki with C_lj [6]_. A step takes
+    twice the products of a symmetric problem. If one matrix is symmetric, the symmetric part of
+    the other decides the plan. Differences of C_ik and C_ki up to 1e-4 of the largest entry are
+    taken for rounding errors.
+
     Torch tensors that require gradients make ``result.value`` differentiable in the matrices, `M`,
     the weights and `reg`, by the envelope theorem: the plan is held fixed, and second derivatives
     are refused. A relative `reg`, a relative `unbalanced` and the shift of the KL loss move with
@@ -203,6 +210,7 @@ def solve_gromov(
     .. [3] :cite:t:`sejourne2021`.
     .. [4] :cite:t:`chapel2020`.
     .. [5] :cite:t:`memoli2011`.
+    .. [6] :cite:t:`chowdhury2019`.
 
     Examples
     --------
@@ -237,7 +245,7 @@ def solve_gromov(
         warn_if_not_converged(result, tol=tol)
         return result
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")
-    inputs, shapes = read_problems(Ca, Cb, M, a, b, loss)
+    inputs, shapes = read_problems(Ca, Cb, M, a, b, loss, directed=True)
     inputs = shift_for_kl(inputs, loss, kl_shift)
     common["init"] = padded_plans(init, inputs, shapes)
     scale = problem_scale(inputs, loss)

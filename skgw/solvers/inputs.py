@@ -13,10 +13,10 @@ from scipy.sparse import issparse
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from skgw.solvers.directed import is_directed
+
 Array = Any  # a numpy array or a torch tensor: the kind that the caller uses
 NumpyArray = NDArray[Any]
-
-SYMMETRY_TOLERANCE = 1e-4  # relative to the largest entry; above rounding errors of float32
 
 
 class Inputs(NamedTuple):
@@ -36,15 +36,18 @@ class Inputs(NamedTuple):
         return Inputs(Ca, Cb, M, a, b, self.restore)
 
 
-def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
-    """Validate the arrays of a problem or a batch of problems.
+def read_inputs(
+    Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str, *, directed: bool = False
+) -> Inputs:
+    """Validate the arrays of a problem or a batch of problems; matrices may be `directed`.
 
     Raises
     ------
     TypeError
         For numpy arrays mixed with torch tensors, and for sparse matrices.
     ValueError
-        For matrices that are not square, symmetric and finite, negative ones under the KL loss,
+        For matrices that are not square and finite, not symmetric unless they may be `directed`,
+        negative ones under the KL loss,
         weights that are negative or do not sum to one, and shapes that do not fit.
     """
     is_torch = are_tensors(Ca, Cb, M, a, b)
@@ -52,7 +55,7 @@ def read_inputs(Ca: Any, Cb: Any, M: Any, a: Any, b: Any, loss: str) -> Inputs:
     dtype = torch.promote_types(tensors["Ca"].dtype, tensors["Cb"].dtype)
     device = tensors["Ca"].device
     for name, x in tensors.items():
-        check_square(x, name, loss)
+        check_square(x, name, loss, directed=directed)
     n_problems = max((len(x) for x in tensors.values() if x.ndim == 3), default=0)
     n, m = tensors["Ca"].shape[-1], tensors["Cb"].shape[-1]
 
@@ -195,23 +198,21 @@ def _finite(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def check_square(x: Tensor, name: str, loss: str) -> None:
-    """Raise a ValueError unless x is a symmetric matrix, or a batch, that the loss takes."""
+def check_square(x: Tensor, name: str, loss: str, *, directed: bool = False) -> None:
+    """Raise a ValueError unless x is a matrix, or a batch, that the loss takes.
+
+    It must be symmetric, unless it may be `directed`.
+    """
     if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2] or x.numel() == 0:
         raise ValueError(
             f"{name} must be a square matrix (n, n) or a batch of them (batch, n, n), not empty, "
             f"got shape {tuple(x.shape)}."
         )
     _finite(x, name)
-    if not torch.equal(x, x.mT) and not _is_nearly_symmetric(x):
+    if not directed and is_directed(x):
         raise ValueError(f"{name} is not symmetric; pass (C + C.T) / 2 to compare symmetric parts.")
     if loss == "KL" and (x < 0).any():
         raise ValueError(f"{name} has negative entries; the KL loss needs non-negative ones.")
-
-
-def _is_nearly_symmetric(x: Tensor) -> bool:
-    gap, largest = (y.abs().amax((-2, -1)) for y in (x - x.mT, x))
-    return bool((gap <= SYMMETRY_TOLERANCE * largest).all())
 
 
 def read_weights(w: Any, size: int, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:

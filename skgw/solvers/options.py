@@ -10,6 +10,7 @@ import numpy as np
 
 from skgw.solvers.pot import LOSSES
 
+ABSOLUTE_LOSSES = ("l1", "abs", "absolute", "absolute_loss", "absolute_error", "mae")
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1  # of a generator of torch
 
 
@@ -63,6 +64,12 @@ def check_options(loss: str, alpha: Any, fused: bool, tol: Any, max_iter: Any) -
     if not isinstance(loss, str) or loss not in ("L2", "KL"):
         here = LOSSES.get(loss) if isinstance(loss, str) else None
         hint = f", which is {here!r} here" if here else ""
+        if isinstance(loss, str) and loss.lower() in ABSOLUTE_LOSSES:
+            hint = (
+                ": the absolute value does not split into functions of one distance each, and a "
+                "step would take n^2 m^2 operations; use loss='L2', on square roots of the "
+                "distances if large ones should count less"
+            )
         raise ValueError(f"loss must be 'L2' or 'KL', got {loss!r}{hint}.")
     if alpha is None:
         alpha = 0.5 if fused else 1.0

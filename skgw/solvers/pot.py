@@ -27,7 +27,7 @@ NAMES = {
     "reg_marginals": "use unbalanced=",
     "log": "leave it out: the result holds the plan, result.plan, and what a log holds",
     "verbose": "leave it out: the result has a status and n_iter",
-    "symmetric": "leave it out: matrices must be symmetric, pass (C + C.T) / 2",
+    "symmetric": "leave it out: the solver sees whether the matrices are symmetric",
     "armijo": "leave it out: the solver needs no line search",
     "method": "leave it out: lower bounds are starts, init='flb' and init='tlb'",
     "reg_type": "leave it out: the regularisation is the entropy",

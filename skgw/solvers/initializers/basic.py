@@ -7,8 +7,16 @@ import functools
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import any_directed, is_doubled
 from skgw.solvers.precision import full_precision
-from skgw.solvers.problems.quadratic import Problem, QuadraticProblem, mean, split_loss
+from skgw.solvers.problems.quadratic import (
+    Loss,
+    Problem,
+    QuadraticProblem,
+    both_directions,
+    mean,
+    split_loss,
+)
 from skgw.solvers.result import State
 
 ANNEALING_START = 0.2  # in units of the scale; above it the product coupling is the only minimum
@@ -72,13 +80,23 @@ def matched_start(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, *, loss: st
     """As `identity_start`, for any loss and two spaces of n points with the same weights."""
     parts, a = split_loss(Ca, Cb, loss), problem.a[:, :, None]  # (B, n, 1)
     # The mean over rows of the cost before it is centred, as in `_linearise`, without forming it.
-    means = torch.bmm(parts.f2, a) - torch.bmm(parts.h2, a * torch.bmm(parts.h1, a))  # (B, n, 1)
+    if any_directed(Ca, Cb):
+        forward, backward = both_directions(parts)
+        means = 0.5 * (_cost_means(forward, a) + _cost_means(backward, a))
+    else:
+        means = _cost_means(parts, a)
     shift = 2 * (means[:, :, 0] + mean(parts.f1, problem.a)[:, None])
     return State(_matched_gradient(problem), -problem.alpha * shift)
 
 
+def _cost_means(parts: Loss, a: Tensor) -> Tensor:
+    return torch.bmm(parts.f2, a) - torch.bmm(parts.h2, a * torch.bmm(parts.h1, a))  # (B, n, 1)
+
+
 def _matched_gradient(problem: QuadraticProblem) -> Tensor:
     """The gradient at the plan diag(a), (B, n, n)."""
+    if is_doubled(problem.kernel_a):
+        return problem.gradient(torch.diag_embed(problem.a))
     weighted = problem.kernel_a * problem.a[:, None, :]
     return torch.baddbmm(problem.offset, weighted, problem.kernel_b, alpha=-8 * problem.alpha)
 

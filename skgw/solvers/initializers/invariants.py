@@ -18,6 +18,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import (
+    any_directed,
+    is_directed,
+    symmetric_kernels,
+    symmetric_part,
+)
 from skgw.solvers.precision import full_precision
 from skgw.solvers.problems.low_rank import range_basis
 from skgw.solvers.problems.quadratic import QuadraticProblem, split_loss
@@ -46,7 +52,10 @@ def _by_eccentricity(C: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
 
     Mean squared distances define the order.
     """
-    order = torch.bmm(C * C, p[:, :, None])[:, :, 0].argsort(dim=1, stable=True)
+    squares = C * C
+    if is_directed(C):
+        squares = symmetric_part(squares)
+    order = torch.bmm(squares, p[:, :, None])[:, :, 0].argsort(dim=1, stable=True)
     rank = p.gather(1, order).cumsum(1)
     return torch.empty_like(rank).scatter_(1, order, rank), p
 
@@ -58,6 +67,14 @@ def profile_cost(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, *, loss: str
     The profile of a point is the distribution of its distances, in the form of quantiles. Profiles
     are compared at equal quantiles, which is the optimal coupling of distributions on the line.
     """
+    if any_directed(Ca, Cb):  # profiles of the distances from a point, and to it
+        cost = _cost_of_rows(problem, Ca, Cb, loss)
+        return 0.5 * (cost + _cost_of_rows(problem, Ca.mT, Cb.mT, loss))
+    return _cost_of_rows(problem, Ca, Cb, loss)
+
+
+def _cost_of_rows(problem: QuadraticProblem, Ca: Tensor, Cb: Tensor, loss: str) -> Tensor:
+    """Cost between the profiles of the rows."""
     profiles = _quantiles(Ca, problem.a), _quantiles(Cb, problem.b)
     parts = split_loss(*profiles, loss)
     shape_a, shape_b = _shape(parts.h1, problem.a), _shape(parts.h2, problem.b)
@@ -95,9 +112,10 @@ class Spectra(NamedTuple):
 def spectra(problem: QuadraticProblem, n_vectors: int) -> Spectra:
     """Eigenvectors of the largest eigenvalues in modulus, oriented by their third moments."""
     n_vectors = min(n_vectors, problem.a.shape[1], problem.b.shape[1])
+    kernel_a, kernel_b = symmetric_kernels(problem.kernel_a, problem.kernel_b)
     return Spectra(
-        _scaled_eigenvectors(problem.kernel_a, problem.a, n_vectors),
-        _scaled_eigenvectors(problem.kernel_b, problem.b, n_vectors),
+        _scaled_eigenvectors(kernel_a, problem.a, n_vectors),
+        _scaled_eigenvectors(kernel_b, problem.b, n_vectors),
     )
 
 
@@ -139,17 +157,20 @@ def pairs_cost(
     isomorphism [2]_. Each pair (i, j) is drawn given the pairs before it: i by its weight, j by the
     softmax at `reg` (B,) of row i of the `prior` cost (B, n, m) plus the cost of the pairs so far.
     Pairs are thus consistent with each other. The cost of points k, l is the mean over the pairs of
-    L(Ca_ik, Cb_jl).
+    L(Ca_ik, Cb_jl), of directed spaces also with L(Ca_ki, Cb_lj).
     """
     batch = torch.arange(len(reg), device=reg.device)
+    directions = [(Ca, Cb), (Ca.mT, Cb.mT)] if any_directed(Ca, Cb) else [(Ca, Cb)]
+    share = 1 / len(directions)
     cost, pairs = prior, torch.zeros_like(prior)
     for count in range(1, n_pairs + 1):
         i = _draw(problem.a, generator)
         row = (-cost[batch, i] / reg[:, None]).softmax(1) * problem.b  # (B, m)
         j = _draw(row, generator)
-        parts = split_loss(Ca[batch, i, :, None], Cb[batch, j, :, None], loss)
-        near_a, near_b = _centered(parts.h1, problem.a), _centered(parts.h2, problem.b)
-        pairs = torch.baddbmm(pairs, near_a, near_b.mT, alpha=-2 * problem.alpha)
+        for from_a, from_b in directions:
+            parts = split_loss(from_a[batch, i, :, None], from_b[batch, j, :, None], loss)
+            near_a, near_b = _centered(parts.h1, problem.a), _centered(parts.h2, problem.b)
+            pairs = torch.baddbmm(pairs, near_a, near_b.mT, alpha=-2 * problem.alpha * share)
         cost = prior + pairs / count
     return cost
 

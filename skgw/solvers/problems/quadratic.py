@@ -14,6 +14,12 @@ M is centred as well. Centring removes the cancellation that plain formulas suff
 and makes a small error of the plan's marginals harmless. Where K1 and K2 are positive semi-definite
 (distances of negative type, as the Euclidean distance) E is concave on the couplings.
 
+Where both spaces are directed, h has a skew part A, see `directed`, which is centred, too:
+
+    s = A p,     B = (A - s 1' + 1 s') / 2,     so that  B p = 0,
+
+and E gains 4 <B1 T B2, T> - 2 s1'T s2.
+
 References
 ----------
 .. [1] :cite:t:`peyre2016`.
@@ -26,6 +32,14 @@ from typing import Any, NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import (
+    is_doubled,
+    left_kernel,
+    right_kernel,
+    skew_part,
+    symmetric_part,
+    two_products,
+)
 from skgw.solvers.precision import full_precision
 
 
@@ -43,6 +57,12 @@ def split_loss(Ca: Tensor, Cb: Tensor, loss: str) -> Loss:
     if loss == "L2":
         return Loss(Ca * Ca, Cb * Cb, Ca, 2 * Cb)
     return Loss(torch.xlogy(Ca, Ca) - Ca, Cb, Ca, Cb.log())
+
+
+def both_directions(parts: Loss) -> tuple[Loss, Loss]:
+    """Parts for which the mean of -h1 T h2 is half the gradient of -<h1 T h2', T>."""
+    f1, f2, h1, h2 = parts
+    return Loss(f1, f2, h1, h2.mT), Loss(f1.mT, f2.mT, h1.mT, h2)
 
 
 def loss_slopes(Ca: Tensor, Cb: Tensor, loss: str) -> Loss:
@@ -86,11 +106,12 @@ def energy(problem: Problem, plan: Tensor, gradient: Tensor) -> Tensor:
 class QuadraticProblem(NamedTuple):
     """E(T) = constant + <offset, T> - 4 alpha <K1 T K2, T> on couplings of `a` and `b`.
 
-    Each field has a leading batch axis.
+    Each field has a leading batch axis. Where both spaces are directed the kernels hold K and B,
+    as `left_kernel` and `right_kernel` of `directed`.
     """
 
-    kernel_a: Tensor  # (B, n, n), K1
-    kernel_b: Tensor  # (B, m, m), K2
+    kernel_a: Tensor  # (B, n, n), K1; (B, n, 2n) of directed spaces
+    kernel_b: Tensor  # (B, m, m), K2; (B, 2m, m) of directed spaces
     offset: Tensor  # (B, n, m)
     constant: Tensor  # (B,)
     a: Tensor  # (B, n)
@@ -99,6 +120,9 @@ class QuadraticProblem(NamedTuple):
 
     def gradient(self, plan: Tensor) -> Tensor:
         """Linearised cost at `plan`, (B, n, m)."""
+        if is_doubled(self.kernel_a):
+            products = two_products(self.kernel_a, plan, self.kernel_b)
+            return torch.add(self.offset, products, alpha=-8 * self.alpha)
         half = torch.bmm(self.kernel_a, plan)
         return torch.baddbmm(self.offset, half, self.kernel_b, alpha=-8 * self.alpha)
 
@@ -118,12 +142,24 @@ def quadratic_problem(
     loss: str = "L2",
     M: Tensor | None = None,
     alpha: float = 1.0,
+    directed: bool = False,
 ) -> QuadraticProblem:
-    """Set up E for batched matrices Ca (B, n, n), Cb (B, m, m) and M (B, n, m)."""
+    """Set up E for batched matrices Ca (B, n, n), Cb (B, m, m) and M (B, n, m).
+
+    `directed` says that a matrix is not symmetric.
+    """
     parts = split_loss(Ca, Cb, loss)
-    u1, mean1, kernel_a = _center(parts.h1, a)
-    u2, mean2, kernel_b = _center(parts.h2, b)
+    h1, h2 = parts.h1, parts.h2
+    if directed:
+        h1, h2 = symmetric_part(h1), symmetric_part(h2)
+    u1, mean1, kernel_a = _center(h1, a)
+    u2, mean2, kernel_b = _center(h2, b)
     offset = (-2 * alpha) * u1[:, :, None] * u2[:, None, :]
+    if directed:
+        (s1, skew_a), (s2, skew_b) = _center_skew(parts.h1, a), _center_skew(parts.h2, b)
+        if skew_a.any() and skew_b.any():
+            offset = offset - (2 * alpha) * s1[:, :, None] * s2[:, None, :]
+            kernel_a, kernel_b = left_kernel(kernel_a, skew_a), right_kernel(kernel_b, skew_b)
     constant = alpha * (mean(parts.f1, a) + mean(parts.f2, b) - 4 * mean1 * mean2)
     if M is not None:
         rows = torch.bmm(M, b[:, :, None])  # (B, n, 1)
@@ -141,6 +177,13 @@ def _center(h: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     u = u - half[:, None]
     kernel = (u[:, :, None] + u[:, None, :]).sub_(h).mul_(0.5)
     return u - half[:, None], half, kernel
+
+
+def _center_skew(h: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean s (B, n) of the rows of the skew part of h, and half of the part, centred."""
+    skew = skew_part(h)
+    s = torch.bmm(skew, p[:, :, None])[:, :, 0]
+    return s, (skew - s[:, :, None] + s[:, None, :]).mul_(0.5)
 
 
 def mean(f: Tensor, p: Tensor) -> Tensor:

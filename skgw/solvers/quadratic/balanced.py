@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import any_directed
 from skgw.solvers.initializers.named import Start, StartContext, read_start
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.quadratic import QuadraticProblem, quadratic_problem
@@ -45,8 +46,9 @@ def solve_dense(
     reg = accuracy.reg
     with torch.no_grad():
         problem = quadratic_problem(
-            inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
-        )
+            inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha,
+            directed=any_directed(inputs.Ca, inputs.Cb),
+        )  # fmt: skip
         context = StartContext(problem, inputs, reg, scale, loss)
         start, report = read_start(init, context), None
         if n_init > 1:

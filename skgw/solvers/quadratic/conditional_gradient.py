@@ -27,6 +27,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from skgw.solvers.directed import any_directed, is_doubled
 from skgw.solvers.initializers.named import (
     Start,
     StartContext,
@@ -86,8 +87,9 @@ def solve_unregularised(
     exact = _doubled(inputs)
     scale = scale.double()
     problem = quadratic_problem(
-        exact.Ca, exact.Cb, exact.a, exact.b, loss=loss, M=exact.M, alpha=alpha
-    )
+        exact.Ca, exact.Cb, exact.a, exact.b, loss=loss, M=exact.M, alpha=alpha,
+        directed=any_directed(exact.Ca, exact.Cb),
+    )  # fmt: skip
     context = StartContext(problem, exact, vertices.edge * scale, scale, loss)
     tol = vertices.tolerance if tol is None else tol
     largest_gap = tol * fused_scale(scale, exact, alpha)
@@ -123,19 +125,19 @@ def descend(
     kernel_a, kernel_b, offset, constant, a, b = (field[0].numpy() for field in problem[:-1])
     factor, near, largest_cost = -8 * problem.alpha, None, np.abs(offset).max() + abs(constant)
     at: Floats = plan.numpy()
-    quadratic = factor * (kernel_a @ at @ kernel_b)  # (n, m), the part of the gradient
+    quadratic = factor * _product(kernel_a, at, kernel_b)  # (n, m), the part of the gradient
     for _ in range(max(max_iter - n_iter, 1)):
         n_iter += 1
         gradient = offset + quadratic
         vertex = transport_vertex(gradient, a, b, near)
         near = vertex.row, vertex.column
         direction = vertex.plan - at
-        gap = -np.vdot(gradient, direction)
+        gap = -float(np.vdot(gradient, direction))
         if not gap > ROUNDING * largest_cost:  # also where it is not a number
             break
         few = csr_array(vertex.plan) if vertex.plan.size > SPARSE_SIZE else vertex.plan
-        at_vertex = factor * ((few.T @ kernel_a).T @ kernel_b)
-        curvature = 0.5 * np.vdot(at_vertex - quadratic, direction)
+        at_vertex = factor * _product(kernel_a, few, kernel_b)
+        curvature = 0.5 * float(np.vdot(at_vertex - quadratic, direction))
         length = 1.0 if curvature <= 0 else min(1.0, gap / (2 * curvature))
         if length < 1.0 and gap <= largest_gap:
             break
@@ -148,6 +150,14 @@ def descend(
     value = float(constant + 0.5 * np.vdot(offset + gradient, at))
     status = CONVERGED if gap <= largest_gap else MAX_ITER if np.isfinite(value) else NON_FINITE
     return Descent(torch.from_numpy(at), torch.from_numpy(gradient), vertex, value, status, n_iter)
+
+
+def _product(kernel_a: Floats, plan: Any, kernel_b: Floats) -> Floats:
+    """K1 T K2 of a plan (n, m), dense or sparse; for directed spaces plus B1 T B2'."""
+    if is_doubled(kernel_a):
+        half = (plan @ kernel_b.T).T  # (2m, n)
+        return np.asarray(kernel_a @ half.reshape(plan.shape[1], -1).T)
+    return np.asarray((plan.T @ kernel_a).T @ kernel_b)
 
 
 def rounded(plan: Tensor, a: Tensor, b: Tensor) -> Tensor:

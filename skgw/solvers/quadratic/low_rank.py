@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import is_doubled
 from skgw.solvers.problems.low_rank import LowRankProblem, low_rank_problem
 from skgw.solvers.problems.quadratic import QuadraticProblem, energy
 from skgw.solvers.quadratic.descent import NON_FINITE, Solution, is_compiled, minimize
@@ -29,7 +30,7 @@ def prefers_low_rank(
 ) -> bool:
     """Whether low-rank kernels save time; in compiled code exact kernels are faster."""
     size = min(problem.offset.shape[1:])
-    is_large = size >= settings.low_rank.min_size
+    is_large = size >= settings.low_rank.min_size and not is_doubled(problem.kernel_a)
     return is_large and not is_compiled(problem.offset, backend, settings.descent)
 
 
@@ -38,11 +39,17 @@ def annealing_problem(
 ) -> LowRankProblem | None:
     """The low-rank problem for annealing from `first_ratio` times `reg`; None if it saves no time.
 
-    On GPUs kernel launches dominate, and factors need more of them.
+    On GPUs kernel launches dominate, and factors need more of them. Kernels of directed spaces have
+    no factors.
     """
     is_small = min(problem.offset.shape[1:]) < settings.annealing_min_size
     on_cpu = problem.offset.device.type == "cpu"
-    if not on_cpu or first_ratio < settings.annealing_min_ratio or is_small:
+    if (
+        is_doubled(problem.kernel_a)
+        or not on_cpu
+        or first_ratio < settings.annealing_min_ratio
+        or is_small
+    ):
         return None
     return low_rank_problem(problem, settings.annealing_rank, settings.oversampling)
 

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from skgw.solvers.directed import is_doubled
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.problems.unbalanced import UnbalancedProblem, unbalanced_problem
 from skgw.solvers.quadratic.descent import Solution, minimize
@@ -118,10 +119,11 @@ def partial_problem(
     rest = (1 - mass) / mass
     a, b = (pad(p / mass, (0, 1), value=rest) for p in (points.a, points.b))
     offset = pad(points.offset, (0, 1, 0, 1))
+    n_parts = 2 if is_doubled(points.h1) else 1
     bound = points.offset.abs().amax((1, 2)) + 2 * points.alpha * (
         points.f1.abs().amax((1, 2))
         + points.f2.abs().amax((1, 2))
-        + points.h1.abs().amax((1, 2)) * points.h2.abs().amax((1, 2))
+        + n_parts * points.h1.abs().amax((1, 2)) * points.h2.abs().amax((1, 2))
     )
     offset[:, -1, -1] = dummy_cost * bound + _margin(points.offset, mass) * reg
     return PartialProblem(points, offset, points.constant, a, b)

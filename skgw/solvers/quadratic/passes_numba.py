@@ -13,8 +13,8 @@ from skgw.solvers.compiled import Array, Scalar, Weights, compiled
 class DenseProblem(NamedTuple):
     """E(T) = constant + <offset + slope / 2 K1 T K2, T>, one `QuadraticProblem`."""
 
-    kernel_a: Array  # (n, n), K1
-    kernel_b: Array  # (m, m), K2
+    kernel_a: Array  # (n, n), K1; (n, 2n) of directed spaces
+    kernel_b: Array  # (m, m), K2; (2m, m) of directed spaces
     offset: Array  # (n, m)
     constant: float
     slope: Scalar
@@ -49,9 +49,9 @@ def differentiate(problem: DenseProblem, plan: Array, gradient: Array, symmetric
     `symmetric` says that plan and gradient are symmetric: one half is computed.
     """
     n, m = plan.shape
-    half = np.empty((m, n), plan.dtype)
+    half = np.empty((len(problem.kernel_b), n), plan.dtype)
     product(problem.kernel_b, plan, half, False)
-    product(problem.kernel_a, half, gradient, symmetric)
+    product(problem.kernel_a, half.reshape(m, problem.kernel_a.shape[1]), gradient, symmetric)
     _complete(problem, gradient)
 
 

@@ -23,9 +23,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import any_directed
 from skgw.solvers.inputs import Inputs
 from skgw.solvers.precision import full_precision
-from skgw.solvers.problems.quadratic import split_loss
+from skgw.solvers.problems.quadratic import Loss, both_directions, split_loss
 from skgw.solvers.quadratic.envelope import envelope_value, given_gradients
 from skgw.solvers.result import GromovResult
 
@@ -123,17 +124,24 @@ def _uncentered(at: Solved, inputs: Inputs, parameters: Parameters) -> tuple[Ten
     Ca, Cb, M, a, b, _ = inputs
     alpha = parameters.alpha
     parts = split_loss(Ca, Cb, parameters.loss)
-    plan, plan_t = at.plan, at.plan.mT
-    rows = 2 * alpha * (
-        _times(parts.f1, plan.sum(2)) - _times(parts.h1, _times(plan, _times(parts.h2, b)))
-    ) - _times(at.cost, b)  # fmt: skip
-    columns = 2 * alpha * (
-        _times(parts.f2, plan.sum(1)) - _times(parts.h2, _times(plan_t, _times(parts.h1, a)))
-    ) - _times(at.cost.mT, a)  # fmt: skip
+    if any_directed(Ca, Cb):
+        directions = (_quadratic_means(x, at.plan, a, b) for x in both_directions(parts))
+        of_rows, of_columns = (0.5 * (x + y) for x, y in zip(*directions, strict=True))
+    else:
+        of_rows, of_columns = _quadratic_means(parts, at.plan, a, b)
+    rows = 2 * alpha * of_rows - _times(at.cost, b)
+    columns = 2 * alpha * of_columns - _times(at.cost.mT, a)
     if M is not None:
         rows = rows + (1 - alpha) * _times(M, b)
         columns = columns + (1 - alpha) * _times(M.mT, a)
     return rows, columns
+
+
+def _quadratic_means(parts: Loss, plan: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Half of the means of the rows (B, n) and columns (B, m) of the gradient, up to constants."""
+    rows = _times(parts.f1, plan.sum(2)) - _times(parts.h1, _times(plan, _times(parts.h2, b)))
+    back = _times(plan.mT, _times(parts.h1, a))
+    return rows, _times(parts.f2, plan.sum(1)) - _times(parts.h2, back)
 
 
 def _unbalanced_slopes(at: Solved, inputs: Inputs, rho: tuple[Tensor, Tensor]) -> Slopes:

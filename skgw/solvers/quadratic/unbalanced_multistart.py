@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import any_directed
 from skgw.solvers.initializers.basic import ANNEALING_START, perturbation_cost
 from skgw.solvers.initializers.named import check_identity, read_state
 from skgw.solvers.inputs import Inputs, given
@@ -93,8 +94,9 @@ def _balanced(
 ) -> Tensor:
     """The plan of a coarse solution of the balanced problem, (B, n, m)."""
     problem = quadratic_problem(
-        inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha
-    )
+        inputs.Ca, inputs.Cb, inputs.a, inputs.b, loss=loss, M=inputs.M, alpha=alpha,
+        directed=any_directed(inputs.Ca, inputs.Cb),
+    )  # fmt: skip
     tol = torch.full_like(reg, settings.max_marginal_error)
     start = State(problem.offset)
     return minimize(
