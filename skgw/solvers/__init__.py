@@ -1,5 +1,6 @@
 """Entropic Gromov-Wasserstein solvers: pure functions from arrays to one frozen result."""
 
+from skgw.solvers.affine_map import AffineMap, gaussian_gw_map, plan_map
 from skgw.solvers.barycenter import GromovBarycenter, gw_barycenter
 from skgw.solvers.divergence import gw_divergence
 from skgw.solvers.geometry import LowRank, PointCloud
@@ -10,6 +11,7 @@ from skgw.solvers.precision import cpu_by_default, full_precision
 from skgw.solvers.result import GromovResult, StartsReport, State
 
 __all__ = [
+    "AffineMap",
     "DensePlan",
     "GromovBarycenter",
     "GromovResult",
@@ -22,7 +24,9 @@ __all__ = [
     "as_plan",
     "cpu_by_default",
     "full_precision",
+    "gaussian_gw_map",
     "gw_barycenter",
     "gw_divergence",
+    "plan_map",
     "solve_gromov",
 ]
