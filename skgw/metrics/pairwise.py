@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,7 +43,7 @@ def gw_distance(
     Parameters
     ----------
     A : array-like of shape (n, n)
-        Symmetric matrix of distances, or of other relations, of the first space.
+        Matrix of distances, or of other relations, of the first space; it need not be symmetric.
     B : array-like of shape (m, m)
         The same for the second space.
     weights_a : array-like of shape (n,), optional
@@ -106,6 +107,9 @@ def pairwise_gromov(
     *,
     weights_a: Weights = None,
     weights_b: Weights = None,
+    features_a: Weights = None,
+    features_b: Weights = None,
+    alpha: float = 0.5,
     squared: bool = False,
     init: str = "anneal",
     n_init: int = 1,
@@ -121,7 +125,7 @@ def pairwise_gromov(
     Parameters
     ----------
     A : sequence of n_a array-likes of shapes (n_k, n_k)
-        Symmetric matrices of distances or of other relations, such as the distances within each of
+        Matrices of distances or of other relations, such as the distances within each of
         many graphs or molecules, in one unit.
     B : sequence of n_b array-likes of shapes (m_k, m_k), optional
         Spaces that `A` is compared with; `A` itself by default, where each pair is solved once and
@@ -130,6 +134,12 @@ def pairwise_gromov(
         Weights of the points of each space, of sum one; uniform by default.
     weights_b : sequence of n_b array-likes of shapes (m_k,), optional
         The same for `B`.
+    features_a : sequence of n_a array-likes of shapes (n_k, n_features), optional
+        Features of the points, the same for all spaces: fused distances, see the notes.
+    features_b : sequence of n_b array-likes of shapes (m_k, n_features), optional
+        The same for `B`.
+    alpha : float in [0, 1], default=0.5
+        Weight of the relations against the features, without features ignored.
     squared : bool, default=False
         Whether to return squared distances.
     init : str, default="anneal"
@@ -167,11 +177,16 @@ def pairwise_gromov(
 
     Notes
     -----
+    With features x and y the squared distance is the least ``alpha * sum_ijkl (A_ik - B_jl)**2 T_ij
+    T_kl + (1 - alpha) * sum_ij |x_i - y_j|**2 T_ij`` over the couplings T, the fused discrepancy of
+    [2]_. Labels as features are indicators over the root of two, whose squared distance is 0 or 1.
+
     A pair of 20 points takes about 1 ms, a pair of 100 points about 10 ms on one core.
 
     References
     ----------
     .. [1] :cite:t:`memoli2011`.
+    .. [2] :cite:t:`vayer2020`.
 
     Examples
     --------
@@ -186,13 +201,22 @@ def pairwise_gromov(
     ((4, 4), array([1, 0, 3, 2]))
     >>> pairwise_gromov([path(9), ring(10)], [path(8), ring(12)]).argmin(axis=1)
     array([0, 1])
+    >>> heights = [np.linspace(0, 1, 9)[:, None], np.linspace(0, 3, 9)[:, None]]
+    >>> bool(pairwise_gromov([path(9), path(9)], features_a=heights)[0, 1] > 0.1)
+    True
     """
     check_whole(block_entries, "block_entries", 1)
-    one = _spaces(A, weights_a, "A")
-    other = one if B is None else _spaces(B, weights_b, "B")
-    if B is None and weights_b is not None:
-        raise ValueError("weights_b belongs to B: leave it out, or give B.")
+    one = _with_features(_spaces(A, weights_a, "A"), features_a, "A")
+    other = one
+    if B is not None:
+        other = _with_features(_spaces(B, weights_b, "B"), features_b, "B")
+    for name, given in (("weights_b", weights_b), ("features_b", features_b)):
+        if B is None and given is not None:
+            raise ValueError(f"{name} belongs to B: leave it out, or give B.")
     options = {"init": init, "n_init": n_init, "max_iter": max_iter}
+    if features_a is not None or features_b is not None:
+        _check_features(one, other)
+        options["alpha"] = alpha
     blocks = list(_blocks(one, other, B is None, block_entries))
     values = Parallel(n_jobs=n_jobs)(
         delayed(_values)([one[i] for i, _ in block], [other[j] for _, j in block], options)
@@ -261,7 +285,7 @@ class GWDistances(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of array-likes of shapes (n_k, n_k)
-            Symmetric matrices.
+            Matrices of relations, see `pairwise_gromov`.
         y : object
             Ignored.
 
@@ -279,7 +303,7 @@ class GWDistances(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n array-likes of shapes (n_k, n_k)
-            Symmetric matrices.
+            Matrices of relations, see `pairwise_gromov`.
 
         Returns
         -------
@@ -294,7 +318,7 @@ class GWDistances(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n array-likes of shapes (n_k, n_k)
-            Symmetric matrices.
+            Matrices of relations, see `pairwise_gromov`.
         y : object
             Ignored.
         **fit_params : object
@@ -311,10 +335,11 @@ class GWDistances(TransformerMixin, BaseEstimator):
 
 
 class Space(NamedTuple):
-    """A matrix and the weights of its points."""
+    """A matrix, and the weights and features of its points."""
 
     matrix: Floats  # (n, n)
     weights: Floats  # (n,)
+    features: Floats | None = None  # (n, d)
 
 
 def _spaces(matrices: Matrices, weights: Weights, name: str) -> list[Space]:
@@ -334,6 +359,28 @@ def _spaces(matrices: Matrices, weights: Weights, name: str) -> list[Space]:
         Space(matrix, np.asarray(part, dtype=np.float64))
         for matrix, part in zip(read, weights, strict=True)
     ]
+
+
+def _with_features(spaces: list[Space], features: Weights, name: str) -> list[Space]:
+    if features is None:
+        return spaces
+    read = [np.asarray(part, dtype=np.float64) for part in features]
+    if len(read) != len(spaces):
+        raise ValueError(f"Got features of {len(read)} spaces, {name} holds {len(spaces)}.")
+    for k, (part, space) in enumerate(zip(read, spaces, strict=True)):
+        if part.ndim != 2 or len(part) != len(space.matrix):
+            raise ValueError(
+                f"The features of {name}[{k}] have shape {part.shape}, expected "
+                f"({len(space.matrix)}, n_features)."
+            )
+    return [space._replace(features=part) for space, part in zip(spaces, read, strict=True)]
+
+
+def _check_features(one: list[Space], other: list[Space]) -> None:
+    """Raise a ValueError unless all spaces have the same number of features."""
+    found = {None if s.features is None else s.features.shape[1] for s in (*one, *other)}
+    if len(found) > 1:
+        raise ValueError("Give features of all spaces or of none, and as many for each.")
 
 
 def _blocks(
@@ -356,8 +403,12 @@ def _blocks(
 
 def _values(one: list[Space], other: list[Space], options: dict[str, Any]) -> Floats:
     """Squared distances of the pairs of two lists."""
+    costs = None
+    if "alpha" in options:
+        pairs = zip(one, other, strict=True)
+        costs = [cdist(x.features, y.features, "sqeuclidean") for x, y in pairs]
     result = solve_gromov(
-        [space.matrix for space in one], [space.matrix for space in other],
+        [space.matrix for space in one], [space.matrix for space in other], costs,
         a=[space.weights for space in one], b=[space.weights for space in other],
         reg=0, **options,
     )  # fmt: skip

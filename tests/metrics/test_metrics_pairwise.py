@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from skgw.metrics import GWDistances, gw_distance, pairwise_gromov
 from skgw.metrics.pairwise import _blocks, _spaces
+from skgw.solvers import solve_gromov
 
 
 def polygon(n, noise=0.0, seed=0):
@@ -115,7 +116,7 @@ def test_the_transformer_is_the_function():
     [
         (([path(4), path(5)[:4]],), r"A\[1\] must be a square matrix, got shape \(4, 5\)"),
         (([path(4)], [np.zeros(3)]), r"B\[0\] must be a square matrix, got shape \(3,\)"),
-        (([path(4), np.triu(path(4))],), "not symmetric"),
+        (([path(4), np.full((4, 4), np.nan)],), "contains NaN"),
     ],
 )
 def test_invalid_spaces(arguments, message):
@@ -130,3 +131,30 @@ def test_invalid_options():
         pairwise_gromov([path(3), path(4)], weights_b=[np.full(3, 1 / 3)] * 2)
     with pytest.raises(ValueError, match="block_entries must be at least 1"):
         pairwise_gromov([path(3), path(4)], block_entries=0)
+
+
+def test_features_are_a_fused_problem():
+    rng = np.random.default_rng(0)
+    spaces, features = [path(4), path(6), polygon(5)], [rng.random((n, 2)) for n in (4, 6, 5)]
+    found = pairwise_gromov(spaces, features_a=features, alpha=0.3, squared=True)
+    M = ((features[0][:, None] - features[1][None]) ** 2).sum(2)
+    alone = solve_gromov(spaces[0], spaces[1], M, alpha=0.3, reg=0, init="anneal")
+    assert found[0, 1] == pytest.approx(float(alone.value), rel=1e-6)
+    other = pairwise_gromov(
+        spaces[:2], spaces, features_a=features[:2], features_b=features, alpha=0.3, squared=True
+    )
+    np.testing.assert_allclose(other, found[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"features_a": [np.ones((4, 1))]}, "Got features of 1 spaces, A holds 2"),
+        ({"features_a": [np.ones((4, 1)), np.ones((4, 1))]}, r"features of A\[1\] have shape"),
+        ({"features_a": [np.ones((4, 1)), np.ones((5, 2))]}, "as many for each"),
+        ({"features_b": [np.ones((4, 1)), np.ones((5, 1))]}, "features_b belongs to B"),
+    ],
+)
+def test_invalid_features(options, message):
+    with pytest.raises(ValueError, match=message):
+        pairwise_gromov([path(4), path(5)], **options)
