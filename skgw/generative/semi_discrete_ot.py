@@ -39,6 +39,7 @@ from skgw.solvers.semidiscrete import (
     UniformSource,
     facet_angles,
     facet_normals,
+    has_planar_cells,
     solve_semidiscrete,
 )
 from skgw.threads import threads_for
@@ -85,9 +86,11 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
     method : {"auto", "asgd", "adam", "newton"}, default="auto"
         "asgd": averaged stochastic ascent of the dual with decreasing entropic regularisation.
         "adam": Adam, whose gradients are mass errors of cells, estimated from samples that are
-        doubled when the energy stagnates. "newton": in one dimension exact, by quantiles of the
-        source; otherwise Newton's method with a Hessian that is estimated from samples and takes
-        memory for ``n_atoms ** 2`` numbers. "auto": "newton" in one dimension, else "asgd".
+        doubled when the energy stagnates. "newton": exact in one dimension, by quantiles of the
+        source, and in two dimensions for the sources "normal" and "uniform", by the masses of
+        polygons; otherwise Newton's method with a Hessian that is estimated from samples and takes
+        memory for ``n_atoms ** 2`` numbers. "auto": "newton" where it is exact, else "asgd"; "asgd"
+        too in two dimensions if rows are so close that "newton" does not reach `tol`.
     init : {"multiscale", "voronoi", "zero"}, default="multiscale"
         First heights. "voronoi": cells of the nearest atom, after the atoms are moved and scaled to
         the mean and the mean variance of the source. "multiscale": the same within each of up to 30
@@ -215,7 +218,7 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         ------
         ValueError
             For rows that are not finite numbers, for a source that draws points of another shape,
-            and for more than 4,000 atoms with Newton's method in more than one dimension.
+            and for more than 4,000 atoms with Newton's method on samples.
         """
         rows = self._read(Y, reset=True)
         weights = np.ones(len(rows))
@@ -234,10 +237,15 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
         n, d = self.atoms_.shape
         device, generator = resolve_device(self.device), seeded(draw_seed(self.random_state))
         atoms, weights = (torch.as_tensor(x, device=device) for x in (self.atoms_, self.weights_))
-        options = self._options(d)
+        source = self._source(d, generator)
+        exact = d == 1 or has_planar_cells(source)
+        options = self._options("newton" if exact else "asgd")
         with threads_for(options.batch_size * n * d):
-            source = self._source(d, generator)
             result = solve_semidiscrete(atoms, weights, source, options, generator)
+            if self.method == "auto" and d == 2 and exact and not result.converged:
+                result = solve_semidiscrete(
+                    atoms, weights, source, self._options("asgd"), generator
+                )
         self.n_atoms_, self.n_iter_ = n, result.n_iter
         self.heights_ = result.heights.cpu().numpy()
         self.masses_ = result.masses.cpu().numpy()
@@ -416,10 +424,9 @@ class SemiDiscreteOT(GeneratorMixin, PersistenceMixin, BaseEstimator):
             return SOURCES[self.source](dim)
         return SampledSource(dim, self.source, generator)
 
-    def _options(self, dim: int) -> SemiDiscreteOptions:
-        method = self.method
-        if method == "auto":
-            method = "newton" if dim == 1 else "asgd"
+    def _options(self, automatic: str) -> SemiDiscreteOptions:
+        """Options; `automatic` is the method that "auto" stands for."""
+        method = automatic if self.method == "auto" else self.method
         return SemiDiscreteOptions(
             method,
             start=self.init,

@@ -52,6 +52,21 @@ def test_a_line_maps_quantiles_to_rows():
     assert_array_equal(ot.row_atoms_, [2, 0, 1])
 
 
+def test_the_plane_is_exact(rows):
+    ot = SemiDiscreteOT(random_state=0).fit(rows)
+    assert 0 < ot.n_iter_ < 20
+    counts = np.bincount(ot.predict(ot.sample_source(200_000, random_state=1)), minlength=20)
+    assert_allclose(counts / 200_000, 1 / 20, atol=4 * (0.05 / 200_000) ** 0.5)
+
+
+def test_rows_that_are_too_close_are_left_to_the_ascent(rows):
+    """Planar cells of atoms at a distance of 1e-13 are lost in float64."""
+    close = np.vstack([rows, rows[:1] * (1 + 1e-13)])
+    ot = SemiDiscreteOT(tol=1, random_state=0).fit(close)
+    assert ot.n_atoms_ == 21
+    assert ot.converged_
+
+
 def test_the_gradient_of_the_potential_is_the_map(fitted):
     X, step = fitted.sample_source(200, random_state=0), 1e-6
     interior = np.all(
@@ -138,7 +153,7 @@ def test_singular_points_lie_between_the_modes():
 
 def test_a_fit_that_ends_early_warns(rows):
     with pytest.warns(GWConvergenceWarning, match="marginal error of .* after 2 iterations"):
-        ot = SemiDiscreteOT(max_iter=2, random_state=0).fit(rows)
+        ot = SemiDiscreteOT(method="asgd", max_iter=2, random_state=0).fit(rows)
     assert not ot.converged_
     assert ot.marginal_error_ > ot.tol
 
@@ -146,7 +161,7 @@ def test_a_fit_that_ends_early_warns(rows):
 def test_the_settings_of_the_slides(rows):
     settings = an_settings(batch_size=500, patience=5)
     ot = SemiDiscreteOT(**settings, tol=0.2, learning_rate=1e-2, random_state=0).fit(rows)
-    options = ot._options(2)
+    options = ot._options("asgd")
     assert (options.method, options.start, options.betas) == ("adam", "zero", (0.9, 0.5))
     assert ot.source == "uniform"
     assert ot.converged_

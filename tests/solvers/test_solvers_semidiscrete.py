@@ -23,6 +23,7 @@ from skgw.solvers.semidiscrete import (
 from skgw.solvers.semidiscrete import cells as cells_module
 from skgw.solvers.semidiscrete.ascent import adam_ascent
 from skgw.solvers.semidiscrete.multiscale import clusters
+from skgw.solvers.semidiscrete.plane import planar_cells
 
 SOLVED = {
     "asgd": {},
@@ -158,7 +159,7 @@ def test_the_potentials_are_those_of_pot():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_seeds_repeat(method):
-    atoms, weights = problem()
+    atoms, weights = problem(d=3)
     one, same, other = (
         solve(atoms, weights, method, seed=s, max_iter=20, tol=0.5) for s in (0, 0, 1)
     )
@@ -243,7 +244,7 @@ def test_adam_doubles_the_samples_when_the_energy_stagnates():
 
 
 def test_newton_refuses_a_hessian_that_is_too_large():
-    atoms, weights = problem(20)
+    atoms, weights = problem(20, 3)
     with pytest.raises(ValueError, match=r"Hessian of 20 atoms is too large.*up to 10"):
         solve(atoms, weights, "newton", max_newton_atoms=10)
 
@@ -286,3 +287,69 @@ def test_few_atoms_have_no_clusters():
         for start in ("voronoi", "multiscale")
     )
     assert_allclose(one, other)
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.3, 1.0])
+def test_masses_of_planar_cells_are_those_of_many_points(uniform):
+    rng = np.random.default_rng(0)
+    atoms = rng.normal(size=(60, 2))
+    heights = -0.5 * np.square(atoms).sum(1) + 0.05 * rng.normal(size=60)
+    cells = planar_cells(atoms, heights, uniform)
+    assert cells.masses.sum() == pytest.approx(1, abs=1e-12)
+    x, other = (source.draw(200_000, seeded(3)) for source in (NormalSource(2), UniformSource(2)))
+    parts = [
+        (share, points / scale)
+        for share, points, scale in ((1 - uniform, x, 1.0), (uniform, other, 12**-0.5))
+    ]
+    lookup = CellLookup(tensor(atoms), tensor(heights))
+    found = sum(share * lookup.counts(points)[0].numpy() / 200_000 for share, points in parts)
+    assert_allclose(cells.masses, found, atol=3e-3)
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1.0])
+def test_the_faces_are_derivatives_of_masses(uniform):
+    rng = np.random.default_rng(1)
+    atoms, k, step = rng.normal(size=(20, 2)), 7, 1e-6
+    heights = -0.5 * np.square(atoms).sum(1)
+    moved = [heights + sign * step * (np.arange(20) == k) for sign in (1, -1)]
+    slope = np.subtract(*(planar_cells(atoms, h, uniform).masses for h in moved)) / (2 * step)
+    cells = planar_cells(atoms, heights, uniform)
+    expected = np.zeros(20)
+    np.subtract.at(expected, cells.pairs[:, 0], cells.faces * (cells.pairs[:, 1] == k))
+    np.subtract.at(expected, cells.pairs[:, 1], cells.faces * (cells.pairs[:, 0] == k))
+    expected[k] = cells.faces[(cells.pairs == k).any(1)].sum()
+    assert_allclose(slope, expected, atol=1e-6)
+
+
+PLANAR = {
+    "modes": lambda rng: np.repeat([[0, 0], [9, 0], [0, 40]], 50, 0) + rng.normal(size=(150, 2)),
+    "narrow": lambda rng: np.repeat([[0, 0], [1, 0]], 70, 0) + 1e-3 * rng.normal(size=(140, 2)),
+    "curve": lambda rng: np.column_stack([np.cos(t := np.linspace(0, 6, 150)), t * np.sin(t)]),
+    "line": lambda rng: np.linspace(-1, 1, 30)[:, None] * [1.0, 2.0],
+    "pair": lambda rng: np.array([[0.0, 0.0], [3.0, 4.0]]),
+    "grid": lambda rng: np.stack(np.meshgrid(*2 * [np.arange(12.0)]), -1).reshape(-1, 2),
+}
+
+
+@pytest.mark.parametrize("source", [NormalSource(2), UniformSource(2)], ids=["normal", "uniform"])
+@pytest.mark.parametrize("name", PLANAR)
+def test_planar_cells_get_their_masses_exactly(name, source):
+    rng = np.random.default_rng(0)
+    atoms = PLANAR[name](rng)
+    weights = rng.uniform(0.5, 2, len(atoms))
+    weights /= weights.sum()
+    heights = solve(
+        tensor(atoms), tensor(weights), "newton", source, max_iter=60, tol=0.01
+    ).heights.numpy()
+    centred = atoms - weights @ atoms
+    found = planar_cells(
+        centred, heights / source.scale, float(isinstance(source, UniformSource))
+    ).masses
+    assert_allclose(found, weights, rtol=1e-6)
+
+
+def test_few_planar_steps_are_not_exact():
+    atoms, weights = problem(200)
+    result = solve(atoms, weights, "newton", max_iter=1)
+    assert result.n_iter == 1
+    assert not result.converged

@@ -2,6 +2,7 @@
 
 from skgw.solvers.semidiscrete.cells import CellLookup, marginal_error
 from skgw.solvers.semidiscrete.facets import facet_angles, facet_normals
+from skgw.solvers.semidiscrete.plane import has_planar_cells
 from skgw.solvers.semidiscrete.settings import METHODS, STARTS, SemiDiscreteOptions
 from skgw.solvers.semidiscrete.solve import SemiDiscreteResult, solve_semidiscrete
 from skgw.solvers.semidiscrete.sources import NormalSource, SampledSource, Source, UniformSource
@@ -18,6 +19,7 @@ __all__ = [
     "UniformSource",
     "facet_angles",
     "facet_normals",
+    "has_planar_cells",
     "marginal_error",
     "solve_semidiscrete",
 ]

@@ -21,7 +21,8 @@ class SemiDiscreteOptions:
     method : {"asgd", "adam", "newton"}
         "asgd": averaged stochastic ascent with decreasing entropic regularisation. "adam": the
         mass error of hard cells as the gradient of Adam, with more samples when the energy no
-        longer improves. "newton": one dimension exactly, by quantiles; otherwise Newton's method on
+        longer improves. "newton": one dimension exactly, by quantiles; two dimensions with a normal
+        or uniform source by Newton's method with exact masses; otherwise by Newton's method on
         samples, with decreasing regularisation and a dense Hessian.
     start : {"multiscale", "voronoi", "zero"}
         Heights of the first iteration. "voronoi": those of the cells of the nearest atom, after the
@@ -29,7 +30,7 @@ class SemiDiscreteOptions:
         clusters of atoms have the right masses, and each cluster is moved and scaled alone; for up
         to `min_clustered` atoms as "voronoi". "zero": zeros.
     max_iter : int
-        Number of iterations.
+        Number of iterations; of "newton" in two dimensions see `plane.planar_newton`.
     batch_size : int
         Source points of an iteration; for "adam" of the first iterations, for "newton" the least
         number.
@@ -62,7 +63,7 @@ class SemiDiscreteOptions:
         Source points per atom of the first stage of "newton"; each stage doubles them, up to
         ``2 / tol`` per atom, where sampling no longer limits the marginal error.
     max_newton_atoms : int
-        Largest number of atoms of "newton" in more than one dimension.
+        Largest number of atoms of "newton" on samples.
     max_batch : float
         Largest batch of "adam", in points per atom over `tol`: the sampling error of its gradient
         is then at most a tenth of `tol`.

@@ -13,6 +13,7 @@ from skgw.solvers.semidiscrete.ascent import adam_ascent, averaged_ascent
 from skgw.solvers.semidiscrete.cells import CellLookup, marginal_error
 from skgw.solvers.semidiscrete.multiscale import multiscale_start
 from skgw.solvers.semidiscrete.newton import heights_on_a_line, newton_ascent
+from skgw.solvers.semidiscrete.plane import has_planar_cells, planar_newton
 from skgw.solvers.semidiscrete.settings import SemiDiscreteOptions
 from skgw.solvers.semidiscrete.sources import Source
 
@@ -59,7 +60,8 @@ class _Problem:
     def __init__(self, atoms: Tensor, weights: Tensor, source: Source) -> None:
         self.weights, self.source, d = weights, source, atoms.shape[1]
         self.mean = source.mean.to(atoms)
-        centred = atoms - weights @ atoms
+        self.centre = weights @ atoms
+        centred = atoms - self.centre
         scale = float((weights @ centred.square()).mean().sqrt()) or 1.0
         self.centred, self.root = centred, math.sqrt(d)
         self.atoms = centred / (scale * self.root)
@@ -85,6 +87,13 @@ class _Problem:
         """Heights (n,) of the atoms that were given, with weighted mean zero."""
         h = self.unit * heights - self.centred @ self.mean
         return h - self.weights @ h
+
+    def dual_value(self, x: Tensor, energy: float, heights: Tensor) -> float:
+        """Dual value of the squared distance, from points (m, d) and their mean energy."""
+        points = self.mean + self.source.scale * x - self.centre
+        potential = self.weights @ self.centred.square().sum(1)
+        offset = 2 * self.unit * (self.weights @ heights - energy)
+        return float(points.square().sum(1).mean() + potential + offset)
 
     def inner(self, heights: Tensor) -> Tensor:
         """Heights (n,) in the unit of energies, from heights of centred atoms."""
@@ -150,17 +159,25 @@ def solve_semidiscrete(
     n_points = options.n_validation(len(atoms))
     errors: list[float] = []
 
-    def check(heights: Tensor) -> tuple[Tensor, float]:
+    def check(heights: Tensor) -> tuple[Tensor, float, float]:
+        """Counts, marginal error and dual value of the same new points."""
         cells = CellLookup(problem.atoms, heights, chunk_entries=options.chunk_entries)
-        counts, _ = cells.counts(problem.draw(n_points, generator))
+        x = problem.draw(n_points, generator)
+        counts, energy = cells.counts(x)
         errors.append(marginal_error(counts, weights))
-        return counts, errors[-1]
+        return counts, errors[-1], problem.dual_value(x, energy / n_points, heights)
 
     n_iter, last, found = 0, 0, None
     if options.method == "newton" and atoms.shape[1] == 1:
         heights = problem.inner(heights_on_a_line(source, problem.centred, weights, generator))
     elif len(atoms) == 1:
         heights = torch.zeros_like(weights)
+    elif options.method == "newton" and has_planar_cells(source):
+        heights = problem.start(options, generator)
+        iterates = [
+            heights, *planar_newton(problem.atoms, weights, heights, source, options.max_iter)
+        ]  # fmt: skip
+        heights, n_iter = iterates[-1], len(iterates) - 1
     else:
         heights = problem.start(options, generator)
         if is_clustered(options, len(atoms)):
@@ -176,13 +193,12 @@ def solve_semidiscrete(
                 if check(heights)[1] <= options.tol and (found := check(heights))[1] <= options.tol:
                     break
             found = None
-    counts, error = found or check(heights)
-    outer = problem.outer(heights)
+    counts, error, cost = found or check(heights)
     return SemiDiscreteResult(
-        heights=outer,
+        heights=problem.outer(heights),
         masses=counts.double() / n_points,
         marginal_error=error,
-        cost=_dual_cost(atoms, weights, outer, source, options, generator),
+        cost=cost,
         n_iter=n_iter,
         converged=error <= options.tol,
         errors=errors,
@@ -200,20 +216,3 @@ def late_step(dim: int) -> int:
     In few dimensions the cells within a cluster are narrow, and large steps move them for long.
     """
     return int(np.clip(10.0 ** (7 - dim), 100, 100_000))
-
-
-def _dual_cost(
-    atoms: Tensor,
-    weights: Tensor,
-    heights: Tensor,
-    source: Source,
-    options: SemiDiscreteOptions,
-    generator: torch.Generator,
-) -> float:
-    """Dual value of the squared distance, estimated from new source points."""
-    centre = weights @ atoms
-    shifted = atoms - centre  # atoms far from zero lose no digits
-    x = source.draw(options.n_validation(len(atoms)), generator).to(atoms.device)
-    _, energies = CellLookup(shifted, heights, chunk_entries=options.chunk_entries).best(x)
-    transforms = (x - centre).square().sum(1) - 2 * energies  # min |x - y|^2 - potential of y
-    return float(transforms.mean() + weights @ (2 * heights + shifted.square().sum(1)))
