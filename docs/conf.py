@@ -1,5 +1,6 @@
 """Sphinx settings. ``make docs`` builds offline and treats warnings as errors."""
 
+import inspect
 import os
 import re
 from importlib.metadata import version as installed_version
@@ -28,12 +29,16 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 html_theme = "pydata_sphinx_theme"
+html_title = "skgw"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_sidebars = {  # pages without pages below them
     name: []
-    for name in ("getting_started", "glossary", "bibliography", "architecture", "changelog")
+    for name in (
+        *("index", "getting_started"),
+        *("glossary", "bibliography", "architecture", "changelog"),
+    )
 }
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
@@ -55,7 +60,10 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_memory": False,
     "abort_on_example_error": True,
+    "ignore_repr_types": r"matplotlib\.|skgw\.plotting\.",  # addresses, not results
 }
+
+MAX_SIGNATURE = 6  # parameters in the signature of a class; the list of parameters has all
 
 
 def skip_inherited_from_sklearn(app, what, name, obj, skip, options):
@@ -65,5 +73,17 @@ def skip_inherited_from_sklearn(app, what, name, obj, skip, options):
     return True if generated or inherited else None
 
 
+def shorten_signature(app, what, name, obj, options, signature, return_annotation):
+    """Show the first parameters of a class with many parameters."""
+    if what != "class" or signature is None:
+        return None
+    parameters = list(inspect.signature(obj).parameters.values())
+    if len(parameters) <= MAX_SIGNATURE:
+        return None
+    shown = [x.replace(annotation=x.empty) for x in parameters[: MAX_SIGNATURE - 2]]
+    return str(inspect.Signature(shown))[:-1] + ", ...)", None
+
+
 def setup(app):
     app.connect("autodoc-skip-member", skip_inherited_from_sklearn)
+    app.connect("autodoc-process-signature", shorten_signature)
