@@ -43,6 +43,7 @@ html_sidebars = {  # pages without pages below them
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings state types and shapes
 numpydoc_show_class_members = False  # _templates/autosummary/class.rst lists them
 numpydoc_xref_param_type = False
@@ -67,8 +68,11 @@ MAX_SIGNATURE = 6  # parameters in the signature of a class; the list of paramet
 
 
 def skip_inherited_from_sklearn(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn adds to every estimator; its texts link into its own manual."""
-    generated = re.fullmatch(r"set_\w+_request", name)
+    """Leave out what scikit-learn adds to every estimator, and what serves extensions of skgw.
+
+    The texts of scikit-learn link into its own manual.
+    """
+    generated = re.fullmatch(r"set_\w+_request|fitted_state|documented", name)
     inherited = (getattr(obj, "__module__", None) or "").startswith("sklearn.")
     return True if generated or inherited else None
 

@@ -101,3 +101,5 @@ for method in ("decoded", "barycentric", "greedy"):
     error = np.mean((images - invert(pixels[test])) ** 2) / Y.var(0).mean()
     print(f"{method}: accuracy {accuracy:.0%}, squared error {error:.2f} of the variance")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2
