@@ -79,7 +79,8 @@ def solve_gromov(
     Cb : array of shape (m, m) or (batch, m, m), list of arrays, PointCloud, or LowRank
         The same for the second space.
     M : array of shape (n, m) or (batch, n, m), optional
-        Cost between the spaces, in units of L: a fused problem.
+        Cost between the spaces, in units of L: a fused problem. With lazy plans a pair of arrays of
+        shapes (n, d) and (m, d), whose squared Euclidean distances are the cost.
     a : array of shape (n,) or (batch, n), optional
         Weights of the first space, of sum one; uniform by default.
     b : array of shape (m,) or (batch, m), optional
@@ -138,7 +139,7 @@ def solve_gromov(
         `PointCloud`, 64 by default.
     plan : {"dense", "lazy"}, default="dense"
         "lazy" is for large spaces: no array of shape (n, n) or (n, m) is made, and the plan of the
-        result is a `LazyPlan`. It needs spaces and the square loss, and excludes `M`, batches,
+        result is a `LazyPlan`. It needs spaces and the square loss, and excludes batches,
         `unbalanced`, `mass` and gradients.
     backend : {"auto", "torch", "numba", "triton"}, default="auto"
         Implementation of the iterations. "auto" is numba on CPUs if it is installed, else torch.
@@ -226,7 +227,7 @@ def solve_gromov(
     has_free_marginals = unbalanced is not None or mass is not None
     alpha = check_options(loss, alpha, M is not None, tol, max_iter)
     tol, max_iter = None if tol is None else float(tol), int(max_iter)
-    check_plan(plan, rank, loss, M is not None, has_free_marginals)
+    check_plan(plan, rank, loss, has_free_marginals)
     check_n_init(n_init, has_free_marginals)
     mass = check_mass(mass)
     check_seed(random_state)
@@ -238,10 +239,11 @@ def solve_gromov(
     common: dict[str, Any] = {"init": init, "max_iter": max_iter, "backend": backend}
     pooled: dict[str, Any] = {"n_init": int(n_init), "random_state": random_state}
     if plan == "lazy":
-        warn_of_gradients(Ca, Cb, a, b, reg)
+        warn_of_gradients(Ca, Cb, a, b, reg, *(M if isinstance(M, tuple | list) else ()))
         result = solve_lazy(
-            Ca, Cb, a, b, reg=reg, reg_scale=reg_scale, tol=tol, rank=rank, **pooled, **common
-        )
+            Ca, Cb, M, a, b,
+            alpha=alpha, reg=reg, reg_scale=reg_scale, tol=tol, rank=rank, **pooled, **common,
+        )  # fmt: skip
         warn_if_not_converged(result, tol=tol)
         return result
     Ca, Cb = as_matrix(Ca, "Ca"), as_matrix(Cb, "Cb")

@@ -82,7 +82,7 @@ def check_options(loss: str, alpha: Any, fused: bool, tol: Any, max_iter: Any) -
     return alpha
 
 
-def check_plan(plan: Any, rank: Any, loss: str, fused: bool, unbalanced: bool) -> None:
+def check_plan(plan: Any, rank: Any, loss: str, unbalanced: bool) -> None:
     """Raise an error for options that exclude each other."""
     if not isinstance(plan, str) or plan not in ("dense", "lazy"):
         raise ValueError(f"plan must be 'dense' or 'lazy', got {plan!r}.")
@@ -90,9 +90,9 @@ def check_plan(plan: Any, rank: Any, loss: str, fused: bool, unbalanced: bool) -
         raise ValueError(f"rank must be an integer, got {rank!r}.")
     if plan == "dense" and rank is not None:
         raise ValueError("rank is an option of lazy plans: use plan='lazy', or rank=None.")
-    if plan == "lazy" and (loss != "L2" or fused or unbalanced):
+    if plan == "lazy" and (loss != "L2" or unbalanced):
         raise ValueError(
-            "plan='lazy' is for the balanced problem with the square loss and without M: "
+            "plan='lazy' is for the balanced problem with the square loss: "
             "use plan='dense', on a sample of the points if there are too many."
         )
 

@@ -90,10 +90,10 @@ def solve_lazy_with() -> Callable[..., GromovResult]:
 
     def solve(settings: Any, X: Any, Y: Any, **options: Any) -> GromovResult:
         defaults = {
-            "reg": 5e-3, "reg_scale": "auto", "init": "auto", "n_init": 1, "tol": None,
-            "max_iter": 100, "rank": None, "backend": "auto", "random_state": None,
+            "M": None, "alpha": 1.0, "reg": 5e-3, "reg_scale": "auto", "init": "auto", "n_init": 1,
+            "tol": None, "max_iter": 100, "rank": None, "backend": "auto", "random_state": None,
         }  # fmt: skip
-        result = solve_lazy(X, Y, None, None, settings=settings, **(defaults | options))
+        result = solve_lazy(X, Y, a=None, b=None, settings=settings, **(defaults | options))
         warn_if_not_converged(result, tol=options.get("tol"))
         return result
 

@@ -44,6 +44,39 @@ def test_squared_distances_as_with_matrices(clouds):
         assert_allclose(lazily, directly, atol=1e-8)
 
 
+@pytest.mark.parametrize("alpha", [0, 0.3, None, 1])
+def test_fused_problems_as_with_matrices(clouds, alpha):
+    rng = np.random.default_rng(0)
+    X, Y = (PointCloud(x, "sqeuclidean") for x in clouds)
+    a = rng.uniform(0.5, 1.5, len(X))
+    features = rng.normal(size=(len(X), 2)) + 1, rng.normal(size=(len(Y), 2))
+    options = {"a": a / a.sum(), "alpha": alpha, "reg": 2e-2}
+    result = solve_gromov(X, Y, features, plan="lazy", tol=1e-6, max_iter=300, **options)
+    expected = solve_gromov(
+        X, Y, cdist(*features, "sqeuclidean"), tol=1e-8, max_iter=300, **options
+    )
+    assert result.converged
+    assert l1(result.plan, expected.plan) < 1e-4
+    for name in ("value", "value_linear", "value_quad"):
+        lazily, directly = (float(getattr(r, name)) for r in (result, expected))
+        assert lazily == pytest.approx(directly, rel=1e-4, abs=1e-6)
+
+
+def test_fused_samples_and_states(clouds, solve_lazy_with):
+    """Growing samples lead to the plan of all points, and a state is a start."""
+    x, y = clouds
+    settings = MultiscaleSettings(sample_size=40)
+    X, Y = (PointCloud(z, "sqeuclidean") for z in (x, y))
+    options = {"reg": 2e-2, "tol": 1e-5, "alpha": 0.8}
+    features = x[:, :1], x[:230, :1]
+    levels = solve_lazy_with(settings, X, Y, M=features, **options)
+    whole = solve_gromov(X, Y, features, plan="lazy", **options)
+    assert levels.converged
+    assert levels.value == pytest.approx(float(whole.value), rel=1e-3)
+    again = solve_gromov(X, Y, features, plan="lazy", init=whole.state, **options)
+    assert again.n_iter <= 3
+
+
 def test_distances_of_full_rank(clouds):
     """As many coordinates as landmarks: the kernel is exact, but for its diagonal."""
     X, Y = map(PointCloud, clouds)
@@ -233,9 +266,15 @@ def test_small_spaces_become_matrices(clouds):
 def test_errors(clouds):
     x, y = clouds
     X, Y = PointCloud(x), PointCloud(y)
-    for options in ({"M": np.zeros((260, 230))}, {"loss": "KL"}, {"unbalanced": 1.0}):
+    for options in ({"loss": "KL"}, {"unbalanced": 1.0}, {"mass": 0.5}):
         with pytest.raises(ValueError, match="plan='lazy' is for the balanced problem"):
             solve_gromov(X, Y, plan="lazy", **options)
+    with pytest.raises(ValueError, match="M is a pair of arrays"):
+        solve_gromov(X, Y, np.zeros((260, 230)), plan="lazy")
+    with pytest.raises(ValueError, match=r"M\[1\] has shape \(230, 3\), expected \(230, d\)"):
+        solve_gromov(X, Y, (x[:, :2], y), plan="lazy")
+    with pytest.raises(ValueError, match=r"M\[0\] contains NaN"):
+        solve_gromov(X, Y, (np.full((260, 1), np.nan), y[:, :1]), plan="lazy")
     with pytest.raises(TypeError, match="but Cb is a ndarray"):
         solve_gromov(X, cdist(y, y), plan="lazy")
     with pytest.raises(TypeError, match="not a mixture"):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skgw.exceptions import warn_user
 from skgw.solvers.geometry.point_cloud import LowRank, PointCloud, Space, low_rank
-from skgw.solvers.inputs import are_tensors, as_like, read_weights
+from skgw.solvers.inputs import are_tensors, as_like, read_tensor, read_weights
 from skgw.solvers.lazy_plan import LazyPlan
 from skgw.solvers.precision import full_precision
 from skgw.solvers.quadratic.multiscale import (
@@ -78,9 +78,11 @@ def warn_of_gradients(*inputs: Any) -> None:
 def solve_lazy(
     Ca: Any,
     Cb: Any,
+    M: Any,
     a: Array | None,
     b: Array | None,
     *,
+    alpha: float,
     reg: float | Array,
     reg_scale: str | None,
     init: str | Array | State,
@@ -94,7 +96,9 @@ def solve_lazy(
 ) -> GromovResult:
     """As `solve_gromov` with ``plan="lazy"``, without a warning."""
     noise = generator_from(random_state)
-    problem, restore = read_spaces(Ca, Cb, a, b, rank, noise, settings.n_landmarks)
+    problem, restore = read_spaces(
+        Ca, Cb, a, b, rank, noise, settings.n_landmarks, features=M, alpha=alpha
+    )
     scale = torch.tensor([problem.scale or 1.0], dtype=torch.float64)
     absolute = float(absolute_reg(reg, reg_scale, scale))
     regs, scales = (problem.x.weights.new_tensor([float(x)]) for x in (absolute, scale))
@@ -124,8 +128,13 @@ def read_spaces(
     rank: int | None,
     noise: torch.Generator,
     n_landmarks: int = MULTISCALE.n_landmarks,
+    *,
+    features: Any = None,
+    alpha: float = 1.0,
 ) -> LazyInputs:
     """Validate two spaces and their weights; compute the factors of point clouds.
+
+    `features`, a pair of arrays (n, d) and (m, d), make a fused problem.
 
     Raises
     ------
@@ -140,23 +149,54 @@ def read_spaces(
                 f"plan='lazy' takes one pair of spaces, PointCloud(X) or LowRank(F), but {name} is "
                 f"a {type(space).__name__}. Matrices and batches take plan='dense'."
             )
-    is_torch = are_tensors(_array(Ca), _array(Cb), a, b)
+    pair = _features(features, (len(Ca), len(Cb)))
+    is_torch = are_tensors(_array(Ca), _array(Cb), a, b, *(() if features is None else features))
     parts = [low_rank(space, rank, noise, n_landmarks) for space in (Ca, Cb)]
     dtype = torch.promote_types(parts[0][0].dtype, parts[1][0].dtype)
     device = parts[0][0].device
-    spaces = []
-    for (factors, residual), p, name in zip(parts, (a, b), "ab", strict=True):
+    spaces, means = [], []
+    for (factors, residual), p, x, name in zip(parts, (a, b), pair, "ab", strict=True):
         weights = read_weights(p, len(factors), name, dtype, device)
         if tuple(weights.shape) != (len(factors),):
             raise ValueError(
                 f"{name} has shape {tuple(weights.shape)}, expected {(len(factors),)}."
             )
-        spaces.append(center(factors.to(device, dtype), residual.to(device, dtype), weights))
+        features = None if x is None or alpha == 1 else x.to(device, dtype)
+        if features is not None:
+            means.append(weights @ features)
+        factors, residual = factors.to(device, dtype), residual.to(device, dtype)
+        spaces.append(center(factors, residual, weights, features))
 
     def restore(x: Tensor) -> Any:
         return x[0] if is_torch else x[0].cpu().numpy()[()]
 
-    return LazyInputs(FactoredProblem(*spaces), restore)
+    first, second = spaces
+    if not means:
+        return LazyInputs(FactoredProblem(first, second), restore)
+    gap = float((means[0] - means[1]).square().sum())
+    problem = FactoredProblem(first, second, alpha, len(means[0]), gap)
+    return LazyInputs(problem, restore)
+
+
+def _features(pair: Any, sizes: tuple[int, int]) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """The features of both spaces, validated."""
+    if pair is None:
+        return None, None
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(
+            "With plan='lazy' M is a pair of arrays (n, d) and (m, d), the features of both "
+            "spaces, whose squared distances are the cost."
+        )
+    x, y = (read_tensor(part, f"M[{k}]") for k, part in enumerate(pair))
+    for k, (part, size) in enumerate(zip((x, y), sizes, strict=True)):
+        if part.ndim != 2 or len(part) != size or part.shape[1] != x.shape[-1]:
+            raise ValueError(
+                f"M[{k}] has shape {tuple(part.shape)}, expected ({size}, d), with the same d in "
+                "both spaces."
+            )
+        if not torch.isfinite(part).all():
+            raise ValueError(f"M[{k}] contains NaN or infinity; remove or impute those entries.")
+    return x.detach(), y.detach()
 
 
 def _array(space: Space) -> Array:
@@ -165,7 +205,7 @@ def _array(space: Space) -> Array:
 
 def _given(init: State, problem: FactoredProblem) -> tuple[Tensor, Tensor]:
     """Moment and column potential of a state, validated."""
-    shape = tuple(space.factors.shape[1] for space in problem)
+    shape = tuple(space.factors.shape[1] for space in problem[:2])
     if tuple(init.cost.shape) != shape:
         raise ValueError(
             f"init.cost has shape {tuple(init.cost.shape)}, expected {shape}: only the state of a "
@@ -188,7 +228,7 @@ def _package(
     restore: Callable[[Tensor], Any],
 ) -> GromovResult:
     linear = at.linear
-    energy = problem.energy(at.moment)
+    energy, cost = problem.energy(at.moment), problem.linear_cost(at.moment)
 
     def number(x: float) -> Tensor:
         return problem.x.weights.new_tensor([x])
@@ -198,7 +238,7 @@ def _package(
     fields = (linear.left, linear.right, linear.scores(at.g), linear.a)
     return package(
         plan=LazyPlan(*(restore(x[None]) for x in fields)),
-        value=value, value_linear=torch.zeros_like(value), value_quad=number(energy),
+        value=value, value_linear=number(cost), value_quad=number(max(energy - cost, 0.0)),
         potentials=(reg * at.f[None], reg * at.g[None]),
         marginals=(linear.a[None], at.columns[None]), marginal_error=error,
         status=status, n_iter=torch.tensor([n_iter]),

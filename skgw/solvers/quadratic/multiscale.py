@@ -6,9 +6,12 @@ T is a function of its moment A'TB, an (r, s) matrix, and has low rank itself:
     E(T) = constant - 4 v'Tw - 8 |A'TB|^2,     cost = -4 vw' - 16 A (A'TB) B'.
 
 (The factors in `problems.quadratic` are half of these, as its second kernel is twice BB'.) The
-vectors v and w are one more column of the factors A and B. A sample of points gives estimates of
-the moment and, by the c-transform of its row potential, of the potential of each point. Each level
-thus starts close to its solution, and few outer steps are left for all points.
+vectors v and w are one more column of the factors A and B. In a fused problem the cost between the
+spaces is a squared distance of features, whose centred values are the last columns.
+
+A sample of points gives estimates of the moment and, by the c-transform of its row potential, of
+the potential of each point. Each level thus starts close to its solution, and few outer steps are
+left for all points.
 """
 
 from __future__ import annotations
@@ -35,32 +38,54 @@ from skgw.solvers.settings import MULTISCALE, MultiscaleSettings
 class CentredSpace(NamedTuple):
     """A space of low rank with weights, double-centred."""
 
-    factors: Tensor  # (n, r + 1), of the kernel, and v
+    factors: Tensor  # (n, r + 1 + d), of the kernel, v, and d centred features
     weights: Tensor  # (n,)
     mean: float  # of the relations C
     mean_square: float
+    variance: float = 0.0  # mean squared distance of the features from their mean
 
 
-def center(factors: Tensor, residual: Tensor, weights: Tensor) -> CentredSpace:
-    """From C_ik = |F_i - F_k|^2 + rho_i + rho_k to the factor of its double-centred kernel."""
+def center(
+    factors: Tensor, residual: Tensor, weights: Tensor, features: Tensor | None = None
+) -> CentredSpace:
+    """From C_ik = |F_i - F_k|^2 + rho_i + rho_k to the factor of its double-centred kernel.
+
+    `features` (n, d) become the last columns.
+    """
     F = factors - weights @ factors
     u = F.square().sum(1) + residual  # (n,)
     half = float(weights @ u)
     covariance = (F.T * weights) @ F  # (r, r)
     square = 2 * float(weights @ u.square()) + 2 * half**2 + 4 * float(covariance.square().sum())
-    return CentredSpace(torch.cat([F, (u - half)[:, None]], 1), weights, 2 * half, square)
+    columns, variance = [F, (u - half)[:, None]], 0.0
+    if features is not None:
+        columns.append(features - weights @ features)
+        variance = float(weights @ columns[-1].square().sum(1))
+    return CentredSpace(torch.cat(columns, 1), weights, 2 * half, square, variance)
 
 
 class FactoredProblem(NamedTuple):
-    """E(T) = constant - 8 |A'TB|^2 - 4 v'Tw on the couplings of two spaces."""
+    """E(T) = constant - alpha (8 |A'TB|^2 + 4 v'Tw) - 2 (1 - alpha) tr X'TY on the couplings.
+
+    X and Y are the centred features of a fused problem.
+    """
 
     x: CentredSpace
     y: CentredSpace
+    alpha: float = 1.0
+    n_features: int = 0
+    gap: float = 0.0  # squared distance of the means of the features
 
     @property
     def constant(self) -> float:
         """E of the product coupling."""
-        return self.x.mean_square + self.y.mean_square - 2 * self.x.mean * self.y.mean
+        quadratic = self.x.mean_square + self.y.mean_square - 2 * self.x.mean * self.y.mean
+        return self.alpha * quadratic + self.linear_constant
+
+    @property
+    def linear_constant(self) -> float:
+        """The linear part of E of the product coupling."""
+        return (1 - self.alpha) * (self.x.variance + self.y.variance + self.gap)
 
     @property
     def scale(self) -> float:
@@ -69,12 +94,33 @@ class FactoredProblem(NamedTuple):
 
     def energy(self, moment: Tensor) -> float:
         """E of a plan with this moment (r + 1, s + 1); at least 0, but for rounding."""
-        kernel, offset = moment[:-1, :-1].square().sum(), moment[-1, -1]
-        return max(self.constant - 8 * float(kernel) - 4 * float(offset), 0.0)
+        kernel, offset, features = self.parts(moment)
+        quadratic = 8 * float(kernel.square().sum()) + 4 * float(offset)
+        linear = 2 * (1 - self.alpha) * float(features.sum())
+        return max(self.constant - self.alpha * quadratic - linear, 0.0)
+
+    def linear_cost(self, moment: Tensor) -> float:
+        """The linear part of E."""
+        inner = float(self.parts(moment)[2].sum())
+        return max(self.linear_constant - 2 * (1 - self.alpha) * inner, 0.0)
+
+    def parts(self, moment: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Views of a moment: of the kernels (r, s), of v and w (0-d), of the features (d,)."""
+        r, s = (size - 1 - self.n_features for size in moment.shape)
+        return moment[:r, :s], moment[r, s], moment[r + 1 :, s + 1 :].diagonal()
+
+    def slope(self, moment: Tensor) -> Tensor:
+        """Minus the gradient of E in the moment; minus the cost is A~ slope B~'."""
+        out = torch.zeros_like(moment)
+        kernel, offset, features = self.parts(out)
+        kernel.copy_(16 * self.alpha * self.parts(moment)[0])
+        offset.fill_(4 * self.alpha)
+        features.fill_(2 * (1 - self.alpha))
+        return out
 
     def linearised(self, moment: Tensor, reg: float) -> StreamedProblem:
         """The linear problem at a plan with this moment."""
-        left = self.x.factors @ (slope(moment) / reg).to(self.x.factors)
+        left = self.x.factors @ (self.slope(moment) / reg).to(self.x.factors)
         return StreamedProblem(left, self.y.factors, self.x.weights, self.y.weights)
 
     def sample(self, size: int, noise: torch.Generator) -> FactoredProblem:
@@ -82,23 +128,20 @@ class FactoredProblem(NamedTuple):
 
         A proper sample is drawn by weight, and its points have equal weights.
         """
-        return FactoredProblem(*(_subsample(space, size, noise) for space in self))
+        x, y = (_subsample(space, size, noise) for space in (self.x, self.y))
+        return self._replace(x=x, y=y)
 
     def quadratic(self) -> LowRankProblem:
         """The same problem for `minimize`, which holds the plan as an array."""
-        (A, a, *_), (B, b, *_) = self
-        offset = -4 * A[:, -1:] @ B[:, -1:].T
+        (A, a, *_), (B, b, *_) = self.x, self.y
+        alpha, k = self.alpha, self.n_features + 1
+        (A, left), (B, right) = ((F[:, :-k], F[:, -k:]) for F in (A, B))
+        offset = -4 * alpha * left[:, :1] @ right[:, :1].T
+        if k > 1:
+            offset = offset - 2 * (1 - alpha) * left[:, 1:] @ right[:, 1:].T
         constant = a.new_full((1,), self.constant)
-        A, B = A[None, :, :-1], B[None, :, :-1]
-        return LowRankProblem(A, A, 2 * B, B, offset[None], constant, a[None], b[None], 1.0)
-
-
-def slope(moment: Tensor) -> Tensor:
-    """Minus the gradient of E in the moment, (r + 1, s + 1); minus the cost is A~ slope B~'."""
-    out = torch.zeros_like(moment)
-    out[:-1, :-1] = 16 * moment[:-1, :-1]
-    out[-1, -1] = 4.0
-    return out
+        A, B = A[None], B[None]
+        return LowRankProblem(A, A, 2 * B, B, offset[None], constant, a[None], b[None], alpha)
 
 
 def _subsample(space: CentredSpace, size: int, noise: torch.Generator) -> CentredSpace:
@@ -119,8 +162,8 @@ class StreamedIterate(NamedTuple):
     """The plan T = a b exp(f + g + left right') of the last linear problem, by its potentials."""
 
     linear: StreamedProblem
-    at: Tensor  # (r + 1, s + 1), the moment at which E was linearised
-    moment: Tensor  # (r + 1, s + 1), of the plan
+    slope: Tensor  # shape of the moment, of E at the moment at which it was linearised
+    moment: Tensor  # (r + 1 + d, s + 1 + d), of the plan
     f: Tensor  # (n,)
     g: Tensor  # (m,)
     columns: Tensor  # (m,), column sums
@@ -129,7 +172,7 @@ class StreamedIterate(NamedTuple):
     def log_density(self, other: StreamedIterate, reg: float) -> float:
         """Mean of the log density of another plan, against ab', under this one."""
         a, columns = self.linear.a.double(), self.columns.double()
-        cost = float((slope(other.at) * self.moment).sum()) / reg
+        cost = float((other.slope * self.moment).sum()) / reg
         return float(a @ other.f.double() + columns @ other.g.double()) + cost
 
     def entropy(self, reg: float) -> float:
@@ -182,7 +225,7 @@ def solve_samples(
     """Solve on samples of growing size, up to less than half of all points."""
     at = solve_first_sample(problem, reg, n_draws, noise, backend, settings)
     tol, max_iter = settings.level_tolerance, settings.level_steps
-    for size in sample_sizes(max(len(space.weights) for space in problem), settings):
+    for size in sample_sizes(max(len(space.weights) for space in problem[:2]), settings):
         sample = problem.sample(size, noise)
         g = at.transform(sample.y.factors)
         at, *_ = refine(sample, reg, at.moment, g, tol=tol, max_iter=max_iter, settings=settings)
@@ -207,7 +250,7 @@ def solve_first_sample(
     settings: MultiscaleSettings = MULTISCALE,
 ) -> StreamedIterate:
     """Annealed solves on `n_draws` samples; the one with the lowest objective."""
-    if max(len(space.weights) for space in problem) <= settings.sample_size:
+    if max(len(space.weights) for space in problem[:2]) <= settings.sample_size:
         n_draws = 1  # all samples would be equal
     draws = [problem.sample(settings.sample_size, noise) for _ in range(n_draws)]
     solved = [solve_sample(draw, reg, settings.level_tolerance, backend) for draw in draws]
@@ -272,4 +315,4 @@ def outer_step(
         tol=settings.inner_share * tol, max_sweeps=settings.max_sweeps, settings=settings.anderson,
     )  # fmt: skip
     f, moment = linear.moment(g, problem.x.factors, problem.y.factors)
-    return StreamedIterate(linear, at, moment, f, g, columns, error)
+    return StreamedIterate(linear, problem.slope(at), moment, f, g, columns, error)
