@@ -27,7 +27,10 @@ gan = WassersteinGAN(
     hidden_layer_sizes=(64, 64),
     critic_layer_sizes=(64, 64),
     batch_size=128,
+    lipschitz="gp",
     gp_weight=1.0,
+    n_critic=3,
+    learning_rate_init=1e-3,
     max_iter=800,
     random_state=0,
 ).fit(X)

@@ -25,13 +25,12 @@ from skgw.metrics import mode_coverage
 
 SIGMA = 0.05
 X, _, centers = make_grid(1000, sigma=SIGMA, random_state=0)
-transport = SemiDiscreteOT(tol=0.5)
+transport = SemiDiscreteOT()
 models = {
     "Wasserstein GAN": WassersteinGAN(
         hidden_layer_sizes=(64, 64, 64),
         critic_layer_sizes=(64, 64, 64),
-        n_critic=2,
-        max_iter=1500,
+        max_iter=2500,
         random_state=0,
     ),
     "transport, any angle": OTAutoencoder(

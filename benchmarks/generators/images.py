@@ -48,8 +48,11 @@ CODES = (
 OTHERS = {
     "VAE": lambda seed: VariationalAutoencoder(N_CODES, random_state=seed),
     "WAE-MMD": lambda seed: WassersteinAutoencoder(N_CODES, random_state=seed),
-    "WGAN": lambda seed: WassersteinGAN(N_CODES, gp_weight=10.0, random_state=seed),
-}
+    "WGAN": lambda seed: WassersteinGAN(
+        N_CODES, lipschitz="gp", gp_weight=10.0, n_critic=3, learning_rate_init=1e-3,
+        max_iter=4000, random_state=seed,
+    ),
+}  # fmt: skip
 ENCODERS = {  # AE-OT with another manifold step
     "AE-OT, PCA": lambda seed: PCA(N_CODES, random_state=seed),
     "AE-OT, VAE": lambda seed: VariationalAutoencoder(N_CODES, random_state=seed),

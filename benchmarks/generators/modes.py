@@ -29,6 +29,7 @@ from benchmarks.generators.baselines import Array
 from benchmarks.tables import short, summary
 from skgw import OTAutoencoder, WassersteinGAN
 from skgw.datasets import make_far_mode, make_grid, make_modes
+from skgw.generative import wgan_settings
 from skgw.metrics import (
     memorization,
     mode_coverage,
@@ -39,12 +40,15 @@ from skgw.metrics import (
 N = 2500  # rows of each kind
 SIGMA = {"grid": 0.05, "ring": 0.01, "far": 1.0}
 DISTANCE = 20.0  # of the small mode, whose share is .02
-GAN = {"loss": "non-saturating", "lipschitz": None, "n_critic": 1, "n_warmup": 0}
+PLAIN = {"learning_rate_init": 1e-3, "max_iter": 3000}
+GAN = {**PLAIN, "loss": "non-saturating", "lipschitz": None, "n_warmup": 0}
 WGAN: dict[str, dict[str, Any]] = {
     "GAN": GAN,
     "GAN, packs of 4": {**GAN, "pack": 4},
-    "WGAN, clipped": {"lipschitz": "clip"},
-    "WGAN, spectral": {"lipschitz": "sn"},
+    "GAN, slope penalty": {"loss": "non-saturating"},
+    "WGAN, clipped, as published": wgan_settings(),
+    "WGAN, spectral": {**PLAIN, "lipschitz": "sn", "n_critic": 3},
+    "WGAN, gradient penalty": {**PLAIN, "lipschitz": "gp", "n_critic": 3},
     "WGAN": {},
 }
 COPIES, NEW = "training rows", "held-out rows"

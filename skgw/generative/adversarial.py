@@ -15,10 +15,11 @@ from skgw.nn.adversarial_losses import (
     clip_weights,
     interpolation_penalty,
     project_to_orthogonal,
+    slope_penalty,
 )
 from skgw.training.objective import Objective, Phase
 
-LIPSCHITZ = "gp", "clip", "sn", "procrustes"  # names of constraints of the critic
+LIPSCHITZ = "zero-gp", "gp", "clip", "sn", "procrustes"  # names of constraints of the critic
 MAX_HELD_OUT = 1000  # held-out rows in a validation
 
 
@@ -30,10 +31,10 @@ class AdversarialOptions:
     ----------
     loss : str
         Name in `ADVERSARIAL_LOSSES`.
-    lipschitz : {"gp", "clip", "sn", "procrustes"} or None
+    lipschitz : {"zero-gp", "gp", "clip", "sn", "procrustes"} or None
         Constraint of the critic.
     gp_weight, clip : float
-        Weight of the gradient penalty; bound of the weights.
+        Weight of the gradient penalties; bound of the weights.
     pack : int
         Number of points that the critic sees together.
     n_critic : int
@@ -122,10 +123,17 @@ class AdversarialObjective(Objective):
         real = self.rows[self.order[chosen.to(self.order.device)]]
         with torch.no_grad():
             fake = self.generator(m, generator)
-        plain = self.loss.critic(self.outputs(real), self.outputs(fake))
+        packs, slopes = (self._packed(real), self._packed(fake)), None
+        if self.options.lipschitz == "zero-gp":
+            points = torch.cat(packs).requires_grad_()
+            outputs = self.critic(points)[:, 0]
+            plain, slopes = self.loss.critic(*outputs.chunk(2)), slope_penalty(outputs, points)
+        else:
+            plain = self.loss.critic(*(self.critic(x)[:, 0] for x in packs))
         losses = {"loss": plain, "distance": self.loss.chance - plain.detach()}
-        if self.options.lipschitz == "gp":
-            packs = self._packed(real), self._packed(fake)
+        if slopes is not None:
+            losses["loss"] = plain + self.options.gp_weight * slopes
+        elif self.options.lipschitz == "gp":
             penalty = interpolation_penalty(lambda x: self.critic(x)[:, 0], *packs, generator)
             losses["loss"] = plain + self.options.gp_weight * penalty
         return losses

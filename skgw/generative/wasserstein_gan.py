@@ -36,7 +36,7 @@ from skgw.base.validation import read_codes
 from skgw.fields import Shape
 from skgw.generative.adversarial import LIPSCHITZ, AdversarialObjective, AdversarialOptions
 from skgw.nn import IMAGE_NETWORKS, AdversarySpec, FittedNetwork, Generator, GeneratorSpec
-from skgw.nn.adversarial_losses import ADVERSARIAL_LOSSES
+from skgw.nn.adversarial_losses import ADVERSARIAL_LOSSES, slope_penalty
 from skgw.nn.coded_domain import Scaler
 from skgw.nn.global_generator import lent
 from skgw.nn.networks import NETWORKS
@@ -44,8 +44,8 @@ from skgw.nn.networks import NETWORKS
 Array = NDArray[Any]
 
 NAMES = (*NETWORKS, *IMAGE_NETWORKS)  # of architectures
-UPDATES_PER_ROOT_ROW, MIN_UPDATES, MAX_UPDATES = 60, 2000, 20_000  # of max_iter="auto"
-ADAM_BETAS = 0.5, 0.9  # momentum of half the usual length: the critic changes at every update
+UPDATES_PER_ROOT_ROW, MIN_UPDATES, MAX_UPDATES = 120, 4000, 40_000  # of max_iter="auto"
+ADAM_BETAS = 0.0, 0.99  # no momentum: the critic changes at every update
 
 
 class WassersteinGANState(TrainedState):
@@ -72,13 +72,14 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
         "wasserstein": the difference of means. "minimax" and "non-saturating": the cross-entropy of
         a classifier, with its negative or with -log D as the loss of the generator.
         "least-squares": squared errors of the labels 0 and 1.
-    lipschitz : {"gp", "clip", "sn", "procrustes"} or None, default="gp"
-        Constraint of the critic. "gp": penalty on slopes other than 1 between rows and generated
-        rows. "clip": weights are clipped after each update. "sn": weight matrices are divided by
-        their largest singular value. "procrustes": weight matrices are replaced by the closest
-        orthogonal ones after each update. None: no constraint.
+    lipschitz : {"zero-gp", "gp", "clip", "sn", "procrustes"} or None, default="zero-gp"
+        Constraint of the critic. "zero-gp": penalty on squared slopes at rows and at generated
+        rows. "gp": penalty on slopes other than 1 between rows and generated rows. "clip": weights
+        are clipped after each update. "sn": weight matrices are divided by their largest singular
+        value. "procrustes": weight matrices are replaced by the closest orthogonal ones after each
+        update. None: no constraint.
     gp_weight : float, default=0.1
-        Weight of the penalty of "gp", for rows of variance 1 in the mean.
+        Weight of the penalty of "zero-gp" and "gp", for rows of variance 1 in the mean.
     clip : float, default=0.01
         Bound of the weights of "clip".
     pack : int, default=1
@@ -94,22 +95,22 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
         The same of the critic.
     image_shape : (int, int, int) or None, default=None
         Channels, height and width of the images in the rows, for all networks but "mlp".
-    n_critic : int, default=3
+    n_critic : int, default=1
         Updates of the critic for each update of the generator.
     n_warmup : int, default=50
         Iterations at the start in which the critic alone is updated.
     max_iter : int or "auto", default="auto"
         Number of iterations, each of `n_critic` updates of the critic and one of the generator.
-        "auto": 60 times the root of the number of rows, at least 2000 and at most 20,000.
+        "auto": 120 times the root of the number of rows, at least 4000 and at most 40,000.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, callable or Optimizer, default="adam"
-        As for all estimators; "adam" without `betas` has the decay rates (0.5, 0.9).
+        As for all estimators; "adam" without `betas` has the decay rates (0, 0.99).
     {training_parameters}
 
     Attributes
     ----------
     loss_curve_ : list of float
         Divergence between rows and generated rows, estimated by the critic on its mini-batches, at
-        each iteration, in units of the root of the mean variance of a feature for "wasserstein".
+        each iteration; for "wasserstein" the difference of its means.
     validation_curve_ : list of float
         Maximum mean discrepancy between held-out rows and samples, every 50 iterations; empty
         without early stopping.
@@ -132,7 +133,8 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
 
     References
     ----------
-    :cite:t:`arjovsky2017`; :cite:t:`gulrajani2017`, "gp"; :cite:t:`miyato2018`, "sn".
+    :cite:t:`arjovsky2017`; :cite:t:`mescheder2018`, "zero-gp"; :cite:t:`gulrajani2017`, "gp";
+    :cite:t:`miyato2018`, "sn".
 
     :cite:t:`goodfellow2014`; :cite:t:`mao2017`, "least-squares"; :cite:t:`lin2018`, packs.
 
@@ -152,7 +154,7 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
 
     n_components: int = param(POSITIVE_INTEGER, default=2, kw_only=False)
     loss: str = param(one_of(*ADVERSARIAL_LOSSES), default="wasserstein")
-    lipschitz: str | None = param(one_of(*LIPSCHITZ), None, default="gp")
+    lipschitz: str | None = param(one_of(*LIPSCHITZ), None, default="zero-gp")
     gp_weight: float = param(NON_NEGATIVE, default=0.1)
     clip: float = param(POSITIVE, default=0.01)
     pack: int = param(POSITIVE_INTEGER, default=1)
@@ -160,9 +162,9 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
     hidden_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
     critic_layer_sizes: tuple[int, ...] = param("array-like", default=(128, 128, 128))
     image_shape: tuple[int, int, int] | None = param(tuple, list, None, default=None)
-    n_critic: int = param(POSITIVE_INTEGER, default=3)
+    n_critic: int = param(POSITIVE_INTEGER, default=1)
     n_warmup: int = param(Interval(Integral, 0, None, closed="left"), default=50)
-    learning_rate_init: float = param(default=1e-3)
+    learning_rate_init: float = param(default=3e-3)
 
     @tensor_in_tensor_out
     def inverse_transform(self, Z: Any) -> Any:
@@ -185,11 +187,13 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the divergence between rows and new samples that the fitted critic estimates.
 
-        For "wasserstein" it is a difference of means in the unit of the rows, at most the
-        1-Wasserstein distance if the slopes of the critic are at most one. "clip" does not ensure
-        it, and "gp" allows slopes of about ``1 + W / (2 gp_weight)`` at the distance W, in units of
-        the scaled rows. For "minimax" and "non-saturating" it is twice the Jensen-Shannon
-        divergence in nats, or less. Scores of fits with different critics are not comparable.
+        For "wasserstein" it is a difference of means in the unit of the rows, divided by the root
+        mean square of the slopes of the critic at rows and samples for "zero-gp", whose slopes have
+        no fixed size. It is at most the 1-Wasserstein distance if no slope is above one, or above
+        that root. "clip" does not ensure it, and "gp" allows slopes of about
+        ``1 + W / (2 gp_weight)`` at the distance W, in units of the scaled rows. For "minimax" and
+        "non-saturating" it is twice the Jensen-Shannon divergence in nats, or less. Scores of fits
+        with different critics are not comparable.
 
         Parameters
         ----------
@@ -215,7 +219,12 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
         real, fake = (self._outputs(x) for x in (rows[order], samples))
         loss = ADVERSARIAL_LOSSES[self.loss]
         estimate = loss.chance - float(loss.critic(real, fake))
-        return -estimate * (self._scaler.scale if self.loss == "wasserstein" else 1.0)
+        if self.loss != "wasserstein":
+            return -estimate
+        slope = 1.0
+        if self.lipschitz == "zero-gp":
+            slope = self._slope(np.concatenate([rows, samples])) or 1.0
+        return -estimate / slope * self._scaler.scale
 
     def _sample(self, n: int, rng: np.random.RandomState) -> Array:
         return self._rows(rng.standard_normal((n, self._generator.shape[0])))
@@ -302,6 +311,17 @@ class WassersteinGAN(GeneratorMixin, TrainedEstimator):
         packs = torch.as_tensor(rows, dtype=torch.float32).reshape(len(rows) // self.pack, -1)
         found = [critic(x.to(self._device())) for x in packs.split(self.chunk_size)]
         return torch.cat(found)[:, 0].cpu().double()
+
+    def _slope(self, rows: Array) -> float:
+        """Root mean square slope of the critic at packs of scaled rows (n, p)."""
+        critic, squares = self._critic.build(self._device()), 0.0
+        packs = torch.as_tensor(rows, dtype=torch.float32).reshape(len(rows) // self.pack, -1)
+        with torch.inference_mode(False), torch.enable_grad():
+            for chunk in packs.split(self.chunk_size):
+                points = chunk.to(self._device(), copy=True).requires_grad_()
+                penalty = slope_penalty(critic(points)[:, 0], points)
+                squares += float(penalty.detach()) * len(chunk)
+        return float(np.sqrt(squares / len(packs)))
 
     def _check_state(self) -> None:
         specs = self._generator.spec, self._critic.spec

@@ -89,6 +89,35 @@ def interpolation_penalty(
     return (slope.square().sum(1) + torch.finfo(slope.dtype).tiny).sqrt().sub(1).square().mean()
 
 
+def slope_penalty(outputs: Tensor, points: Tensor) -> Tensor:
+    """Mean squared slope of a critic at points.
+
+    Parameters
+    ----------
+    outputs : Tensor of shape (n,)
+        Outputs of the critic at the points, each of its own point.
+    points : Tensor of shape (n, k)
+        Points that require gradients.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    References
+    ----------
+    :cite:t:`mescheder2018`, R1 at real and R2 at generated points.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(4, 2, requires_grad=True)
+    >>> slope_penalty(3 * x[:, 0], x).item()
+    9.0
+    """
+    (slope,) = torch.autograd.grad(outputs.sum(), points, create_graph=True)
+    return slope.square().sum(1).mean()
+
+
 @torch.no_grad()
 def clip_weights(network: nn.Module, bound: float) -> None:
     """Move every weight of a network into [-bound, bound]."""
