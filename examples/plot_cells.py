@@ -149,7 +149,7 @@ figure.colorbar(shown, ax=left, label="matched mass")
 bins = np.linspace(0, matcher.matched_mass_.max(), 25)
 right.hist([matcher.matched_mass_[~lost], matcher.matched_mass_[lost]], bins, stacked=True)
 right.legend(["with a match", "without a match"])
-right.set(xlabel="matched mass", ylabel="cells")
+_ = right.set(xlabel="matched mass", ylabel="cells")
 
 # %%
 AlignmentDisplay.from_arrays(

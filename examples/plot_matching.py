@@ -80,7 +80,9 @@ ranks = np.array_split(np.argsort(-matcher.confidence_), 5)
 
 figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 ax.bar(range(1, 6), [right[rows].mean() for rows in ranks])
-ax.set(xlabel="fifth of the rows, by confidence", ylabel="share of correct matches", ylim=(0, 1))
+_ = ax.set(
+    xlabel="fifth of the rows, by confidence", ylabel="share of correct matches", ylim=(0, 1)
+)
 
 # %%
 # Ambiguous matchings

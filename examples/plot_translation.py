@@ -48,7 +48,7 @@ print(", ".join(f"{name} {value:.2f}" for name, value in model.diagnostics_.item
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 means = np.mean(np.reshape(model.gw_curve_, (-1, 25)), axis=1)
 ax.plot(len(model.loss_curve_) - len(model.gw_curve_) + 25 * np.arange(len(means)), means)
-ax.set(xlabel="updates", ylabel="discrepancy of the codes", ylim=(0, None))
+_ = ax.set(xlabel="updates", ylabel="discrepancy of the codes", ylim=(0, None))
 
 # %%
 # New images
