@@ -161,13 +161,14 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     diagnostics_ : dict
         "cost": mean squared distance between codes of matched rows, 0 to 1. "cost_ratio":
         split-half cost ratio at the first matching, the cost of matching halves of the two domains
-        over the cost of matching halves of one domain; about 1 for a right matching, and `fit`
-        warns above 1.3. "scale_x", "scale_y": RMS distance between codes over the RMS distance at
-        the first matching; far from 1 if the latent space shrinks or drifts. "rank_x", "rank_y":
-        effective number of dimensions of the codes. With a penalty on the codes ("vae", "wae-mmd",
-        "wae-gan") also their distance to the prior, for mean codes of each domain: "mmd_x", the
-        unbiased squared maximum mean discrepancy, "mean_x", norm of the mean, "smallest_sd_x" and
-        "largest_sd_x", standard deviations along the principal axes; 0, 0, 1 and 1 for the prior.
+        over the cost of matching halves of one domain, after the displacement by pairs if there is
+        one; about 1 for a right matching, and `fit` warns above 1.3. "scale_x", "scale_y": RMS
+        distance between codes over the RMS distance at the first matching; far from 1 if the latent
+        space shrinks or drifts. "rank_x", "rank_y": effective number of dimensions of the codes.
+        With a penalty on the codes ("vae", "wae-mmd", "wae-gan") also their distance to the prior,
+        for mean codes of each domain: "mmd_x", the unbiased squared maximum mean discrepancy,
+        "mean_x", norm of the mean, "smallest_sd_x" and "largest_sd_x", standard deviations along
+        the principal axes; 0, 0, 1 and 1 for the prior.
     loss_curve_, gw_curve_ : list of float
         Loss of each update; Gromov-Wasserstein loss of each update after the warm-up.
     validation_curve_ : list of float
@@ -252,8 +253,9 @@ class GWCoTrainedAutoencoders(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             The second domain, of any length and width. A one-dimensional array is one feature.
         pairs : tuple of two sequences, array or list of pairs, optional
             Anchor pairs: rows of `X` and of `y` that belong together, or are of one kind, in the
-            forms that `GWMatcher.fit` takes. Anchor pairs decide between matchings; the rows of a
-            pair need not be matched.
+            forms that `GWMatcher.fit` takes. Anchor pairs decide between matchings. Where no rigid
+            transformation fits (a split-half cost ratio above 1.3), they also displace the rows
+            around them, if the ratio falls. The rows of a pair need not be matched.
         labels : pair of arrays of int of shapes (n,) and (m,), optional
             Classes of rows, -1 where unknown. Rows of one class become anchor pairs.
 

@@ -11,8 +11,9 @@ ambiguous. The codes alone would not reveal the ambiguity: two encoders deform a
 differently, and one matching then fits best by chance. So the margin of the row distances counts as
 well.
 
-Anchor pairs are further starts and have a weight in the choice. The matching need not contain an
-anchor pair: its rows often belong to one kind only.
+Anchor pairs are further starts and have a weight in the choice. Where no similarity fits, they also
+displace the points around them, if the points of the two domains fit each other better afterwards.
+The matching need not contain an anchor pair: its rows often belong to one kind only.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ from skgw.matching.result import Alignment
 from skgw.matching.side_information import SideInformation
 from skgw.matching.training_domain import TrainingDomain
 from skgw.registration.basin_hopping import SearchSettings, search
-from skgw.registration.multistart import BestSimilarity, register_plans
+from skgw.registration.displacement import Displacement
+from skgw.registration.multistart import MIN_COST, BestSimilarity, register_plans
 from skgw.registration.procrustes import Pair, Registration
 from skgw.registration.similarity import Similarity
-from skgw.registration.split_half import POOR_COST_RATIO
+from skgw.registration.split_half import POOR_COST_RATIO, split_half_cost_ratio
 from skgw.registration.unbalanced import register_unbalanced
+from skgw.spaces.finite import Array
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,12 @@ class LatentMatchingSettings:
     min_points_for_retry : int
         Below this number of points the cost ratio is too noisy to repeat a search.
     search : SearchSettings
+    displacement_width : float
+        Squared width of the kernel of the displacement by anchor pairs, relative to the mean
+        squared distance of points.
+    displacement_noise : float
+        Noise of an anchor pair over the variance of the displacement, for equal weights of
+        distances and pairs.
     """
 
     code_metrics: tuple[str, ...] = ("euclidean", "geodesic")
@@ -64,6 +73,8 @@ class LatentMatchingSettings:
     n_searches: int = 3
     min_points_for_retry: int = 300
     search: SearchSettings = field(default_factory=SearchSettings)
+    displacement_width: float = 0.5
+    displacement_noise: float = 0.1
 
 
 SETTINGS = LatentMatchingSettings()  # of all matchers
@@ -85,7 +96,9 @@ class LatentMatching(NamedTuple):
         (`Alignment.margin`) replaces it if it is smaller and rows explain the data at least as well
         as codes.
     cost_ratio : float
-        Split-half cost ratio.
+        Split-half cost ratio, after the displacement if there is one.
+    displaced : bool
+        Whether the anchor pairs displace the points after the similarity.
     """
 
     by_rows: bool
@@ -93,6 +106,7 @@ class LatentMatching(NamedTuple):
     mass: Pair
     margin: float
     cost_ratio: float
+    displaced: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,13 +155,24 @@ class LatentMatcher:
             for metric, side_information in itertools.product(metrics, self._side_information())
         ]
         plans = [start.plan for start in starts]
-        of_rows = self._search(coordinates, plans)
-        of_codes = register_plans(codes, plans, self.n_pairs)
+        of_rows = self._displaced(self._search(coordinates, plans), coordinates)
+        of_codes = self._displaced(register_plans(codes, plans, self.n_pairs), codes)
         by_rows = of_rows.cost_ratio <= of_codes.cost_ratio
-        similarity, mass, margin, cost_ratio = of_rows if by_rows else of_codes
+        (similarity, mass, margin, _), cost_ratio, displaced = of_rows if by_rows else of_codes
         if not self.n_pairs:
             margin = min(margin, _row_margin([start.aligned for start in starts]))
-        return LatentMatching(by_rows, similarity, mass, margin, cost_ratio)
+        return LatentMatching(by_rows, similarity, mass, margin, cost_ratio, displaced)
+
+    def displacement(self, points: Tensor, others: Tensor) -> Displacement:
+        """The displacement by the anchor pairs of registered points (r, d) and others (s, d)."""
+        settings, k = self._settings(), self.n_pairs
+        squared_distance = 2 * float(others.var(0, correction=0).sum())
+        return Displacement.of(
+            _array(points[:k]),
+            _array(others[:k]),
+            squared_width=settings.displacement_width * max(squared_distance, MIN_COST),
+            noise=settings.displacement_noise * self.alpha / (1 - self.alpha),
+        )
 
     def refine(self, codes: Pair, start: Similarity[Tensor]) -> Registration:
         """Improve a similarity of codes."""
@@ -173,6 +198,16 @@ class LatentMatcher:
                 break
         return min(found, key=lambda fit: fit.cost_ratio)
 
+    def _displaced(self, fit: BestSimilarity, points: Pair) -> _Displaced:
+        """A similarity, and a displacement by anchor pairs where it fits poorly and they help."""
+        before = fit.cost_ratio
+        if not self.n_pairs or before <= self._settings().max_fair_cost_ratio:
+            return _Displaced(fit, before, False)
+        registered, others = fit.similarity(points[0]), points[1]
+        moved = self.displacement(registered, others)(registered)
+        after = split_half_cost_ratio(moved, others)
+        return _Displaced(fit, min(after, before), after < before)
+
     def _settings(self) -> LatentMatchingSettings:
         return self.settings or SETTINGS
 
@@ -197,6 +232,27 @@ class LatentMatcher:
         x, y = (TrainingDomain(rows, metric, None, rng) for rows in arrays)
         aligned = align((x, y), side_information, options, self.seed)
         return _Start(aligned, torch.as_tensor(aligned.plan).to(points[0]))
+
+
+class _Displaced(NamedTuple):
+    """A similarity, and the displacement by anchor pairs.
+
+    Attributes
+    ----------
+    fit : BestSimilarity
+    cost_ratio : float
+        Split-half cost ratio, after the displacement if it is kept.
+    displaced : bool
+        Whether the displacement is kept.
+    """
+
+    fit: BestSimilarity
+    cost_ratio: float
+    displaced: bool
+
+
+def _array(points: Tensor) -> Array:
+    return np.asarray(points.double().cpu())
 
 
 class _Start(NamedTuple):

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from skgw.nn import pairwise_distances
+from skgw.registration.displacement import Displacement
 from skgw.registration.procrustes import Pair
 from skgw.registration.similarity import Similarity, similarity_of_matches
 from skgw.solvers.initializers import matched_start
@@ -150,6 +151,7 @@ class CoTrainingObjective(Objective):
     margin: Tensor  # ()
     cost_ratio: Tensor  # ()
     matched_by_code: Tensor  # (), a `MatchedBy`
+    displaced: Tensor  # (), whether anchor pairs displace the points after the similarity
     n_updates: Tensor  # ()
 
     def __init__(
@@ -171,6 +173,7 @@ class CoTrainingObjective(Objective):
         self.register_buffer("margin", torch.zeros((), dtype=torch.float32))
         self.register_buffer("cost_ratio", torch.zeros((), dtype=torch.float32))
         self.register_buffer("matched_by_code", torch.tensor(int(MatchedBy.NOTHING)))
+        self.register_buffer("displaced", torch.tensor(False))
         self.register_buffer("n_updates", torch.tensor(0))
 
     @property
@@ -248,10 +251,22 @@ class CoTrainingObjective(Objective):
 
     def in_common_space(self, codes: Pair) -> Pair:
         """Both pools in the space in which near points match."""
+        x, y = self.registered(codes)
+        displacement = self.displacement(codes)
+        return (x if displacement is None else displacement(x)), y
+
+    def registered(self, codes: Pair) -> Pair:
+        """Both pools after the similarity."""
         x, y = self.pair
         if self.matched_by is MatchedBy.ROWS:
             return self.row_similarity(x.coordinates), y.coordinates
         return self.code_similarity(codes[0]), codes[1]
+
+    def displacement(self, codes: Pair) -> Displacement | None:
+        """The displacement of registered points by anchor pairs, the first rows of both pools."""
+        if not self.displaced:
+            return None
+        return self.matcher.displacement(*self.registered(codes))
 
     def cost(self, codes: Pair) -> float:
         """Mean squared distance of normal codes of matched rows, relative to all pairs of codes."""
@@ -271,6 +286,7 @@ class CoTrainingObjective(Objective):
         found = self.matcher.match((codes[0][i], codes[1][j]), rows, coordinates)
         self.margin.fill_(found.margin)
         self.cost_ratio.fill_(found.cost_ratio)
+        self.displaced.fill_(found.displaced)
         self.matched_by_code.fill_(MatchedBy.ROWS if found.by_rows else MatchedBy.CODES)
         stored = self.row_similarity if found.by_rows else self.code_similarity
         stored.assign(found.similarity)

@@ -94,6 +94,7 @@ def conclude(
         domains=(domains[0].coded_domain(), domains[1].coded_domain()),
         code_map=_code_map(objective, means),
         row_map=_row_map(objective, domains),
+        displacement=objective.displacement(codes),
         matches=matches,
         rows=(domains[0].rows[pools[0]], domains[1].rows[pools[1]]),
         points=points,

@@ -11,6 +11,7 @@ from skgw.fields import Numbers, Positions, Shape
 from skgw.nn import FittedNetwork
 from skgw.nn.coded_domain import CodedDomain
 from skgw.nn.residual import ResidualMap
+from skgw.registration.displacement import Displacement
 from skgw.registration.principal_axes import PrincipalCoordinates
 from skgw.spaces.finite import Array, centred_distances
 from skgw.storable import storable
@@ -63,6 +64,8 @@ class Translator(NamedTuple):
     code_map : CodeMap
     row_map : RowMap or None
         Rows match if they are near in its space; without it, if their codes are near.
+    displacement : Displacement or None
+        Displacement of the points of the first domain in that space, by anchor pairs.
     matches : LatentMatches
         The pool rows of either domain as points of that space.
     rows : tuple of arrays of shapes (r, p) and (s, q)
@@ -80,6 +83,7 @@ class Translator(NamedTuple):
     ]
     code_map: Annotated[CodeMap, Shape("kx", "ky")]
     row_map: Annotated[RowMap, Shape("p", "q", "d")] | None
+    displacement: Annotated[Displacement, Shape(None, "d")] | None
     matches: Annotated[LatentMatches, Shape("r", "s", "d")]
     rows: tuple[Annotated[Array, Numbers("r", "p")], Annotated[Array, Numbers("s", "q")]]
     points: tuple[Annotated[Array, Numbers("r", "ky")], Annotated[Array, Numbers("s", "ky")]]
@@ -103,8 +107,10 @@ class Translator(NamedTuple):
     def in_common_space(self, X: Array, domain: int, device: torch.device) -> Array:
         """Rows as points of the space in which near points match, (b, d)."""
         if self.row_map is None:
-            return self.shared_codes(X, domain, device)
-        return self.row_map.to_shared(self.domains[domain].scaler.transform(X), domain)
+            points = self.shared_codes(X, domain, device)
+        else:
+            points = self.row_map.to_shared(self.domains[domain].scaler.transform(X), domain)
+        return points if domain or self.displacement is None else self.displacement(points)
 
     def decode(self, codes: Array, domain: int, device: torch.device) -> Array:
         """Rows of a domain of codes in the shared space."""

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 
 from skgw import GWCoTrainedAutoencoders, GWMatcher
 from skgw.translation import TranslationNetwork
+from skgw.translation.latent_matching import LatentMatcher
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skgw.exceptions.AmbiguousMatchingWarning"  # of models that are hardly trained
@@ -108,3 +109,20 @@ def test_fitted_state_is_plain_numpy(quick, X, Y):
     model = quick().fit(torch.tensor(X), torch.tensor(Y))
     assert b"torch" not in pickle.dumps(model)
     assert isinstance(model.embedding_, np.ndarray)
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+def test_a_displacement_by_pairs_is_kept(quick, X, Y, by_rows, monkeypatch, tmp_path):
+    poor = iter((3.0, 2.0) if by_rows else (2.0, 3.0))  # rows are first
+
+    def displaced(self, fit, points):
+        return found(self, fit._replace(cost_ratio=3.0), points)._replace(cost_ratio=4 - next(poor))
+
+    found = LatentMatcher._displaced
+    monkeypatch.setattr(LatentMatcher, "_displaced", displaced)
+    monkeypatch.setattr("skgw.translation.latent_matching.split_half_cost_ratio", lambda x, y: 1.0)
+    model = quick(alpha=0.1).fit(X, Y, pairs=(np.arange(20), np.arange(20)[::-1]))
+    assert model.diagnostics_["cost_ratio"] == 1
+    assert model._fitted.displacement is not None
+    assert_array_equal(model.match(X), model.match())
+    assert_same(by_save(model, tmp_path), model, X, Y)

@@ -5,14 +5,16 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skgw.registration.basin_hopping import SearchSettings
 from skgw.registration.multistart import register_plans, select_best
 from skgw.registration.procrustes import register
 from skgw.registration.similarity import Similarity
 from skgw.translation.code_map import CodeMap
-from skgw.translation.latent_matching import LatentMatcher
+from skgw.translation.latent_matching import LatentMatcher, LatentMatchingSettings
 
 N = 60
 MATCHER = LatentMatcher(n_init=4)
+SHORT_SEARCH = LatentMatchingSettings(n_searches=1, search=SearchSettings(n_perturbations=1))
 
 
 def normal(Z):
@@ -153,3 +155,40 @@ def test_codes_go_to_the_shared_space_and_back():
     assert_allclose(code_map.from_shared(shared, 0), codes)
     assert_allclose(code_map.from_shared(shared, 1), shared * 0.2 - 2)
     assert_allclose(code_map.to_shared(code_map.from_shared(shared, 1), 1), shared)
+
+
+def bent(n, seed, bend):
+    """Places in a rectangle, and codes: the rectangle, bent."""
+    places = np.random.default_rng(seed).uniform(-1, 1, size=(n, 2)) * [2, 1]
+    codes = np.stack([places[:, 0], places[:, 1] + bend * places[:, 0] ** 2], 1)
+    return torch.as_tensor(places), normal(torch.as_tensor(codes))
+
+
+def with_pairs(places, others, codes, k=20):
+    """The second domain, after rows near the first k rows of the first domain."""
+    order = torch.cat([torch.cdist(places, others).argmin(1)[:k], torch.arange(len(others))])
+    return others[order], codes[order]
+
+
+def test_pairs_displace_points_that_no_similarity_registers():
+    (places, Z), (others, W) = bent(160, 0, 0), bent(160, 1, 0.7)
+    others, W = with_pairs(places, others, W)
+    matcher = LatentMatcher(n_pairs=20, n_init=2, settings=SHORT_SEARCH)
+    found = matcher.match((Z, W), (Z, W), (Z, W))
+    assert found.displaced
+    registered = found.similarity(Z)
+    displacement = matcher.displacement(registered, W)
+
+    def error(points):
+        return (others[torch.cdist(points, W).argmin(1)] - places).norm(dim=1).mean()
+
+    assert error(displacement(registered)) < 0.6 * error(registered)
+    weaker = LatentMatcher(n_pairs=20, alpha=0.99).displacement(registered, W)
+    assert np.abs(weaker.weights).max() < np.abs(displacement.weights).max()
+
+
+def test_pairs_displace_nothing_where_a_similarity_fits():
+    (places, Z), (others, W) = bent(160, 0, 0.3), bent(160, 1, 0.3)
+    others, W = with_pairs(places, others, W)
+    found = LatentMatcher(n_pairs=20, n_init=2, settings=SHORT_SEARCH).match((Z, W), (Z, W), (Z, W))
+    assert not found.displaced

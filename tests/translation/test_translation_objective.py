@@ -408,7 +408,7 @@ def test_everything_that_a_resumed_run_needs_is_in_the_state(by_rows):
             name = f"{similarity}.{part}"
             assert_close(state[name], objective.state_dict()[name])
     assert resumed.matched_by is (MatchedBy.ROWS if by_rows else MatchedBy.CODES)
-    for name in ("matches", "mass", "margin", "cost_ratio", "n_updates"):
+    for name in ("matches", "mass", "margin", "cost_ratio", "displaced", "n_updates"):
         assert_close(state[name], getattr(objective, name))
     for mine, theirs in zip(objective.pair, resumed.pair, strict=True):
         assert_close(mine.reference, theirs.reference)
