@@ -246,12 +246,18 @@ def figures_of_methods(rows: Rows) -> list[list[str]]:
 
 
 def _of_each_method(rows: Rows, n_rows: int) -> Iterator[tuple[list[str], list[Figures]]]:
-    """Names and records of each method and protocol."""
-    for protocol, method in itertools.product((SAME, DISJOINT), METHODS):
-        which = {"protocol": protocol, "method": method, "rows": n_rows}
-        found = [figures for cell, figures in rows if which.items() <= cell.items()]
-        if found:
-            yield [protocol, method], found
+    """Names and records of each protocol and method that has the problems of `GWMatcher()`."""
+    for protocol in (SAME, DISJOINT):
+        which = {"protocol": protocol, "rows": n_rows}.items()
+        part = [row for row in rows if which <= row[0].items()]
+        problems = {
+            method: {cell["problem"] for cell, _ in part if cell["method"] == method}
+            for method in METHODS
+        }
+        for method in METHODS:
+            if problems[method] and problems[method] >= problems[AUTOMATIC]:
+                found = [figures for cell, figures in part if cell["method"] == method]
+                yield [protocol, method], found
 
 
 def _values(found: list[Figures], name: str) -> list[float]:
