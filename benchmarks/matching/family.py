@@ -19,7 +19,6 @@ features, by the mean of the nearest fitted rows. "SCOT" (`scot.py`) has ten sec
 from __future__ import annotations
 
 import functools
-import itertools
 import time
 import warnings
 from collections.abc import Iterator, Sequence
