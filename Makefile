@@ -22,7 +22,7 @@ GPU := $(INSTALLED)-gpu
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(PLOT) ## a tour: embed data, sample from the embedding, score it
+demo: $(PLOT) ## a tour: embed, match, translate, generate and solve; figures/tour.png shows all
 	$(BIN)/python examples/demo.py
 
 test: $(TEST) ## the fast tests

@@ -1,7 +1,7 @@
-"""Tour of skgw: embeddings of handwritten digits and of a graph, with samples, scores and figures.
+"""Tour of skgw: embed, match, translate, generate and solve, with scores and figures.
 
 Run ``make demo`` or ``python examples/demo.py``, which takes two minutes on two cores. The script
-writes its figures to the folder ``figures`` of the working directory.
+writes its figures to the folder ``figures`` of the working directory; ``tour.png`` shows all.
 """
 
 import os
@@ -23,8 +23,8 @@ from sklearn.manifold import MDS, ClassicalMDS
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import train_test_split
 
-from skgw import GWGenerativeEmbedding
-from skgw.datasets import load_graph
+from skgw import GWGenerativeEmbedding, GWMatcher, OTAutoencoder
+from skgw.datasets import load_graph, make_views
 from skgw.metrics import (
     distance_distribution_error,
     distance_rank_correlation,
@@ -32,6 +32,7 @@ from skgw.metrics import (
     trustworthiness,
 )
 from skgw.plotting import EmbeddingDisplay
+from skgw.solvers import gw_barycenter, solve_gromov
 from skgw.spaces import graph_distances
 
 FIGURES = Path("figures")
@@ -202,6 +203,85 @@ def draw_graph(graph, embedding):
     save(figure, "les_miserables.png")
 
 
+# ------------------------------------------------------------------- matching and translation
+
+
+def matching_tour():
+    """Match digits with other digits, turned by 90 degrees, and translate new ones."""
+    X, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    here, there, new = order[:800], order[800:1600], order[1600:]
+    turned = np.rot90(X.reshape(-1, 8, 8), axes=(1, 2)).reshape(len(X), 64)
+    print("\nMatching: 800 digits with 800 other digits, which are turned by 90 degrees")
+    start = time.perf_counter()
+    matcher = GWMatcher(random_state=0).fit(X[here], turned[there])
+    print(f"  fitted in {time.perf_counter() - start:.0f} s")
+    print(f"  right with a probability of {matcher.matching_probability_:.2f}")
+    same = (y[there][matcher.match()] == y[here]).mean()
+    print(f"  {same:.0%} of the digits are matched with the same digit")
+    draw_translated(X[new], matcher.translate(X[new]))
+
+
+def draw_translated(X, translated, n=14):
+    """Draw new digits, and below them their translations."""
+    figure, axes = plt.subplots(2, n, figsize=(10, 1.9), layout="constrained")
+    for row, images in zip(axes, (X, translated), strict=True):
+        for ax, image in zip(row, images, strict=False):
+            ax.imshow(image.reshape(8, 8), cmap="gray_r", interpolation="bilinear")
+            ax.set_axis_off()
+    figure.suptitle("new digits, and their translations to the turned domain")
+    save(figure, "translations.png")
+
+
+# ------------------------------------------------------------------------------------- generation
+
+
+def generation_tour():
+    """Generate digits from 16 principal components, by optimal transport of normal noise."""
+    X = load_digits().data
+    print("\nGeneration: new digits by optimal transport (AE-OT) on 16 principal components")
+    start = time.perf_counter()
+    model = OTAutoencoder(PCA(16), random_state=0).fit(X)
+    print(f"  fitted in {time.perf_counter() - start:.0f} s")
+    images = np.pad(
+        model.sample(120, random_state=0).reshape(6, 20, 8, 8), ((0, 0),) * 2 + ((1, 1),) * 2
+    )
+    figure, ax = plt.subplots(figsize=(10, 3.3), layout="constrained")
+    ax.imshow(np.block([list(row) for row in images]), cmap="gray_r", vmin=0, vmax=16)
+    ax.set_title("120 new digits")
+    ax.set_axis_off()
+    save(figure, "generated_digits.png")
+
+
+# ----------------------------------------------------------------------------------------- solver
+
+
+def solver_tour():
+    """Solve one problem between point clouds, and interpolate between two shapes."""
+    views = make_views(400, kind="clusters", noise=0.05, random_state=0)
+    C, D = pairwise_distances(views.X), pairwise_distances(views.Y)
+    widths = " and ".join(f"{Z.shape[1]}-D" for Z in (views.X, views.Y))
+    print(f"\nSolver: {len(C)} points in two spaces, {widths}")
+    start = time.perf_counter()
+    result = solve_gromov(C, D, reg=5e-3, n_init=4, random_state=0)
+    right = (np.asarray(result.plan).argmax(1) == views.matches).mean()
+    print(f"  solved in {time.perf_counter() - start:.1f} s; {right:.0%} of the points are right")
+
+    angle = np.linspace(0, 2 * np.pi, 80, endpoint=False)
+    bar = np.column_stack([2.4 * np.cos(angle), 0.6 * np.sin(angle)])
+    radius = 1 / 0.6 - bar[:, 1]
+    bow = np.column_stack([radius * np.sin(0.6 * bar[:, 0]), radius * np.cos(0.6 * bar[:, 0])])
+    ends = [pairwise_distances(points) for points in (bar, bow)]
+    figure, axes = plt.subplots(1, 5, figsize=(10, 2.2), layout="constrained", sharey=True)
+    for ax, t in zip(axes, (0, 0.25, 0.5, 0.75, 1), strict=True):
+        between = gw_barycenter(ends, [1 - t, t], structure=ends[0]).structure
+        Z = ClassicalMDS(n_components=2, metric="precomputed").fit_transform(between)
+        ax.scatter(*Z.T, c=bar[:, 0], s=9, cmap="cividis")
+        ax.set(title=f"{t:g}", aspect="equal", xticks=[], yticks=[])
+    figure.suptitle("Gromov-Wasserstein barycenters of two shapes, by the weight of the second")
+    save(figure, "barycenters.png")
+
+
 # ------------------------------------------------------------------------------- scores and curves
 
 
@@ -252,6 +332,22 @@ def draw_losses(embeddings):
     save(figure, "losses.png")
 
 
+def draw_tour():
+    """Draw all figures on one sheet."""
+    rows = (
+        ("digits_embedding.png", "les_miserables.png"),
+        ("digits_decoded.png", "generated_digits.png"),
+        ("translations.png", "barycenters.png"),
+    )
+    figure, axes = plt.subplots(
+        3, 2, figsize=(15, 12), height_ratios=(1.5, 1.4, 0.55), layout="constrained"
+    )
+    for ax, name in zip(axes.flat, np.ravel(rows), strict=True):
+        ax.imshow(plt.imread(FIGURES / name))
+        ax.set_axis_off()
+    save(figure, "tour.png")
+
+
 def save(figure, name):
     """Write a figure and print its path."""
     FIGURES.mkdir(exist_ok=True)
@@ -261,10 +357,14 @@ def save(figure, name):
 
 
 def main():
-    """Run both tours."""
+    """Run all tours."""
     start = time.perf_counter()
     embeddings = {"digits": digits_tour(), "Les Misérables": graph_tour()}
     draw_losses(embeddings)
+    matching_tour()
+    generation_tour()
+    solver_tour()
+    draw_tour()
     print(f"\nDone in {time.perf_counter() - start:.0f} s.")
 
 
