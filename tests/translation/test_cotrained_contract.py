@@ -534,7 +534,10 @@ def test_matches_by_name(quick, X, Y, tmp_path):
     assert list(backward) == list(X.index[model.match(Y, domain="y")])
     found = model.match(X[:3], Y[5:7], assignment="one-to-one", return_names=True)
     assert sorted(found, key=str) == [None, *Y.index[5:7]]
-    with pytest.raises(ValueError, match="have no names"):
+    with (
+        pytest.warns(UserWarning, match="valid feature names"),
+        pytest.raises(ValueError, match="have no names"),
+    ):
         model.match(X, Y.to_numpy(), return_names=True)
 
 
