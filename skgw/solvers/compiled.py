@@ -25,6 +25,9 @@ LOG_ZERO = -1e30  # in place of log 0: with fastmath, infinities are undefined
 LOG2_E = 1.4426950408889634
 
 compiled = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
+# For a function that controls others: LLVM optimises it anew in each function that calls it, with
+# all that it calls. As a part of its caller it is compiled once.
+inlined = functools.partial(compiled, inline="always")
 
 
 class Weights(NamedTuple):

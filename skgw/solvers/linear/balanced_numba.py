@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from skgw.solvers.compiled import Array, Exp2, Scalar, Weights, compiled
+from skgw.solvers.compiled import Array, Exp2, Scalar, Weights, compiled, inlined
 from skgw.solvers.linear.conjugate_gradients import SMALLEST_DIVISOR
 from skgw.solvers.linear.newton_cg_numba import (
     CompiledProblem,
@@ -51,7 +51,7 @@ def solve_one(
         _newton_at(problem, reg, tol, max_iter - first, plan, potential)
 
 
-@compiled()
+@inlined()
 def _annealed(
     problem: CompiledProblem,
     reg: Scalar,
@@ -79,7 +79,7 @@ def _annealed(
     return _newton_at(problem, reg, tol, max_iter, plan, potential)
 
 
-@compiled()
+@inlined()
 def _newton_at(
     problem: CompiledProblem,
     reg: Scalar,
@@ -96,7 +96,7 @@ def _newton_at(
     return error
 
 
-@compiled()
+@inlined()
 def _symmetric_sinkhorn(
     problem: CompiledProblem, reg: Scalar, tol: Scalar, plan: Array, potential: Array
 ) -> Scalar:

@@ -22,6 +22,7 @@ from skgw.solvers.compiled import (
     Weights,
     compiled,
     exp2_for,
+    inlined,
     log_weights,
     solve_each,
 )
@@ -203,7 +204,7 @@ def _along(step: Scalar, s: Array, hs: Array, jacobi: Array, d: Array, residual:
     return rz
 
 
-@compiled()
+@inlined()
 def _direction(
     P: Array,
     v: Array,
@@ -269,7 +270,7 @@ def _products(P: Array, v: Array, w: Array) -> tuple[Array, Array]:
     return rows, columns
 
 
-@compiled()
+@inlined()
 def _log_sinkhorn(cost: Array, log_b: Array, rate: Scalar, a: Array, b: Array, g: Array) -> None:
     """One Sinkhorn iteration in log domain, after which no column underflows; changes g."""
     n, m = cost.shape

@@ -21,6 +21,7 @@ from skgw.solvers.compiled import (
     Weights,
     compiled,
     exp2_for,
+    inlined,
     log_weights,
     solve_each,
 )
@@ -139,7 +140,7 @@ def _solve(
     return value, error, status if math.isfinite(value) else NON_FINITE, step
 
 
-@compiled()
+@inlined()
 def find_plan(
     problem: DenseProblem,
     kernels: LowRankKernels,
@@ -183,7 +184,7 @@ def find_plan(
         update(it, as_type(share), as_type(momentum))
 
 
-@compiled()
+@inlined()
 def _anneal(
     problem: DenseProblem,
     kernels: LowRankKernels,
@@ -210,7 +211,7 @@ def _anneal(
     return n_steps
 
 
-@compiled()
+@inlined()
 def _solve_linearised(
     problem: DenseProblem,
     it: Iterate,
