@@ -49,7 +49,7 @@ BELOW["__init__"] = set(BELOW)
 
 # The same inside the solvers: folders and files, from the top down.
 INSIDE = {
-    "affine_map": {"inputs", "plan", "precision"},
+    "affine_map": {"directed", "inputs", "plan", "precision"},
     "barycenter": {"gromov", "inputs", "options", "precision"},
     "gromov": {"batches", "options", "pot", "precision", "quadratic", "result", "scales"},
     "divergence": {

@@ -18,12 +18,14 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from skgw.solvers.directed import is_directed
 from skgw.solvers.inputs import Array, are_tensors, read_tensor
 from skgw.solvers.plan import Plan, as_plan
 from skgw.solvers.precision import full_precision
@@ -124,7 +126,8 @@ def gaussian_gw_map(
     (s, U), (t, V) = (_principal_axes(covariance.to(dtype)) for covariance in covariances)
     k = min(len(s), len(t))
     oriented = torch.ones_like(s[:k]) if signs is None else _signs(signs, k).to(s)
-    extended = s[:k] > RANK_TOLERANCE * s[0]
+    rounding = len(s) * torch.finfo(covariances[0].dtype).eps
+    extended = s[:k] > max(RANK_TOLERANCE, rounding) * s[0]
     ratio = torch.where(extended, t[:k] / torch.where(extended, s[:k], 1.0), 0.0).sqrt()
     matrix = (V[:, :k] * (oriented * ratio)) @ U[:, :k].mT
     mean_a, mean_b = (mean.to(matrix) for mean in means)
@@ -180,12 +183,14 @@ def plan_map(plan: Any, X: Array, Y: Array, *, ridge: float = 0.0) -> AffineMap:
         plan = read_tensor(plan, "plan") if not isinstance(plan, Tensor) else plan
     if len(plan.shape) != 2:
         raise ValueError(f"plan must be of one problem, (n, m), got shape {tuple(plan.shape)}.")
-    if not ridge >= 0:
-        raise ValueError(f"ridge must not be negative, got {ridge!r}.")
+    if isinstance(plan, Tensor) and not (torch.isfinite(plan).all() and (plan >= 0).all()):
+        raise ValueError("plan contains NaN, infinity or negative masses.")
+    if not 0 <= ridge < math.inf:
+        raise ValueError(f"ridge must be finite and not negative, got {ridge!r}.")
     is_torch = are_tensors(X, Y)
     X, Y = read_tensor(X, "X"), read_tensor(Y, "Y")
     for rows, name, size in ((X, "X", plan.shape[0]), (Y, "Y", plan.shape[1])):
-        if rows.ndim != 2 or len(rows) != size:
+        if rows.ndim != 2 or len(rows) != size or not rows.shape[1]:
             raise ValueError(f"{name} has shape {tuple(rows.shape)}, expected ({size}, features).")
         if not torch.isfinite(rows).all():
             raise ValueError(f"{name} contains NaN or infinity; remove or impute those entries.")
@@ -222,15 +227,15 @@ def _holds_tensors(plan: Plan) -> bool:
 def _checked(mean: Array, covariance: Tensor, names: str) -> Tensor:
     """The mean as a tensor, if it and its covariance are of one Gaussian."""
     mean = read_tensor(mean, names)
-    p = len(covariance)
-    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or not p:
+    p = mean.numel()
+    if tuple(mean.shape) != (p,) or tuple(covariance.shape) != (p, p) or not p:
         raise ValueError(
             f"{names} have shapes {tuple(mean.shape)} and {tuple(covariance.shape)}, expected "
             "(p,) and (p, p)."
         )
     if not (torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
         raise ValueError(f"{names} contain NaN or infinity.")
-    if not torch.allclose(covariance, covariance.mT, rtol=1e-4, atol=1e-6):
+    if is_directed(covariance):
         raise ValueError(f"{names}: the covariance is not symmetric.")
     return mean
 

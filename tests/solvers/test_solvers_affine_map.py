@@ -66,6 +66,22 @@ def test_signs_and_singular_covariances():
         gaussian_gw_map(np.zeros(3), C, np.zeros(3), D, signs=[2, 1, 1])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_directions_without_extent_are_mapped_to_zero(dtype):
+    direction = np.array([1.0, 3.0, 0.7])
+    cov = np.outer(direction, direction).astype(dtype)
+    found = gaussian_gw_map(np.zeros(3), cov, np.zeros(3), np.diag([4.0, 2.0, 1.0]))
+    assert np.linalg.matrix_rank(found.matrix, tol=1e-3) == 1
+    assert np.abs(found.matrix).max() < 2 / np.linalg.norm(direction)
+
+
+def test_the_unit_of_a_covariance_does_not_matter():
+    rounded = 1e9 * np.array([[2.0, 1 + 1e-8], [1, 1]])
+    gaussian_gw_map([0, 0], rounded, [0], [[1]])
+    with pytest.raises(ValueError, match="not symmetric"):
+        gaussian_gw_map([0, 0], 1e-9 * np.array([[2.0, 1], [0, 2]]), [0], [[1]])
+
+
 def test_a_plan_of_samples_tends_to_the_closed_form():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3)) * [3, 1.5, 0.3]
@@ -114,6 +130,10 @@ def test_lazy_plans_and_tensors():
             lambda: plan_map(np.ones((2, 2)), np.ones((2, 1)), np.ones((2, 1)), ridge=-1),
             "ridge must",
         ),
+        (lambda: plan_map(-np.ones((2, 2)), np.ones((2, 1)), np.ones((2, 1))), "negative masses"),
+        (lambda: plan_map([[np.nan]], [[1]], [[1]]), "plan contains NaN"),
+        (lambda: plan_map([[1]], np.ones((1, 0)), [[1]]), "X has shape"),
+        (lambda: gaussian_gw_map([0], 1.0, [0], [[1]]), r"shapes \(1,\) and \(\)"),
         (
             lambda: gaussian_gw_map([0], np.eye(2), [0], [[1]]),
             r"mean_a, cov_a have shapes \(1,\) and \(2, 2\)",
