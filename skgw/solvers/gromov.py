@@ -74,8 +74,8 @@ def solve_gromov(
     Ca : array of shape (n, n) or (batch, n, n), list of arrays, PointCloud, or LowRank
         Matrix of distances or other relations of the first space, numpy or torch; it need not be
         symmetric, see the notes. Of a `PointCloud` or `LowRank` the matrix is computed, unless
-        `plan` is "lazy". A list of
-        matrices (n_k, n_k) is a batch whose problems may have different sizes: see the notes.
+        `plan` is "lazy". A list of matrices (n_k, n_k) is a batch whose problems may have different
+        sizes: see the notes.
     Cb : array of shape (m, m) or (batch, m, m), list of arrays, PointCloud, or LowRank
         The same for the second space.
     M : array of shape (n, m) or (batch, n, m), optional
