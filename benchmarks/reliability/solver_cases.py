@@ -275,7 +275,7 @@ OPTIONS: dict[str, Change] = {
     "alpha 0": _set(alpha=0.0),
     "alpha 1": _set(alpha=1),
     "mass 1/2": _set(mass=0.5),
-    "mass 0.999": _set(mass=0.999),
+    "mass near one": _set(mass=0.999),  # names have no dots, which part the names in records
     "mass 1e-6": _set(mass=1e-6),
     "mass 1": _set(mass=1),
     "unbalanced": _set(unbalanced=0.5),
@@ -416,7 +416,7 @@ BAD: dict[str, Change] = {
     "bad: meta tensor": _spoilt(lambda C: torch.empty(C.shape, device="meta")),
     "bad: weights": _one_bad("a", [-1.0, 2.0], [NAN], [0.5], "x", [[[1.0]]], [0.2] * 99),
     "bad: loss": _one_bad("loss", "l2", None, 2, ["L2"]),
-    "bad: reg": _one_bad("reg", 0, -1.0, NAN, INF, "x", None, True, [1.0, 2.0, 3.0, 4.0]),
+    "bad: reg": _one_bad("reg", -1.0, NAN, INF, "x", None, True, [1.0, 2.0, 3.0, 4.0]),
     "bad: reg_scale": _one_bad("reg_scale", "mean", 1, True),
     "bad: kl_shift": _one_bad("kl_shift", -1.0, NAN, INF, "x", None, loss="KL"),
     "bad: tol": _one_bad("tol", 0, -1.0, NAN, INF, "x", True, [1e-3]),
@@ -432,7 +432,7 @@ BAD_OF_SOLVE: dict[str, Change] = {
     "bad: unbalanced": _one_bad("unbalanced", -1.0, NAN, (1, 2, 3), (1.0,), "x", True, (1, None)),
     "bad: n_init": _one_bad("n_init", 0, 1.5, NAN, True, "2", None),
     "bad: random_state": _one_bad("random_state", "x", 1.5, (1,), 2**80, True),
-    "bad: rank": _one_bad("rank", 0, 1.5, "x", 3),
+    "bad: rank": _one_bad("rank", 0, 1.5, "x"),
     "bad: plan": _one_bad("plan", "sparse", None, 1),
 }
 

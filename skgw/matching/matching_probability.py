@@ -53,7 +53,7 @@ class Judgement(NamedTuple):
 
     @property
     def is_sure(self) -> bool:
-        """Whether the model finds the matching right, whatever weight another one may have."""
+        """Whether the logistic model favours the matching, whatever weight another one may have."""
         return self.log_odds + OF_OTHER >= 0
 
     @property

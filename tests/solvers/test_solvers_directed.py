@@ -7,6 +7,7 @@ import numpy as np
 import ot
 import pytest
 import torch
+from sklearn.metrics import pairwise_distances
 
 from skgw.metrics import gw_distance
 from skgw.solvers import gw_barycenter, gw_divergence, solve_gromov
@@ -88,6 +89,18 @@ def test_cost_is_that_of_the_plan(loss, backend):
     fused = solve_gromov(Ca, Cb, M, a, b, alpha=0.4, reg=1e-2, **options)
     expected = 0.6 * (M * fused.plan).sum() + 0.4 * quadratic_cost(Ca, Cb, fused.plan, loss)
     assert fused.cost == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 8), (9, 7)])
+def test_differences_of_potentials_count(sizes):
+    """A skew part f_i - f_j is zero after centring, and has a cost of its own."""
+    rng = np.random.default_rng(0)
+    Ca, Cb = (
+        pairwise_distances(rng.normal(size=(n, 2))) + 0.3 * np.subtract.outer(f, f)
+        for n, f in ((n, rng.normal(size=n)) for n in sizes)
+    )
+    result = solve_gromov(Ca, Cb, reg=0.1)
+    assert float(result.cost) == pytest.approx(quadratic_cost(Ca, Cb, np.asarray(result)), rel=1e-4)
 
 
 @pytest.mark.parametrize("loss", ["L2", "KL"])
@@ -173,7 +186,7 @@ def test_a_symmetric_space_sees_the_symmetric_part():
     result = solve_gromov(Ca, Cb, a=a, b=b, reg=1e-2)
     part = solve_gromov(Ca, (Cb + Cb.T) / 2, a=a, b=b, reg=result.reg, reg_scale=None)
     np.testing.assert_allclose(result.plan, part.plan, atol=1e-4)
-    assert result.cost == pytest.approx(quadratic_cost(Ca, Cb, result.plan), rel=1e-6)
+    assert result.cost == pytest.approx(quadratic_cost(Ca, Cb, np.asarray(result)), rel=1e-6)
 
 
 def test_reversing_both_spaces_changes_nothing():

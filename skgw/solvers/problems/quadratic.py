@@ -157,8 +157,8 @@ def quadratic_problem(
     offset = (-2 * alpha) * u1[:, :, None] * u2[:, None, :]
     if directed:
         (s1, skew_a), (s2, skew_b) = _center_skew(parts.h1, a), _center_skew(parts.h2, b)
-        if skew_a.any() and skew_b.any():
-            offset = offset - (2 * alpha) * s1[:, :, None] * s2[:, None, :]
+        offset = offset - (2 * alpha) * s1[:, :, None] * s2[:, None, :]
+        if skew_a.any() and skew_b.any():  # a skew part f_i - f_j is zero after centring
             kernel_a, kernel_b = left_kernel(kernel_a, skew_a), right_kernel(kernel_b, skew_b)
     constant = alpha * (mean(parts.f1, a) + mean(parts.f2, b) - 4 * mean1 * mean2)
     if M is not None:
