@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
 from skgw.fields import Numbers, Positive
@@ -22,7 +22,7 @@ from skgw.storable import storable
 Array = NDArray[Any]
 Points = TypeVar("Points", Tensor, NDArray[Any])
 
-MIN_NOISE = 1e-3  # variance of a measurement over that of the field: pairs may coincide
+MIN_NOISE = 1e-3  # least ratio of the variances of noise and field: pairs may coincide
 
 
 @storable
@@ -63,10 +63,10 @@ class Displacement(NamedTuple):
     def of(cls, points: Array, targets: Array, *, squared_width: float, noise: float) -> Self:
         """Fit the field to pairs of points (k, d) and targets (k, d).
 
-        `noise` is the variance of the displacement of a pair over that of the field.
+        `noise` is the variance of the noise of a pair over the variance of the field.
         """
         points = np.asarray(points, dtype=np.float64)
-        covariance = np.exp(-euclidean_distances(points, squared=True) / squared_width)
+        covariance = rbf_kernel(points, gamma=1 / squared_width)
         covariance += max(noise, MIN_NOISE) * np.eye(len(points))
         weights = np.linalg.solve(covariance, np.asarray(targets, dtype=np.float64) - points)
         return cls(points, weights, float(squared_width))
@@ -76,5 +76,5 @@ class Displacement(NamedTuple):
         if isinstance(points, Tensor):
             moved = self(points.double().cpu().numpy())
             return points.new_tensor(moved)
-        squares = euclidean_distances(points, self.centres, squared=True)
-        return points + np.exp(-squares / self.squared_width) @ self.weights
+        kernel = rbf_kernel(points, self.centres, gamma=1 / self.squared_width)
+        return points + kernel @ self.weights
